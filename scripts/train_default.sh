@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Train the weights that the package ships: small crops first, then full size.  train_default.sh 300W_ROOT RUNS_FOLDER
+# Safe to kill and start again. The malloc settings keep the allocator from returning memory between steps.
+set -euo pipefail
+export MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967296
+darkpose=${DARKPOSE:-.venv/bin/darkpose}
+"$darkpose" train 300w-128 --root "$1" --out "$2/300w-128"
+"$darkpose" train 300w-256 --root "$1" --out "$2/300w-256" --start "$2/300w-128/best.safetensors"

@@ -1,0 +1,1 @@
+"""darkpose: sub-pixel face landmarks with HRNetV2 and DARK."""

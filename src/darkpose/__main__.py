@@ -1,0 +1,5 @@
+"""`python -m darkpose`."""
+
+from darkpose.cli import main
+
+main()

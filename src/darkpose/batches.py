@@ -1,0 +1,78 @@
+"""Samples -> training batches: augment, warp, encode."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from darkpose.augment import AugmentConfig, Augmentation, draw_augmentation
+from darkpose.geometry import box_to_crop, compose, image_to_crop, mirror_matrix, transform
+from darkpose.image import Pixels, read_image, warp
+from darkpose.sample import Sample
+from darkpose.schema import KeypointSchema
+
+
+class CroppedFace(NamedTuple):
+    """One face cut out: crop (h, w, 3) uint8 RGB; keypoints (K, 2) float64 crop px; visible (K,) float64."""
+
+    crop: Pixels
+    keypoints: np.ndarray
+    visible: np.ndarray
+
+
+def cut(
+    sample: Sample, schema: KeypointSchema, size: int, augmentation: Augmentation | None = None, *, padding: float = 1.25
+) -> CroppedFace:
+    """Cut a sample's face, augmented or, without an augmentation, as for evaluation.
+
+    The mirror is composed with the crop's matrix: the image is sampled once.
+    """
+    drawn = augmentation or Augmentation()
+    image = read_image(sample.image)
+    center, sides = box_to_crop(sample.box, padding=padding)
+    mirror = mirror_matrix(image.shape[1])
+    keypoints, visible = sample.keypoints, sample.visible
+    if drawn.flip:
+        center = transform(mirror, center)
+        keypoints, visible = transform(mirror, keypoints)[schema.flip_index], visible[schema.flip_index]
+    matrix = image_to_crop(
+        center + np.asarray(drawn.shift) * sides, float(sides[0]) * drawn.scale, (size, size), drawn.rotation
+    )
+    pixels = warp(image, compose(matrix, mirror) if drawn.flip else matrix, (size, size))
+    return CroppedFace(pixels, transform(matrix, keypoints), visible)
+
+
+class AugmentedFaces(Dataset[tuple[Tensor, Tensor, Tensor]]):
+    """Augmented crops, addressed by (epoch, index): every draw is a function of (seed, epoch, index) alone.
+
+    An item is crop (3, size, size) uint8, keypoints (K, 2) float64 crop px, visible (K,) float64.
+    """
+
+    def __init__(
+        self, samples: Sequence[Sample], schema: KeypointSchema, size: int, augment: AugmentConfig, seed: int
+    ) -> None:
+        self.samples, self.schema, self.size, self.augment, self.seed = samples, schema, size, augment, seed
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+        epoch, index = key
+        rng = np.random.default_rng((self.seed, epoch, index))
+        face = cut(self.samples[index], self.schema, self.size, draw_augmentation(self.augment, rng))
+        crop = torch.from_numpy(face.crop).permute(2, 0, 1).contiguous()
+        return crop, torch.from_numpy(face.keypoints), torch.from_numpy(face.visible)
+
+
+class ShuffledEpoch(Sampler[tuple[int, int]]):
+    """The keys (epoch, index) of one epoch in an order that depends on (seed, epoch) alone."""
+
+    def __init__(self, count: int, seed: int, epoch: int) -> None:
+        self.order = np.random.default_rng((seed, epoch)).permutation(count)
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return ((self.epoch, int(index)) for index in self.order)

@@ -1,0 +1,158 @@
+"""Checkpoints: weights with everything needed to use them, in one safetensors file.
+
+The file's metadata carries the network's configuration, the markup, the pixel convention, the target's sigma, the
+normalisation and where the weights come from. Loading is strict.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from darkpose.atomic import write_atomically
+from darkpose.errors import DarkposeError
+from darkpose.geometry import PADDING
+from darkpose.hrnet import HRNet, HRNetConfig
+from darkpose.image import Normalisation
+from darkpose.schema import KeypointSchema
+
+FORMAT = "1"
+
+
+@dataclass(frozen=True)
+class CheckpointConfig:
+    """How the weights are to be used.
+
+    Attributes:
+        network: widths and depths.
+        crop_size: side of the crop in crop px.
+        padding: side of the crop over side of the landmark box.
+        sigma: of the target heatmaps, heatmap px.
+        kernel_size: of DARK's blur that goes with sigma.
+        normalisation: of the pixels.
+        pixel_convention: "crop/4": heatmap index j lies on crop pixel 4j.
+    """
+
+    network: HRNetConfig
+    crop_size: int = 256
+    padding: float = PADDING
+    sigma: float = 2.0
+    kernel_size: int = 11
+    normalisation: Normalisation = field(default_factory=Normalisation)
+    pixel_convention: Literal["crop/4"] = "crop/4"
+
+    def __post_init__(self) -> None:
+        if self.pixel_convention != "crop/4":
+            raise DarkposeError(f'the pixel convention must be "crop/4", got {self.pixel_convention!r}')
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A network with all it takes to use it.
+
+    Attributes:
+        model: in evaluation mode, float32, on the CPU.
+        config: how it is to be used.
+        schema: its markup.
+        provenance: where the weights come from; JSON values.
+    """
+
+    model: HRNet
+    config: CheckpointConfig
+    schema: KeypointSchema
+    provenance: Mapping[str, Any]
+
+
+def load_strictly(config: HRNetConfig, weights: Mapping[str, Tensor], source: str) -> HRNet:
+    """A network with exactly these weights, in evaluation mode.
+
+    Raises:
+        DarkposeError: keys are missing, superfluous or misshapen; the message lists every one.
+    """
+    with torch.device("meta"):
+        model = HRNet(config)
+    expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    problems = [f"missing: {key} {shape}" for key, shape in expected.items() if key not in weights]
+    problems += [f"not expected: {key} {tuple(value.shape)}" for key, value in weights.items() if key not in expected]
+    problems += [
+        f"wrong shape: {key} is {tuple(weights[key].shape)}, expected {shape}"
+        for key, shape in expected.items()
+        if key in weights and tuple(weights[key].shape) != shape
+    ]
+    if problems:
+        listed = "\n  ".join(problems)
+        raise DarkposeError(f"{source}: the weights do not fit {config}, {len(problems)} keys differ:\n  {listed}")
+    cast = {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
+    model.load_state_dict(cast, assign=True)
+    return model.eval().requires_grad_(False)
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: Path, *, half: bool = False) -> None:
+    """Write a checkpoint in one rename; `half` stores the convolutions in half precision (batch norms stay float32).
+
+    Raises:
+        DarkposeError: the file cannot be written.
+    """
+    weights = {
+        key: (value.half() if half and value.ndim == 4 else value).detach().cpu().contiguous()
+        for key, value in checkpoint.model.state_dict().items()
+    }
+    metadata = {
+        "darkpose": FORMAT,
+        "config": json.dumps(asdict(checkpoint.config)),
+        "schema": json.dumps(asdict(checkpoint.schema)),
+        "provenance": json.dumps(dict(checkpoint.provenance)),
+    }
+    write_atomically(path, lambda temporary: save_file(weights, temporary, metadata))
+
+
+def read_safetensors(path: Path) -> Checkpoint:
+    """Read one of darkpose's own files.
+
+    Raises:
+        DarkposeError: the file is damaged, of another make or version, or its weights do not fit its configuration.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
+    except (SafetensorError, OSError) as error:
+        raise DarkposeError(f"{path}: not a readable safetensors file ({error})") from error
+    if metadata.get("darkpose") != FORMAT:
+        raise DarkposeError(
+            f"{path}: expected a darkpose checkpoint of format {FORMAT}, got {metadata.get('darkpose', 'none')!r}"
+        )
+    try:
+        config = config_from_json(json.loads(metadata["config"]))
+        schema = schema_from_json(json.loads(metadata["schema"]))
+        provenance = json.loads(metadata["provenance"])
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise DarkposeError(f"{path}: its metadata cannot be used ({error})") from error
+    return Checkpoint(load_strictly(config.network, weights, str(path)), config, schema, provenance)
+
+
+def config_from_json(values: dict[str, Any]) -> CheckpointConfig:
+    """Inverse of `asdict`; unknown or missing fields raise TypeError."""
+    network = HRNetConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in values["network"].items()})
+    normalisation = Normalisation(**{k: tuple(v) for k, v in values["normalisation"].items()})
+    return CheckpointConfig(**{**values, "network": network, "normalisation": normalisation})
+
+
+def schema_from_json(values: dict[str, Any]) -> KeypointSchema:
+    """Inverse of `asdict`; unknown or missing fields raise TypeError."""
+
+    def frozen(value: Any) -> Any:
+        return tuple(frozen(item) for item in value) if isinstance(value, list) else value
+
+    return KeypointSchema(**{key: frozen(value) for key, value in values.items()})
+
+
+def with_provenance(checkpoint: Checkpoint, **facts: Any) -> Checkpoint:
+    """The same checkpoint with more facts about where it comes from."""
+    return replace(checkpoint, provenance={**checkpoint.provenance, **facts})

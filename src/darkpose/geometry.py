@@ -1,0 +1,159 @@
+"""The frames and the ways between them; every half pixel of the project lives here.
+
+image    the photograph; (x, y) in px, the centre of its first pixel is (0, 0).
+crop     the square cut around a face and fed to the network, for example 256x256.
+heatmap  the network's output, for example 64x64; heatmap index j lies on crop pixel 4j (no half-pixel term, because both
+         stride-2 convolutions are 3x3 with padding 1).
+
+A box is (x0, y0, x1, y1) in image px. A crop is given by its centre and side in image px: the image region of that side
+fills the crop's width. Its matrix comes from three float32 points, as in the reference the published weights were trained
+with; a closed form would differ by up to 1e-3 px.
+"""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from darkpose.errors import DarkposeError
+
+PIXEL_STD = 200.0  # published annotations store a box's side as side / 200
+PADDING = 1.25  # side of the crop over side of the box
+FLIP_SHIFT = 0.75  # heatmap px by which a mirrored map lies off: mirroring maps crop u to w-1-u, heatmap j to j' - 3/4
+
+Floats = NDArray[np.float64]
+Points = TypeVar("Points", NDArray[np.floating], Tensor)
+
+
+def landmark_box(keypoints: ArrayLike) -> Floats:
+    """Tight box of landmarks, grown to whole pixels: the published crop rule of WFLW.
+
+    Args:
+        keypoints: (..., K, 2) image px, all annotated.
+
+    Returns:
+        (..., 4) float64 x0, y0, x1, y1 in image px.
+    """
+    points = np.asarray(keypoints, np.float64)
+    return np.concatenate([np.floor(points.min(axis=-2)), np.ceil(points.max(axis=-2))], axis=-1)
+
+
+def box_to_crop(box: ArrayLike, *, padding: float = PADDING, aspect: float = 1.0) -> tuple[Floats, Floats]:
+    """Centre and sides of the crop around a box: the short side grown to the aspect ratio, both times `padding`.
+
+    Args:
+        box: (..., 4) x0, y0, x1, y1 in image px.
+        padding: factor on both sides.
+        aspect: width over height of the crop.
+
+    Returns:
+        center (..., 2) and sides (..., 2) = (width, height), both in image px.
+    """
+    box = np.asarray(box, np.float64)
+    extent = box[..., 2:] - box[..., :2]
+    width = np.maximum(extent[..., 0], extent[..., 1] * aspect)
+    sides = np.stack([width, width / aspect], axis=-1) * padding
+    return box[..., :2] + extent / 2, sides
+
+
+def _corresponding_points(
+    center: ArrayLike, side: float, size: tuple[int, int], rotation: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Three points in the image and in the crop, in the reference's order and float32 rounding."""
+    angle = np.deg2rad(rotation)
+    middle, width, height = np.asarray(center, np.float64), float(size[0]), float(size[1])
+    up = np.array([np.sin(angle), -np.cos(angle)]) * (side * 0.5)
+
+    def triple(first: Floats, second: Floats) -> NDArray[np.float32]:
+        points = np.array([first, second, second], np.float32)
+        dx, dy = points[0] - points[1]
+        points[2] += np.array([-dy, dx], np.float32)
+        return points
+
+    target = np.array([width * 0.5, height * 0.5])
+    return triple(middle, middle + up), triple(target, target + [0.0, width * -0.5])
+
+
+def image_to_crop(center: ArrayLike, side: float, size: tuple[int, int], rotation: float = 0.0) -> Floats:
+    """Matrix (2, 3) that takes image px to crop px.
+
+    Args:
+        center: (x, y) of the crop's centre, image px.
+        side: width of the crop, image px (padding included).
+        size: (width, height) of the crop in crop px.
+        rotation: degrees; positive turns the crop's content counter-clockwise on the screen.
+
+    Raises:
+        DarkposeError: centre or side is not finite, or the side is not positive.
+    """
+    _check_crop(center, side)
+    source, target = _corresponding_points(center, side, size, rotation)
+    return np.asarray(cv2.getAffineTransform(source, target), np.float64)
+
+
+def crop_to_image(center: ArrayLike, side: float, size: tuple[int, int], rotation: float = 0.0) -> Floats:
+    """Matrix (2, 3) that takes crop px to image px; arguments and errors as in `image_to_crop`."""
+    _check_crop(center, side)
+    source, target = _corresponding_points(center, side, size, rotation)
+    return np.asarray(cv2.getAffineTransform(target, source), np.float64)
+
+
+def _check_crop(center: ArrayLike, side: float) -> None:
+    if not (np.isfinite(center).all() and np.isfinite(side) and side > 0):
+        raise DarkposeError(f"a crop needs a finite centre and a positive side in image px, got {center} and {side}")
+
+
+def transform(matrix: ArrayLike, points: ArrayLike) -> Floats:
+    """Apply an affine matrix (2, 3) to points (..., 2)."""
+    matrix = np.asarray(matrix, np.float64)
+    return np.asarray(points, np.float64) @ matrix[:, :2].T + matrix[:, 2]
+
+
+def crop_to_heatmap(points: Points, *, stride: int = 4) -> Points:
+    """Points (..., 2) from crop px to heatmap px."""
+    return points / stride
+
+
+def heatmap_to_crop(points: Points, *, stride: int = 4) -> Points:
+    """Points (..., 2) from heatmap px to crop px."""
+    return points * stride
+
+
+def heatmap_to_image(
+    points: NDArray[np.floating], center: ArrayLike, sides: ArrayLike, size: tuple[int, int]
+) -> NDArray[np.floating]:
+    """Points from heatmap px to image px, for an upright crop.
+
+    Convention: computed in the dtype of `points`, in the reference's order and with its rounding of the side, so that
+    float32 points give the published coordinates to the last bit.
+
+    Args:
+        points: (..., 2) float32 or float64, heatmap px.
+        center: (..., 2) image px, broadcast against the points.
+        sides: (..., 2) = (width, height) of the crop in image px, likewise.
+        size: (W, H) of the heatmap.
+    """
+    dtype = points.dtype
+    sides = (np.asarray(sides, np.float64) / PIXEL_STD).astype(dtype) * dtype.type(PIXEL_STD)
+    return points * (sides / np.asarray(size, dtype)) + np.asarray(center, dtype) - sides * dtype.type(0.5)
+
+
+def mirror_matrix(width: int) -> Floats:
+    """Matrix (2, 3) that mirrors a picture of this width: x -> width - 1 - x."""
+    return np.array([[-1.0, 0.0, width - 1.0], [0.0, 1.0, 0.0]])
+
+
+def compose(*matrices: ArrayLike) -> Floats:
+    """Product of affine matrices (2, 3); the last one is applied first."""
+    total = np.eye(3)
+    for matrix in matrices:
+        total = total @ np.vstack([np.asarray(matrix, np.float64), [0.0, 0.0, 1.0]])
+    return total[:2]
+
+
+def mirror_keypoints(keypoints: ArrayLike, flip_index: Sequence[int] | NDArray[np.intp], width: int) -> Floats:
+    """Landmarks (..., K, 2) of the mirrored picture, left and right swapped."""
+    return transform(mirror_matrix(width), keypoints)[..., np.asarray(flip_index), :]

@@ -1,0 +1,51 @@
+"""Training runs as values."""
+
+from dataclasses import dataclass, replace
+
+from darkpose.augment import AugmentConfig
+from darkpose.schedule import Cosine, Schedule, Steps
+from darkpose.train import TrainConfig
+
+# The published set-up of DARK on HRNetV2-W18 for faces (8 processes of 64 crops, Adam, fixed steps, ImageNet weights).
+PUBLISHED = TrainConfig(
+    batch_size=64,
+    epochs=60,
+    schedule=Schedule(2e-3, Steps((40, 55), 0.1), warmup=500),
+    weight_decay=0.0,
+    ema=0.0,
+    augment=AugmentConfig(),
+    precision="no",
+)
+
+# darkpose's own, from nothing, in two stages that a CPU can bear: small crops first, then full size.
+SMALL_FIRST = TrainConfig(
+    crop_size=128,
+    batch_size=16,
+    epochs=24,
+    schedule=Schedule(1e-3, Cosine(), warmup=200),
+    augment=AugmentConfig(shift_std=0.05),
+)
+FULL_SIZE = replace(SMALL_FIRST, crop_size=256, epochs=10, schedule=Schedule(4e-4, Cosine(), warmup=100))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A training run of 300-W faces.
+
+    Attributes:
+        name: what `darkpose train` calls it.
+        config: the run.
+    """
+
+    name: str
+    config: TrainConfig
+
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe("300w-published", PUBLISHED),
+        Recipe("300w-128", SMALL_FIRST),
+        Recipe("300w-256", FULL_SIZE),
+    )
+}

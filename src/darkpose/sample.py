@@ -1,0 +1,46 @@
+"""One annotated face."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkpose.errors import DarkposeError
+from darkpose.schema import KeypointSchema
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A face as a data set describes it.
+
+    Attributes:
+        image: path of the image file.
+        keypoints: (K, 2) float64, image px, first pixel's centre at (0, 0).
+        visible: (K,) float64; 0 where a landmark is not annotated.
+        box: (4,) float64 x0, y0, x1, y1, image px: what the crop is cut around, before padding.
+
+    Raises:
+        DarkposeError: a shape is wrong, or a visible landmark or the box is not finite.
+    """
+
+    image: Path
+    keypoints: NDArray[np.float64]
+    visible: NDArray[np.float64]
+    box: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        count = len(self.keypoints)
+        if self.keypoints.shape != (count, 2) or self.visible.shape != (count,) or self.box.shape != (4,):
+            shapes = (self.keypoints.shape, self.visible.shape, self.box.shape)
+            raise DarkposeError(f"{self.image}: expected shapes (K, 2), (K,) and (4,), got {shapes}")
+        if not np.isfinite(self.keypoints[self.visible > 0]).all() or not np.isfinite(self.box).all():
+            raise DarkposeError(f"{self.image}: an annotated landmark or the box is not a finite number")
+
+
+def nme_normaliser(sample: Sample, schema: KeypointSchema) -> float:
+    """The markup's usual NME normaliser of one face, in image px."""
+    if schema.nme_pair is None:
+        return float((sample.box[2:] - sample.box[:2]).max())
+    first, second = schema.nme_pair
+    return float(np.linalg.norm(sample.keypoints[first] - sample.keypoints[second]))

@@ -1,0 +1,214 @@
+"""Markups: which landmarks there are, what they are called, which mirror which, how they are drawn.
+
+"left" and "right" are the image's left and right on an upright face, as in the published annotations. The names are the
+one source: two names that differ only in `left_`/`right_` are a flip pair.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkpose.errors import DarkposeError
+
+
+def mirrored(name: str) -> str:
+    """The name of the landmark that takes this one's place in a mirrored image."""
+    for here, there in (("left_", "right_"), ("right_", "left_")):
+        if name.startswith(here):
+            return there + name.removeprefix(here)
+    return name
+
+
+def flip_pairs_from_names(names: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
+    """Index pairs (i, j), i < j, whose names are each other's mirror image."""
+    index = {name: i for i, name in enumerate(names)}
+    return tuple((i, j) for i, name in enumerate(names) if i < (j := index.get(mirrored(name), i)))
+
+
+@dataclass(frozen=True)
+class KeypointSchema:
+    """One markup of K landmarks.
+
+    Attributes:
+        name: what the markup is called, for example "wflw-98".
+        names: the K landmark names, unique.
+        flip_pairs: index pairs that swap in a mirrored image; a landmark in no pair stays.
+        outlines: polylines of indices, for drawing (a closed one repeats its first index).
+        nme_pair: the two landmarks whose distance is the usual NME normaliser; None: the side of the annotated box.
+        left_eye, right_eye: indices whose mean is the centre of the eye on the image's left and right; may be empty.
+
+    Raises:
+        DarkposeError: names repeat, or an index lies outside the markup, or a landmark is in two flip pairs.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    flip_pairs: tuple[tuple[int, int], ...]
+    outlines: tuple[tuple[int, ...], ...] = ()
+    nme_pair: tuple[int, int] | None = None
+    left_eye: tuple[int, ...] = ()
+    right_eye: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(set(self.names)) != len(self.names):
+            repeated = sorted({name for name in self.names if self.names.count(name) > 1})
+            raise DarkposeError(f"markup {self.name}: landmark names must be unique, these repeat: {repeated}")
+        paired = [i for pair in self.flip_pairs for i in pair]
+        if len(set(paired)) != len(paired):
+            raise DarkposeError(f"markup {self.name}: a landmark can be in one flip pair only, got {self.flip_pairs}")
+        used = [*paired, *(i for line in self.outlines for i in line), *(self.nme_pair or ())]
+        used += [*self.left_eye, *self.right_eye]
+        outside = sorted({i for i in used if not 0 <= i < len(self.names)})
+        if outside:
+            raise DarkposeError(f"markup {self.name} has {len(self.names)} landmarks, but uses the indices {outside}")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def flip_index(self) -> NDArray[np.intp]:
+        """(K,) such that `keypoints[flip_index]` are the landmarks of the mirrored face in markup order."""
+        index = np.arange(len(self), dtype=np.intp)
+        for i, j in self.flip_pairs:
+            index[i], index[j] = j, i
+        return index
+
+    def index(self, name: str) -> int:
+        """Index of a landmark by its name.
+
+        Raises:
+            DarkposeError: the markup has no such landmark; the message names the nearest ones.
+        """
+        if name in self.names:
+            return self.names.index(name)
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, self.names, 3) or self.names[:3]
+        raise DarkposeError(f"markup {self.name} has no landmark {name!r}; did you mean one of {', '.join(near)}?")
+
+
+def _numbered(stem: str, numbers: range) -> tuple[str, ...]:
+    return tuple(f"{stem}_{i}" for i in numbers)
+
+
+def _closed(first: int, last: int) -> tuple[int, ...]:
+    return (*range(first, last + 1), first)
+
+
+_NOSE_BASE = ("left_nostril_outer", "left_nostril_inner", "nose_base", "right_nostril_inner", "right_nostril_outer")
+_MOUTH = (
+    *("left_mouth_corner", "left_upper_lip_0", "left_upper_lip_1", "upper_lip", "right_upper_lip_1"),
+    *("right_upper_lip_0", "right_mouth_corner", "right_lower_lip_0", "right_lower_lip_1", "lower_lip"),
+    *("left_lower_lip_1", "left_lower_lip_0", "left_inner_mouth_corner", "left_inner_upper_lip", "inner_upper_lip"),
+    *("right_inner_upper_lip", "right_inner_mouth_corner", "right_inner_lower_lip", "inner_lower_lip"),
+    "left_inner_lower_lip",
+)
+_EYE_6 = ("outer_corner", "upper_outer", "upper_inner", "inner_corner", "lower_inner", "lower_outer")
+_EYE_8 = (
+    *("outer_corner", "upper_outer", "upper_middle", "upper_inner"),
+    *("inner_corner", "lower_inner", "lower_middle", "lower_outer"),
+)
+
+
+def _left_eye(parts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"left_eye_{part}" for part in parts)
+
+
+def _right_eye(parts: tuple[str, ...]) -> tuple[str, ...]:
+    """Published right eyes run from the inner corner over the upper lid, as the image is read."""
+    half = len(parts) // 2
+    upper, lower = parts[half::-1], parts[:half:-1]
+    return tuple(f"right_eye_{part}" for part in (*upper, *lower))
+
+
+def _schema(name: str, names: tuple[str, ...], **facts: object) -> KeypointSchema:
+    return KeypointSchema(name, names, flip_pairs_from_names(names), **facts)  # type: ignore[arg-type]
+
+
+AFLW_19 = _schema(
+    "aflw-19",
+    (
+        *("left_brow_outer", "left_brow_middle", "left_brow_inner"),
+        *("right_brow_inner", "right_brow_middle", "right_brow_outer"),
+        *("left_eye_outer_corner", "left_eye_middle", "left_eye_inner_corner"),
+        *("right_eye_inner_corner", "right_eye_middle", "right_eye_outer_corner"),
+        *("left_nostril_outer", "nose_tip", "right_nostril_outer"),
+        *("left_mouth_corner", "mouth_middle", "right_mouth_corner"),
+        "chin",
+    ),
+    outlines=((0, 1, 2), (3, 4, 5), (6, 7, 8), (9, 10, 11), (12, 13, 14), (15, 16, 17)),
+    left_eye=(6, 8),
+    right_eye=(9, 11),
+)
+
+WFLW_98 = _schema(
+    "wflw-98",
+    (
+        *_numbered("left_contour", range(16)),
+        "chin",
+        *_numbered("right_contour", range(15, -1, -1)),
+        *_numbered("left_brow", range(9)),
+        *_numbered("right_brow", range(4, -1, -1)),
+        *_numbered("right_brow", range(8, 4, -1)),
+        *_numbered("nose_bridge", range(4)),
+        *_NOSE_BASE,
+        *_left_eye(_EYE_8),
+        *_right_eye(_EYE_8),
+        *_MOUTH,
+        *("left_pupil", "right_pupil"),
+    ),
+    outlines=(
+        *(tuple(range(33)), _closed(33, 41), _closed(42, 50), tuple(range(51, 55)), tuple(range(55, 60))),
+        *(_closed(60, 67), _closed(68, 75), _closed(76, 87), _closed(88, 95)),
+    ),
+    nme_pair=(60, 72),
+    left_eye=tuple(range(60, 68)),
+    right_eye=tuple(range(68, 76)),
+)
+
+W300_68 = _schema(
+    "300w-68",
+    (
+        *_numbered("left_contour", range(8)),
+        "chin",
+        *_numbered("right_contour", range(7, -1, -1)),
+        *_numbered("left_brow", range(5)),
+        *_numbered("right_brow", range(4, -1, -1)),
+        *_numbered("nose_bridge", range(4)),
+        *_NOSE_BASE,
+        *_left_eye(_EYE_6),
+        *_right_eye(_EYE_6),
+        *_MOUTH,
+    ),
+    outlines=(
+        *(tuple(range(17)), tuple(range(17, 22)), tuple(range(22, 27)), tuple(range(27, 31)), tuple(range(31, 36))),
+        *(_closed(36, 41), _closed(42, 47), _closed(48, 59), _closed(60, 67)),
+    ),
+    nme_pair=(36, 45),
+    left_eye=tuple(range(36, 42)),
+    right_eye=tuple(range(42, 48)),
+)
+
+COFW_29 = _schema(
+    "cofw-29",
+    (
+        *("left_brow_outer", "right_brow_outer", "left_brow_inner", "right_brow_inner"),
+        *("left_brow_upper", "left_brow_lower", "right_brow_upper", "right_brow_lower"),
+        *("left_eye_outer_corner", "right_eye_outer_corner", "left_eye_inner_corner", "right_eye_inner_corner"),
+        *("left_eye_upper", "left_eye_lower", "right_eye_upper", "right_eye_lower"),
+        *("left_pupil", "right_pupil", "left_nostril_outer", "right_nostril_outer", "nose_tip", "nose_base"),
+        *("left_mouth_corner", "right_mouth_corner", "upper_lip", "inner_upper_lip", "inner_lower_lip", "lower_lip"),
+        "chin",
+    ),
+    outlines=(
+        *((0, 4, 2, 5, 0), (1, 6, 3, 7, 1), (8, 12, 10, 13, 8), (9, 14, 11, 15, 9)),
+        *((18, 21, 19), (22, 24, 23, 27, 22), (22, 25, 23, 26, 22)),
+    ),
+    nme_pair=(8, 9),
+    left_eye=(8, 10, 12, 13),
+    right_eye=(9, 11, 14, 15),
+)
+
+SCHEMAS = {schema.name: schema for schema in (AFLW_19, WFLW_98, W300_68, COFW_29)}

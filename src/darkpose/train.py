@@ -1,0 +1,306 @@
+"""The training loop. Accelerate carries devices, processes and mixed precision; the loop stays ours.
+
+A run lives in a folder: `log.jsonl` (one JSON line per log step and per validation), `state.pt` (all that a killed run
+needs to go on, replaced in one rename) and `best.safetensors` (the averaged weights of the best validation). Draws depend
+on (seed, epoch, index) alone, so a run resumed from an epoch's start equals one that was never killed.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import torch
+from accelerate import Accelerator, DataLoaderConfiguration
+from accelerate.utils import set_seed
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from darkpose.augment import AugmentConfig
+from darkpose.batches import AugmentedFaces, ShuffledEpoch
+from darkpose.errors import DarkposeError
+from darkpose.geometry import PADDING, crop_to_heatmap
+from darkpose.heatmap import encode
+from darkpose.hrnet import STRIDE, HRNet, HRNetConfig, initialise
+from darkpose.image import Normalisation
+from darkpose.loss import heatmap_mse
+from darkpose.sample import Sample
+from darkpose.schedule import Cosine, Schedule
+from darkpose.schema import KeypointSchema
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run; the defaults are darkpose's, `recipes` holds the published ones.
+
+    Attributes:
+        crop_size: side of the crop in crop px, a multiple of 32.
+        sigma, unbiased: of the target heatmaps, in heatmap px.
+        batch_size: crops per optimizer step and process.
+        epochs: passes over the data.
+        schedule: learning rate by iteration.
+        weight_decay: decoupled (AdamW); 0 is plain Adam.
+        ema: decay of the averaged weights that are validated and kept; 0 keeps the weights themselves.
+        augment: random crops.
+        padding: side of the crop over side of the box.
+        precision: "no" or "bf16" autocast.
+        seed: of initialisation, order and draws.
+    """
+
+    crop_size: int = 256
+    sigma: float = 2.0
+    unbiased: bool = True
+    batch_size: int = 16
+    epochs: int = 60
+    schedule: Schedule = field(default_factory=lambda: Schedule(1e-3, Cosine(), warmup=200))
+    weight_decay: float = 1e-4
+    ema: float = 0.999
+    augment: AugmentConfig = field(default_factory=lambda: AugmentConfig(shift_std=0.05))
+    padding: float = PADDING
+    precision: Literal["no", "bf16"] = "bf16"
+    seed: int = 0
+
+
+Validate = Callable[[nn.Module], float]
+Keep = Callable[[nn.Module, dict[str, Any]], None]
+
+
+@dataclass
+class _Run:
+    """What a run is made of, and what has to be restored to go on with it."""
+
+    accelerator: Accelerator
+    model: nn.Module
+    average: AveragedModel | None
+    optimizer: torch.optim.Optimizer
+    epoch: int = 0
+    best: float = float("inf")
+
+    @property
+    def bare(self) -> nn.Module:
+        return self.accelerator.unwrap_model(self.model)
+
+    @property
+    def kept(self) -> nn.Module:
+        """The model that is validated and kept: the averaged one, if there is one."""
+        return self.average.module if self.average is not None else self.bare
+
+    def state(self) -> dict[str, Any]:
+        average = None if self.average is None else self.average.state_dict()
+        return {
+            "model": self.bare.state_dict(),
+            "average": average,
+            "optimizer": self.optimizer.state_dict(),
+            "epoch": self.epoch,
+            "best": self.best,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.bare.load_state_dict(state["model"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.epoch, self.best = state["epoch"], state["best"]
+
+
+def train(
+    config: TrainConfig,
+    samples: Sequence[Sample],
+    schema: KeypointSchema,
+    folder: Path,
+    *,
+    start: nn.Module | None = None,
+    validate: Validate | None = None,
+    keep: Keep | None = None,
+    workers: int = 1,
+    log_every: int = 20,
+) -> HRNet:
+    """Train a network, resuming from `folder` if an interrupted run lies there.
+
+    Args:
+        config: the run.
+        samples: training faces.
+        schema: their markup.
+        folder: of the run; made if needed.
+        start: weights to start from; None: He initialisation.
+        validate: called after every epoch with the model to keep, on the main process; returns its NME (lower is better).
+        keep: called with the model and facts about it whenever the NME is the lowest so far.
+        workers: loader processes.
+        log_every: steps between log lines.
+
+    Returns:
+        The model after the last epoch (the averaged one if `config.ema` is not 0), on the CPU.
+
+    Raises:
+        DarkposeError: there is nothing to train on, the folder holds another run, or the loss is not finite.
+    """
+    if not samples:
+        raise DarkposeError("there are no training samples")
+    cv2.setNumThreads(1)  # loaders and the network share the cores
+    accelerator = Accelerator(
+        mixed_precision=config.precision,
+        cpu=not torch.cuda.is_available(),
+        dataloader_config=DataLoaderConfiguration(non_blocking=True),
+    )
+    set_seed(config.seed)
+    run = _prepare(config, len(schema), accelerator, start)
+    folder.mkdir(parents=True, exist_ok=True)
+    log = _Log(folder / "log.jsonl", accelerator.is_main_process)
+    _resume(run, folder, config, log)
+    faces = AugmentedFaces(samples, schema, config.crop_size, config.augment, config.seed)
+    for epoch in range(run.epoch, config.epochs):
+        loader = DataLoader(
+            faces,
+            config.batch_size,
+            sampler=ShuffledEpoch(len(samples), config.seed, epoch),
+            num_workers=workers,
+            pin_memory=accelerator.device.type == "cuda",
+        )
+        _train_epoch(run, config, accelerator.prepare(loader), epoch, log, log_every)
+        run.epoch = epoch + 1
+        if validate is not None and accelerator.is_main_process:
+            _validate(run, validate, keep, log)
+        if accelerator.is_main_process:
+            _save(run, folder, config)
+        accelerator.wait_for_everyone()
+    kept = run.kept.cpu()
+    assert isinstance(kept, HRNet)
+    return kept.eval()
+
+
+def _prepare(config: TrainConfig, keypoints: int, accelerator: Accelerator, start: nn.Module | None) -> _Run:
+    model = HRNet(HRNetConfig(keypoints))
+    if start is None:
+        initialise(model, seed=config.seed)
+    else:
+        model.load_state_dict(start.state_dict())
+    model = model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average = None
+    if config.ema:
+        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=config.weight_decay, fused=True)
+    model, optimizer = accelerator.prepare(model, optimizer)
+    return _Run(accelerator, model, average, optimizer)
+
+
+def _train_epoch(
+    run: _Run, config: TrainConfig, loader: DataLoader[Any], epoch: int, log: "_Log", log_every: int
+) -> None:
+    run.model.train()
+    per_epoch = len(loader)
+    bar = tqdm(loader, f"epoch {epoch + 1}/{config.epochs}", disable=None if run.accelerator.is_main_process else True)
+    started = time.perf_counter()
+    for step, (batch, waited) in enumerate(_timed(bar)):
+        iteration = epoch * per_epoch + step
+        rate = config.schedule(iteration, per_epoch, config.epochs * per_epoch)
+        for group in run.optimizer.param_groups:
+            group["lr"] = rate
+        loss = _step(run, config, *batch)
+        if step % log_every == 0:
+            value = float(loss)
+            if value != value or value == float("inf"):
+                raise DarkposeError(f"the loss is {value} at epoch {epoch + 1}, iteration {iteration}; training stopped")
+            bar.set_postfix(loss=f"{value:.2e}", lr=f"{rate:.1e}")
+            log.write(
+                mode="train", epoch=epoch + 1, iter=iteration, lr=rate, loss=value, data_time=waited,
+                time=(time.perf_counter() - started) / (step + 1),
+            )  # fmt: skip
+
+
+def _step(run: _Run, config: TrainConfig, crops: Tensor, keypoints: Tensor, visible: Tensor) -> Tensor:
+    size = config.crop_size // STRIDE
+    target, weights = encode(
+        crop_to_heatmap(keypoints, stride=STRIDE),
+        visible,
+        size=(size, size),
+        sigma=config.sigma,
+        unbiased=config.unbiased,
+    )
+    inputs = normalise_on_device(crops, Normalisation()).contiguous(memory_format=torch.channels_last)
+    with run.accelerator.autocast():
+        output = run.model(inputs)
+    loss = heatmap_mse(output.float(), target, weights)
+    run.optimizer.zero_grad()
+    run.accelerator.backward(loss)
+    run.optimizer.step()
+    if run.average is not None:
+        run.average.update_parameters(run.bare)
+    return loss.detach()
+
+
+def normalise_on_device(crops: Tensor, normalisation: Normalisation) -> Tensor:
+    """(N, 3, H, W) uint8 RGB -> float32, on the crops' device."""
+    mean, std = (
+        torch.tensor(values, device=crops.device)[:, None, None] for values in (normalisation.mean, normalisation.std)
+    )
+    return (crops / 255 - mean) / std
+
+
+def _timed(batches: Any) -> Iterator[tuple[Any, float]]:
+    """Every batch with the seconds it was waited for."""
+    asked = time.perf_counter()
+    for batch in batches:
+        yield batch, time.perf_counter() - asked
+        asked = time.perf_counter()
+
+
+def _validate(run: _Run, validate: Validate, keep: Keep | None, log: "_Log") -> None:
+    model = run.kept
+    model.eval()
+    value = validate(model)
+    log.write(mode="val", epoch=run.epoch, NME=value)
+    tqdm.write(f"epoch {run.epoch}: validation NME {100 * value:.3f} %")
+    if value < run.best:
+        run.best = value
+        if keep is not None:
+            keep(model, {"epoch": run.epoch, "validation_nme": value})
+
+
+def _save(run: _Run, folder: Path, config: TrainConfig) -> None:
+    """Write the state under another name, then rename: a kill leaves the old state or the new one, never half of one."""
+    temporary = folder / "state.pt.partial"
+    with temporary.open("wb") as file:
+        torch.save({"config": _as_json(config), **run.state()}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(folder / "state.pt")
+
+
+def _resume(run: _Run, folder: Path, config: TrainConfig, log: "_Log") -> None:
+    path = folder / "state.pt"
+    if not path.exists():
+        return
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    if state["config"] != _as_json(config):
+        raise DarkposeError(f"{folder} holds a run of another configuration; choose another folder or remove it")
+    run.restore(state)
+    log.forget_after(run.epoch)
+    tqdm.write(f"going on after epoch {run.epoch} of {config.epochs}")
+
+
+def _as_json(config: TrainConfig) -> str:
+    return json.dumps(asdict(config), sort_keys=True)
+
+
+class _Log:
+    """JSON lines, written by the main process only."""
+
+    def __init__(self, path: Path, writes: bool) -> None:
+        self.path, self.writes = path, writes
+
+    def write(self, **values: Any) -> None:
+        if self.writes:
+            with self.path.open("a") as file:
+                file.write(json.dumps(values) + "\n")
+
+    def forget_after(self, epoch: int) -> None:
+        """Drop the lines of epochs that will be run again."""
+        if self.writes and self.path.exists():
+            lines = [line for line in self.path.read_text().splitlines() if json.loads(line)["epoch"] <= epoch]
+            self.path.write_text("".join(line + "\n" for line in lines))
