@@ -46,7 +46,7 @@ class TrainConfig:
         epochs: passes over the data.
         schedule: learning rate by iteration.
         weight_decay: decoupled (AdamW); 0 is plain Adam.
-        ema: decay of the averaged weights that are validated and kept; 0 keeps the weights themselves.
+        ema: decay of the averaged weights that are validated and kept (reached by a warm-up); 0: the weights themselves.
         augment: random crops.
         padding: side of the crop over side of the box.
         precision: "no" or "bf16" autocast.
@@ -183,10 +183,19 @@ def _prepare(config: TrainConfig, keypoints: int, accelerator: Accelerator, star
     model = model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = None
     if config.ema:
-        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
+        average = AveragedModel(model, multi_avg_fn=_warmed_up_ema(config.ema), use_buffers=True)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=config.weight_decay, fused=True)
     model, optimizer = accelerator.prepare(model, optimizer)
     return _Run(accelerator, model, average, optimizer)
+
+
+def _warmed_up_ema(decay: float) -> Callable[[Any, Any, Any], None]:
+    """Exponential average whose decay grows as (1 + n) / (10 + n) up to `decay`: the first weights are soon forgotten."""
+
+    def update(averaged: Any, current: Any, count: Any) -> None:
+        get_ema_multi_avg_fn(min(decay, (1 + int(count)) / (10 + int(count))))(averaged, current, count)
+
+    return update
 
 
 def _train_epoch(
