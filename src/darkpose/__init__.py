@@ -1,1 +1,77 @@
-"""darkpose: sub-pixel face landmarks with HRNetV2 and DARK."""
+"""darkpose: sub-pixel face landmarks with HRNetV2 and DARK.
+
+The public names; each is imported when it is first used, so that `import darkpose` stays quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from darkpose.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
+    from darkpose.draw import draw_faces
+    from darkpose.errors import DarkposeError
+    from darkpose.face import Face
+    from darkpose.heatmap import Decoded, decode, encode
+    from darkpose.hrnet import HRNet, HRNetConfig
+    from darkpose.metrics import nme
+    from darkpose.predictor import Predictor
+    from darkpose.schema import AFLW_19, COFW_29, SCHEMAS, W300_68, WFLW_98, KeypointSchema
+    from darkpose.zoo import convert, load_checkpoint
+
+_HOME = {
+    "AFLW_19": "schema",
+    "COFW_29": "schema",
+    "Checkpoint": "checkpoint",
+    "CheckpointConfig": "checkpoint",
+    "DarkposeError": "errors",
+    "Decoded": "heatmap",
+    "Face": "face",
+    "HRNet": "hrnet",
+    "HRNetConfig": "hrnet",
+    "KeypointSchema": "schema",
+    "Predictor": "predictor",
+    "SCHEMAS": "schema",
+    "W300_68": "schema",
+    "WFLW_98": "schema",
+    "convert": "zoo",
+    "decode": "heatmap",
+    "draw_faces": "draw",
+    "encode": "heatmap",
+    "load_checkpoint": "zoo",
+    "nme": "metrics",
+    "save_checkpoint": "checkpoint",
+}
+
+__all__ = [
+    "AFLW_19",
+    "COFW_29",
+    "SCHEMAS",
+    "W300_68",
+    "WFLW_98",
+    "Checkpoint",
+    "CheckpointConfig",
+    "DarkposeError",
+    "Decoded",
+    "Face",
+    "HRNet",
+    "HRNetConfig",
+    "KeypointSchema",
+    "Predictor",
+    "convert",
+    "decode",
+    "draw_faces",
+    "encode",
+    "load_checkpoint",
+    "nme",
+    "save_checkpoint",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'darkpose' has no attribute {name!r}")
+    return getattr(import_module(f"darkpose.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,7 +1,7 @@
 """Random crops for training: flip, scale, rotation and, if wanted, a shift of the box.
 
-The defaults are the published distributions (HRNet face recipes); draws come from a generator handed in, so that a sample
-is a function of (seed, epoch, index) alone.
+The defaults are the published distributions (HRNet face recipes); draws come from a generator handed in, so that a
+sample is a function of (seed, epoch, index) alone.
 """
 
 from dataclasses import dataclass

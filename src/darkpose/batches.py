@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from darkpose.augment import AugmentConfig, Augmentation, draw_augmentation
-from darkpose.geometry import box_to_crop, compose, image_to_crop, mirror_matrix, transform
+from darkpose.augment import Augmentation, AugmentConfig, draw_augmentation
+from darkpose.geometry import PADDING, box_to_crop, compose, image_to_crop, mirror_matrix, transform
 from darkpose.image import Pixels, read_image, warp
 from darkpose.sample import Sample
 from darkpose.schema import KeypointSchema
@@ -24,7 +24,12 @@ class CroppedFace(NamedTuple):
 
 
 def cut(
-    sample: Sample, schema: KeypointSchema, size: int, augmentation: Augmentation | None = None, *, padding: float = 1.25
+    sample: Sample,
+    schema: KeypointSchema,
+    size: int,
+    augmentation: Augmentation | None = None,
+    *,
+    padding: float = PADDING,
 ) -> CroppedFace:
     """Cut a sample's face, augmented or, without an augmentation, as for evaluation.
 

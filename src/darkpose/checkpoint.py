@@ -5,14 +5,14 @@ normalisation and where the weights come from. Loading is strict.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from darkpose.atomic import write_atomically
@@ -69,8 +69,16 @@ class Checkpoint:
     provenance: Mapping[str, Any]
 
 
-def load_strictly(config: HRNetConfig, weights: Mapping[str, Tensor], source: str) -> HRNet:
+def load_strictly(
+    config: HRNetConfig, weights: Mapping[str, Tensor], source: str, spell: Callable[[str], str] = str
+) -> HRNet:
     """A network with exactly these weights, in evaluation mode.
+
+    Args:
+        config: of the network.
+        weights: by darkpose's names.
+        source: where they come from, for the message.
+        spell: how the source writes one of darkpose's names, for the message.
 
     Raises:
         DarkposeError: keys are missing, superfluous or misshapen; the message lists every one.
@@ -78,10 +86,12 @@ def load_strictly(config: HRNetConfig, weights: Mapping[str, Tensor], source: st
     with torch.device("meta"):
         model = HRNet(config)
     expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
-    problems = [f"missing: {key} {shape}" for key, shape in expected.items() if key not in weights]
-    problems += [f"not expected: {key} {tuple(value.shape)}" for key, value in weights.items() if key not in expected]
+    problems = [f"missing: {spell(key)} {shape}" for key, shape in expected.items() if key not in weights]
     problems += [
-        f"wrong shape: {key} is {tuple(weights[key].shape)}, expected {shape}"
+        f"not expected: {spell(key)} {tuple(value.shape)}" for key, value in weights.items() if key not in expected
+    ]
+    problems += [
+        f"wrong shape: {spell(key)} is {tuple(weights[key].shape)}, expected {shape}"
         for key, shape in expected.items()
         if key in weights and tuple(weights[key].shape) != shape
     ]
@@ -109,7 +119,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path, *, half: bool = False) -
         "schema": json.dumps(asdict(checkpoint.schema)),
         "provenance": json.dumps(dict(checkpoint.provenance)),
     }
-    write_atomically(path, lambda temporary: save_file(weights, temporary, metadata))
+    write_atomically(path, lambda temporary: temporary.write_bytes(save(weights, metadata)))
 
 
 def read_safetensors(path: Path) -> Checkpoint:
@@ -131,17 +141,31 @@ def read_safetensors(path: Path) -> Checkpoint:
     try:
         config = config_from_json(json.loads(metadata["config"]))
         schema = schema_from_json(json.loads(metadata["schema"]))
-        provenance = json.loads(metadata["provenance"])
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        check_markup(schema, config.network.keypoints)
+        provenance = dict(json.loads(metadata["provenance"]))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # DarkposeError is a ValueError
         raise DarkposeError(f"{path}: its metadata cannot be used ({error})") from error
     return Checkpoint(load_strictly(config.network, weights, str(path)), config, schema, provenance)
 
 
+def check_markup(schema: KeypointSchema, keypoints: int) -> None:
+    """Refuse a markup that does not name every one of the network's heatmaps.
+
+    Raises:
+        DarkposeError: the numbers differ.
+    """
+    if len(schema) != keypoints:
+        raise DarkposeError(
+            f"the network finds {keypoints} landmarks, but the markup {schema.name} names {len(schema)}; "
+            f"give a schema of {keypoints}"
+        )
+
+
 def config_from_json(values: dict[str, Any]) -> CheckpointConfig:
     """Inverse of `asdict`; unknown or missing fields raise TypeError."""
-    network = HRNetConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in values["network"].items()})
+    shape: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values["network"].items()}
     normalisation = Normalisation(**{k: tuple(v) for k, v in values["normalisation"].items()})
-    return CheckpointConfig(**{**values, "network": network, "normalisation": normalisation})
+    return CheckpointConfig(**{**values, "network": HRNetConfig(**shape), "normalisation": normalisation})
 
 
 def schema_from_json(values: dict[str, Any]) -> KeypointSchema:

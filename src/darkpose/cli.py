@@ -1,66 +1,186 @@
-"""The command line: flags -> one call."""
+"""The command line: flags -> one call. Printing and exit codes live here and nowhere else.
 
+Exit codes: 0, everything done; 1, some images could not be used or have no face; 2, a mistake in the call.
+"""
+
+import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from darkpose.errors import DarkposeError
 
-app = App(name="darkpose", help="Sub-pixel face landmarks: HRNetV2 and DARK.")
+app = App(name="darkpose", help="Sub-pixel face landmarks: HRNetV2 and DARK.", version_flags=["--version"])
+
+DEFAULT_OUTPUT = Path("darkpose-out")
 
 
 @app.command
-def train(recipe: str, *, root: Path, out: Path, start: Path | None = None, workers: int = 1) -> None:
+def predict(
+    *paths: str,
+    output: Path | None = None,
+    format: Literal["json", "csv", "pts", "coco"] = "json",
+    draw: bool = False,
+    scores: bool = False,
+    json: Annotated[bool, Parameter(negative="")] = False,
+    boxes: Annotated[list[str] | None, Parameter(negative="", consume_multiple=True)] = None,
+    box_kind: Literal["detector", "landmarks", "square"] = "detector",
+    weights: str = "default",
+    flip_test: Literal["off", "published", "exact"] = "off",
+    method: Literal["dark", "quarter", "argmax"] = "dark",
+    device: str = "auto",
+    batch_size: int = 16,
+) -> int:
+    """Find the landmarks of every face in photographs.
+
+    Parameters
+    ----------
+    paths
+        Images, folders (searched whole) or globs.
+    output
+        Folder to write to; darkpose-out where neither this nor --json is given.
+    format
+        json: a file per image; csv and coco: one file for all; pts: a file per face, 1-based as the format is.
+    draw
+        Also write each picture with its landmarks, as NAME.landmarks.png.
+    scores
+        Draw the scores too.
+    json
+        Print one JSON line per image to standard output.
+    boxes
+        Face boxes instead of a detector: x0,y0,x1,y1 in image px, or a .json or .csv file of boxes by image.
+    box_kind
+        What those boxes are: a face detector's, the tight extent of the landmarks, or a square to cut as it is.
+    weights
+        A checkpoint's path or a known name.
+    flip_test
+        Average with the mirrored crop: twice the time, a little more accurate.
+    method
+        Decoder of the heatmaps.
+    device
+        auto, cpu, cuda, cuda:1, ...
+    batch_size
+        Faces per forward pass.
+    """
+    from tqdm import tqdm
+
+    from darkpose.boxfile import GivenBoxes
+    from darkpose.predict_files import OutputFolder, find_images, predict_files
+    from darkpose.predictor import Predictor
+    from darkpose.results import to_json
+
+    if not paths:
+        raise DarkposeError("name at least one image, folder or glob (darkpose predict --help)")
+    inputs = find_images(paths)
+    given = GivenBoxes(boxes) if boxes else None
+    predictor = Predictor(weights, device, flip_test, method=method, batch_size=batch_size)
+    target = output or (None if json else DEFAULT_OUTPUT)
+    folder = OutputFolder(target, format, predictor.schema, draw=draw, scores=scores) if target else None
+    done = failed = faceless = faces = 0
+    with tqdm(total=len(inputs), unit="image", disable=None) as bar, folder or _nothing():
+        write = folder.write if folder else None
+        for outcome in predict_files(predictor, inputs, boxes=given, box_kind=box_kind, write=write):
+            bar.update()
+            if outcome.problem:
+                bar.write(f"darkpose: {outcome.problem}", file=sys.stderr)
+            if outcome.result is None:
+                failed += 1
+                continue
+            done, faces = done + 1, faces + len(outcome.result.faces)
+            faceless += not outcome.result.faces
+            if json:
+                print(to_json(outcome.result), flush=True)
+    if predictor.detector_note:
+        print(f"darkpose: {predictor.detector_note}", file=sys.stderr)
+    if not json:
+        print(f"{_count(faces, 'face')} in {_count(done, 'image')} -> {target}/")
+    if failed or faceless:
+        summary = f"{_count(failed, 'image')} could not be used, {faceless} without a face"
+        print(f"darkpose: {summary}", file=sys.stderr)
+    return 1 if failed or faceless else 0
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _nothing() -> Any:
+    from contextlib import nullcontext
+
+    return nullcontext()
+
+
+@app.command
+def convert(source: Path, target: Path) -> int:
+    """Rewrite a checkpoint (OpenMMLab 0.x or 1.x, HRNet-Facial-Landmark-Detection) as a safetensors file of darkpose's.
+
+    Parameters
+    ----------
+    source
+        The .pth file.
+    target
+        The .safetensors file to write.
+    """
+    from darkpose.zoo import convert as convert_checkpoint
+
+    checkpoint = convert_checkpoint(source, target)
+    print(f"{target}: {checkpoint.schema.name}, {len(checkpoint.schema)} landmarks")
+    return 0
+
+
+@app.command
+def info(*, weights: str = "default", json: Annotated[bool, Parameter(negative="")] = False) -> int:
+    """Print versions, device, weights and detector.
+
+    Parameters
+    ----------
+    weights
+        A checkpoint's path or a known name.
+    json
+        Print JSON.
+    """
+    from json import dumps
+
+    from darkpose.about import about
+
+    facts = about(weights)
+    if json:
+        print(dumps(facts, indent=2))
+    else:
+        for name, value in facts.items():
+            print(f"{name:12} {value}")
+    return 0
+
+
+@app.command
+def train(recipe: str, *, root: Path, out: Path, start: Path | None = None, workers: int = 1) -> int:
     """Train a network on 300-W; a killed run goes on where it was when started again.
 
     Parameters
     ----------
-    recipe:
-        Name of a recipe.
-    root:
+    recipe
+        Name of a recipe: 300w-published, 300w-128, 300w-256.
+    root
         Folder of 300-W, with afw/, helen/trainset/, lfpw/trainset/ and lfpw/testset/.
-    out:
+    out
         Folder of the run.
-    start:
+    start
         Checkpoint to start from; without it, training starts from nothing.
-    workers:
+    workers
         Loader processes.
     """
-    import torch
-    from torch import nn
+    try:
+        from darkpose.runs import train_300w
+    except ModuleNotFoundError as error:
+        if error.name != "accelerate":
+            raise
+        raise DarkposeError("training needs accelerate: pip install 'darkpose[train]'") from error
 
-    from darkpose.checkpoint import Checkpoint, CheckpointConfig, read_safetensors, save_checkpoint
-    from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, read_300w
-    from darkpose.evaluate import predict_samples, samples_nme
-    from darkpose.hrnet import HRNetConfig
-    from darkpose.image import Normalisation
-    from darkpose.inference import CropDecoder
-    from darkpose.recipes import RECIPES
-    from darkpose.schema import W300_68
-    from darkpose.train import train as run_training
-
-    if recipe not in RECIPES:
-        raise DarkposeError(f"there is no recipe {recipe!r}; known are {', '.join(RECIPES)}")
-    config = RECIPES[recipe].config
-    samples, validation = read_300w(root), read_300w(root, LFPW_TEST_FOLDERS)
-
-    def validate(model: nn.Module) -> float:
-        device = next(model.parameters()).device
-        decoder = CropDecoder(model, Normalisation(), W300_68.flip_index, device)
-        found = predict_samples(
-            decoder, validation, W300_68, crop_size=config.crop_size, padding=config.padding
-        )
-        return samples_nme(found.points, validation, W300_68)
-
-    def keep(model: nn.Module, facts: dict[str, Any]) -> None:
-        use = CheckpointConfig(HRNetConfig(len(W300_68)), config.crop_size, config.padding, config.sigma)
-        provenance = {"recipe": recipe, "train_faces": len(samples), "torch": torch.__version__, **facts}
-        save_checkpoint(Checkpoint(model, use, W300_68, provenance), out / "best.safetensors")  # type: ignore[arg-type]
-
-    first = read_safetensors(start).model if start else None
-    run_training(config, samples, W300_68, out, start=first, validate=validate, keep=keep, workers=workers)
+    best = train_300w(recipe, root, out, start=start, workers=workers)
+    print(f"lowest validation NME {100 * best:.3f} % -> {out / 'best.safetensors'}")
+    return 0
 
 
 def main() -> None:
@@ -70,6 +190,6 @@ def main() -> None:
     except DarkposeError as error:
         print(f"darkpose: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("darkpose: stopped", file=sys.stderr)
-        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output went away; nothing more to say to it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -15,9 +15,7 @@ from darkpose.sample import Sample, nme_normaliser
 from darkpose.schema import KeypointSchema
 
 
-def crops_of(
-    samples: Sequence[Sample], schema: KeypointSchema, crop_size: int, padding: float
-) -> Iterator[Pixels]:
+def crops_of(samples: Sequence[Sample], schema: KeypointSchema, crop_size: int, padding: float) -> Iterator[Pixels]:
     """The evaluation crops of samples, one at a time."""
     return (cut(sample, schema, crop_size, padding=padding).crop for sample in samples)
 

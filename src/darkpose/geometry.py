@@ -2,12 +2,12 @@
 
 image    the photograph; (x, y) in px, the centre of its first pixel is (0, 0).
 crop     the square cut around a face and fed to the network, for example 256x256.
-heatmap  the network's output, for example 64x64; heatmap index j lies on crop pixel 4j (no half-pixel term, because both
-         stride-2 convolutions are 3x3 with padding 1).
+heatmap  the network's output, for example 64x64; heatmap index j lies on crop pixel 4j (no half-pixel term, because
+         both stride-2 convolutions are 3x3 with padding 1).
 
-A box is (x0, y0, x1, y1) in image px. A crop is given by its centre and side in image px: the image region of that side
-fills the crop's width. Its matrix comes from three float32 points, as in the reference the published weights were trained
-with; a closed form would differ by up to 1e-3 px.
+A box is (x0, y0, x1, y1) in image px. A crop is given by its centre and side in image px: the image region of that
+side fills the crop's width. Its matrix comes from three float32 points, as in the reference the published weights were
+trained with; a closed form would differ by up to 1e-3 px.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,13 @@ def landmark_box(keypoints: ArrayLike) -> Floats:
         (..., 4) float64 x0, y0, x1, y1 in image px.
     """
     points = np.asarray(keypoints, np.float64)
-    return np.concatenate([np.floor(points.min(axis=-2)), np.ceil(points.max(axis=-2))], axis=-1)
+    return whole_pixels(np.concatenate([points.min(axis=-2), points.max(axis=-2)], axis=-1))
+
+
+def whole_pixels(boxes: ArrayLike) -> Floats:
+    """Boxes (..., 4) grown to whole pixels."""
+    boxes = np.asarray(boxes, np.float64)
+    return np.concatenate([np.floor(boxes[..., :2]), np.ceil(boxes[..., 2:])], axis=-1)
 
 
 def box_to_crop(box: ArrayLike, *, padding: float = PADDING, aspect: float = 1.0) -> tuple[Floats, Floats]:
@@ -74,7 +80,7 @@ def _corresponding_points(
         return points
 
     target = np.array([width * 0.5, height * 0.5])
-    return triple(middle, middle + up), triple(target, target + [0.0, width * -0.5])
+    return triple(middle, middle + up), triple(target, target + np.array([0.0, width * -0.5]))
 
 
 def image_to_crop(center: ArrayLike, side: float, size: tuple[int, int], rotation: float = 0.0) -> Floats:
@@ -103,13 +109,15 @@ def crop_to_image(center: ArrayLike, side: float, size: tuple[int, int], rotatio
 
 def _check_crop(center: ArrayLike, side: float) -> None:
     if not (np.isfinite(center).all() and np.isfinite(side) and side > 0):
-        raise DarkposeError(f"a crop needs a finite centre and a positive side in image px, got {center} and {side}")
+        raise DarkposeError(
+            f"a crop needs a finite centre and a positive side in image px, got {center!r} and {side!r}"
+        )
 
 
 def transform(matrix: ArrayLike, points: ArrayLike) -> Floats:
     """Apply an affine matrix (2, 3) to points (..., 2)."""
     matrix = np.asarray(matrix, np.float64)
-    return np.asarray(points, np.float64) @ matrix[:, :2].T + matrix[:, 2]
+    return np.asarray(np.asarray(points, np.float64) @ matrix[:, :2].T + matrix[:, 2])
 
 
 def crop_to_heatmap(points: Points, *, stride: int = 4) -> Points:
@@ -137,8 +145,9 @@ def heatmap_to_image(
         size: (W, H) of the heatmap.
     """
     dtype = points.dtype
-    sides = (np.asarray(sides, np.float64) / PIXEL_STD).astype(dtype) * dtype.type(PIXEL_STD)
-    return points * (sides / np.asarray(size, dtype)) + np.asarray(center, dtype) - sides * dtype.type(0.5)
+    side = (np.asarray(sides, np.float64) / PIXEL_STD).astype(dtype) * dtype.type(PIXEL_STD)
+    image = points * (side / np.asarray(size, dtype)) + np.asarray(center, dtype) - side * dtype.type(0.5)
+    return np.asarray(image)
 
 
 def mirror_matrix(width: int) -> Floats:
@@ -157,3 +166,29 @@ def compose(*matrices: ArrayLike) -> Floats:
 def mirror_keypoints(keypoints: ArrayLike, flip_index: Sequence[int] | NDArray[np.intp], width: int) -> Floats:
     """Landmarks (..., K, 2) of the mirrored picture, left and right swapped."""
     return transform(mirror_matrix(width), keypoints)[..., np.asarray(flip_index), :]
+
+
+def resize_points(points: ArrayLike, factor: float) -> Floats:
+    """Points (..., 2) of a picture, in the picture enlarged by `factor` (pixel areas keep their place, not centres)."""
+    return (np.asarray(points, np.float64) + 0.5) * factor - 0.5
+
+
+def align_eyes(left: ArrayLike, right: ArrayLike, size: int) -> Floats:
+    """Matrix (2, 3) from image px to a square crop with the eyes level, at 35 % and 65 % of its width, 40 % down.
+
+    Args:
+        left, right: (x, y) of the eye centres on the image's left and right, image px.
+        size: side of the crop, crop px.
+
+    Raises:
+        DarkposeError: the eyes coincide or are not finite.
+    """
+    left, right = np.asarray(left, np.float64), np.asarray(right, np.float64)
+    across = right - left
+    distance = float(across @ across)
+    if not (np.isfinite(distance) and distance > 0):
+        raise DarkposeError(f"a face cannot be aligned by the eye centres {left} and {right}")
+    cos, sin = across / distance * (0.30 * (size - 1))
+    turn = np.array([[cos, sin], [-sin, cos]])
+    middle = np.array([0.5, 0.4]) * (size - 1)
+    return np.column_stack([turn, middle - turn @ ((left + right) / 2)])

@@ -3,8 +3,8 @@
 Source: Zhang, Zhu, Dai, Ye, Zhu, "Distribution-Aware Coordinate Representation for Human Pose Estimation", CVPR 2020:
 unbiased encoding (section 3.3), modulation (3.2, eq. 10-11) and the Taylor step (3.2, eq. 4-9).
 
-Encode and decode stand in one file because they share one convention: (x, y) in heatmap px, the centre of the first cell
-is (0, 0).
+Encode and decode stand in one file because they share one convention: (x, y) in heatmap px, the centre of the first
+cell is (0, 0).
 """
 
 from typing import Generic, Literal, NamedTuple, TypeVar, cast
@@ -55,16 +55,16 @@ def encode(
             cell and draw within 3 sigma (the quantised "MSRA" target).
 
     Returns:
-        heatmaps (N, K, H, W) float32 and weights (N, K) float32, of the same kind and device as `keypoints`. A weight is
-        0 where the landmark's 3-sigma square misses the map, else the visibility.
+        heatmaps (N, K, H, W) float32 and weights (N, K) float32, of the same kind and device as `keypoints`. A weight
+        is 0 where the landmark's 3-sigma square misses the map, else the visibility.
 
     Raises:
         DarkposeError: a shape is wrong, or `sigma` or `size` is not positive.
     """
-    points = torch.as_tensor(keypoints)
+    points = _as_tensor(keypoints)
     if points.ndim != 3 or points.shape[-1] != 2:
         raise DarkposeError(f"keypoints must be (N, K, 2) in heatmap px, got {tuple(points.shape)}")
-    seen = torch.ones(points.shape[:2]) if visible is None else torch.as_tensor(visible)
+    seen = torch.ones(points.shape[:2]) if visible is None else _as_tensor(visible)
     if seen.shape != points.shape[:2]:
         raise DarkposeError(f"visible must be {tuple(points.shape[:2])}, as the keypoints, got {tuple(seen.shape)}")
     if not sigma > 0 or min(size) < 1:
@@ -73,6 +73,11 @@ def encode(
     if isinstance(keypoints, torch.Tensor):
         return heatmaps, weights
     return heatmaps.numpy(), weights.numpy()
+
+
+def _as_tensor(values: NDArray[np.floating] | torch.Tensor) -> torch.Tensor:
+    """An array is copied: torch takes neither reversed nor, without a warning, read-only ones."""
+    return values if isinstance(values, torch.Tensor) else torch.from_numpy(np.array(values))
 
 
 def _encode(
@@ -160,8 +165,7 @@ def decode(heatmaps: Array, *, method: Method = "dark", kernel_size: int = 11) -
     if method not in ("argmax", "quarter", "dark"):
         raise DarkposeError(f'method must be "argmax", "quarter" or "dark", got {method!r}')
     maps = maps.astype(np.result_type(maps, np.float32), copy=False)
-    count, height, width = maps.shape[0] * maps.shape[1], *maps.shape[2:]
-    flat = np.ascontiguousarray(maps).reshape(count, height, width)
+    flat = np.ascontiguousarray(maps).reshape(maps.shape[0] * maps.shape[1], *maps.shape[2:])
     cells, scores = _argmax(flat)
     points = cells.astype(maps.dtype)
     if method == "quarter":
@@ -181,7 +185,7 @@ def _decode_tensor(heatmaps: torch.Tensor, method: Method, kernel_size: int) -> 
 
 def _argmax(maps: NDArray[np.floating]) -> tuple[NDArray[np.intp], NDArray[np.floating]]:
     """(M, H, W) -> cells (M, 2) as (x, y), first of equals, (-1, -1) without a positive maximum; scores (M,)."""
-    flat = maps.reshape(len(maps), -1)
+    flat = maps.reshape(len(maps), maps.shape[1] * maps.shape[2])
     best = flat.argmax(axis=1)  # the first NaN, if there is one
     scores = flat[np.arange(len(flat)), best]
     y, x = np.divmod(best, maps.shape[2])
@@ -201,11 +205,13 @@ def _quarter_offset(maps: NDArray[np.floating], cells: NDArray[np.intp]) -> NDAr
     offset = np.zeros((len(maps), 2), maps.dtype)
     m = _interior(cells, maps.shape, before=2, after=1)  # the reference tests 1 < x < W-1
     x, y = cells[m].T
-    offset[m, 0] = 0.25 * np.sign(maps[m, y, x + 1] - maps[m, y, x - 1])
-    offset[m, 1] = 0.25 * np.sign(maps[m, y + 1, x] - maps[m, y - 1, x])
+    for axis, (dx, dy) in enumerate(((1, 0), (0, 1))):
+        after, before = maps[m, y + dy, x + dx], maps[m, y - dy, x - dx]
+        offset[m, axis] = 0.25 * (after > before) - 0.25 * (after < before)  # infinities compare, but do not subtract
     return offset
 
 
+@np.errstate(divide="ignore", over="ignore", invalid="ignore")  # what is not finite ends in no step
 def _dark_offset(
     maps: NDArray[np.floating], cells: NDArray[np.intp], scores: NDArray[np.floating], taps: NDArray[np.floating]
 ) -> NDArray[np.floating]:
@@ -262,14 +268,12 @@ def _modulate_whole_maps(
 
 
 def _newton_step(log_maps: NDArray[np.floating]) -> NDArray[np.floating]:
-    """(M, 5, 5) log-heatmaps around their maxima -> (M, 2) step -H^-1 g; zero where the Hessian is singular."""
+    """(M, 5, 5) log-heatmaps around their maxima -> (M, 2) step -H^-1 g; zero where that is not finite."""
     at = {(dx, dy): log_maps[:, dy + 2, dx + 2] for dx in range(-2, 3) for dy in range(-2, 3)}
     gx, gy = 0.5 * (at[1, 0] - at[-1, 0]), 0.5 * (at[0, 1] - at[0, -1])
     hxx = 0.25 * (at[2, 0] - 2 * at[0, 0] + at[-2, 0])
     hyy = 0.25 * (at[0, 2] - 2 * at[0, 0] + at[0, -2])
     hxy = 0.25 * (at[1, 1] - at[1, -1] - at[-1, 1] + at[-1, -1])
     determinant = hxx * hyy - hxy * hxy
-    solvable = determinant != 0
-    safe = np.where(solvable, determinant, 1)
-    step = np.stack([hxy * gy - hyy * gx, hxy * gx - hxx * gy], axis=1) / safe[:, None]
-    return np.asarray(np.where(solvable[:, None], step, 0))
+    step = np.stack([hxy * gy - hyy * gx, hxy * gx - hxx * gy], axis=1) / determinant[:, None]
+    return np.asarray(np.where(np.isfinite(step).all(axis=1, keepdims=True), step, 0))

@@ -37,9 +37,7 @@ class HRNetConfig:
     stem: int = 64
 
 
-def conv_bn(
-    inputs: int, outputs: int, kernel: int, stride: int = 1, *, relu: bool = False
-) -> nn.Sequential:
+def conv_bn(inputs: int, outputs: int, kernel: int, stride: int = 1, *, relu: bool = False) -> nn.Sequential:
     """Convolution without bias, batch norm and, if asked for, ReLU."""
     layers: list[nn.Module] = [
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
@@ -99,14 +97,12 @@ def fuse_path(widths: Sequence[int], source: int, target: int) -> nn.Module:
 
 
 class ExchangeModule(nn.Module):
-    """Residual blocks on every branch, then every branch receives the sum of all (the paper's multi-resolution fusion)."""
+    """Residual blocks on every branch, then every branch receives the sum of all (multi-resolution fusion)."""
 
     def __init__(self, widths: Sequence[int], blocks: int) -> None:
         super().__init__()
         branches = range(len(widths))
-        self.branches = nn.ModuleList(
-            nn.Sequential(*(BasicBlock(width) for _ in range(blocks))) for width in widths
-        )
+        self.branches = nn.ModuleList(nn.Sequential(*(BasicBlock(width) for _ in range(blocks))) for width in widths)
         self.fuse_layers = nn.ModuleList(
             nn.ModuleList(fuse_path(widths, source, target) for source in branches) for target in branches
         )

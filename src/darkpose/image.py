@@ -7,7 +7,9 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from darkpose.atomic import write_atomically
 from darkpose.errors import DarkposeError
+from darkpose.imagefile import check_image_file
 
 Pixels = NDArray[np.uint8]
 
@@ -27,12 +29,60 @@ class Normalisation:
 
 
 def read_image(path: Path) -> Pixels:
-    """Decode an image file to (H, W, 3) RGB; EXIF orientation is applied."""
-    data = np.fromfile(path, np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if data.size else None
+    """Decode an image file to (H, W, 3) uint8 RGB.
+
+    EXIF orientation is applied, grey becomes RGB, 16 bits become 8, CMYK becomes RGB, an alpha channel is ignored.
+
+    Raises:
+        DarkposeError: the file cannot be read, is empty, truncated, no image, or larger than `imagefile.MAX_PIXELS`.
+    """
+    try:
+        data = path.read_bytes()
+        check_image_file(data)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    except OSError as error:
+        raise DarkposeError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except DarkposeError as error:
+        raise DarkposeError(f"{path}: {error}") from error
+    except cv2.error as error:
+        raise DarkposeError(f"{path}: OpenCV cannot decode it ({error.err})") from error
     if image is None:
-        raise DarkposeError(f"{path}: not an image that OpenCV can decode")
+        raise DarkposeError(f"{path}: not an image (no format that OpenCV knows)")
     return np.asarray(image, np.uint8)
+
+
+def as_rgb(image: NDArray[np.generic]) -> Pixels:
+    """An array a caller handed in, as (H, W, 3) uint8 RGB.
+
+    Args:
+        image: (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA; uint8, or uint16, which is scaled down.
+
+    Raises:
+        DarkposeError: another shape or type, or no pixels.
+    """
+    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)) or not image.size:
+        raise DarkposeError(f"an image must be (H, W, 3) RGB (or grey, or RGBA), got the shape {image.shape}")
+    if image.dtype not in (np.uint8, np.uint16):
+        raise DarkposeError(f"an image must be uint8 with values 0..255, got {image.dtype}")
+    pixels = image.reshape(*image.shape[:2], -1)[..., :3]
+    if pixels.dtype == np.uint16:
+        pixels = pixels // 256
+    return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), np.uint8)
+
+
+def write_image(path: Path, image: Pixels) -> None:
+    """Write (H, W, 3) RGB in the format that the suffix names, whole or not at all.
+
+    Raises:
+        DarkposeError: the suffix names no format, or the file cannot be written.
+    """
+    try:
+        encoded, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    except cv2.error as error:
+        raise DarkposeError(f"{path}: not a picture format that OpenCV can write ({error.err})") from error
+    if not encoded:
+        raise DarkposeError(f"{path}: the picture cannot be encoded")
+    write_atomically(path, lambda temporary: temporary.write_bytes(data.tobytes()))
 
 
 def warp(image: Pixels, matrix: ArrayLike, size: tuple[int, int]) -> Pixels:

@@ -6,9 +6,7 @@ from numpy.typing import ArrayLike, NDArray
 from darkpose.errors import DarkposeError
 
 
-def normalised_errors(
-    predicted: ArrayLike, annotated: ArrayLike, normaliser: ArrayLike
-) -> NDArray[np.float64]:
+def normalised_errors(predicted: ArrayLike, annotated: ArrayLike, normaliser: ArrayLike) -> NDArray[np.float64]:
     """Distance of every landmark from its annotation over the face's normaliser.
 
     Args:
@@ -33,9 +31,7 @@ def normalised_errors(
     return np.asarray(np.linalg.norm(predicted - annotated, axis=-1) / normaliser[:, None])
 
 
-def nme(
-    predicted: ArrayLike, annotated: ArrayLike, normaliser: ArrayLike, visible: ArrayLike | None = None
-) -> float:
+def nme(predicted: ArrayLike, annotated: ArrayLike, normaliser: ArrayLike, visible: ArrayLike | None = None) -> float:
     """Normalised mean error, pooled over all visible landmarks of all faces (the published average), as a fraction.
 
     Args:
@@ -50,5 +46,8 @@ def nme(
         DarkposeError: as `normalised_errors`.
     """
     errors = normalised_errors(predicted, annotated, normaliser)
-    counted = errors[np.asarray(visible) > 0] if visible is not None else errors
+    seen = np.ones(errors.shape) if visible is None else np.asarray(visible)
+    if seen.shape != errors.shape:
+        raise DarkposeError(f"visible must be {errors.shape}, as the landmarks, got {seen.shape}")
+    counted = errors[seen > 0]
     return float(counted.mean()) if counted.size else float("nan")

@@ -30,9 +30,9 @@ def parse_pts(text: str) -> NDArray[np.float64]:
         except ValueError:
             raise DarkposeError(f"line {number}: expected two numbers, got {line!r}") from None
         points.append((x, y))
-    declared = [line.split(":")[1] for line in lines[:start] if line.startswith("n_points:")]
-    if declared and int(declared[0]) != len(points):
-        raise DarkposeError(f"n_points says {int(declared[0])}, but {len(points)} landmarks follow")
+    declared = [line.split(":")[1].strip() for line in lines[:start] if line.startswith("n_points:")]
+    if declared and declared[0] != str(len(points)):
+        raise DarkposeError(f"n_points says {declared[0]}, but {len(points)} landmarks follow")
     return np.array(points, np.float64).reshape(-1, 2) - 1.0
 
 

@@ -1,6 +1,6 @@
 """Training runs as values."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from darkpose.augment import AugmentConfig
 from darkpose.schedule import Cosine, Schedule, Steps
@@ -28,24 +28,4 @@ SMALL_FIRST = TrainConfig(
 FULL_SIZE = replace(SMALL_FIRST, crop_size=256, epochs=10, schedule=Schedule(4e-4, Cosine(), warmup=100))
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """A training run of 300-W faces.
-
-    Attributes:
-        name: what `darkpose train` calls it.
-        config: the run.
-    """
-
-    name: str
-    config: TrainConfig
-
-
-RECIPES = {
-    recipe.name: recipe
-    for recipe in (
-        Recipe("300w-published", PUBLISHED),
-        Recipe("300w-128", SMALL_FIRST),
-        Recipe("300w-256", FULL_SIZE),
-    )
-}
+RECIPES = {"300w-published": PUBLISHED, "300w-128": SMALL_FIRST, "300w-256": FULL_SIZE}

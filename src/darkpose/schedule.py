@@ -12,6 +12,7 @@ class Steps:
     factor: float = 0.1
 
     def __call__(self, iteration: int, per_epoch: int, total: int) -> float:
+        """Factor at an iteration."""
         return self.factor ** sum(iteration // per_epoch >= epoch for epoch in self.epochs)
 
 
@@ -22,6 +23,7 @@ class Cosine:
     final: float = 0.0
 
     def __call__(self, iteration: int, per_epoch: int, total: int) -> float:
+        """Factor at an iteration."""
         return self.final + (1 - self.final) * 0.5 * (1 + cos(pi * iteration / total))
 
 

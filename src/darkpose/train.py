@@ -1,17 +1,16 @@
 """The training loop. Accelerate carries devices, processes and mixed precision; the loop stays ours.
 
 A run lives in a folder: `log.jsonl` (one JSON line per log step and per validation), `state.pt` (all that a killed run
-needs to go on, replaced in one rename) and `best.safetensors` (the averaged weights of the best validation). Draws depend
-on (seed, epoch, index) alone, so a run resumed from an epoch's start equals one that was never killed.
+needs to go on, replaced in one rename) and whatever the caller keeps of the best validation. Draws depend on (seed,
+epoch, index) alone, so a run resumed from an epoch's start equals one that was never killed.
 """
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, cast
 
 import cv2
 import torch
@@ -22,6 +21,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from darkpose.atomic import write_atomically
 from darkpose.augment import AugmentConfig
 from darkpose.batches import AugmentedFaces, ShuffledEpoch
 from darkpose.errors import DarkposeError
@@ -46,7 +46,7 @@ class TrainConfig:
         epochs: passes over the data.
         schedule: learning rate by iteration.
         weight_decay: decoupled (AdamW); 0 is plain Adam.
-        ema: decay of the averaged weights that are validated and kept (reached by a warm-up); 0: the weights themselves.
+        ema: decay of the averaged weights that are validated and kept (reached by a warm-up); 0: no average.
         augment: random crops.
         padding: side of the crop over side of the box.
         precision: "no" or "bf16" autocast.
@@ -68,7 +68,14 @@ class TrainConfig:
 
 
 Validate = Callable[[nn.Module], float]
-Keep = Callable[[nn.Module, dict[str, Any]], None]
+Keep = Callable[[HRNet, dict[str, Any]], None]
+
+
+class Trained(NamedTuple):
+    """The model after the last epoch (the averaged one, if there is one) and the lowest validation NME, inf if none."""
+
+    model: HRNet
+    best_validation: float
 
 
 @dataclass
@@ -84,12 +91,12 @@ class _Run:
 
     @property
     def bare(self) -> nn.Module:
-        return self.accelerator.unwrap_model(self.model)
+        return cast(nn.Module, self.accelerator.unwrap_model(self.model))
 
     @property
-    def kept(self) -> nn.Module:
+    def kept(self) -> HRNet:
         """The model that is validated and kept: the averaged one, if there is one."""
-        return self.average.module if self.average is not None else self.bare
+        return cast(HRNet, self.average.module if self.average is not None else self.bare)
 
     def state(self) -> dict[str, Any]:
         average = None if self.average is None else self.average.state_dict()
@@ -120,7 +127,7 @@ def train(
     keep: Keep | None = None,
     workers: int = 1,
     log_every: int = 20,
-) -> HRNet:
+) -> Trained:
     """Train a network, resuming from `folder` if an interrupted run lies there.
 
     Args:
@@ -129,13 +136,13 @@ def train(
         schema: their markup.
         folder: of the run; made if needed.
         start: weights to start from; None: He initialisation.
-        validate: called after every epoch with the model to keep, on the main process; returns its NME (lower is better).
+        validate: called after every epoch with the model to keep, on the main process; returns its NME.
         keep: called with the model and facts about it whenever the NME is the lowest so far.
         workers: loader processes.
         log_every: steps between log lines.
 
     Returns:
-        The model after the last epoch (the averaged one if `config.ema` is not 0), on the CPU.
+        The model, on the CPU and in evaluation mode, and its validation.
 
     Raises:
         DarkposeError: there is nothing to train on, the folder holds another run, or the loss is not finite.
@@ -169,9 +176,7 @@ def train(
         if accelerator.is_main_process:
             _save(run, folder, config)
         accelerator.wait_for_everyone()
-    kept = run.kept.cpu()
-    assert isinstance(kept, HRNet)
-    return kept.eval()
+    return Trained(run.kept.cpu().eval(), run.best)
 
 
 def _prepare(config: TrainConfig, keypoints: int, accelerator: Accelerator, start: nn.Module | None) -> _Run:
@@ -190,10 +195,11 @@ def _prepare(config: TrainConfig, keypoints: int, accelerator: Accelerator, star
 
 
 def _warmed_up_ema(decay: float) -> Callable[[Any, Any, Any], None]:
-    """Exponential average whose decay grows as (1 + n) / (10 + n) up to `decay`: the first weights are soon forgotten."""
+    """Exponential average whose decay grows as (1 + n) / (10 + n) up to `decay`: first weights are soon forgotten."""
 
     def update(averaged: Any, current: Any, count: Any) -> None:
-        get_ema_multi_avg_fn(min(decay, (1 + int(count)) / (10 + int(count))))(averaged, current, count)
+        average = get_ema_multi_avg_fn(min(decay, (1 + int(count)) / (10 + int(count))))  # type: ignore[no-untyped-call]
+        average(averaged, current, count)
 
     return update
 
@@ -214,7 +220,9 @@ def _train_epoch(
         if step % log_every == 0:
             value = float(loss)
             if value != value or value == float("inf"):
-                raise DarkposeError(f"the loss is {value} at epoch {epoch + 1}, iteration {iteration}; training stopped")
+                raise DarkposeError(
+                    f"the loss is {value} at epoch {epoch + 1}, iteration {iteration}; training stopped"
+                )
             bar.set_postfix(loss=f"{value:.2e}", lr=f"{rate:.1e}")
             log.write(
                 mode="train", epoch=epoch + 1, iter=iteration, lr=rate, loss=value, data_time=waited,
@@ -272,13 +280,9 @@ def _validate(run: _Run, validate: Validate, keep: Keep | None, log: "_Log") -> 
 
 
 def _save(run: _Run, folder: Path, config: TrainConfig) -> None:
-    """Write the state under another name, then rename: a kill leaves the old state or the new one, never half of one."""
-    temporary = folder / "state.pt.partial"
-    with temporary.open("wb") as file:
-        torch.save({"config": _as_json(config), **run.state()}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(folder / "state.pt")
+    """Replace the state in one rename: a kill leaves the old state or the new one, never half of one."""
+    state = {"config": _as_json(config), **run.state()}
+    write_atomically(folder / "state.pt", lambda temporary: torch.save(state, temporary))
 
 
 def _resume(run: _Run, folder: Path, config: TrainConfig, log: "_Log") -> None:

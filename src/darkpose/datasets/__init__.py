@@ -1,0 +1,1 @@
+"""Readers of published data sets: file formats in, samples out."""

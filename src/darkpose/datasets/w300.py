@@ -22,7 +22,7 @@ def read_300w(root: Path, folders: Iterable[str] = TRAIN_FOLDERS) -> list[Sample
     Raises:
         DarkposeError: a folder is missing or empty, an annotation has no image or not 68 landmarks.
     """
-    samples = []
+    samples: list[Sample] = []
     for folder in folders:
         annotations = sorted((root / folder).glob("*.pts"))
         if not annotations:

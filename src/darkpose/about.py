@@ -1,0 +1,32 @@
+"""What this installation is made of."""
+
+import platform
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from darkpose.detector import YuNet, best_detector
+from darkpose.zoo import load_checkpoint
+
+
+def about(weights: str = "default") -> dict[str, Any]:
+    """Versions, device, weights and detector, as JSON values.
+
+    Raises:
+        DarkposeError: the weights cannot be loaded.
+    """
+    checkpoint = load_checkpoint(weights)
+    detector, note = best_detector()
+    packages = ("torch", "numpy", "opencv-python-headless", "safetensors")
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
+    return {
+        "darkpose": version("darkpose"),
+        "python": platform.python_version(),
+        **{name: version(name) for name in packages},
+        "device": f"cuda ({gpu})" if gpu else f"cpu ({torch.get_num_threads()} threads)",
+        "weights": weights,
+        "markup": f"{checkpoint.schema.name}, {len(checkpoint.schema)} landmarks",
+        "provenance": dict(checkpoint.provenance),
+        "detector": detector.name if isinstance(detector, YuNet) else f"{detector.name} ({note})",
+    }

@@ -1,0 +1,74 @@
+"""Boxes a user hands to the command line: as four numbers, or in a JSON or CSV file."""
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from darkpose.errors import DarkposeError
+
+Boxes = list[list[float]]
+
+
+class GivenBoxes:
+    """Boxes by image.
+
+    Given as "x0,y0,x1,y1" (image px) they hold for every image; given as a file, for the images it names: JSON
+    `{"photo.jpg": [[x0, y0, x1, y1], ...]}` or CSV with the columns image, x0, y0, x1, y1.
+    """
+
+    def __init__(self, values: Sequence[str]) -> None:
+        """Read the values of `--boxes`.
+
+        Raises:
+            DarkposeError: a value is neither four numbers nor a readable file.
+        """
+        self._everywhere: Boxes = []
+        self._by_image: dict[str, Boxes] = {}
+        for value in values:
+            if (box := _four_numbers(value)) is not None:
+                self._everywhere.append(box)
+            else:
+                self._by_image.update(_read(Path(value)))
+
+    def of(self, image: Path) -> Boxes:
+        """Boxes of an image: named by its path as given, or by its file name.
+
+        Raises:
+            DarkposeError: no boxes are known for it.
+        """
+        named = self._by_image.get(str(image), self._by_image.get(image.name))
+        if named is None and not self._everywhere:
+            raise DarkposeError(f"{image}: the boxes file does not name this image")
+        return [*self._everywhere, *(named or [])]
+
+
+def _four_numbers(text: str) -> list[float] | None:
+    parts = text.split(",")
+    try:
+        return [float(part) for part in parts] if len(parts) == 4 else None
+    except ValueError:
+        return None
+
+
+def _read(path: Path) -> dict[str, Boxes]:
+    expected = "expected a box as x0,y0,x1,y1, or a .json or .csv file of boxes"
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DarkposeError(f"{path}: {expected} ({getattr(error, 'strerror', None) or error})") from error
+    try:
+        if path.suffix == ".json":
+            return {name: [[float(v) for v in box] for box in boxes] for name, boxes in json.loads(text).items()}
+        if path.suffix == ".csv":
+            return _parse_csv(text)
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        raise DarkposeError(f"{path}: not a boxes file: {error}") from error
+    raise DarkposeError(f"{path}: {expected}")
+
+
+def _parse_csv(text: str) -> dict[str, Boxes]:
+    boxes: dict[str, Boxes] = {}
+    for row in csv.DictReader(text.splitlines()):
+        boxes.setdefault(row["image"], []).append([float(row[side]) for side in ("x0", "y0", "x1", "y1")])
+    return boxes

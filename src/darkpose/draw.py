@@ -1,0 +1,71 @@
+"""Landmarks on a photograph, for people to look at."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from darkpose.face import Face
+from darkpose.geometry import resize_points
+from darkpose.image import Pixels
+
+_OUTLINE = (64, 224, 255)
+_POINT = (255, 255, 255)
+_POINT_EDGE = (20, 60, 90)
+_BOX = (255, 196, 64)
+_SHIFT = 4  # OpenCV draws at 1/16 px
+
+
+def zoom_for(image: Pixels, faces: Sequence[Face]) -> int:
+    """Whole factor (1 to 4) by which a picture is enlarged so that its smallest face can be read, within 2400 px."""
+    smallest = min((float(np.ptp(face.keypoints, axis=0).max()) for face in faces), default=np.inf)
+    wanted = 240 / max(smallest, 1.0)
+    return int(np.clip(min(wanted, 2400 / max(image.shape[:2])), 1, 4))
+
+
+def draw_faces(
+    image: Pixels, faces: Sequence[Face], *, boxes: bool = True, scores: bool = False, zoom: int = 1
+) -> Pixels:
+    """A copy of the image (H, W, 3) RGB with outlines, landmarks, boxes and, if asked, scores, to each face's scale."""
+    size = (image.shape[1] * zoom, image.shape[0] * zoom)
+    canvas = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC) if zoom > 1 else image.copy(), np.uint8)
+    for face in faces:
+        keypoints = resize_points(face.keypoints, zoom)
+        box = resize_points(face.box.reshape(2, 2), zoom).reshape(4)
+        extent = float(np.ptp(keypoints, axis=0).max())
+        stroke = max(1, round(extent / 200))
+        if boxes:
+            _polyline(canvas, box[[0, 1, 2, 1, 2, 3, 0, 3]].reshape(4, 2), _BOX, stroke, closed=True)
+        for outline in face.schema.outlines:
+            _polyline(canvas, keypoints[list(outline)], _OUTLINE, stroke)
+        radius = max(0.8, extent / 110)
+        for point in keypoints:
+            _disc(canvas, point, radius + max(0.5, radius / 3), _POINT_EDGE)
+            _disc(canvas, point, radius, _POINT)
+        if scores:
+            _label(canvas, face, box, extent)
+    return canvas
+
+
+def _fixed(values: np.ndarray) -> np.ndarray:
+    return np.asarray(np.round(np.clip(values, -1e6, 1e6) * (1 << _SHIFT)), np.int32)
+
+
+def _polyline(
+    canvas: Pixels, points: np.ndarray, colour: tuple[int, int, int], stroke: int, closed: bool = False
+) -> None:
+    cv2.polylines(canvas, [_fixed(points)], closed, colour, stroke, cv2.LINE_AA, _SHIFT)
+
+
+def _disc(canvas: Pixels, center: np.ndarray, radius: float, colour: tuple[int, int, int]) -> None:
+    x, y = _fixed(np.asarray(center)).tolist()
+    cv2.circle(canvas, (x, y), int(_fixed(np.asarray(radius))), colour, -1, cv2.LINE_AA, _SHIFT)
+
+
+def _label(canvas: Pixels, face: Face, box: np.ndarray, extent: float) -> None:
+    """The face's mean score above its box, and the lowest landmark's."""
+    text = f"{face.score:.2f}, lowest {float(face.scores.min()):.2f}"
+    scale = max(0.35, extent / 400)
+    x, y = round(float(box[0])), max(round(12 * scale + 8), round(float(box[1]) - 4 * scale))
+    for colour, stroke in ((_POINT_EDGE, max(2, round(4 * scale))), (_POINT, max(1, round(1.5 * scale)))):
+        cv2.putText(canvas, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, colour, stroke, cv2.LINE_AA)

@@ -1,0 +1,57 @@
+"""One face as the predictor finds it."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkpose.errors import DarkposeError
+from darkpose.geometry import align_eyes
+from darkpose.image import Pixels, warp
+from darkpose.schema import KeypointSchema
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """Landmarks of one face.
+
+    Attributes:
+        keypoints: (K, 2) float32, image px, first pixel's centre at (0, 0).
+        scores: (K,) float32, the heatmaps' maxima: near 1 where the network is sure; not a probability.
+        box: (4,) float64 x0, y0, x1, y1, image px: as given or as detected.
+        schema: the markup; `face["nose_tip"]` finds a landmark by its name.
+        found_by: the detector's name, or "given".
+        detection_score: the detector's own score; NaN for a given box.
+        image: the picture the face is in, (H, W, 3) uint8 RGB.
+    """
+
+    keypoints: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    box: NDArray[np.float64]
+    schema: KeypointSchema
+    found_by: str = "given"
+    detection_score: float = float("nan")
+    image: Pixels | None = field(default=None, repr=False)
+
+    @property
+    def score(self) -> float:
+        """Mean of the landmarks' scores."""
+        return float(self.scores.mean())
+
+    def __getitem__(self, name: str) -> NDArray[np.float32]:
+        """(x, y) of a landmark in image px; raises DarkposeError if the markup has no such name."""
+        return np.asarray(self.keypoints[self.schema.index(name)])
+
+    def aligned(self, size: int = 256) -> Pixels:
+        """Upright crop (size, size, 3) uint8 RGB with both eye centres at fixed places (35 % and 65 % of the width).
+
+        Raises:
+            DarkposeError: the markup has no eyes, or the face does not carry its image.
+        """
+        left, right = self.schema.left_eye, self.schema.right_eye
+        if not left or not right:
+            raise DarkposeError(f"markup {self.schema.name} does not say where the eyes are")
+        if self.image is None:
+            raise DarkposeError("this face was made without its image, so it cannot be cut out")
+        centres = [self.keypoints[list(eye)].mean(axis=0) for eye in (left, right)]
+        return warp(self.image, align_eyes(centres[0], centres[1], size), (size, size))

@@ -1,0 +1,86 @@
+"""Pickles of strangers: read without executing anything in them.
+
+PyTorch's restricted reader does it. The NumPy values that files carry beside their weights are taken by stand-ins
+defined here, so that nothing of NumPy is ever called with what a file says.
+"""
+
+import re
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from darkpose.errors import DarkposeError
+
+
+class _Discarded:
+    """Stands for a NumPy array: nobody needs those beside the weights."""
+
+    def __init__(self, *described: object) -> None: ...
+
+    def __setstate__(self, state: object) -> None: ...
+
+
+class _Dtype:
+    """Stands for `numpy.dtype`: a code like "f8" and, from its state, the byte order."""
+
+    def __init__(self, code: str, *flags: object) -> None:
+        self.code, self.order = code, "="
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.order = str(state[1])
+
+
+def _scalar(dtype: _Dtype, data: bytes = b"") -> float | None:
+    """Stands for NumPy's reader of scalars: a plain number or truth value; None for all else."""
+    if dtype.code not in ("f4", "f8", "i4", "i8", "b1"):
+        return None
+    number: float = np.frombuffer(data, dtype.order + dtype.code, 1)[0].item()
+    return number
+
+
+# What a file may ask for beside PyTorch's own: NumPy < 2 and >= 2 write different names.
+ALLOWED: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
+    (_Dtype, "numpy.dtype"),
+    (_Discarded, "numpy.ndarray"),
+    (_scalar, "numpy.core.multiarray.scalar"),
+    (_scalar, "numpy._core.multiarray.scalar"),
+    (_Discarded, "numpy.core.multiarray._reconstruct"),
+    (_Discarded, "numpy._core.multiarray._reconstruct"),
+]
+
+
+def unpickle(path: Path) -> Any:
+    """What a file of `torch.save` holds: tensors on the CPU and plain values; NumPy's arrays are dropped.
+
+    Raises:
+        DarkposeError: the file cannot be opened, is damaged or of another kind, or asks for anything else.
+    """
+    try:
+        data = BytesIO(path.read_bytes())
+    except OSError as error:
+        raise DarkposeError(f"{path}: cannot be read: {error.strerror or error}") from error
+    try:
+        with torch.serialization.safe_globals(ALLOWED):
+            return torch.load(data, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged pickle can fail in any way
+        raise DarkposeError(f"{path}: {_explained(error)}") from error
+
+
+def _explained(error: Exception) -> str:
+    """PyTorch's words without its advice to trust the file."""
+    if wanted := re.search(r"GLOBAL ([\w.]+)", str(error)):
+        return (
+            f"refused, because opening it would run code that it names ({wanted[1].rstrip('.')}); expected tensors and "
+            "plain values only. If you trust its source, load it with the project that wrote it, on an isolated "
+            "machine, and save only model.state_dict() with torch.save, or as safetensors"
+        )
+    reason = str(error).rpartition("WeightsUnpickler error: ")[2].strip()
+    reason = reason.partition("\n")[0].partition(". ")[0]
+    return (
+        "expected a checkpoint written by torch.save, but the file is damaged or of another kind "
+        f"({type(error).__name__}: {reason})"
+    )

@@ -1,0 +1,159 @@
+"""Checkpoints of other projects (`.pth`): their names and layouts -> darkpose's."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from darkpose.checkpoint import Checkpoint, CheckpointConfig, check_markup, load_strictly
+from darkpose.errors import DarkposeError
+from darkpose.hrnet import HRNetConfig
+from darkpose.pickles import unpickle
+from darkpose.schema import SCHEMAS, KeypointSchema
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a project names the weights.
+
+    Attributes:
+        name: of the project and, if it matters, its version.
+        prefixes: (theirs, ours), the first that fits counts; names that fit none are the same.
+        marks: a file has this layout if one of its names begins with one of these.
+        sigma: of the target heatmaps its networks learn from, heatmap px.
+    """
+
+    name: str
+    prefixes: tuple[tuple[str, str], ...]
+    marks: tuple[str, ...]
+    sigma: float = 2.0
+
+    def ours(self, name: str) -> str:
+        """Darkpose's name for one of theirs."""
+        return _renamed(name, self.prefixes)
+
+    def theirs(self, name: str) -> str:
+        """Their name for one of darkpose's."""
+        return _renamed(name, tuple((ours, theirs) for theirs, ours in self.prefixes))
+
+
+def _renamed(name: str, prefixes: tuple[tuple[str, str], ...]) -> str:
+    fits = ((old, new) for old, new in prefixes if name.startswith(old))
+    old, new = next(fits, ("", ""))
+    return new + name.removeprefix(old)
+
+
+# The first whose marks occur counts. The last one's sigma: experiments/*/face_alignment_*_hrnet_w18.yaml.
+LAYOUTS = (
+    Layout("openmmlab-0.x", (("keypoint_head.final_layer.", "head."),), ("keypoint_head.",)),
+    Layout(
+        "openmmlab-1.x",
+        (("head.final_layer.", "head.3."), ("head.conv_layers.", "head.")),
+        ("head.final_layer.", "head.conv_layers."),
+    ),
+    Layout("darkpose", (), ("backbone.",)),
+    Layout("hrnet-facial-landmark-detection", (("head.", "head."), ("", "backbone.")), ("conv1.",), sigma=1.5),
+)
+NOT_WEIGHTS = ("data_preprocessor.mean", "data_preprocessor.std")
+LAST = "head.3.weight"
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hex; a published name like `...-219606c0_20210125.pth` must hold its beginning.
+
+    Raises:
+        DarkposeError: the file cannot be read, or its name tells another hash.
+    """
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DarkposeError(f"{path}: cannot be read: {error.strerror or error}") from error
+    told = re.search(r"-([0-9a-f]{8})(_\d{8})?\.pth$", path.name)
+    if told and not digest.startswith(told[1]):
+        raise DarkposeError(
+            f"{path}: damaged; by its name its sha256 begins with {told[1]}, but it is {digest}; download it again"
+        )
+    return digest
+
+
+def state_dict(content: Any, path: Path) -> dict[str, Tensor]:
+    """The weights in what a file holds, be they wrapped or bare, without the `module.` of parallel training.
+
+    Raises:
+        DarkposeError: there are none, or other things are among them.
+    """
+    weights = content.get("state_dict", content) if isinstance(content, dict) else None
+    if not isinstance(weights, dict) or not weights:
+        raise DarkposeError(f"{path}: expected a state_dict, alone or under that name, got {type(content).__name__}")
+    others = [str(name) for name, value in weights.items() if not (isinstance(name, str) and isinstance(value, Tensor))]
+    if others:
+        raise DarkposeError(f"{path}: expected a state_dict of named tensors alone, but it holds {', '.join(others)}")
+    parallel = all(name.startswith("module.") for name in weights)
+    named = {name.removeprefix("module.") if parallel else name: value for name, value in weights.items()}
+    return {name: value for name, value in named.items() if name not in NOT_WEIGHTS}
+
+
+def find_layout(names: Mapping[str, object], path: Path) -> Layout:
+    """The layout these names have.
+
+    Raises:
+        DarkposeError: none that is known, or the names of two are mixed.
+    """
+    layout = next((each for each in LAYOUTS if any(name.startswith(each.marks) for name in names)), None)
+    if layout is None:
+        few = ", ".join(list(names)[:3])
+        raise DarkposeError(f"{path}: not an HRNetV2 in a layout darkpose knows; its weights are called {few}, ...")
+    if len({layout.ours(name) for name in names}) < len(names):
+        raise DarkposeError(f"{path}: holds some weights twice, in the layout {layout.name} and in another")
+    return layout
+
+
+def schema_of(keypoints: int, path: Path) -> KeypointSchema:
+    """The known markup with that many landmarks.
+
+    Raises:
+        DarkposeError: there is none.
+    """
+    known = {len(schema): schema for schema in SCHEMAS.values()}
+    if keypoints not in known:
+        raise DarkposeError(
+            f"{path}: its network finds {keypoints} landmarks, and no markup darkpose knows has as many; say what they "
+            "are with schema=KeypointSchema(name, names, flip_pairs_from_names(names)), see darkpose.schema"
+        )
+    return known[keypoints]
+
+
+def read_pth(path: Path, schema: KeypointSchema | None = None) -> Checkpoint:
+    """Read a checkpoint of OpenMMLab (0.x, 1.x), of HRNet-Facial-Landmark-Detection, or a state_dict with our names.
+
+    Args:
+        path: of the file; if its name carries a hash, the file must have it.
+        schema: the markup; None: the known one with as many landmarks.
+
+    Raises:
+        DarkposeError: the file is damaged, would run code, or is not an HRNetV2-W18; every weight that is missing,
+            superfluous or misshapen is listed by its name in the file.
+    """
+    digest, content = file_digest(path), unpickle(path)
+    found = state_dict(content, path)
+    layout = find_layout(found, path)
+    names = {layout.ours(name): name for name in found}
+    weights = {ours: found[theirs] for ours, theirs in names.items()}
+    if LAST not in weights or weights[LAST].ndim != 4:
+        raise DarkposeError(
+            f"{path}: expected {layout.theirs(LAST)} of shape (landmarks, 270, 1, 1), found none; a backbone alone?"
+        )
+    network = HRNetConfig(len(weights[LAST]))
+    model = load_strictly(network, weights, str(path), lambda name: names.get(name, layout.theirs(name)))
+    schema = schema or schema_of(network.keypoints, path)
+    check_markup(schema, network.keypoints)
+    meta = content.get("meta")
+    told = {key: meta.get(key) for key in ("epoch", "mmpose_version")} if isinstance(meta, dict) else {}
+    facts = {key: value for key, value in told.items() if isinstance(value, str | int | float)}
+    provenance = {"layout": layout.name, "file": path.name, "sha256": digest, **facts}
+    return Checkpoint(model, CheckpointConfig(network, sigma=layout.sigma), schema, provenance)

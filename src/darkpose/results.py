@@ -1,0 +1,103 @@
+"""Faces as text: JSON, CSV, `.pts`, COCO."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from darkpose.face import Face
+from darkpose.pts import format_pts
+from darkpose.schema import KeypointSchema
+
+
+@dataclass(frozen=True)
+class ImageResult:
+    """All faces of one image.
+
+    Attributes:
+        image: the path as the user gave it.
+        size: (width, height) px.
+        faces: found in it.
+    """
+
+    image: str
+    size: tuple[int, int]
+    faces: Sequence[Face]
+
+
+def to_dict(result: ImageResult) -> dict[str, Any]:
+    """JSON values of one image's faces; coordinates in image px, the first pixel's centre at (0, 0)."""
+    return {
+        "image": result.image,
+        "width": result.size[0],
+        "height": result.size[1],
+        "faces": [_face_to_dict(face) for face in result.faces],
+    }
+
+
+def _face_to_dict(face: Face) -> dict[str, Any]:
+    detection = None if math.isnan(face.detection_score) else round(face.detection_score, 4)
+    return {
+        "markup": face.schema.name,
+        "box": [round(float(value), 3) for value in face.box],
+        "found_by": face.found_by,
+        "detection_score": detection,
+        "score": round(face.score, 4),
+        "keypoints": [[round(float(x), 3), round(float(y), 3)] for x, y in face.keypoints],
+        "scores": [round(float(score), 4) for score in face.scores],
+        "names": list(face.schema.names),
+    }
+
+
+def to_json(result: ImageResult) -> str:
+    """One line of JSON."""
+    return json.dumps(to_dict(result))
+
+
+def to_csv(results: Sequence[ImageResult]) -> str:
+    """One row per landmark: image, face, landmark, name, x, y, score; coordinates in image px, 0-based."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["image", "face", "landmark", "name", "x", "y", "score"])
+    for result in results:
+        for number, face in enumerate(result.faces):
+            for k, ((x, y), score) in enumerate(zip(face.keypoints, face.scores, strict=True)):
+                writer.writerow([result.image, number, k, face.schema.names[k], f"{x:.3f}", f"{y:.3f}", f"{score:.4f}"])
+    return text.getvalue()
+
+
+def to_pts(face: Face) -> str:
+    """The `.pts` text of one face; 1-based, as the format is."""
+    return format_pts(face.keypoints)
+
+
+def to_coco(results: Sequence[ImageResult], schema: KeypointSchema) -> str:
+    """A COCO keypoints file: 0-based pixel-centre coordinates, all landmarks with visibility 2, boxes as x, y, w, h."""
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for image_id, result in enumerate(results, 1):
+        width, height = result.size
+        images.append({"id": image_id, "file_name": result.image, "width": width, "height": height})
+        for face in result.faces:
+            annotations.append({"id": len(annotations) + 1, "image_id": image_id, **_coco_annotation(face)})
+    edges = sorted({(a + 1, b + 1) for line in schema.outlines for a, b in pairwise(line)})
+    category = {"id": 1, "name": "face", "keypoints": list(schema.names), "skeleton": edges}
+    return json.dumps({"images": images, "annotations": annotations, "categories": [category]})
+
+
+def _coco_annotation(face: Face) -> dict[str, Any]:
+    x0, y0, x1, y1 = (round(float(value), 3) for value in face.box)
+    points = [[round(float(x), 3), round(float(y), 3), 2] for x, y in face.keypoints]
+    return {
+        "category_id": 1,
+        "keypoints": [value for point in points for value in point],
+        "num_keypoints": len(points),
+        "bbox": [x0, y0, round(x1 - x0, 3), round(y1 - y0, 3)],
+        "area": round((x1 - x0) * (y1 - y0), 3),
+        "iscrowd": 0,
+        "score": round(face.score, 4),
+    }

@@ -1,0 +1,131 @@
+"""Checkpoints by path or by name: darkpose's own, published ones, and files of other projects."""
+
+from dataclasses import dataclass, replace
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from darkpose.checkpoint import Checkpoint, check_markup, read_safetensors, save_checkpoint
+from darkpose.download import cache_folder, fetch
+from darkpose.errors import DarkposeError
+from darkpose.published import read_pth
+from darkpose.schema import AFLW_19, WFLW_98, KeypointSchema
+
+DEFAULT = "default"
+
+
+@dataclass(frozen=True)
+class ZooModel:
+    """A published checkpoint.
+
+    Attributes:
+        name: what darkpose calls it.
+        url: where it is published.
+        sha256_prefix: hex digits with which its SHA-256 begins.
+        schema: its markup.
+        terms: under which terms it is published, and what it learnt from.
+    """
+
+    name: str
+    url: str
+    sha256_prefix: str
+    schema: KeypointSchema
+    terms: str
+
+
+# Sources: MMPose 0.x, configs/face/2d_kpt_sview_rgb_img/topdown_heatmap/{aflw,wflw}; the file names carry the hashes.
+_FOLDER = "https://download.openmmlab.com/mmpose/face/darkpose/"
+_TERMS = "published with MMPose (Apache-2.0); learnt from {}, whose own terms (research) may bind its users"
+ZOO = {
+    model.name: model
+    for model in (
+        ZooModel(
+            "aflw-hrnetv2-w18-dark",
+            _FOLDER + "hrnetv2_w18_aflw_256x256_dark-219606c0_20210125.pth",
+            "219606c0",
+            AFLW_19,
+            _TERMS.format("AFLW"),
+        ),
+        ZooModel(
+            "wflw-hrnetv2-w18-dark",
+            _FOLDER + "hrnetv2_w18_wflw_256x256_dark-3f8e0c2c_20210125.pth",
+            "3f8e0c2c",
+            WFLW_98,
+            _TERMS.format("WFLW"),
+        ),
+    )
+}
+PICKLED = (".pth", ".pt", ".tar")
+
+
+def load_checkpoint(path_or_name: str | Path, *, schema: KeypointSchema | None = None) -> Checkpoint:
+    """Read a checkpoint.
+
+    Args:
+        path_or_name: "default" (the weights darkpose comes with), a name in `ZOO` (downloaded once), or a path: one of
+            darkpose's `.safetensors`, or a `.pth`, `.pt` or `.tar` of another project.
+        schema: the markup, instead of the file's or the known one with as many landmarks.
+
+    Raises:
+        DarkposeError: there is no such file or name, it cannot be downloaded or read, or the markup does not fit.
+    """
+    name = str(path_or_name)
+    if name == DEFAULT:
+        checkpoint = _read_default()
+    elif name in ZOO:
+        model = ZOO[name]
+        target = cache_folder() / model.url.rpartition("/")[2]
+        checkpoint = read_pth(fetch(model.url, target, sha256_prefix=model.sha256_prefix), model.schema)
+    else:
+        checkpoint = _read_file(Path(path_or_name), schema)
+    return _with_schema(checkpoint, schema)
+
+
+def convert(source: Path, target: Path, schema: KeypointSchema | None = None) -> Checkpoint:
+    """Read any checkpoint (a name will do, too) and write it as one of darkpose's; an existing target is replaced.
+
+    Raises:
+        DarkposeError: the target does not end in `.safetensors` or cannot be written, or the source cannot be read.
+    """
+    if target.suffix != ".safetensors":
+        raise DarkposeError(f"{target}: darkpose's own checkpoints end in .safetensors, got {target.suffix!r}")
+    checkpoint = load_checkpoint(source, schema=schema)
+    save_checkpoint(checkpoint, target)
+    return checkpoint
+
+
+def _read_file(path: Path, schema: KeypointSchema | None) -> Checkpoint:
+    try:
+        folder, there = path.is_dir(), path.exists()
+    except OSError as error:
+        raise DarkposeError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if folder:
+        raise DarkposeError(f"{path}: expected a checkpoint file, got a folder")
+    if not there:
+        names = ", ".join((DEFAULT, *ZOO))
+        raise DarkposeError(f"{path}: there is no such file, and no model of that name; the names are {names}")
+    if path.suffix in PICKLED:
+        return read_pth(path, schema)
+    if path.suffix == ".safetensors":
+        return read_safetensors(path)
+    endings = ", ".join((".safetensors", *PICKLED))
+    raise DarkposeError(f"{path}: expected a checkpoint that ends in one of {endings}, got {path.suffix!r}")
+
+
+def _with_schema(checkpoint: Checkpoint, schema: KeypointSchema | None) -> Checkpoint:
+    if schema is None:
+        return checkpoint
+    check_markup(schema, checkpoint.config.network.keypoints)
+    return replace(checkpoint, schema=schema)
+
+
+def _read_default() -> Checkpoint:
+    """The checkpoint in the package's `weights` folder."""
+    folder = files("darkpose") / "weights"
+    shipped = [file for file in folder.iterdir() if file.name.endswith(".safetensors")] if folder.is_dir() else []
+    if len(shipped) != 1:
+        raise DarkposeError(
+            f"{folder}: expected the one .safetensors file darkpose comes with, found {len(shipped)}; install darkpose "
+            "again, or name a checkpoint"
+        )
+    with as_file(shipped[0]) as path:
+        return read_safetensors(path)

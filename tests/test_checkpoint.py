@@ -1,0 +1,214 @@
+"""Darkpose's own files: what is written comes back, and nothing else is believed."""
+
+import errno
+import json
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from darkpose.atomic import write_atomically
+from darkpose.checkpoint import (
+    Checkpoint,
+    CheckpointConfig,
+    load_strictly,
+    read_safetensors,
+    save_checkpoint,
+    with_provenance,
+)
+from darkpose.errors import DarkposeError
+from darkpose.hrnet import HRNet, HRNetConfig
+from darkpose.image import Normalisation
+from darkpose.schema import AFLW_19, COFW_29, KeypointSchema
+
+SMALL = HRNetConfig(19, widths=(2, 3, 4, 5), modules=(1, 1, 1), blocks=1, stem=4)
+
+
+@pytest.fixture(scope="module")
+def checkpoint() -> Checkpoint:
+    torch.manual_seed(0)
+    model = HRNet(SMALL).eval()
+    for value in model.state_dict().values():
+        value.copy_(torch.rand(value.shape) if value.is_floating_point() else torch.tensor(7))
+    config = CheckpointConfig(
+        SMALL, crop_size=128, padding=1.3, sigma=1.5, kernel_size=9, normalisation=Normalisation(std=(1, 2, 3))
+    )
+    return Checkpoint(model, config, AFLW_19, {"epoch": 3, "recipe": "test"})
+
+
+@pytest.fixture
+def path(tmp_path: Path, checkpoint: Checkpoint) -> Path:
+    save_checkpoint(checkpoint, tmp_path / "model.safetensors")
+    return tmp_path / "model.safetensors"
+
+
+def rewritten(path: Path, change: Callable[[dict[str, str]], object]) -> Path:
+    """The same weights with other metadata."""
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        metadata = dict(file.metadata())
+    change(metadata)
+    save_file(load_file(path), path, metadata)
+    return path
+
+
+def set_json(field: str, **values: object) -> Callable[[dict[str, str]], object]:
+    return lambda metadata: metadata.update({field: json.dumps({**json.loads(metadata[field]), **values})})
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """The system lets no file grow beyond `size` bytes, as if the disk were full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_checkpoint_comes_back_as_it_was_written(path: Path, checkpoint: Checkpoint) -> None:
+    found = read_safetensors(path)
+    assert (found.config, found.schema, found.provenance) == (
+        checkpoint.config,
+        checkpoint.schema,
+        checkpoint.provenance,
+    )
+    expected = checkpoint.model.state_dict()
+    assert list(found.model.state_dict()) == list(expected)
+    assert all(torch.equal(value, expected[key]) for key, value in found.model.state_dict().items())
+    assert not found.model.training
+    assert not any(parameter.requires_grad for parameter in found.model.parameters())
+
+
+def test_the_loaded_network_computes_what_the_written_one_does(path: Path, checkpoint: Checkpoint) -> None:
+    crops = torch.rand(1, 3, 64, 64)
+    with torch.inference_mode():
+        torch.testing.assert_close(read_safetensors(path).model(crops), checkpoint.model(crops))
+
+
+def test_half_precision_rounds_convolutions_only_and_loads_as_float32(tmp_path: Path, checkpoint: Checkpoint) -> None:
+    save_checkpoint(checkpoint, tmp_path / "half.safetensors", half=True)
+    stored = load_file(tmp_path / "half.safetensors")
+    assert {value.dtype for value in stored.values() if value.ndim == 4} == {torch.float16}
+    found = read_safetensors(tmp_path / "half.safetensors").model.state_dict()
+    for key, value in checkpoint.model.state_dict().items():
+        assert found[key].dtype == value.dtype
+        torch.testing.assert_close(found[key], value, rtol=2**-11 if value.ndim == 4 else 0, atol=0)
+
+
+def test_more_provenance_is_added_without_touching_the_rest(checkpoint: Checkpoint) -> None:
+    more = with_provenance(checkpoint, nme=0.03)
+    assert more.provenance == {"epoch": 3, "recipe": "test", "nme": 0.03}
+    assert more.model is checkpoint.model
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b[:5], lambda b: b"", lambda b: b"\xff" * 99])
+def test_a_damaged_file_is_refused(path: Path, damage: Callable[[bytes], bytes]) -> None:
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(DarkposeError, match=r"model\.safetensors: not a readable safetensors file"):
+        read_safetensors(path)
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DarkposeError, match=r"none\.safetensors: not a readable"):
+        read_safetensors(tmp_path / "none.safetensors")
+
+
+def test_someone_elses_safetensors_is_refused(tmp_path: Path) -> None:
+    save_file({"weight": torch.ones(2)}, tmp_path / "other.safetensors")
+    with pytest.raises(DarkposeError, match="expected a darkpose checkpoint of format 1, got 'none'"):
+        read_safetensors(tmp_path / "other.safetensors")
+
+
+def test_a_file_of_a_later_format_is_refused(path: Path) -> None:
+    with pytest.raises(DarkposeError, match="of format 1, got '2'"):
+        read_safetensors(rewritten(path, lambda metadata: metadata.update(darkpose="2")))
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda metadata: metadata.pop("schema"), "schema"),
+        (lambda metadata: metadata.update(config="{"), "Expecting"),
+        (lambda metadata: metadata.update(config="[]"), "indices"),
+        (lambda metadata: metadata.update(provenance="5"), "int"),
+        (set_json("config", surprise=1), "surprise"),
+        (set_json("config", network=5), "items"),
+        (set_json("config", network={"keypoints": 19, "depth": 3}), "depth"),
+        (set_json("config", pixel_convention="other"), "pixel convention"),
+        (set_json("schema", names=["a", "a"]), "unique"),
+        (set_json("schema", names=["a", "b"], flip_pairs=[], outlines=[], left_eye=[], right_eye=[]), "19 landmarks"),
+    ],
+)
+def test_tampered_metadata_is_refused(path: Path, change: Callable[[dict[str, str]], object], why: str) -> None:
+    with pytest.raises(DarkposeError, match=rf"model\.safetensors: its metadata cannot be used .*{why}"):
+        read_safetensors(rewritten(path, change))
+
+
+def test_metadata_of_another_network_is_refused(path: Path) -> None:
+    with pytest.raises(DarkposeError, match=r"wrong shape: head\.3\.weight is \(19, 14, 1, 1\), expected \(29, 14"):
+        read_safetensors(rewritten(path, lambda metadata: metadata.update(_cofw_metadata(metadata))))
+
+
+def _cofw_metadata(metadata: dict[str, str]) -> dict[str, str]:
+    from dataclasses import asdict
+
+    config = json.loads(metadata["config"])
+    config["network"]["keypoints"] = 29
+    return {"config": json.dumps(config), "schema": json.dumps(asdict(COFW_29))}
+
+
+def test_loading_lists_every_key_that_does_not_fit(checkpoint: Checkpoint) -> None:
+    weights = checkpoint.model.state_dict()
+    del weights["head.0.bias"], weights["backbone.bn1.weight"]
+    weights |= {"surprise": torch.ones(3), "head.3.bias": torch.ones(20)}
+    with pytest.raises(DarkposeError) as raised:
+        load_strictly(SMALL, weights, "somewhere", str.upper)
+    first, *listed = str(raised.value).splitlines()
+    assert first.startswith("somewhere: the weights do not fit")
+    assert "4 keys differ" in first
+    assert {line.strip() for line in listed} == {
+        "missing: HEAD.0.BIAS (14,)",
+        "missing: BACKBONE.BN1.WEIGHT (4,)",
+        "not expected: SURPRISE (3,)",
+        "wrong shape: HEAD.3.BIAS is (20,), expected (19,)",
+    }
+
+
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(path: Path, checkpoint: Checkpoint) -> None:
+    old = path.read_bytes()
+    with largest_file(len(old) // 2), pytest.raises(DarkposeError, match=r"model\.safetensors: cannot be written: "):
+        save_checkpoint(replace(checkpoint, provenance={}), path)
+    assert path.read_bytes() == old
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_write_that_fails_halfway_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    def write(temporary: Path) -> None:
+        temporary.write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "kept").write_text("old")
+    with pytest.raises(DarkposeError, match="kept: cannot be written: No space left on device"):
+        write_atomically(tmp_path / "kept", write)
+    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {"kept": "old"}
+
+
+def test_writing_where_no_folder_is_is_refused(tmp_path: Path, checkpoint: Checkpoint) -> None:
+    (tmp_path / "file").touch()
+    for folder in ("none", "file"):
+        with pytest.raises(DarkposeError, match="cannot be written"):
+            save_checkpoint(checkpoint, tmp_path / folder / "model.safetensors")
+
+
+def test_a_markup_of_ones_own_comes_back(tmp_path: Path, checkpoint: Checkpoint) -> None:
+    own = KeypointSchema("own", tuple(f"p{i}" for i in range(19)), ((0, 1),), outlines=((2, 3, 4), (5, 6)))
+    save_checkpoint(replace(checkpoint, schema=own), tmp_path / "own.safetensors")
+    assert read_safetensors(tmp_path / "own.safetensors").schema == own

@@ -1,0 +1,253 @@
+"""Downloads from a loopback server that can be told to misbehave."""
+
+import hashlib
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from tqdm import tqdm
+
+from darkpose import download
+from darkpose.download import cache_folder, fetch
+from darkpose.errors import DarkposeError
+
+CONTENT = bytes(i * i % 251 for i in range(100_000))
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+class Server(ThreadingHTTPServer):
+    """Serves `CONTENT` under every path but `/none`, and `/moved` from elsewhere.
+
+    Attributes:
+        ranges: answer Range requests.
+        lengths: send Content-Length.
+        cut: close after so many bytes.
+        wait: seconds before an answer.
+        asked: the Range header (or "") of every request.
+    """
+
+    ranges, lengths, cut, wait = True, True, len(CONTENT), 0.0
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked: list[str] = []
+
+    def handle_error(self, *arguments: object) -> None:
+        """Clients that hang up are part of the test."""
+
+    def url(self, path: str = "/model.pth") -> str:
+        return f"http://127.0.0.1:{self.server_port}{path}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        asked = self.headers.get("Range", "")
+        self.server.asked.append(asked)
+        time.sleep(self.server.wait)
+        start = int(found[1]) if self.server.ranges and (found := re.fullmatch(r"bytes=(\d+)-", asked)) else 0
+        if self.path == "/none":
+            return self.send_error(404)
+        if self.path == "/moved":
+            self.send_response(302)
+            self.send_header("Location", "file:///etc/hostname")
+            return self.end_headers()
+        if start >= len(CONTENT):
+            return self.send_error(416)
+        self.send_response(206 if start else 200)
+        if self.server.lengths:
+            self.send_header("Content-Length", str(len(CONTENT) - start))
+        self.end_headers()
+        self.wfile.write(CONTENT[start : self.server.cut])
+
+    def log_message(self, *arguments: object) -> None:
+        """Stay silent."""
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("no_proxy", "*")
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "cache" / "model.pth"
+
+
+def part_of(target: Path) -> Path:
+    return target.with_name("model.pth.part")
+
+
+def test_a_file_is_downloaded_whole(server: Server, target: Path) -> None:
+    assert fetch(server.url(), target, sha256_prefix=SHA256) == target
+    assert target.read_bytes() == CONTENT
+    assert not part_of(target).exists()
+
+
+def test_a_file_that_is_there_is_not_asked_for(server: Server, target: Path) -> None:
+    for _ in range(2):
+        fetch(server.url(), target, sha256_prefix=SHA256[:8])
+    assert server.asked == [""]
+
+
+def test_a_download_that_broke_off_goes_on_where_it_was(server: Server, target: Path) -> None:
+    server.cut = 30_000
+    with pytest.raises(DarkposeError, match=r"broke off after 30000 of 100000 bytes; run again to go on"):
+        fetch(server.url(), target, sha256_prefix=SHA256)
+    assert part_of(target).read_bytes() == CONTENT[:30_000]
+    server.cut = len(CONTENT)
+    fetch(server.url(), target, sha256_prefix=SHA256)
+    assert server.asked == ["", "bytes=30000-"]
+    assert target.read_bytes() == CONTENT
+
+
+def test_a_server_without_ranges_makes_it_start_over(server: Server, target: Path) -> None:
+    target.parent.mkdir()
+    part_of(target).write_bytes(CONTENT[:500])
+    server.ranges = False
+    fetch(server.url(), target, sha256_prefix=SHA256)
+    assert target.read_bytes() == CONTENT
+
+
+def test_a_part_that_is_already_whole_is_taken(server: Server, target: Path) -> None:
+    target.parent.mkdir()
+    part_of(target).write_bytes(CONTENT)
+    fetch(server.url(), target, sha256_prefix=SHA256)
+    assert server.asked == ["bytes=100000-"]
+    assert target.read_bytes() == CONTENT
+
+
+def test_without_a_length_the_given_size_tells_a_broken_download(server: Server, target: Path) -> None:
+    server.lengths, server.cut = False, 99_999
+    with pytest.raises(DarkposeError, match="broke off after 99999 of 100000"):
+        fetch(server.url(), target, sha256_prefix=SHA256, size=len(CONTENT))
+    assert part_of(target).exists()
+
+
+def test_a_wrong_hash_removes_the_download_and_names_both(server: Server, target: Path) -> None:
+    with pytest.raises(DarkposeError, match=rf"begins with 00000000, got {SHA256}; .* put it at {target}"):
+        fetch(server.url(), target, sha256_prefix="00000000")
+    assert not target.exists()
+    assert not part_of(target).exists()
+
+
+def test_a_stale_part_of_another_file_is_found_out_and_the_next_run_mends_it(server: Server, target: Path) -> None:
+    target.parent.mkdir()
+    part_of(target).write_bytes(b"?" * 100)
+    with pytest.raises(DarkposeError, match="run again"):
+        fetch(server.url(), target, sha256_prefix=SHA256)
+    fetch(server.url(), target, sha256_prefix=SHA256)
+    assert target.read_bytes() == CONTENT
+
+
+def test_a_damaged_file_in_the_cache_is_found_out(server: Server, target: Path) -> None:
+    target.parent.mkdir()
+    target.write_bytes(CONTENT[:-1])
+    with pytest.raises(DarkposeError, match=rf"{target}: expected .* begins with {SHA256}, got .*; remove it"):
+        fetch(server.url(), target, sha256_prefix=SHA256)
+    assert server.asked == []
+
+
+def test_a_file_the_server_lacks_is_told_with_the_way_out(server: Server, target: Path) -> None:
+    with pytest.raises(DarkposeError, match=rf"{server.url('/none')} could not .* 404: Not Found; .* at {target}$"):
+        fetch(server.url("/none"), target, sha256_prefix=SHA256)
+
+
+def test_without_a_connection_the_error_tells_where_to_put_the_file(
+    target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/model.pth"
+        with pytest.raises(DarkposeError, match=rf"{url} could not .* refused; .* put it at {target}$"):
+            fetch(url, target, sha256_prefix=SHA256)
+
+
+def test_a_server_that_hangs_is_given_up(server: Server, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "TIMEOUT", 0.1)
+    server.wait = 0.5
+    with pytest.raises(DarkposeError, match="timed out"):
+        fetch(server.url(), target, sha256_prefix=SHA256)
+
+
+@pytest.mark.parametrize("url", ["file:///etc/hostname", "ftp://127.0.0.1/a", "data:text/plain,a"])
+def test_nothing_but_http_is_spoken(url: str, target: Path) -> None:
+    with pytest.raises(DarkposeError, match="could not be downloaded: unknown url type"):
+        fetch(url, target, sha256_prefix="")
+
+
+def test_a_server_cannot_send_us_to_a_local_file(server: Server, target: Path) -> None:
+    with pytest.raises(DarkposeError, match="not allowed"):
+        fetch(server.url("/moved"), target, sha256_prefix="")
+
+
+def test_an_interrupted_download_keeps_its_part(server: Server, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tqdm, "update", interrupted)
+        patched.setattr(download, "CHUNK", 10_000)
+        with pytest.raises(KeyboardInterrupt):
+            fetch(server.url(), target, sha256_prefix=SHA256)
+    assert part_of(target).read_bytes() == CONTENT[:10_000]
+    fetch(server.url(), target, sha256_prefix=SHA256)
+    assert server.asked[1] == "bytes=10000-"
+
+
+def test_two_at_once_download_it_once(server: Server, target: Path) -> None:
+    server.wait = 0.2
+    wanted = {"sha256_prefix": SHA256}
+    threads = [threading.Thread(target=fetch, args=(server.url(), target), kwargs=wanted) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert target.read_bytes() == CONTENT
+    assert server.asked == [""]
+
+
+def test_a_cache_that_cannot_be_made_is_told(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DarkposeError, match=r"could not be downloaded: .*file"):
+        fetch(server.url(), tmp_path / "file" / "model.pth", sha256_prefix=SHA256)
+
+
+def test_nothing_is_printed_without_a_terminal(server: Server, target: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    fetch(server.url(), target, sha256_prefix=SHA256)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("own", "shared", "expected"),
+    [
+        ("/own", "/shared", "/own"),
+        ("", "/shared", "/shared/darkpose"),
+        (None, "/shared", "/shared/darkpose"),
+        (None, "", "/home/.cache/darkpose"),
+        (None, None, "/home/.cache/darkpose"),
+    ],
+)
+def test_the_cache_folder_follows_the_environment(
+    own: str | None, shared: str | None, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home")
+    for name, value in (("DARKPOSE_CACHE", own), ("XDG_CACHE_HOME", shared)):
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+    assert cache_folder() == Path(expected)

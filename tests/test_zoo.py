@@ -1,0 +1,149 @@
+"""Checkpoints by path and by name."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from darkpose import zoo
+from darkpose.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
+from darkpose.errors import DarkposeError
+from darkpose.hrnet import HRNet, HRNetConfig
+from darkpose.schema import AFLW_19, SCHEMAS, WFLW_98, KeypointSchema
+from darkpose.zoo import ZOO, convert, load_checkpoint
+
+OTHER = replace(AFLW_19, name="other")
+
+
+@pytest.fixture(scope="module")
+def checkpoint() -> Checkpoint:
+    torch.manual_seed(0)
+    network = HRNetConfig(19)
+    return Checkpoint(HRNet(network).eval(), CheckpointConfig(network), AFLW_19, {"from": "here"})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, checkpoint: Checkpoint) -> Path:
+    """Holds the checkpoint as darkpose's own and as a state_dict."""
+    folder = tmp_path_factory.mktemp("zoo")
+    save_checkpoint(checkpoint, folder / "own.safetensors")
+    torch.save(checkpoint.model.state_dict(), folder / "model.pth")
+    return folder
+
+
+def assert_same_network(found: Checkpoint, expected: Checkpoint) -> None:
+    weights = expected.model.state_dict()
+    assert all(torch.equal(value, weights[key]) for key, value in found.model.state_dict().items())
+
+
+def test_the_zoo_holds_the_published_models() -> None:
+    assert {name: model.schema for name, model in ZOO.items()} == {
+        "aflw-hrnetv2-w18-dark": AFLW_19,
+        "wflw-hrnetv2-w18-dark": WFLW_98,
+    }
+    for name, model in ZOO.items():
+        assert model.name == name
+        assert model.url.startswith("https://download.openmmlab.com/mmpose/face/darkpose/hrnetv2_w18_")
+        assert f"-{model.sha256_prefix}_20210125.pth" in model.url
+        assert SCHEMAS[model.schema.name] is model.schema
+
+
+@pytest.mark.parametrize("name", ["own.safetensors", "model.pth"])
+def test_a_path_may_lead_to_either_kind(name: str, folder: Path, checkpoint: Checkpoint) -> None:
+    for path in (folder / name, str(folder / name)):
+        found = load_checkpoint(path)
+        assert_same_network(found, checkpoint)
+        assert found.schema == AFLW_19
+
+
+@pytest.mark.parametrize("ending", [".pt", ".tar", ".pth.tar"])
+def test_other_endings_of_state_dicts_are_read_too(ending: str, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / f"model{ending}").symlink_to(folder / "model.pth")
+    assert load_checkpoint(tmp_path / f"model{ending}").provenance["layout"] == "darkpose"
+
+
+@pytest.mark.parametrize("name", ["own.safetensors", "model.pth"])
+def test_a_given_markup_counts_if_it_fits(name: str, folder: Path) -> None:
+    assert load_checkpoint(folder / name, schema=OTHER).schema == OTHER
+    with pytest.raises(DarkposeError, match="finds 19 landmarks, but the markup x names 1"):
+        load_checkpoint(folder / name, schema=KeypointSchema("x", ("a",), ()))
+
+
+def test_what_is_neither_file_nor_name_is_told_with_the_names(tmp_path: Path) -> None:
+    names = "default, aflw-hrnetv2-w18-dark, wflw-hrnetv2-w18-dark"
+    with pytest.raises(DarkposeError, match=f"^wflw: there is no such file, and no model of that name; .* {names}$"):
+        load_checkpoint("wflw")
+    with pytest.raises(DarkposeError, match="cannot be read: File name too long"):
+        load_checkpoint("x" * 300)
+
+
+def test_a_folder_and_an_unknown_ending_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DarkposeError, match="got a folder"):
+        load_checkpoint(tmp_path)
+    (tmp_path / "model.onnx").touch()
+    with pytest.raises(DarkposeError, match=r"ends in one of \.safetensors, \.pth, \.pt, \.tar, got '\.onnx'"):
+        load_checkpoint(tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize("schema", [None, OTHER])
+def test_a_name_is_downloaded_into_the_cache(
+    schema: KeypointSchema | None, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetch(url: str, target: Path, *, sha256_prefix: str) -> Path:
+        asked.append((url, target, sha256_prefix))
+        return folder / "model.pth"
+
+    asked: list[tuple[str, Path, str]] = []
+    monkeypatch.setattr(zoo, "fetch", fetch)
+    monkeypatch.setenv("DARKPOSE_CACHE", str(tmp_path))
+    model = ZOO["aflw-hrnetv2-w18-dark"]
+    assert load_checkpoint("aflw-hrnetv2-w18-dark", schema=schema).schema == (schema or AFLW_19)
+    target = tmp_path / "hrnetv2_w18_aflw_256x256_dark-219606c0_20210125.pth"
+    assert asked == [(model.url, target, "219606c0")]
+
+
+def test_a_wrong_file_put_into_the_cache_by_hand_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DARKPOSE_CACHE", str(tmp_path))
+    (tmp_path / "hrnetv2_w18_wflw_256x256_dark-3f8e0c2c_20210125.pth").write_bytes(b"something else")
+    with pytest.raises(DarkposeError, match=r"begins with 3f8e0c2c, got .* remove it to download it again"):
+        load_checkpoint("wflw-hrnetv2-w18-dark")
+
+
+def test_default_is_what_the_package_holds(
+    folder: Path, tmp_path: Path, checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zoo, "files", lambda package: tmp_path)
+    with pytest.raises(DarkposeError, match=r"weights: expected the one \.safetensors .* found 0; install"):
+        load_checkpoint("default")
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "README.md").touch()
+    (tmp_path / "weights" / "any.safetensors").symlink_to(folder / "own.safetensors")
+    assert_same_network(load_checkpoint("default"), checkpoint)
+    assert load_checkpoint("default", schema=OTHER).schema == OTHER
+
+
+def test_converting_writes_our_own_file_and_replaces_one_that_is_there(
+    folder: Path, tmp_path: Path, checkpoint: Checkpoint
+) -> None:
+    target = tmp_path / "converted.safetensors"
+    target.write_bytes(b"old")
+    made = convert(folder / "model.pth", target, OTHER)
+    found = load_checkpoint(target)
+    assert_same_network(found, checkpoint)
+    assert (found.schema, found.config, found.provenance) == (OTHER, made.config, made.provenance)
+    assert found.provenance["file"] == "model.pth"
+
+
+def test_a_file_can_be_converted_onto_itself(folder: Path, tmp_path: Path) -> None:
+    target = tmp_path / "same.safetensors"
+    target.write_bytes((folder / "own.safetensors").read_bytes())
+    convert(target, target)
+    before, after = load_file(folder / "own.safetensors"), load_file(target)
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_converting_refuses_other_endings_before_reading_anything(tmp_path: Path) -> None:
+    with pytest.raises(DarkposeError, match=r"out\.pth: .* end in \.safetensors, got '\.pth'"):
+        convert(tmp_path / "none", tmp_path / "out.pth")
