@@ -24,7 +24,7 @@ def overlap(boxes: np.ndarray, box: np.ndarray) -> np.ndarray:
     low, high = np.maximum(boxes[:, :2], box[:2]), np.minimum(boxes[:, 2:], box[2:])
     shared = np.clip(high - low, 0, None).prod(axis=1)
     areas = [(b[..., 2:] - b[..., :2]).prod(axis=-1) for b in (boxes, box)]
-    return shared / (areas[0] + areas[1] - shared)
+    return np.asarray(shared / (areas[0] + areas[1] - shared))
 
 
 def measure(detector: Detector, samples: list[Sample]) -> dict[str, object]:

@@ -48,6 +48,8 @@ class CheckpointConfig:
     pixel_convention: Literal["crop/4"] = "crop/4"
 
     def __post_init__(self) -> None:
+        if self.crop_size < 32 or self.crop_size % 32:
+            raise DarkposeError(f"crop_size must be a positive multiple of 32, got {self.crop_size}")
         if self.pixel_convention != "crop/4":
             raise DarkposeError(f'the pixel convention must be "crop/4", got {self.pixel_convention!r}')
 

@@ -183,10 +183,10 @@ def train(recipe: str, *, root: Path, out: Path, start: Path | None = None, work
     return 0
 
 
-def main() -> None:
-    """Run the command line; a user's mistake becomes one line and exit code 2."""
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line (None: the process's own); a user's mistake becomes one line and exit code 2."""
     try:
-        app()
+        app(arguments)
     except DarkposeError as error:
         print(f"darkpose: {error}", file=sys.stderr)
         sys.exit(2)

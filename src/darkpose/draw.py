@@ -18,9 +18,14 @@ _SHIFT = 4  # OpenCV draws at 1/16 px
 
 def zoom_for(image: Pixels, faces: Sequence[Face]) -> int:
     """Whole factor (1 to 4) by which a picture is enlarged so that its smallest face can be read, within 2400 px."""
-    smallest = min((float(np.ptp(face.keypoints, axis=0).max()) for face in faces), default=np.inf)
+    smallest = min((_side(face.box) for face in faces), default=np.inf)
     wanted = 240 / max(smallest, 1.0)
     return int(np.clip(min(wanted, 2400 / max(image.shape[:2])), 1, 4))
+
+
+def _side(box: np.ndarray) -> float:
+    """Longer side of a box: a face's scale, which a stray landmark cannot spoil."""
+    return float(min((box[2:] - box[:2]).max(), 4000))
 
 
 def draw_faces(
@@ -32,7 +37,7 @@ def draw_faces(
     for face in faces:
         keypoints = resize_points(face.keypoints, zoom)
         box = resize_points(face.box.reshape(2, 2), zoom).reshape(4)
-        extent = float(np.ptp(keypoints, axis=0).max())
+        extent = _side(box)
         stroke = max(1, round(extent / 200))
         if boxes:
             _polyline(canvas, box[[0, 1, 2, 1, 2, 3, 0, 3]].reshape(4, 2), _BOX, stroke, closed=True)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from darkpose.batches import cut
 from darkpose.geometry import box_to_crop, heatmap_to_image
 from darkpose.heatmap import Decoded
+from darkpose.hrnet import STRIDE
 from darkpose.image import Pixels
 from darkpose.inference import CropDecoder
 from darkpose.metrics import nme
@@ -33,7 +34,7 @@ def predict_samples(
 ) -> Decoded[NDArray[np.floating]]:
     """Landmarks (N, K, 2) in image px and scores (N, K) of annotated faces, cropped by their boxes."""
     points, scores = decoder(crops_of(samples, schema, crop_size, padding))
-    size = (crop_size // 4, crop_size // 4)
+    size = (crop_size // STRIDE, crop_size // STRIDE)
     return Decoded(to_image(points, samples, size, padding), scores)
 
 

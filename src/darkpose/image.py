@@ -70,6 +70,11 @@ def as_rgb(image: NDArray[np.generic]) -> Pixels:
     return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), np.uint8)
 
 
+def use_one_thread() -> None:
+    """Keep OpenCV of this process, and of those it forks, to one thread."""
+    cv2.setNumThreads(1)
+
+
 def write_image(path: Path, image: Pixels) -> None:
     """Write (H, W, 3) RGB in the format that the suffix names, whole or not at all.
 

@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
-import cv2
 import torch
 from accelerate import Accelerator, DataLoaderConfiguration
 from accelerate.utils import set_seed
@@ -28,7 +27,7 @@ from darkpose.errors import DarkposeError
 from darkpose.geometry import PADDING, crop_to_heatmap
 from darkpose.heatmap import encode
 from darkpose.hrnet import STRIDE, HRNet, HRNetConfig, initialise
-from darkpose.image import Normalisation
+from darkpose.image import Normalisation, use_one_thread
 from darkpose.loss import heatmap_mse
 from darkpose.sample import Sample
 from darkpose.schedule import Cosine, Schedule
@@ -65,6 +64,10 @@ class TrainConfig:
     padding: float = PADDING
     precision: Literal["no", "bf16"] = "bf16"
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.crop_size < 32 or self.crop_size % 32:
+            raise DarkposeError(f"crop_size must be a positive multiple of 32, got {self.crop_size}")
 
 
 Validate = Callable[[nn.Module], float]
@@ -149,7 +152,7 @@ def train(
     """
     if not samples:
         raise DarkposeError("there are no training samples")
-    cv2.setNumThreads(1)  # loaders and the network share the cores
+    use_one_thread()  # loaders and the network share the cores
     accelerator = Accelerator(
         mixed_precision=config.precision,
         cpu=not torch.cuda.is_available(),

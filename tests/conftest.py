@@ -1,0 +1,149 @@
+"""Shared fixtures: golden arrays, the reference's rule for filling a network, real images where they are to be had."""
+
+import zlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+from numpy.typing import NDArray
+
+from darkpose.hrnet import HRNet, HRNetConfig
+
+Arrays = dict[str, NDArray[Any]]
+Golden = Callable[[str], Arrays]
+
+TESTS = Path(__file__).parent
+SHARED_DATA = TESTS.parents[1] / "shared" / "data"
+
+settings.register_profile("no deadline", settings(), deadline=None)  # the machine may be busy
+settings.load_profile("no deadline")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_torch_thread() -> None:
+    """Results and times do not depend on how many cores are free."""
+    torch.set_num_threads(1)
+
+
+@cache
+def _read_golden(name: str) -> Arrays:
+    with np.load(TESTS / "golden" / f"{name}.npz", allow_pickle=False) as file:
+        arrays = {key: file[key] for key in file.files}
+    for values in arrays.values():
+        values.flags.writeable = False
+    return arrays
+
+
+@pytest.fixture(scope="session")
+def golden() -> Golden:
+    """Read one file of `tests/golden` by its stem: array name -> array, read-only."""
+    return _read_golden
+
+
+@pytest.fixture(scope="session")
+def golden_keys() -> Callable[[str], list[tuple[str, tuple[int, ...]]]]:
+    """Read one list of `tests/golden/keys_*.txt` by its stem: (name, shape) of each entry, in order."""
+
+    def read(name: str) -> list[tuple[str, tuple[int, ...]]]:
+        lines = (TESTS / "golden" / f"{name}.txt").read_text().splitlines()
+        entries = [line.split()[:2] for line in lines]
+        return [(key, () if shape == "scalar" else tuple(map(int, shape.split("x")))) for key, shape in entries]
+
+    return read
+
+
+def published_name(name: str) -> str:
+    """The mmpose 0.x name of one of our parameters."""
+    return name.replace("head.", "keypoint_head.final_layer.") if name.startswith("head.") else name
+
+
+def rule_values(name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """One entry of the reference's rule-filled network (mmpose 0.x name): a function of its name and shape alone."""
+    count = int(np.prod(shape))
+    x = (zlib.crc32(name.encode()) + 0x9E3779B9 * (np.arange(count, dtype=np.uint64) + 1)) & 0xFFFFFFFF
+    x ^= x >> np.uint64(16)
+    x = (x * 0x7FEB352D) & 0xFFFFFFFF
+    x ^= x >> np.uint64(15)
+    x = (x * 0x846CA68B) & 0xFFFFFFFF
+    x ^= x >> np.uint64(16)
+    u = (x / 2.0**31 - 1).reshape(shape)
+    if len(shape) == 4:
+        values = u * np.sqrt(6 / np.prod(shape[1:]))
+        if name != "backbone.conv1.weight":
+            values = values - values.mean(axis=(1, 2, 3), keepdims=True)
+        if name == "keypoint_head.final_layer.3.weight":
+            values = values / 4
+    elif name.endswith("running_var"):
+        values = 1 + 0.25 * u
+    elif name.endswith(("running_mean", "bias")):
+        values = 0.1 * u
+    elif name.endswith("weight"):
+        values = 0.7 + 0.1 * u
+    else:
+        values = np.zeros(shape)
+    return np.asarray(values, np.float32)
+
+
+@pytest.fixture(scope="session")
+def rule_filled_hrnet() -> Callable[[int], HRNet]:
+    """Build the HRNetV2-W18 of K keypoints that made the golden heatmaps; float32, evaluation mode."""
+
+    def build(keypoints: int) -> HRNet:
+        model = HRNet(HRNetConfig(keypoints))
+        state = {
+            name: torch.from_numpy(rule_values(published_name(name), tuple(values.shape))).to(values.dtype)
+            for name, values in model.state_dict().items()
+        }
+        model.load_state_dict(state)
+        return model.eval()
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real images beside the checkout; skips where there is none."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"needs the real images in {SHARED_DATA}")
+    return SHARED_DATA
+
+
+SMALL_NETWORK = HRNetConfig(68, widths=(4, 4, 4, 4), modules=(1, 1, 1), blocks=1, stem=4)
+
+
+@pytest.fixture(scope="session")
+def small_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of 68 landmarks and 64 px crops with random weights: quick, and good for nothing else."""
+    from darkpose.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
+    from darkpose.hrnet import initialise
+    from darkpose.schema import W300_68
+
+    model = HRNet(SMALL_NETWORK).eval()
+    initialise(model, seed=0, head_std=0.5)
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    save_checkpoint(Checkpoint(model, CheckpointConfig(SMALL_NETWORK, crop_size=64), W300_68, {}), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> Path:
+    """The photograph that the project ships: 512x512, one face."""
+    return TESTS.parent / "examples" / "astronaut.png"
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No YuNet file and no network: faces are found by the Haar cascade."""
+    from darkpose import detector
+    from darkpose.errors import DarkposeError
+
+    def refuse(*_: object, **__: object) -> Path:
+        raise DarkposeError("offline")
+
+    monkeypatch.delenv("DARKPOSE_YUNET", raising=False)
+    monkeypatch.setattr(detector, "fetch", refuse)

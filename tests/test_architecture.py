@@ -1,0 +1,140 @@
+"""Which module may import which: imports point down, neighbours on one line do not know each other."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "darkpose"
+
+
+# What each module may know of darkpose, written out: a new arrow is a decision, not an accident.
+MAY_IMPORT = {
+    "__init__": {"*"},
+    "__main__": {"cli"},
+    "about": {"detector", "zoo"},
+    "atomic": {"errors"},
+    "augment": set(),
+    "batches": {"augment", "geometry", "image", "sample", "schema"},
+    "boxfile": {"errors"},
+    "checkpoint": {"atomic", "errors", "geometry", "hrnet", "image", "schema"},
+    "cli": {"about", "boxfile", "errors", "predict_files", "predictor", "results", "runs", "zoo"},
+    "datasets.__init__": set(),
+    "datasets.w300": {"errors", "geometry", "pts", "sample", "schema"},
+    "detector": {"download", "errors", "image"},
+    "download": {"errors"},
+    "draw": {"face", "geometry", "image"},
+    "errors": set(),
+    "evaluate": {"batches", "geometry", "heatmap", "hrnet", "image", "inference", "metrics", "sample", "schema"},
+    "face": {"errors", "geometry", "image", "schema"},
+    "geometry": {"errors"},
+    "heatmap": {"errors"},
+    "hrnet": set(),
+    "image": {"atomic", "errors", "imagefile"},
+    "imagefile": {"errors"},
+    "inference": {"geometry", "heatmap", "image"},
+    "loss": set(),
+    "metrics": {"errors"},
+    "pickles": {"errors"},
+    "predict_files": {
+        *("atomic", "boxfile", "draw", "errors", "image", "inference", "predictor", "results", "schema"),
+    },
+    "predictor": {
+        *("detector", "errors", "face", "geometry", "heatmap", "hrnet", "image", "inference", "schema", "zoo"),
+    },
+    "pts": {"errors"},
+    "published": {"checkpoint", "errors", "hrnet", "pickles", "schema"},
+    "recipes": {"augment", "schedule", "train"},
+    "results": {"face", "pts", "schema"},
+    "runs": {
+        *("checkpoint", "datasets.w300", "errors", "evaluate", "hrnet", "inference", "recipes", "schema", "train"),
+    },
+    "sample": {"errors", "schema"},
+    "schedule": set(),
+    "schema": {"errors"},
+    "train": {
+        *("atomic", "augment", "batches", "errors", "geometry", "heatmap", "hrnet", "image", "loss", "sample"),
+        *("schedule", "schema"),
+    },
+    "zoo": {"checkpoint", "download", "errors", "published", "schema"},
+}
+
+# One outside thing, one door.
+DOORS = {
+    "cv2": {"detector", "draw", "geometry", "image"},
+    "safetensors": {"checkpoint"},
+    "urllib": {"download"},
+    "accelerate": {"train"},
+    "cyclopts": {"cli"},
+}
+
+
+def modules() -> dict[str, ast.Module]:
+    files = sorted(SOURCE.rglob("*.py"))
+    return {".".join(f.relative_to(SOURCE).with_suffix("").parts): ast.parse(f.read_text()) for f in files}
+
+
+def imports(tree: ast.Module) -> set[str]:
+    """Dotted names of everything imported anywhere in a module, functions included."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            found.add(node.module or "")
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+    return found
+
+
+def own_imports(tree: ast.Module, names: set[str]) -> set[str]:
+    dotted = {name.removeprefix("darkpose.") for name in imports(tree) if name.startswith("darkpose.")}
+    return dotted & names
+
+
+def test_every_module_imports_only_what_it_may() -> None:
+    trees = modules()
+    assert set(MAY_IMPORT) == set(trees), "a module came or went: say here what it may import"
+    for name, tree in trees.items():
+        allowed = MAY_IMPORT[name]
+        unexpected = own_imports(tree, set(trees)) - allowed if "*" not in allowed else set()
+        assert not unexpected, f"{name} imports {sorted(unexpected)}"
+
+
+def test_nothing_is_allowed_that_is_not_used() -> None:
+    trees = modules()
+    for name, tree in trees.items():
+        if "*" not in MAY_IMPORT[name]:
+            assert MAY_IMPORT[name] == own_imports(tree, set(trees)), name
+
+
+def test_there_is_no_import_cycle() -> None:
+    remaining = {name: set(allowed) for name, allowed in MAY_IMPORT.items() if name != "__init__"}
+    while remaining:
+        free = {name for name, needs in remaining.items() if not needs & set(remaining)}
+        assert free, f"a cycle among {sorted(remaining)}"
+        remaining = {name: needs for name, needs in remaining.items() if name not in free}
+
+
+@pytest.mark.parametrize("package", DOORS)
+def test_every_outside_thing_has_its_doors(package: str) -> None:
+    users = {name for name, tree in modules().items() if any(i.split(".")[0] == package for i in imports(tree))}
+    assert users == DOORS[package]
+
+
+def test_torch_load_is_called_in_two_places_and_always_with_weights_only() -> None:
+    calls = [
+        (name, node)
+        for name, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load"
+    ]
+    assert {name for name, _ in calls} == {"pickles", "train"}
+    for name, node in calls:
+        assert "weights_only=True" in ast.unparse(node), name
+
+
+def test_the_layers_below_the_command_line_need_no_command_line_library() -> None:
+    for name, tree in modules().items():
+        if name not in ("cli", "__main__"):
+            assert not any(i.split(".")[0] in ("cyclopts", "rich") for i in imports(tree)), name

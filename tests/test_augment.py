@@ -1,0 +1,88 @@
+"""Random crops: the published distributions, and draws that depend on nothing but the generator."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from darkpose.augment import Augmentation, AugmentConfig, draw_augmentation
+
+DRAWS = 20_000
+
+
+@pytest.fixture(scope="module")
+def draws() -> list[Augmentation]:
+    rng = np.random.default_rng(0)
+    return [draw_augmentation(AugmentConfig(), rng) for _ in range(DRAWS)]
+
+
+# The numbers are SPEC.md's, section 4; a tolerance is about four standard errors of 20,000 draws (the seed is fixed).
+
+
+def test_half_of_the_crops_are_mirrored(draws: list[Augmentation]) -> None:
+    assert np.mean([draw.flip for draw in draws]) == pytest.approx(0.5, abs=0.014)
+
+
+def test_scales_are_normal_around_one_and_clipped_at_a_quarter(draws: list[Augmentation]) -> None:
+    scale = np.array([draw.scale for draw in draws])
+    assert (scale.min(), scale.max()) == (0.75, 1.25)
+    assert np.mean(scale == 0.75) == pytest.approx(0.1587, abs=0.0105)
+    assert np.mean(scale == 1.25) == pytest.approx(0.1587, abs=0.0105)
+    assert scale.mean() == pytest.approx(1, abs=0.005)
+    assert scale.std() == pytest.approx(0.18, abs=0.004)
+
+
+def test_rotations_are_normal_clipped_at_sixty_degrees_and_absent_in_two_fifths(draws: list[Augmentation]) -> None:
+    rotation = np.array([draw.rotation for draw in draws])
+    assert np.mean(rotation == 0) == pytest.approx(0.4, abs=0.014)
+    assert np.mean(np.abs(rotation) == 60) == pytest.approx(0.027, abs=0.0046)
+    assert np.abs(rotation).max() == 60
+    turned = rotation[rotation != 0]
+    assert turned.mean() == pytest.approx(0, abs=1.05)
+    assert turned.std() == pytest.approx(28.8, abs=0.6)
+
+
+def test_flip_scale_and_rotation_are_independent(draws: list[Augmentation]) -> None:
+    table = np.array([(draw.flip, draw.scale, draw.rotation, draw.rotation == 0) for draw in draws], float)
+    correlation = np.corrcoef(table.T) - np.eye(4)
+    assert np.abs(correlation).max() < 4 / np.sqrt(DRAWS)
+
+
+def test_the_published_crops_are_not_shifted_and_a_shift_has_the_asked_spread(draws: list[Augmentation]) -> None:
+    assert {draw.shift for draw in draws} == {(0.0, 0.0)}
+    rng, config = np.random.default_rng(1), AugmentConfig(shift_std=0.05)
+    shifts = np.array([draw_augmentation(config, rng).shift for _ in range(DRAWS)])
+    np.testing.assert_allclose(shifts.mean(axis=0), 0, atol=0.0015)
+    np.testing.assert_allclose(shifts.std(axis=0), 0.05, rtol=0.02)
+    assert abs(np.corrcoef(shifts.T)[0, 1]) < 4 / np.sqrt(DRAWS)
+
+
+def test_the_same_seed_draws_the_same_and_another_seed_does_not() -> None:
+    first, again, other = (draw_augmentation(AugmentConfig(), np.random.default_rng(seed)) for seed in (3, 3, 4))
+    assert first == again
+    assert first != other
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "may_change"),
+    [
+        ("flip", 1.0, "flip"),
+        ("scale_std", 0.1, "scale"),
+        ("scale_limit", 0.01, "scale"),
+        ("rotation_std", 5.0, "rotation"),
+        ("rotation_limit", 1.0, "rotation"),
+        ("rotation_probability", 0.0, "rotation"),
+        ("shift_std", 0.3, "shift"),
+    ],
+)
+def test_one_setting_disturbs_neither_another_draw_nor_the_next_sample(
+    setting: str, value: float, may_change: str
+) -> None:
+    published, changed = AugmentConfig(), replace(AugmentConfig(), **{setting: value})
+    rng, other = np.random.default_rng(5), np.random.default_rng(5)
+    seen = set()
+    for _ in range(50):
+        draw, altered = draw_augmentation(published, rng), draw_augmentation(changed, other)
+        seen |= {name for name, drawn in vars(draw).items() if vars(altered)[name] != drawn}
+    assert seen == {may_change}
+    assert rng.bit_generator.state == other.bit_generator.state

@@ -1,0 +1,54 @@
+"""Boxes from the command line."""
+
+from pathlib import Path
+
+import pytest
+
+from darkpose.boxfile import GivenBoxes
+from darkpose.errors import DarkposeError
+
+
+def test_four_numbers_hold_for_every_image() -> None:
+    boxes = GivenBoxes(["1,2,3,4", "5.5,6,7,8"])
+    assert boxes.of(Path("any.jpg")) == [[1, 2, 3, 4], [5.5, 6, 7, 8]]
+
+
+def test_negative_numbers_are_numbers() -> None:
+    assert GivenBoxes(["-1,-2,3,4"]).of(Path("any.jpg")) == [[-1, -2, 3, 4]]
+
+
+def test_a_json_file_names_images_by_path_or_file_name(tmp_path: Path) -> None:
+    (tmp_path / "boxes.json").write_text('{"in/a.jpg": [[1, 2, 3, 4]], "b.jpg": [[5, 6, 7, 8], [9, 9, 10, 10]]}')
+    boxes = GivenBoxes([str(tmp_path / "boxes.json")])
+    assert boxes.of(Path("in/a.jpg")) == [[1, 2, 3, 4]]
+    assert boxes.of(Path("elsewhere/b.jpg")) == [[5, 6, 7, 8], [9, 9, 10, 10]]
+    with pytest.raises(DarkposeError, match=r"c\.jpg: the boxes file does not name this image"):
+        boxes.of(Path("c.jpg"))
+
+
+def test_a_csv_file_has_one_box_per_row(tmp_path: Path) -> None:
+    (tmp_path / "boxes.csv").write_text("image,x0,y0,x1,y1\na.jpg,1,2,3,4\nb.jpg,0,0,1,1\na.jpg,5,6,7,8\n")
+    assert GivenBoxes([str(tmp_path / "boxes.csv")]).of(Path("a.jpg")) == [[1, 2, 3, 4], [5, 6, 7, 8]]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("boxes.json", "{broken", "not a boxes file"),
+        ("boxes.json", "[1, 2]", "not a boxes file"),
+        ("boxes.json", '{"a.jpg": [["x", 0, 0, 0]]}', "not a boxes file"),
+        ("boxes.csv", "image,x0,y0\na.jpg,1,2\n", "not a boxes file"),
+        ("boxes.txt", "1 2 3 4", "expected a box as x0,y0,x1,y1"),
+    ],
+)
+def test_files_of_another_make_are_named(tmp_path: Path, name: str, content: str, message: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DarkposeError, match=message) as caught:
+        GivenBoxes([str(tmp_path / name)])
+    assert name in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["1,2,3", "1,2,3,x", "missing.json"])
+def test_what_is_neither_box_nor_file_is_refused(value: str) -> None:
+    with pytest.raises(DarkposeError, match="expected a box as x0,y0,x1,y1"):
+        GivenBoxes([value])

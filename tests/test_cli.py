@@ -1,0 +1,192 @@
+"""The command line, as a user types it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from darkpose import cli
+
+BOX = "178,65,270,190"
+
+
+def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own, without a terminal."""
+    command = [sys.executable, "-m", "darkpose", *map(str, arguments)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, check=False)
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    """The command in this process: exit code, standard output, standard error."""
+    with pytest.raises(SystemExit) as left:
+        cli.main([str(argument) for argument in arguments])
+    code = left.value.code
+    assert isinstance(code, int)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+@pytest.mark.usefixtures("offline")
+def test_a_photo_in_and_landmarks_out(
+    capsys: pytest.CaptureFixture[str], astronaut: Path, small_weights: Path, tmp_path: Path
+) -> None:
+    code, out, err = call(capsys, "predict", astronaut, "--weights", small_weights, "--output", tmp_path, "--draw")
+    assert code == 0
+    assert out.strip() == f"1 face in 1 image -> {tmp_path}/"
+    assert "Haar cascade" in err
+    (face,) = json.loads((tmp_path / "astronaut.json").read_text())["faces"]
+    assert len(face["keypoints"]) == 68
+    assert (tmp_path / "astronaut.landmarks.png").exists()
+
+
+def test_json_on_standard_output_is_one_line_per_image_and_nothing_else(
+    astronaut: Path, small_weights: Path, tmp_path: Path
+) -> None:
+    text = tmp_path / "text.jpg"
+    text.write_text("words")
+    done = run(
+        *("predict", text, astronaut, "--weights", small_weights, "--json", "--boxes", BOX), cwd=tmp_path
+    )  # fmt: skip
+    assert done.returncode == 1
+    (line,) = done.stdout.splitlines()
+    assert json.loads(line)["faces"][0]["box"] == [178, 65, 270, 190]
+    assert "text.jpg: not an image" in done.stderr
+    assert "1 image could not be used" in done.stderr
+    assert "\r" not in done.stderr  # no progress bar without a terminal
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["text.jpg"]
+
+
+def test_without_an_output_or_json_a_folder_is_made_here(astronaut: Path, small_weights: Path, tmp_path: Path) -> None:
+    done = run("predict", astronaut, "--weights", small_weights, "--boxes", BOX, cwd=tmp_path)
+    assert done.returncode == 0
+    assert done.stdout.strip() == "1 face in 1 image -> darkpose-out/"
+    assert (tmp_path / "darkpose-out" / "astronaut.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(["predict", "missing.jpg"], "missing.jpg: there is no such file or folder", id="wrong path"),
+        pytest.param(["predict", "{empty}"], "there are no images in this folder", id="empty folder"),
+        pytest.param(["predict"], "name at least one image", id="no path"),
+        pytest.param(
+            ["predict", "{astronaut}", "--weights", "missing.pth"], "missing.pth: there is no such", id="weights"
+        ),
+        pytest.param(
+            ["predict", "{astronaut}", "--weights", "{text}"], "expected a checkpoint that ends in", id="no checkpoint"
+        ),
+        pytest.param(["predict", "{astronaut}", "--boxes", "1,2,3"], "expected a box", id="half a box"),
+        pytest.param(["predict", "{astronaut}", "--device", "abacus"], "'abacus' cannot be used", id="device"),
+        pytest.param(
+            ["convert", "{text}", "{empty}/a.safetensors"], "expected a checkpoint that ends in", id="convert text"
+        ),
+        pytest.param(
+            ["train", "nonsense", "--root", "{empty}", "--out", "{empty}/o"], "recipe 'nonsense'", id="recipe"
+        ),
+        pytest.param(
+            ["train", "300w-128", "--root", "{empty}", "--out", "{empty}/o"], "expected .pts files", id="no data"
+        ),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(
+    capsys: pytest.CaptureFixture[str],
+    astronaut: Path,
+    small_weights: Path,
+    tmp_path: Path,
+    arguments: list[str],
+    message: str,
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "notes.txt").write_text("words")
+    places = {"empty": tmp_path / "empty", "astronaut": astronaut, "text": tmp_path / "notes.txt"}
+    filled = [argument.format(**places) for argument in arguments]
+    if arguments[0] == "predict" and "--weights" not in arguments:
+        filled += ["--weights", str(small_weights)]
+    code, out, err = call(capsys, *filled)
+    assert code == 2
+    assert out == ""
+    assert err.startswith("darkpose: ")
+    assert message in err
+    assert err.count("\n") == 1
+    assert not any((tmp_path / "empty").iterdir())
+
+
+def test_an_unknown_option_is_not_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = call(capsys, "predict", "--nonsense")
+    assert code != 0
+    assert "--nonsense" in out + err
+    assert "Traceback" not in out + err
+
+
+def test_a_nan_box_is_one_line(capsys: pytest.CaptureFixture[str], astronaut: Path, small_weights: Path) -> None:
+    code, out, err = call(capsys, "predict", astronaut, "--json", "--weights", small_weights, "--boxes", "nan,0,10,10")
+    assert code == 1
+    assert out == ""
+    assert "every number must be finite" in err.splitlines()[0]
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(
+    capsys: pytest.CaptureFixture[str], astronaut: Path, small_weights: Path, tmp_path: Path
+) -> None:
+    def refuse(path: Path, text: str) -> int:
+        with path.open("w") as file:
+            file.write(text[:10])
+        raise OSError(28, "No space left on device")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "write_text", refuse)
+        code, _, err = call(
+            capsys, "predict", astronaut, "--weights", small_weights, "--boxes", BOX, "--output", tmp_path / "out"
+        )
+    assert code == 2
+    assert "No space left on device" in err
+    assert err.count("\n") == 1
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_reader_that_goes_away_is_not_a_traceback(astronaut: Path, small_weights: Path, tmp_path: Path) -> None:
+    for number in range(30):
+        (tmp_path / f"{number}.png").symlink_to(astronaut)
+    arguments = f"predict {tmp_path} --json --weights {small_weights} --boxes {BOX} --batch-size 1"
+    shell = f"{sys.executable} -m darkpose {arguments} | head -c 100"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+def test_ctrl_c_stops_quietly_and_keeps_whole_files(astronaut: Path, small_weights: Path, tmp_path: Path) -> None:
+    for number in range(300):
+        (tmp_path / f"{number}.png").symlink_to(astronaut)
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "darkpose", "predict", str(tmp_path), "--weights", str(small_weights)]
+    command += ["--boxes", BOX, "--output", str(out), "--batch-size", "2"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for _ in range(600):
+        if out.is_dir() and any(out.iterdir()):
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    written = list(out.iterdir())
+    assert written
+    for file in written:
+        json.loads(file.read_text())
+
+
+def test_info_tells_versions_weights_and_detector(capsys: pytest.CaptureFixture[str], small_weights: Path) -> None:
+    code, out, _ = call(capsys, "info", "--weights", small_weights, "--json")
+    facts = json.loads(out)
+    assert code == 0
+    assert facts["markup"] == "300w-68, 68 landmarks"
+    assert {"darkpose", "torch", "device", "detector"} <= set(facts)
+    code, out, _ = call(capsys, "info", "--weights", small_weights)
+    assert code == 0
+    assert "300w-68" in out

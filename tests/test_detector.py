@@ -1,0 +1,115 @@
+"""Faces found, and boxes brought to landmarks."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from darkpose import detector as module
+from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, read_300w
+from darkpose.detector import BoxCorrection, Haar, YuNet, best_detector, find_yunet
+from darkpose.errors import DarkposeError
+from darkpose.image import read_image
+
+coordinate = st.floats(-500, 500, allow_subnormal=False)
+
+
+@given(coordinate, coordinate, st.floats(1, 300), st.floats(1, 300))
+def test_a_correction_of_nothing_squares_the_box_around_its_centre(x: float, y: float, w: float, h: float) -> None:
+    (square,) = BoxCorrection()([[x, y, x + w, y + h]])
+    np.testing.assert_allclose(square[2:] - square[:2], max(w, h), atol=1e-9)
+    np.testing.assert_allclose((square[:2] + square[2:]) / 2, [x + w / 2, y + h / 2], atol=1e-9)
+
+
+def test_a_correction_shifts_and_scales_by_the_longer_side() -> None:
+    (square,) = BoxCorrection(shift=(0.1, -0.2), scale=0.5)([[0, 0, 100, 50]])
+    assert square.tolist() == [35.0, -20.0, 85.0, 30.0]
+
+
+def test_no_boxes_stay_no_boxes() -> None:
+    assert BoxCorrection(scale=2.0)(np.zeros((0, 4))).shape == (0, 4)
+
+
+def test_haar_finds_the_astronaut_once(astronaut: Path) -> None:
+    found = Haar()(read_image(astronaut))
+    assert found.boxes.shape == (1, 4)
+    assert found.scores.shape == (1,)
+    x0, y0, x1, y1 = found.boxes[0]
+    assert x0 < 226 < x1  # between her eyes
+    assert y0 < 105 < y1
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (8, 500, 3), (64, 64, 3)])
+def test_haar_finds_nothing_in_an_empty_picture(shape: tuple[int, ...]) -> None:
+    assert len(Haar()(np.zeros(shape, np.uint8)).boxes) == 0
+
+
+@pytest.fixture
+def yunet(shared_data: Path) -> Path:
+    return shared_data / "yunet_n_320_320.onnx"
+
+
+def test_yunet_finds_the_astronaut_at_every_size(astronaut: Path, yunet: Path) -> None:
+    image, detect = read_image(astronaut), YuNet(yunet)
+    for factor in (0.5, 1.0, 4.0):  # the last is larger than the size searched
+        size = (round(512 * factor), round(512 * factor))
+        found = detect(np.asarray(cv2.resize(image, size), np.uint8))
+        best = found.boxes[0] / factor
+        assert found.scores[0] > 0.8
+        assert best == pytest.approx([178, 65, 270, 176], abs=10)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 700, 3), (33, 47, 3)])
+def test_yunet_finds_nothing_in_an_empty_picture(yunet: Path, shape: tuple[int, ...]) -> None:
+    assert len(YuNet(yunet)(np.zeros(shape, np.uint8)).boxes) == 0
+
+
+def test_corrected_yunet_boxes_lie_on_the_landmarks_of_unseen_faces(shared_data: Path, yunet: Path) -> None:
+    detect, shifts, scales = YuNet(yunet), [], []
+    for sample in read_300w(shared_data / "300w", LFPW_TEST_FOLDERS)[:30]:
+        found = detect(read_image(sample.image))
+        corrected = detect.correction(found.boxes)
+        distance = np.abs(corrected - sample.box).sum(axis=1)
+        best, side = corrected[distance.argmin()], (sample.box[2:] - sample.box[:2]).max()
+        shifts.append((best[:2] + best[2:] - sample.box[:2] - sample.box[2:]) / 2 / side)
+        scales.append((best[2] - best[0]) / side)
+    assert np.abs(np.median(shifts, axis=0)).max() < 0.03
+    assert abs(np.median(scales) - 1) < 0.05
+
+
+def test_a_missing_or_damaged_yunet_file_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(DarkposeError, match="expected the YuNet file"):
+        YuNet(tmp_path / "missing.onnx")
+    (tmp_path / "broken.onnx").write_bytes(b"not a network")
+    with pytest.raises(DarkposeError, match=r"broken\.onnx: OpenCV cannot load it"):
+        YuNet(tmp_path / "broken.onnx")
+
+
+def test_the_environment_names_the_yunet_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DARKPOSE_YUNET", str(tmp_path / "mine.onnx"))
+    assert find_yunet() == tmp_path / "mine.onnx"
+
+
+def test_without_the_environment_yunet_is_fetched_with_its_full_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, Path, str]] = []
+
+    def fetch(url: str, target: Path, *, sha256_prefix: str) -> Path:
+        asked.append((url, target, sha256_prefix))
+        return target
+
+    monkeypatch.delenv("DARKPOSE_YUNET", raising=False)
+    monkeypatch.setattr(module, "fetch", fetch)
+    assert find_yunet().name == "yunet_n_320_320.onnx"
+    assert asked[0][0].startswith("https://")
+    assert len(asked[0][2]) == 64
+
+
+@pytest.mark.usefixtures("offline")
+def test_without_yunet_haar_is_used_and_the_reason_is_told() -> None:
+    detector, note = best_detector()
+    assert detector.name == "haar"
+    assert "Haar cascade" in note
+    assert "offline" in note

@@ -1,0 +1,137 @@
+"""Pixels in and out."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from darkpose.errors import DarkposeError
+from darkpose.image import Normalisation, Pixels, as_rgb, read_image, warp, write_image
+
+
+@pytest.fixture
+def picture() -> Pixels:
+    """40x30 RGB with smooth colours, so that JPEG keeps them."""
+    y, x = np.mgrid[:30, :40]
+    return np.stack([x * 6, y * 8, 255 - x * 6], axis=-1).astype(np.uint8)
+
+
+def test_a_written_png_comes_back_exactly(tmp_path: Path, picture: Pixels) -> None:
+    write_image(tmp_path / "a.png", picture)
+    assert (read_image(tmp_path / "a.png") == picture).all()
+    assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_a_picture_is_not_written_into_a_missing_folder(tmp_path: Path, picture: Pixels) -> None:
+    with pytest.raises(DarkposeError, match="cannot be written"):
+        write_image(tmp_path / "missing" / "a.png", picture)
+
+
+def test_a_suffix_that_names_no_format_is_refused(tmp_path: Path, picture: Pixels) -> None:
+    with pytest.raises(DarkposeError, match=r"a\.xyz: not a picture format"):
+        write_image(tmp_path / "a.xyz", picture)
+
+
+def exif_rotated(jpeg: bytes, orientation: int) -> bytes:
+    """The JPEG with an EXIF segment that holds nothing but the orientation."""
+    entry = b"\x01\x12\x00\x03\x00\x00\x00\x01" + orientation.to_bytes(2) + b"\0\0"
+    exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01" + entry + b"\0\0\0\0"
+    return jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2) + exif + jpeg[2:]
+
+
+def test_exif_orientation_is_applied(tmp_path: Path, picture: Pixels) -> None:
+    jpeg = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
+    (tmp_path / "upright.jpg").write_bytes(jpeg)
+    (tmp_path / "turned.jpg").write_bytes(exif_rotated(jpeg, 6))  # 6: turn by 90 degrees clockwise to see it upright
+    upright, turned = read_image(tmp_path / "upright.jpg"), read_image(tmp_path / "turned.jpg")
+    assert turned.shape == (40, 30, 3)
+    assert (turned == np.rot90(upright, -1)).all()
+
+
+@pytest.mark.parametrize(
+    ("array", "expected"),
+    [
+        pytest.param(np.full((5, 4), 7, np.uint8), (7, 7, 7), id="grey"),
+        pytest.param(np.full((5, 4), 7 * 256 + 99, np.uint16), (7, 7, 7), id="16-bit grey"),
+        pytest.param(np.full((5, 4, 4), (30, 20, 10, 128), np.uint8), (10, 20, 30), id="alpha, BGRA as OpenCV writes"),
+        pytest.param(np.full((5, 4, 3), (30 * 256, 20 * 256, 10 * 256), np.uint16), (10, 20, 30), id="16-bit colour"),
+    ],
+)
+def test_every_kind_of_png_becomes_rgb(tmp_path: Path, array: NDArray[np.integer], expected: tuple[int, ...]) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), array)
+    image = read_image(tmp_path / "a.png")
+    assert image.shape == (5, 4, 3)
+    assert image.dtype == np.uint8
+    assert (image == expected).all()
+
+
+def test_a_cmyk_jpeg_becomes_rgb(tmp_path: Path) -> None:
+    pillow = pytest.importorskip("PIL.Image", reason="needs Pillow to write a CMYK file")
+    pillow.new("CMYK", (20, 10), (0, 255, 255, 0)).save(tmp_path / "red.jpg", quality=100)
+    red, green, blue = read_image(tmp_path / "red.jpg").reshape(-1, 3).mean(axis=0)
+    assert red > 180
+    assert max(green, blue) < 80
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param(b"", "empty", id="empty"),
+        pytest.param(b"these are words, not pixels", "not an image", id="text"),
+        pytest.param(b"\x89PNG\r\n\x1a\n" + b"\0" * 40 + b"IEND", "not an image", id="png of nothing"),
+        pytest.param(b"\xff\xd8\xff\xe0", "truncated", id="jpeg marker alone"),
+    ],
+)
+def test_files_that_are_no_images_give_one_line_with_the_path(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "holiday.jpg"
+    path.write_bytes(content)
+    with pytest.raises(DarkposeError, match=message) as caught:
+        read_image(path)
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DarkposeError, match="No such file"):
+        read_image(tmp_path / "missing.jpg")
+    with pytest.raises(DarkposeError, match="Is a directory"):
+        read_image(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        pytest.param(np.zeros((5, 4, 2), np.uint8), id="two channels"),
+        pytest.param(np.zeros((0, 4, 3), np.uint8), id="no rows"),
+        pytest.param(np.zeros((5, 4, 3), np.float32), id="floats"),
+        pytest.param(np.zeros((1, 5, 4, 3), np.uint8), id="a batch"),
+    ],
+)
+def test_arrays_that_are_no_images_are_refused(array: NDArray[np.generic]) -> None:
+    with pytest.raises(DarkposeError, match="an image must be"):
+        as_rgb(array)
+
+
+def test_arrays_of_every_kind_become_rgb(picture: Pixels) -> None:
+    alpha = np.dstack([picture, np.full((30, 40), 9, np.uint8)])
+    assert (as_rgb(picture) == picture).all()
+    assert (as_rgb(alpha) == picture).all()
+    assert (as_rgb(picture.astype(np.uint16) * 257) == picture).all()
+    assert (as_rgb(picture[..., 0]) == picture[..., :1]).all()
+    assert (as_rgb(picture[..., :1]) == picture[..., :1]).all()
+
+
+def test_warp_of_a_whole_pixel_shift_moves_pixels_and_fills_with_black(picture: Pixels) -> None:
+    moved = warp(picture, np.array([[1.0, 0, 3], [0, 1, -2]]), (40, 30))
+    assert (moved[:-2, 3:] == picture[2:, :-3]).all()
+    assert not moved[:, :3].any()
+
+
+def test_normalisation_equals_the_definition(picture: Pixels) -> None:
+    expected = (picture / 255.0 - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225])
+    got = Normalisation()(picture[None])
+    assert got.shape == (1, 3, 30, 40)
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got[0], expected.transpose(2, 0, 1), atol=5e-7)

@@ -1,0 +1,154 @@
+"""Files, folders and globs: every image is accounted for."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from darkpose.boxfile import GivenBoxes
+from darkpose.errors import DarkposeError
+from darkpose.image import read_image
+from darkpose.predict_files import Input, OutputFolder, find_images, predict_files
+from darkpose.predictor import Predictor
+from darkpose.pts import read_pts
+from darkpose.schema import W300_68
+
+BOX = "178,65,270,190"
+
+
+@pytest.fixture(scope="module")
+def predictor(small_weights: Path) -> Predictor:
+    return Predictor(small_weights, "cpu", batch_size=2)
+
+
+def touch(*paths: Path) -> None:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+
+
+def test_folders_are_searched_whole_and_sorted(tmp_path: Path) -> None:
+    touch(tmp_path / "b.jpg", tmp_path / "a.PNG", tmp_path / "sub" / "c.jpeg", tmp_path / "notes.txt")
+    found = find_images([str(tmp_path)])
+    assert [str(item.name) for item in found] == ["a", "b", "sub/c"]
+
+
+def test_globs_files_and_folders_mix_and_nothing_comes_twice(tmp_path: Path) -> None:
+    touch(tmp_path / "x1.jpg", tmp_path / "x2.jpg", tmp_path / "y.dat")
+    found = find_images([str(tmp_path / "y.dat"), str(tmp_path / "x*.jpg"), str(tmp_path)])
+    assert [item.path.name for item in found] == ["y.dat", "x1.jpg", "x2.jpg"]
+
+
+def test_a_file_with_brackets_in_its_name_is_a_file(tmp_path: Path) -> None:
+    touch(tmp_path / "photo[1].jpg")
+    assert len(find_images([str(tmp_path / "photo[1].jpg")])) == 1
+
+
+def test_images_of_one_name_get_outputs_of_their_own(tmp_path: Path) -> None:
+    files = [tmp_path / "1" / "a.jpg", tmp_path / "1" / "a.png", tmp_path / "2" / "a.jpg", tmp_path / "3" / "a.jpg"]
+    touch(*files)
+    names = [str(item.name) for item in find_images([str(file) for file in files])]
+    assert names == ["a", "a_png", "a_jpg", "a_2"]
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [("missing.jpg", "no such file or folder"), ("none*.jpg", "no file matches"), ("", "no images in this folder")],
+)
+def test_arguments_that_stand_for_nothing_are_refused(tmp_path: Path, argument: str, message: str) -> None:
+    with pytest.raises(DarkposeError, match=message):
+        find_images([str(tmp_path / argument)])
+
+
+def inputs(tmp_path: Path, astronaut: Path) -> list[Input]:
+    """A good image, text, an empty file, a cut-off JPEG, a 1x1 image, and a good image again."""
+    jpeg = cv2.imencode(".jpg", read_image(astronaut))[1].tobytes()
+    (tmp_path / "text.jpg").write_text("not pixels")
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    (tmp_path / "cut.jpg").write_bytes(jpeg[: len(jpeg) // 2])
+    cv2.imwrite(str(tmp_path / "dot.png"), np.zeros((1, 1, 3), np.uint8))
+    (tmp_path / "good.jpg").write_bytes(jpeg)
+    names = ["text.jpg", "empty.jpg", "cut.jpg", "dot.png", "good.jpg"]
+    return [Input(astronaut, Path("astronaut")), *(Input(tmp_path / name, Path(Path(name).stem)) for name in names)]
+
+
+@pytest.mark.usefixtures("offline")
+def test_what_is_wrong_with_one_image_does_not_stop_the_others(
+    predictor: Predictor, tmp_path: Path, astronaut: Path
+) -> None:
+    outcomes = list(predict_files(predictor, inputs(tmp_path, astronaut)))
+    problems = [outcome.problem for outcome in outcomes]
+    for problem, message in zip(problems, ["", "not an image", "empty", "truncated", "no face found", ""], strict=True):
+        assert message in problem
+        assert bool(problem) == bool(message)
+        assert "\n" not in problem
+    assert [None if o.result is None else len(o.result.faces) for o in outcomes] == [1, None, None, None, 0, 1]
+    assert outcomes[0].result is not None
+    assert outcomes[0].result.faces[0].image is None  # pixels are not kept
+
+
+def test_a_bad_box_is_that_images_problem(predictor: Predictor, astronaut: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.png"
+    other.write_bytes(astronaut.read_bytes())
+    (tmp_path / "boxes.json").write_text(
+        json.dumps({"astronaut.png": [[178, 65, 270, 190]], "other.png": [[900, 900, 950, 950]]})
+    )
+    given = GivenBoxes([str(tmp_path / "boxes.json")])
+    items = [Input(other, Path("other")), Input(astronaut, Path("astronaut"))]
+    first, second = predict_files(predictor, items, boxes=given)
+    assert "other.png: box 0" in first.problem
+    assert "outside the image" in first.problem
+    assert second.result is not None
+    assert not second.problem
+
+
+@pytest.mark.parametrize(
+    ("format", "files"),
+    [
+        ("json", ["sub/a.json", "sub/a.landmarks.png"]),
+        ("pts", ["sub/a.landmarks.png", "sub/a_0.pts", "sub/a_1.pts"]),
+        ("csv", ["landmarks.csv", "sub/a.landmarks.png"]),
+        ("coco", ["landmarks.coco.json", "sub/a.landmarks.png"]),
+    ],
+)
+def test_every_format_writes_its_files_and_no_others(
+    predictor: Predictor, astronaut: Path, tmp_path: Path, format: str, files: list[str]
+) -> None:
+    boxes = GivenBoxes([BOX, BOX])
+    with OutputFolder(tmp_path, format, W300_68, draw=True, scores=True) as folder:  # type: ignore[arg-type]
+        (outcome,) = predict_files(predictor, [Input(astronaut, Path("sub/a"))], boxes=boxes, write=folder.write)
+    assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()) == files
+    if format == "pts":
+        assert outcome.result is not None
+        keypoints = outcome.result.faces[1].keypoints
+        np.testing.assert_allclose(read_pts(tmp_path / "sub/a_1.pts"), keypoints, atol=1e-4)
+
+
+@pytest.mark.parametrize("format", ["csv", "coco"])
+def test_an_interrupted_run_keeps_what_was_done(
+    predictor: Predictor, astronaut: Path, tmp_path: Path, format: str
+) -> None:
+    boxes = GivenBoxes([BOX])
+    items = [Input(astronaut, Path(name)) for name in "abcde"]
+
+    def interrupted() -> None:
+        with OutputFolder(tmp_path, format, W300_68, draw=False, scores=False) as folder:  # type: ignore[arg-type]
+            for number, _ in enumerate(predict_files(predictor, items, boxes=boxes, write=folder.write)):
+                if number == 2:
+                    raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    (written,) = tmp_path.iterdir()
+    if format == "coco":
+        assert len(json.loads(written.read_text())["images"]) >= 3
+    else:
+        assert len(written.read_text().splitlines()) >= 1 + 3 * 68
+
+
+def test_an_output_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(DarkposeError, match="the folder cannot be made"):
+        OutputFolder(tmp_path / "file" / "out", "json", W300_68, draw=False, scores=False)

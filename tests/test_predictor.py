@@ -1,0 +1,215 @@
+"""A photo in, landmarks out."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from darkpose.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
+from darkpose.detector import BoxCorrection, Detections
+from darkpose.errors import DarkposeError
+from darkpose.hrnet import HRNet, HRNetConfig
+from darkpose.image import Pixels, read_image
+from darkpose.predictor import Predictor
+from darkpose.schema import AFLW_19, WFLW_98
+
+BOX = [178.0, 65.0, 270.0, 190.0]
+
+
+class OneFace:
+    """A detector that finds the astronaut's face, in pictures wide enough."""
+
+    name = "fake"
+    correction = BoxCorrection(scale=0.9)
+
+    def __call__(self, image: Pixels) -> Detections:
+        boxes = np.array([BOX]) if image.shape[1] > 100 else np.zeros((0, 4))
+        return Detections(boxes, np.full(len(boxes), 0.75))
+
+
+@pytest.fixture(scope="module")
+def predictor(small_weights: Path) -> Predictor:
+    return Predictor(small_weights, "cpu", detector=OneFace(), batch_size=3)
+
+
+@pytest.fixture(scope="module")
+def image(astronaut: Path) -> Pixels:
+    return read_image(astronaut)
+
+
+def test_a_path_gives_a_list_of_faces(predictor: Predictor, astronaut: Path) -> None:
+    (face,) = predictor(astronaut)
+    assert face.keypoints.shape == (68, 2)
+    assert face.scores.shape == (68,)
+    assert face.box.tolist() == BOX
+    assert (face.found_by, face.detection_score) == ("fake", 0.75)
+    assert face.schema.name == "300w-68"
+    assert face.aligned(64).shape == (64, 64, 3)
+
+
+def test_paths_as_text_and_arrays_give_the_same_faces(predictor: Predictor, astronaut: Path, image: Pixels) -> None:
+    by_path, by_array = predictor(str(astronaut))[0], predictor(image)[0]
+    assert (by_path.keypoints == by_array.keypoints).all()
+
+
+def test_a_list_gives_a_list_of_lists_in_order(predictor: Predictor, image: Pixels) -> None:
+    faceless = np.zeros((50, 50, 3), np.uint8)
+    found = predictor([image, faceless, image[:, ::-1]])
+    assert [len(faces) for faces in found] == [1, 0, 1]
+    assert predictor([]) == []
+
+
+def test_batches_change_nothing(small_weights: Path, image: Pixels) -> None:
+    images = [np.roll(image, 7 * i, axis=1) for i in range(5)]
+    # Random weights make flat maps, on which DARK's step magnifies rounding: compare without it.
+    singly = Predictor(small_weights, "cpu", detector=OneFace(), method="quarter")
+    in_pairs = Predictor(small_weights, "cpu", detector=OneFace(), method="quarter", batch_size=2)
+    each, together = [singly(one)[0] for one in images], [faces[0] for faces in in_pairs(images)]
+    for one, other in zip(each, together, strict=True):
+        assert (one.keypoints == other.keypoints).all()
+        np.testing.assert_allclose(one.scores, other.scores, rtol=1e-4)
+
+
+def test_given_boxes_come_back_in_their_order(predictor: Predictor, image: Pixels) -> None:
+    boxes = [[10.0, 20.0, 110.0, 140.0], BOX]
+    faces = predictor(image, boxes)
+    assert [face.box.tolist() for face in faces] == boxes
+    assert {face.found_by for face in faces} == {"given"}
+    assert np.isnan(faces[0].detection_score)
+
+
+def test_no_boxes_mean_no_faces(predictor: Predictor, image: Pixels) -> None:
+    assert predictor(image, []) == []
+    assert predictor(image, np.zeros((0, 4))) == []
+
+
+def test_each_image_of_a_list_has_its_own_boxes(predictor: Predictor, image: Pixels) -> None:
+    found = predictor([image, image, image], [[BOX], None, [BOX, BOX]])
+    assert [[face.found_by for face in faces] for faces in found] == [["given"], ["fake"], ["given", "given"]]
+    with pytest.raises(DarkposeError, match="boxes for each of 2 images, got 1"):
+        predictor([image, image], [[BOX]])
+
+
+def test_keypoints_move_with_the_picture(predictor: Predictor, image: Pixels) -> None:
+    moved = np.roll(image, (16, 32), axis=(0, 1))
+    box = np.array([BOX])
+    here = predictor(image, box, "square")[0].keypoints
+    there = predictor(moved, box + np.array([32, 16, 32, 16]), "square")[0].keypoints
+    np.testing.assert_allclose(there - here, np.broadcast_to([32, 16], here.shape), atol=2e-3)
+
+
+def test_landmark_boxes_are_grown_to_whole_pixels(predictor: Predictor, image: Pixels) -> None:
+    tight = predictor(image, [[100.7, 60.2, 199.1, 159.9]], "landmarks")[0]
+    whole = predictor(image, [[100, 60, 200, 160]], "square")[0]
+    assert (tight.keypoints == whole.keypoints).all()
+    assert tight.box.tolist() == [100.7, 60.2, 199.1, 159.9]
+
+
+def test_detector_boxes_go_through_the_measured_correction(predictor: Predictor, image: Pixels) -> None:
+    detected = predictor(image, [[100, 50, 200, 150]], "detector")[0]
+    side, y = 77.8, 100 + 12.8
+    corrected = predictor(image, [[150 - side / 2, y - side / 2, 150 + side / 2, y + side / 2]], "square")[0]
+    np.testing.assert_allclose(detected.keypoints, corrected.keypoints, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "message"),
+    [
+        pytest.param([[0, 0, float("nan"), 9]], "box 0 is .*must be finite", id="nan"),
+        pytest.param([BOX, [0, 0, float("inf"), 9]], "box 1 is .*must be finite", id="infinite"),
+        pytest.param([[50, 10, 50, 60]], "x0 < x1", id="no width"),
+        pytest.param([[60, 10, 50, 60]], "x0 < x1", id="corners swapped"),
+        pytest.param([[600, 10, 700, 60]], "outside the image of 512 x 512", id="right of the image"),
+        pytest.param([[-90, -90, -10, -10]], "outside the image", id="left of the image"),
+        pytest.param([1, 2, 3, 4], r"must be \(M, 4\)", id="one box without its list"),
+        pytest.param([[1, 2, 3]], r"must be \(M, 4\)", id="three numbers"),
+        pytest.param([["a", "b", "c", "d"]], "must be numbers", id="words"),
+    ],
+)
+def test_boxes_that_cannot_be_are_one_clear_error(
+    predictor: Predictor, image: Pixels, boxes: list[Any], message: str
+) -> None:
+    with pytest.raises(DarkposeError, match=message):
+        predictor(image, boxes)
+
+
+def test_an_unknown_box_kind_or_device_is_one_clear_error(
+    predictor: Predictor, small_weights: Path, image: Pixels
+) -> None:
+    with pytest.raises(DarkposeError, match="box_kind must be"):
+        predictor(image, [BOX], "face")  # type: ignore[call-overload]
+    for device in ("abacus", "cuda:99"):
+        with pytest.raises(DarkposeError, match=f"device '{device}' cannot be used"):
+            Predictor(small_weights, device)
+
+
+def test_a_box_partly_outside_and_a_tiny_picture_work(predictor: Predictor, image: Pixels) -> None:
+    assert np.isfinite(predictor(image, [[-40, -40, 60, 60]])[0].keypoints).all()
+    assert np.isfinite(predictor(np.zeros((1, 1, 3), np.uint8), [[0, 0, 1, 1]])[0].keypoints).all()
+
+
+def test_the_input_is_not_modified(predictor: Predictor, image: Pixels) -> None:
+    before = image.copy()
+    predictor(image)
+    assert (image == before).all()
+
+
+@pytest.mark.parametrize(("flip_test", "kind"), [(False, "off"), (True, "published"), ("exact", "exact")])
+def test_flip_test_is_off_published_or_exact(small_weights: Path, image: Pixels, flip_test: Any, kind: str) -> None:
+    asked = Predictor(small_weights, "cpu", flip_test, detector=OneFace())(image)[0].scores
+    named = Predictor(small_weights, "cpu", kind, detector=OneFace())(image)[0].scores  # type: ignore[arg-type]
+    assert (asked == named).all()
+
+
+@pytest.mark.parametrize(("name", "schema"), [("aflw", AFLW_19), ("wflw", WFLW_98)])
+def test_the_whole_way_equals_the_reference_on_real_images(
+    name: str, schema: Any, shared_data: Path, tmp_path: Path, rule_filled_hrnet: Callable[[int], HRNet]
+) -> None:
+    golden_file = shared_data.parent / "parity" / "golden" / f"g_e2e_{name}.npz"
+    if not golden_file.exists():
+        pytest.skip(f"needs {golden_file}")
+    golden, config = np.load(golden_file), CheckpointConfig(HRNetConfig(len(schema)))
+    weights = tmp_path / "rule.safetensors"
+    save_checkpoint(Checkpoint(rule_filled_hrnet(len(schema)), config, schema, {}), weights)
+    folder = shared_data / "openmmlab_samples" / name
+    for kind, flip_test in (("noflip", False), ("flip", True)):
+        predictor = Predictor(weights, "cpu", flip_test)
+        for i, file in enumerate(golden["image"]):
+            center, half = golden["center"][i].astype(float), 100 * float(golden["scale"][i][0])
+            (face,) = predictor(folder / Path(str(file)).name, [[*(center - half), *(center + half)]], "square")
+            expected, sure = golden[f"preds_{kind}"][i], golden[f"margin_{kind}"][i] > 1e-3
+            error = np.abs(face.keypoints - expected[:, :2]).max(axis=1)
+            # A nearly singular Hessian throws a point far out of its map and magnifies rounding as far.
+            inside = np.abs(expected[:, :2] - center).max(axis=1) < 1.25 * half
+            assert error[sure & inside].max() < 0.005
+            assert (sure & inside).mean() > 0.9
+            np.testing.assert_allclose(face.scores, expected[:, 2], atol=5e-4)
+
+
+def test_published_landmark_boxes_give_the_published_crop(
+    shared_data: Path, tmp_path: Path, rule_filled_hrnet: Callable[[int], HRNet]
+) -> None:
+    golden_file = shared_data.parent / "parity" / "golden" / "g_e2e_wflw.npz"
+    if not golden_file.exists():
+        pytest.skip(f"needs {golden_file}")
+    expected = np.load(golden_file)["preds_noflip"]
+    weights = tmp_path / "rule.safetensors"
+    save_checkpoint(Checkpoint(rule_filled_hrnet(98), CheckpointConfig(HRNetConfig(98)), WFLW_98, {}), weights)
+    folder = shared_data / "openmmlab_samples" / "wflw"
+    published = json.loads((folder / "test_wflw.json").read_text())
+    names = {image["id"]: image["file_name"] for image in published["images"]}
+    first = published["annotations"][0]
+    points = np.array(first["keypoints"]).reshape(-1, 3)[:, :2]
+    box = [[*points.min(axis=0), *points.max(axis=0)]]
+    (face,) = Predictor(weights, "cpu")(folder / names[first["image_id"]], box, "landmarks")
+    assert np.median(np.abs(face.keypoints - expected[0, :, :2])) < 1e-3
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_finds_the_same_landmarks(small_weights: Path, image: Pixels) -> None:
+    cpu, gpu = (Predictor(small_weights, device, detector=OneFace())(image)[0] for device in ("cpu", "cuda"))
+    np.testing.assert_allclose(gpu.keypoints, cpu.keypoints, atol=0.05)

@@ -1,0 +1,72 @@
+"""Faces as text."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+
+from darkpose.face import Face
+from darkpose.pts import parse_pts
+from darkpose.results import ImageResult, to_coco, to_csv, to_json, to_pts
+from darkpose.schema import COFW_29
+
+rng = np.random.default_rng(0)
+
+
+def a_face(detection_score: float = 0.875) -> Face:
+    keypoints = rng.uniform(0, 300, (29, 2)).astype(np.float32)
+    scores = rng.uniform(0, 1, 29).astype(np.float32)
+    return Face(keypoints, scores, np.array([10.5, 20, 60, 80]), COFW_29, "yunet", detection_score)
+
+
+@pytest.fixture
+def result() -> ImageResult:
+    return ImageResult("folder/photo.jpg", (640, 480), [a_face(), a_face(float("nan"))])
+
+
+def test_json_holds_everything_to_a_thousandth_of_a_pixel(result: ImageResult) -> None:
+    line = to_json(result)
+    assert "\n" not in line
+    read = json.loads(line)
+    assert (read["image"], read["width"], read["height"]) == ("folder/photo.jpg", 640, 480)
+    first, second = read["faces"]
+    np.testing.assert_allclose(first["keypoints"], result.faces[0].keypoints, atol=5.1e-4)
+    np.testing.assert_allclose(first["scores"], result.faces[0].scores, atol=5.1e-5)
+    assert first["box"] == [10.5, 20.0, 60.0, 80.0]
+    assert first["names"] == list(COFW_29.names)
+    assert (first["markup"], first["found_by"], first["detection_score"]) == ("cofw-29", "yunet", 0.875)
+    assert second["detection_score"] is None
+
+
+def test_csv_has_one_row_per_landmark(result: ImageResult) -> None:
+    rows = list(csv.DictReader(io.StringIO(to_csv([result]))))
+    assert len(rows) == 2 * 29
+    assert rows[29]["face"] == "1"
+    assert rows[30]["name"] == "right_brow_outer"
+    np.testing.assert_allclose([float(row["x"]) for row in rows[:29]], result.faces[0].keypoints[:, 0], atol=5.1e-4)
+
+
+def test_pts_counts_from_one(result: ImageResult) -> None:
+    text = to_pts(result.faces[0])
+    first = [float(v) for v in text.splitlines()[3].split()]
+    np.testing.assert_allclose(first, result.faces[0].keypoints[0] + 1, atol=1e-5)
+    np.testing.assert_allclose(parse_pts(text), result.faces[0].keypoints, atol=1e-5)
+
+
+def test_coco_is_what_pose_tools_read(result: ImageResult) -> None:
+    read = json.loads(to_coco([result, ImageResult("empty.jpg", (10, 20), [])], COFW_29))
+    assert [image["id"] for image in read["images"]] == [1, 2]
+    assert [annotation["id"] for annotation in read["annotations"]] == [1, 2]
+    annotation = read["annotations"][0]
+    assert annotation["bbox"] == [10.5, 20.0, 49.5, 60.0]
+    assert annotation["area"] == 2970.0
+    points = np.array(annotation["keypoints"]).reshape(29, 3)
+    np.testing.assert_allclose(points[:, :2], result.faces[0].keypoints, atol=5.1e-4)
+    assert (points[:, 2] == 2).all()
+    (category,) = read["categories"]
+    assert category["keypoints"] == list(COFW_29.names)
+    edges = np.array(category["skeleton"])
+    assert edges.min() >= 1  # COCO counts landmarks from 1
+    assert edges.max() <= 29

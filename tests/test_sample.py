@@ -1,0 +1,49 @@
+"""One annotated face: what it refuses, and its normaliser."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from darkpose.errors import DarkposeError
+from darkpose.sample import Sample, nme_normaliser
+from darkpose.schema import AFLW_19, WFLW_98
+
+
+def face(**fields: Any) -> Sample:
+    valid = {"keypoints": np.ones((3, 2)), "visible": np.ones(3), "box": np.array([0.0, 0.0, 10.0, 10.0])}
+    return Sample(Path("folder/face.png"), **(valid | fields))
+
+
+def test_a_hidden_landmark_need_not_be_finite() -> None:
+    keypoints = np.array([[1.0, 2.0], [np.nan, 2.0], [3.0, np.inf]])
+    assert face(keypoints=keypoints, visible=np.array([1.0, 0.0, 0.0])).keypoints is keypoints
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        pytest.param({"keypoints": np.ones((3, 3))}, r"got \(\(3, 3\), \(3,\), \(4,\)\)", id="three coordinates"),
+        pytest.param({"visible": np.ones(2)}, r"got \(\(3, 2\), \(2,\), \(4,\)\)", id="visible too short"),
+        pytest.param({"visible": np.ones((3, 1))}, r"got \(\(3, 2\), \(3, 1\), \(4,\)\)", id="visible as a column"),
+        pytest.param({"box": np.ones(5)}, r"got \(\(3, 2\), \(3,\), \(5,\)\)", id="a box with a score"),
+        pytest.param({"keypoints": np.full((3, 2), np.nan)}, "not a finite number", id="a visible NaN"),
+        pytest.param({"box": np.array([0, 0, np.inf, 1])}, "not a finite number", id="an infinite box"),
+    ],
+)
+def test_a_face_that_cannot_be_used_is_refused_and_its_image_named(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(DarkposeError, match=f"^folder/face.png: .*{message}"):
+        face(**fields)
+
+
+def test_the_normaliser_is_the_distance_of_the_markups_pair() -> None:
+    keypoints = np.zeros((98, 2))
+    keypoints[60], keypoints[72] = (10, 20), (40, 60)
+    assert nme_normaliser(face(keypoints=keypoints, visible=np.ones(98)), WFLW_98) == 50
+
+
+def test_the_normaliser_of_a_markup_without_a_pair_is_the_boxs_long_side() -> None:
+    for box, side in (([5, 5, 25, 45], 40), ([5, 5, 65, 45], 60)):
+        sample = face(keypoints=np.zeros((19, 2)), visible=np.ones(19), box=np.array(box, float))
+        assert nme_normaliser(sample, AFLW_19) == side

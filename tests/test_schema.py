@@ -1,0 +1,111 @@
+"""Markups: flip pairs and points shared between markups, as published, and refused mistakes."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from darkpose.errors import DarkposeError
+from darkpose.schema import AFLW_19, COFW_29, SCHEMAS, W300_68, WFLW_98, KeypointSchema, flip_pairs_from_names, mirrored
+
+
+def pairs(first: list[int], second: list[int]) -> set[tuple[int, int]]:
+    return {(min(i, j), max(i, j)) for i, j in zip(first, second, strict=True)}
+
+
+PUBLISHED_PAIRS = {
+    "aflw-19": {(0, 5), (1, 4), (2, 3), (6, 11), (7, 10), (8, 9), (12, 14), (15, 17)},
+    "wflw-98": pairs([*range(16)], [*range(32, 16, -1)])
+    | pairs([*range(33, 38)], [*range(46, 41, -1)])
+    | pairs([38, 39, 40, 41], [50, 49, 48, 47])
+    | pairs([60, 61, 62, 63, 64, 65, 66, 67], [72, 71, 70, 69, 68, 75, 74, 73])
+    | pairs([55, 56, 76, 77, 78, 87, 86], [59, 58, 82, 81, 80, 83, 84])
+    | pairs([88, 89, 95, 96], [92, 91, 93, 97]),
+    "300w-68": pairs([*range(8)], [*range(16, 8, -1)])
+    | pairs([*range(17, 22)], [*range(26, 21, -1)])
+    | pairs([31, 32, 36, 37, 38, 39, 40, 41], [35, 34, 45, 44, 43, 42, 47, 46])
+    | pairs([48, 49, 50, 59, 58, 60, 61, 67], [54, 53, 52, 55, 56, 64, 63, 65]),
+    "cofw-29": {(0, 1), (2, 3), (4, 6), (5, 7), (8, 9), (10, 11), (12, 14), (13, 15), (16, 17), (18, 19), (22, 23)},
+}
+SIZES = {"aflw-19": 19, "wflw-98": 98, "300w-68": 68, "cofw-29": 29}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_flip_pairs_are_the_published_ones_and_follow_from_the_names(name: str) -> None:
+    schema = SCHEMAS[name]
+    assert schema.name == name
+    assert len(schema) == SIZES[name]
+    assert set(schema.flip_pairs) == PUBLISHED_PAIRS[name]
+    assert flip_pairs_from_names(schema.names) == schema.flip_pairs
+
+
+@pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS.keys())
+def test_the_flip_index_undoes_itself(schema: KeypointSchema) -> None:
+    np.testing.assert_array_equal(schema.flip_index[schema.flip_index], np.arange(len(schema)))
+
+
+@pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS.keys())
+def test_a_mirrored_markup_means_the_same(schema: KeypointSchema) -> None:
+    index = schema.flip_index
+    assert [schema.names[i] for i in index] == [mirrored(name) for name in schema.names]
+    if schema.nme_pair:
+        assert {int(index[i]) for i in schema.nme_pair} == set(schema.nme_pair)
+    assert {int(index[i]) for i in schema.left_eye} == set(schema.right_eye)
+    edges = {frozenset(edge) for line in schema.outlines for edge in pairwise(line)}
+    assert {frozenset(int(index[i]) for i in edge) for edge in edges} == edges
+
+
+@pytest.mark.parametrize(
+    ("schema", "names"),
+    [
+        (WFLW_98, ("left_eye_outer_corner", "right_eye_outer_corner")),
+        (W300_68, ("left_eye_outer_corner", "right_eye_outer_corner")),
+        (COFW_29, ("left_eye_outer_corner", "right_eye_outer_corner")),
+    ],
+    ids=["wflw-98", "300w-68", "cofw-29"],
+)
+def test_errors_are_normalised_by_the_outer_eye_corners(schema: KeypointSchema, names: tuple[str, str]) -> None:
+    assert schema.nme_pair == tuple(schema.index(name) for name in names)
+
+
+def test_aflw_errors_are_normalised_by_the_box() -> None:
+    assert AFLW_19.nme_pair is None
+
+
+def test_points_that_wflw_and_300w_share_have_the_same_names_but_for_the_contours_number() -> None:
+    shared = {
+        **{51 + i: 27 + i for i in range(9)},  # nose
+        **{76 + i: 48 + i for i in range(20)},  # mouth
+        **{60: 36, 64: 39, 68: 42, 72: 45},  # eye corners
+        16: 8,  # chin
+    }
+    for wflw, w300 in shared.items():
+        assert WFLW_98.names[wflw] == W300_68.names[w300]
+    for i in (*range(8), *range(9, 17)):  # contour: every second point, numbered by 2
+        side, number = W300_68.names[i].rsplit("_", 1)
+        assert WFLW_98.names[2 * i] == f"{side}_{2 * int(number)}"
+
+
+def test_a_landmark_is_found_by_name_and_a_wrong_name_is_told_the_nearest() -> None:
+    assert AFLW_19.index("chin") == 18
+    with pytest.raises(DarkposeError, match=r"aflw-19 has no landmark 'chim'; did you mean one of .*chin"):
+        AFLW_19.index("chim")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        pytest.param({"names": ("a", "b", "a")}, r"these repeat: \['a'\]", id="a name twice"),
+        pytest.param({"flip_pairs": ((0, 1), (1, 2))}, "one flip pair only", id="a landmark in two pairs"),
+        pytest.param({"flip_pairs": ((1, 1),)}, "one flip pair only", id="a pair with itself"),
+        pytest.param({"flip_pairs": ((0, 3),)}, r"uses the indices \[3\]", id="a pair outside"),
+        pytest.param({"outlines": ((0, -1),)}, r"uses the indices \[-1\]", id="an outline outside"),
+        pytest.param({"nme_pair": (0, 9)}, r"uses the indices \[9\]", id="a normaliser outside"),
+        pytest.param({"left_eye": (4,)}, r"uses the indices \[4\]", id="an eye outside"),
+    ],
+)
+def test_a_markup_that_contradicts_itself_is_refused(fields: dict[str, object], message: str) -> None:
+    valid: dict[str, object] = {"name": "three", "names": ("a", "b", "c"), "flip_pairs": ()}
+    assert len(KeypointSchema(**valid)) == 3  # type: ignore[arg-type]
+    with pytest.raises(DarkposeError, match=message):
+        KeypointSchema(**(valid | fields))  # type: ignore[arg-type]

@@ -1,0 +1,180 @@
+"""The loop: it learns, it resumes exactly, it says what is wrong."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from darkpose.errors import DarkposeError
+from darkpose.hrnet import HRNet, HRNetConfig
+from darkpose.image import Normalisation, write_image
+from darkpose.sample import Sample
+from darkpose.schedule import Cosine, Schedule
+from darkpose.schema import KeypointSchema, flip_pairs_from_names
+from darkpose.train import TrainConfig, normalise_on_device, train
+
+NAMES = ("left_dot", "right_dot", "middle_dot")
+DOTS = KeypointSchema("dots", NAMES, flip_pairs_from_names(NAMES))
+QUICK = TrainConfig(
+    crop_size=32,
+    batch_size=4,
+    epochs=2,
+    schedule=Schedule(2e-3, Cosine(), warmup=2),
+    precision="no",
+)
+
+
+def dots(folder: Path, count: int = 6) -> list[Sample]:
+    """Pictures with three bright dots of their own colours."""
+    rng, samples = np.random.default_rng(0), []
+    for number in range(count):
+        image = rng.integers(0, 60, (48, 48, 3), np.uint8)
+        keypoints = rng.integers(10, 38, (3, 2)).astype(float)
+        for channel, (x, y) in enumerate(keypoints.astype(int)):
+            image[y - 1 : y + 2, x - 1 : x + 2, channel] = 255
+        write_image(folder / f"{number}.png", image)
+        samples.append(Sample(folder / f"{number}.png", keypoints, np.ones(3), np.array([4.0, 4, 44, 44])))
+    return samples
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
+    return dots(tmp_path_factory.mktemp("dots"))
+
+
+def log(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def weights(model: HRNet) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def test_a_run_stopped_between_epochs_ends_with_the_same_weights(samples: list[Sample], tmp_path: Path) -> None:
+    straight = weights(train(QUICK, samples, DOTS, tmp_path / "straight", workers=0).model)
+
+    def stop(_: object) -> float:
+        raise KeyboardInterrupt
+
+    calls: list[int] = []
+
+    def validate_once(model: torch.nn.Module) -> float:
+        calls.append(1)
+        return stop(model) if len(calls) == 2 else 0.5
+
+    with pytest.raises(KeyboardInterrupt):
+        train(QUICK, samples, DOTS, tmp_path / "stopped", workers=0, validate=validate_once)
+    resumed = weights(train(QUICK, samples, DOTS, tmp_path / "stopped", workers=0).model)
+    for name, value in straight.items():
+        assert torch.equal(resumed[name], value), name
+
+
+def test_the_loss_falls_and_the_log_has_the_usual_keys(samples: list[Sample], tmp_path: Path) -> None:
+    longer = replace(QUICK, epochs=4, schedule=Schedule(5e-3, Cosine(), warmup=2))
+    seen: list[dict[str, Any]] = []
+    trained = train(
+        longer,
+        samples,
+        DOTS,
+        tmp_path,
+        workers=0,
+        log_every=1,
+        validate=lambda model: 0.25 if model.training else 0.5,
+        keep=lambda model, facts: seen.append(facts),
+    )
+    lines = log(tmp_path)
+    steps = [line for line in lines if line["mode"] == "train"]
+    assert [line["iter"] for line in steps] == list(range(8))
+    assert {"epoch", "lr", "loss", "time", "data_time"} <= set(steps[0])
+    assert steps[-1]["loss"] < steps[0]["loss"]
+    assert [line["NME"] for line in lines if line["mode"] == "val"] == [0.5] * 4
+    assert seen == [{"epoch": 1, "validation_nme": 0.5}]  # kept once: later ones are not lower
+    assert trained.best_validation == 0.5
+    assert not trained.model.training
+
+
+def test_a_start_gives_its_weights_and_no_average_keeps_the_last_ones(samples: list[Sample], tmp_path: Path) -> None:
+    start = HRNet(HRNetConfig(3))
+    still = replace(QUICK, epochs=1, ema=0.0, weight_decay=0.0, schedule=Schedule(0.0, Cosine()))
+    model = train(still, samples, DOTS, tmp_path, start=start, workers=0).model
+    for name, parameter in start.named_parameters():
+        assert torch.equal(dict(model.named_parameters())[name], parameter)
+
+
+def test_a_folder_of_another_run_is_refused(samples: list[Sample], tmp_path: Path) -> None:
+    train(replace(QUICK, epochs=1), samples, DOTS, tmp_path, workers=0)
+    before = (tmp_path / "state.pt").read_bytes()
+    with pytest.raises(DarkposeError, match="another configuration"):
+        train(replace(QUICK, epochs=1, seed=1), samples, DOTS, tmp_path, workers=0)
+    assert (tmp_path / "state.pt").read_bytes() == before
+
+
+def test_nothing_to_train_on_and_an_infinite_loss_are_named(samples: list[Sample], tmp_path: Path) -> None:
+    with pytest.raises(DarkposeError, match="no training samples"):
+        train(QUICK, [], DOTS, tmp_path)
+    broken = HRNet(HRNetConfig(3))
+    torch.nn.init.constant_(broken.head[3].weight, float("nan"))  # type: ignore[arg-type]
+    with pytest.raises(DarkposeError, match="the loss is nan at epoch 1, iteration 0; training stopped"):
+        train(QUICK, samples, DOTS, tmp_path, start=broken, workers=0)
+
+
+def test_normalisation_on_the_device_equals_the_one_for_files() -> None:
+    crops = np.random.default_rng(0).integers(0, 255, (2, 8, 9, 3), np.uint8)
+    on_device = normalise_on_device(torch.from_numpy(crops).permute(0, 3, 1, 2), Normalisation())
+    np.testing.assert_allclose(on_device.numpy(), Normalisation()(crops), atol=1e-6)
+
+
+KILLED_RUN = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from test_train import DOTS, QUICK, dots
+from darkpose.train import train
+import torch
+torch.set_num_threads(1)
+from dataclasses import replace
+folder = Path({folder!r})
+samples = dots(folder)
+model = train(replace(QUICK, epochs=6), samples, DOTS, folder / "run", workers=1).model
+torch.save(model.state_dict(), folder / "final.pt")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("delay", [0.0, 0.15, 0.4], ids=["while the state is written", "soon after", "in an epoch"])
+def test_a_run_killed_at_any_moment_ends_with_the_same_weights(tmp_path: Path, delay: float) -> None:
+    finals = []
+    for name, kills in (("straight", 0), ("killed", 2)):
+        folder = tmp_path / name
+        folder.mkdir()
+        code = KILLED_RUN.format(tests=str(Path(__file__).parent), folder=str(folder))
+        for _ in range(kills):
+            _kill_after_a_state(subprocess.Popen([sys.executable, "-c", code]), folder / "run", delay)
+        subprocess.run([sys.executable, "-c", code], check=True)
+        finals.append(torch.load(folder / "final.pt", weights_only=True))
+        assert sorted(p.name for p in (folder / "run").iterdir() if p.suffix != ".partial") == ["log.jsonl", "state.pt"]
+    for key, value in finals[0].items():
+        assert torch.equal(finals[1][key], value), key
+
+
+def _kill_after_a_state(process: subprocess.Popen[bytes], run: Path, delay: float) -> None:
+    """`kill -9` once the state has been replaced, or its next one is being written."""
+    state = run / "state.pt"
+    before = state.stat().st_mtime_ns if state.exists() else 0
+    while process.poll() is None:
+        partial = delay == 0 and run.is_dir() and any(run.glob(".*.partial"))
+        if partial or (delay and state.exists() and state.stat().st_mtime_ns != before):
+            time.sleep(delay)
+            os.kill(process.pid, signal.SIGKILL)
+            break
+        time.sleep(0.005)
+    process.wait()
