@@ -84,8 +84,11 @@ class YuNet:
         scale = min(1.0, self._longest_side / max(image.shape[:2]))
         size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
         bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-        self._net.setInputSize(size)
-        _, found = self._net.detect(cv2.resize(bgr, size, interpolation=cv2.INTER_AREA) if scale < 1 else bgr)
+        searched = cv2.resize(bgr, size, interpolation=cv2.INTER_AREA) if scale < 1 else bgr
+        right, below = (max(0, 64 - side) for side in size)  # OpenCV reads stray memory on one row of cells
+        searched = cv2.copyMakeBorder(searched, 0, below, 0, right, cv2.BORDER_CONSTANT)
+        self._net.setInputSize(searched.shape[1::-1])
+        _, found = self._net.detect(searched)
         rows = np.zeros((0, 15)) if found is None else np.asarray(found, np.float64)
         per_axis = np.array(image.shape[1::-1]) / size
         corners = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], axis=1)
