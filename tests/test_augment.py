@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from darkpose.augment import Augmentation, AugmentConfig, draw_augmentation
+from darkpose.augment import Augmentation, AugmentConfig, Light, draw_augmentation
 
 DRAWS = 20_000
 
@@ -16,7 +16,7 @@ def draws() -> list[Augmentation]:
     return [draw_augmentation(AugmentConfig(), rng) for _ in range(DRAWS)]
 
 
-# The numbers are SPEC.md's, section 4; a tolerance is about four standard errors of 20,000 draws (the seed is fixed).
+# The numbers are the published recipes'; a tolerance is about four standard errors of 20,000 draws (the seed is fixed).
 
 
 def test_half_of_the_crops_are_mirrored(draws: list[Augmentation]) -> None:
@@ -73,6 +73,9 @@ def test_the_same_seed_draws_the_same_and_another_seed_does_not() -> None:
         ("rotation_limit", 1.0, "rotation"),
         ("rotation_probability", 0.0, "rotation"),
         ("shift_std", 0.3, "shift"),
+        ("gamma_std", 0.3, "light"),
+        ("gain_std", 0.3, "light"),
+        ("grey", 0.5, "light"),
     ],
 )
 def test_one_setting_disturbs_neither_another_draw_nor_the_next_sample(
@@ -86,3 +89,13 @@ def test_one_setting_disturbs_neither_another_draw_nor_the_next_sample(
         seen |= {name for name, drawn in vars(draw).items() if vars(altered)[name] != drawn}
     assert seen == {may_change}
     assert rng.bit_generator.state == other.bit_generator.state
+
+
+def test_the_published_crops_keep_their_light_and_others_spread_as_asked(draws: list[Augmentation]) -> None:
+    assert {draw.light for draw in draws} == {Light()}
+    rng, config = np.random.default_rng(1), AugmentConfig(gamma_std=0.3, gain_std=0.15, grey=0.1)
+    lights = [draw_augmentation(config, rng).light for _ in range(DRAWS)]
+    logs = np.log([(light.gamma, *light.gains) for light in lights])
+    np.testing.assert_allclose(logs.mean(axis=0), 0, atol=0.009)
+    np.testing.assert_allclose(logs.std(axis=0), [0.3, 0.15, 0.15, 0.15], rtol=0.02)
+    assert np.mean([light.grey for light in lights]) == pytest.approx(0.1, abs=0.009)

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
-from darkpose.image import Normalisation, Pixels, as_rgb, read_image, warp, write_image
+from darkpose.image import Normalisation, Pixels, as_rgb, read_image, relight, warp, write_image
 
 
 @pytest.fixture
@@ -127,6 +127,16 @@ def test_warp_of_a_whole_pixel_shift_moves_pixels_and_fills_with_black(picture: 
     moved = warp(picture, np.array([[1.0, 0, 3], [0, 1, -2]]), (40, 30))
     assert (moved[:-2, 3:] == picture[2:, :-3]).all()
     assert not moved[:, :3].any()
+
+
+def test_relighting_follows_its_formula_and_leaves_the_input_alone(picture: Pixels) -> None:
+    before, gains = picture.copy(), (1.2, 0.9, 1.0)
+    expected = np.clip(255 * (picture / 255.0) ** 0.7 * gains, 0, 255)
+    assert np.abs(relight(picture, 0.7, gains) - expected).max() <= 0.5 + 1e-9
+    grey = relight(picture, 1.0, (1, 1, 1), grey=True)
+    assert (grey == grey[..., :1]).all()
+    assert (relight(picture, 1.0, (1, 1, 1)) == picture).all()
+    assert (picture == before).all()
 
 
 def test_normalisation_equals_the_definition(picture: Pixels) -> None:

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from darkpose.augment import Augmentation, AugmentConfig, draw_augmentation
+from darkpose.augment import Augmentation, AugmentConfig, Light, draw_augmentation
 from darkpose.geometry import PADDING, box_to_crop, compose, image_to_crop, mirror_matrix, transform
-from darkpose.image import Pixels, read_image, warp
+from darkpose.image import Pixels, read_image, relight, warp
 from darkpose.sample import Sample
 from darkpose.schema import KeypointSchema
 
@@ -47,6 +47,8 @@ def cut(
         center + np.asarray(drawn.shift) * sides, float(sides[0]) * drawn.scale, (size, size), drawn.rotation
     )
     pixels = warp(image, compose(matrix, mirror) if drawn.flip else matrix, (size, size))
+    if drawn.light != Light():
+        pixels = relight(pixels, drawn.light.gamma, drawn.light.gains, grey=drawn.light.grey)
     return CroppedFace(pixels, transform(matrix, keypoints), visible)
 
 

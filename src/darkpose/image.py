@@ -1,5 +1,6 @@
 """Pixels: reading photographs, cutting crops, normalising them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +69,15 @@ def as_rgb(image: NDArray[np.generic]) -> Pixels:
     if pixels.dtype == np.uint16:
         pixels = pixels // 256
     return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), np.uint8)
+
+
+def relight(image: Pixels, gamma: float, gains: Sequence[float], *, grey: bool = False) -> Pixels:
+    """The image (H, W, 3) RGB with its values in [0, 1] raised to `gamma`, times `gains` per channel; grey first."""
+    if grey:
+        image = np.asarray(cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB), np.uint8)
+    values = (np.arange(256)[:, None] / 255) ** gamma * np.asarray(gains)
+    table = np.clip(np.round(255 * values), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(image, table[None]), np.uint8)
 
 
 def use_one_thread() -> None:

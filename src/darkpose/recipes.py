@@ -25,7 +25,13 @@ SMALL_FIRST = TrainConfig(
     schedule=Schedule(1e-3, Cosine(), warmup=200),
     augment=AugmentConfig(shift_std=0.05),
 )
-FULL_SIZE = replace(SMALL_FIRST, crop_size=256, epochs=13, schedule=Schedule(4e-4, Cosine(), warmup=100))
+FULL_SIZE = replace(
+    SMALL_FIRST,
+    crop_size=256,
+    epochs=13,
+    schedule=Schedule(4e-4, Cosine(), warmup=100),
+    augment=AugmentConfig(shift_std=0.05, gamma_std=0.3, gain_std=0.12, grey=0.1),
+)
 
 
 RECIPES = {"300w-published": PUBLISHED, "300w-128": SMALL_FIRST, "300w-256": FULL_SIZE}
