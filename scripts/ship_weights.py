@@ -1,0 +1,58 @@
+"""Put a trained checkpoint into the package, in half precision: ship_weights.py RUNS_FOLDER HARDWARE
+
+RUNS_FOLDER holds the two runs of train_default.sh. The weights go to src/darkpose/weights/, the logs to docs/training/.
+What the logs say of hours and epochs goes into the checkpoint's provenance.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from darkpose.checkpoint import read_safetensors, save_checkpoint, with_provenance
+
+RUNS = ("300w-128", "300w-256")
+WEIGHTS = Path("src/darkpose/weights/300w-hrnetv2-w18-dark.safetensors")
+LOGS = Path("docs/training")
+
+
+def run_facts(log: Path) -> dict[str, Any]:
+    """Epochs, iterations and hours of steps of one run, from its log (validation not counted)."""
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    steps = [line for line in lines if line["mode"] == "train"]
+    last_of_epoch = {line["epoch"]: line for line in steps}
+    per_epoch = (steps[-1]["iter"] + 1) / len(last_of_epoch)
+    return {
+        "epochs": len(last_of_epoch),
+        "hours": round(sum(line["time"] for line in last_of_epoch.values()) * per_epoch / 3600, 2),
+        "validation_nme_percent": [round(100 * line["NME"], 3) for line in lines if line["mode"] == "val"],
+    }
+
+
+def main(runs: Path, hardware: str) -> None:
+    """Write weights and logs."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
+    checkpoint = with_provenance(
+        read_safetensors(runs / RUNS[-1] / "best.safetensors"),
+        name=WEIGHTS.stem,
+        command="scripts/train_default.sh",
+        commit=commit.stdout.strip(),
+        hardware=hardware,
+        runs={name: run_facts(runs / name / "log.jsonl") for name in RUNS},
+        terms="weights of darkpose, Apache-2.0; learnt from 300-W, whose images are for research only",
+    )
+    WEIGHTS.parent.mkdir(exist_ok=True)
+    save_checkpoint(checkpoint, WEIGHTS, half=True)
+    LOGS.mkdir(exist_ok=True)
+    for name in RUNS:
+        shutil.copyfile(runs / name / "log.jsonl", LOGS / f"{name}.jsonl")
+    print(f"{WEIGHTS}: {WEIGHTS.stat().st_size / 1e6:.1f} MB")
+    print(json.dumps(dict(checkpoint.provenance), indent=2))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    main(Path(sys.argv[1]), sys.argv[2])
