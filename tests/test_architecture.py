@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "batches": {"augment", "geometry", "image", "sample", "schema"},
     "boxfile": {"errors"},
     "checkpoint": {"atomic", "errors", "geometry", "hrnet", "image", "schema"},
-    "cli": {"about", "boxfile", "errors", "predict_files", "predictor", "results", "runs", "zoo"},
+    "cli": {"about", "boxfile", "detector", "errors", "predict_files", "predictor", "results", "runs", "zoo"},
     "datasets.__init__": set(),
     "datasets.w300": {"errors", "geometry", "pts", "sample", "schema"},
     "detector": {"download", "errors", "image"},

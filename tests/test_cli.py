@@ -82,6 +82,7 @@ def test_without_an_output_or_json_a_folder_is_made_here(astronaut: Path, small_
             ["predict", "{astronaut}", "--weights", "{text}"], "expected a checkpoint that ends in", id="no checkpoint"
         ),
         pytest.param(["predict", "{astronaut}", "--boxes", "1,2,3"], "expected a box", id="half a box"),
+        pytest.param(["predict", "{astronaut}", "--detector", "a.onnx"], "expected the YuNet file", id="detector"),
         pytest.param(["predict", "{astronaut}", "--device", "abacus"], "'abacus' cannot be used", id="device"),
         pytest.param(
             ["convert", "{text}", "{empty}/a.safetensors"], "expected a checkpoint that ends in", id="convert text"
@@ -115,6 +116,23 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert message in err
     assert err.count("\n") == 1
     assert not any((tmp_path / "empty").iterdir())
+
+
+def test_boxes_take_one_value_each_and_may_be_negative(
+    capsys: pytest.CaptureFixture[str], astronaut: Path, small_weights: Path
+) -> None:
+    code, out, _ = call(
+        capsys, "predict", "--weights", small_weights, "--json", "--boxes", "-5,-5,90,90", "--boxes", BOX, astronaut
+    )
+    assert code == 0
+    assert [face["box"] for face in json.loads(out)["faces"]] == [[-5, -5, 90, 90], [178, 65, 270, 190]]
+
+
+def test_a_detector_can_be_named(capsys: pytest.CaptureFixture[str], astronaut: Path, small_weights: Path) -> None:
+    code, out, err = call(capsys, "predict", astronaut, "--weights", small_weights, "--json", "--detector", "haar")
+    assert code == 0
+    assert json.loads(out)["faces"][0]["found_by"] == "haar"
+    assert err == ""
 
 
 def test_an_unknown_option_is_not_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:

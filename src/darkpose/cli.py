@@ -22,11 +22,12 @@ def predict(
     *paths: str,
     output: Path | None = None,
     format: Literal["json", "csv", "pts", "coco"] = "json",
-    draw: bool = False,
-    scores: bool = False,
+    draw: Annotated[bool, Parameter(negative="")] = False,
+    scores: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
-    boxes: Annotated[list[str] | None, Parameter(negative="", consume_multiple=True)] = None,
+    boxes: Annotated[list[str] | None, Parameter(negative="", allow_leading_hyphen=True)] = None,
     box_kind: Literal["detector", "landmarks", "square"] = "detector",
+    detector: str = "auto",
     weights: str = "default",
     flip_test: Literal["off", "published", "exact"] = "off",
     method: Literal["dark", "quarter", "argmax"] = "dark",
@@ -46,13 +47,16 @@ def predict(
     draw
         Also write each picture with its landmarks, as NAME.landmarks.png.
     scores
-        Draw the scores too.
+        Write each picture with the scores, too.
     json
         Print one JSON line per image to standard output.
     boxes
-        Face boxes instead of a detector: x0,y0,x1,y1 in image px, or a .json or .csv file of boxes by image.
+        A face's box instead of a detector: x0,y0,x1,y1 in image px, or a .json or .csv file of boxes by image; repeat
+        for several.
     box_kind
         What those boxes are: a face detector's, the tight extent of the landmarks, or a square to cut as it is.
+    detector
+        auto: YuNet where its file can be had, else haar; yunet; haar; or the path of a YuNet file.
     weights
         A checkpoint's path or a known name.
     flip_test
@@ -67,6 +71,7 @@ def predict(
     from tqdm import tqdm
 
     from darkpose.boxfile import GivenBoxes
+    from darkpose.detector import named_detector
     from darkpose.predict_files import OutputFolder, find_images, predict_files
     from darkpose.predictor import Predictor
     from darkpose.results import to_json
@@ -75,9 +80,10 @@ def predict(
         raise DarkposeError("name at least one image, folder or glob (darkpose predict --help)")
     inputs = find_images(paths)
     given = GivenBoxes(boxes) if boxes else None
-    predictor = Predictor(weights, device, flip_test, method=method, batch_size=batch_size)
+    finder = None if given else named_detector(detector)
+    predictor = Predictor(weights, device, flip_test, method=method, detector=finder, batch_size=batch_size)
     target = output or (None if json else DEFAULT_OUTPUT)
-    folder = OutputFolder(target, format, predictor.schema, draw=draw, scores=scores) if target else None
+    folder = OutputFolder(target, format, predictor.schema, draw=draw or scores, scores=scores) if target else None
     done = failed = faceless = faces = 0
     with tqdm(total=len(inputs), unit="image", disable=None) as bar, folder or _nothing():
         write = folder.write if folder else None

@@ -134,6 +134,17 @@ def find_yunet() -> Path:
     return fetch(YUNET_URL, cache_folder() / YUNET_FILE, sha256_prefix=YUNET_SHA256)
 
 
+def named_detector(name: str) -> Detector | None:
+    """A detector by what a user calls it: "haar", "yunet", the path of a YuNet file; None for "auto", the best one.
+
+    Raises:
+        DarkposeError: the file cannot be had or loaded.
+    """
+    if name == "auto":
+        return None
+    return Haar() if name == "haar" else YuNet(find_yunet() if name == "yunet" else Path(name))
+
+
 def best_detector() -> tuple[Detector, str]:
     """YuNet where its file can be had, else Haar; and a sentence that says why, empty for YuNet."""
     try:

@@ -29,7 +29,7 @@ FULL_SIZE = replace(
     SMALL_FIRST,
     crop_size=256,
     epochs=13,
-    schedule=Schedule(4e-4, Cosine(), warmup=100),
+    schedule=Schedule(8e-4, Cosine(), warmup=100),
     augment=AugmentConfig(shift_std=0.05, gamma_std=0.3, gain_std=0.12, grey=0.1),
 )
 
