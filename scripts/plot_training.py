@@ -1,9 +1,9 @@
 """Loss and validation NME of training logs as a picture: plot_training.py OUT.png LOG.jsonl...   (needs matplotlib)"""
 
-import json
 import sys
 from pathlib import Path
-from typing import Any
+
+from darkpose.runlog import read_log
 
 
 def main(out: Path, logs: list[Path]) -> None:
@@ -13,7 +13,7 @@ def main(out: Path, logs: list[Path]) -> None:
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), constrained_layout=True)
     offset = 0
     for path in logs:
-        lines: list[dict[str, Any]] = [json.loads(line) for line in path.read_text().splitlines()]
+        lines = read_log(path)
         steps = [line for line in lines if line["mode"] == "train"]
         epochs = [line for line in lines if line["mode"] == "val"]
         per_epoch = (steps[-1]["iter"] + 1) / steps[-1]["epoch"]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from darkpose.checkpoint import read_safetensors, save_checkpoint, with_provenance
+from darkpose.runlog import read_log
 
 RUNS = ("300w-128", "300w-256")
 WEIGHTS = Path("src/darkpose/weights/300w-hrnetv2-w18-dark.safetensors")
@@ -20,7 +21,7 @@ LOGS = Path("docs/training")
 
 def run_facts(log: Path) -> dict[str, Any]:
     """Epochs, iterations and hours of steps of one run, from its log (validation not counted)."""
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    lines = read_log(log)
     steps = [line for line in lines if line["mode"] == "train"]
     last_of_epoch = {line["epoch"]: line for line in steps}
     per_epoch = (steps[-1]["iter"] + 1) / len(last_of_epoch)

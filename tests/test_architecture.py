@@ -46,6 +46,7 @@ MAY_IMPORT = {
     "published": {"checkpoint", "errors", "hrnet", "pickles", "schema"},
     "recipes": {"augment", "schedule", "train"},
     "results": {"face", "pts", "schema"},
+    "runlog": {"atomic"},
     "runs": {
         *("checkpoint", "datasets.w300", "errors", "evaluate", "hrnet", "inference", "recipes", "schema", "train"),
     },
@@ -53,8 +54,8 @@ MAY_IMPORT = {
     "schedule": set(),
     "schema": {"errors"},
     "train": {
-        *("atomic", "augment", "batches", "errors", "geometry", "heatmap", "hrnet", "image", "loss", "sample"),
-        *("schedule", "schema"),
+        *("atomic", "augment", "batches", "errors", "geometry", "heatmap", "hrnet", "image", "loss"),
+        *("runlog", "sample", "schedule", "schema"),
     },
     "zoo": {"checkpoint", "download", "errors", "published", "schema"},
 }

@@ -29,6 +29,7 @@ from darkpose.heatmap import encode
 from darkpose.hrnet import STRIDE, HRNet, HRNetConfig, initialise
 from darkpose.image import Normalisation, use_one_thread
 from darkpose.loss import heatmap_mse
+from darkpose.runlog import RunLog
 from darkpose.sample import Sample
 from darkpose.schedule import Cosine, Schedule
 from darkpose.schema import KeypointSchema
@@ -161,7 +162,7 @@ def train(
     set_seed(config.seed)
     run = _prepare(config, len(schema), accelerator, start)
     folder.mkdir(parents=True, exist_ok=True)
-    log = _Log(folder / "log.jsonl", accelerator.is_main_process)
+    log = RunLog(folder / "log.jsonl", writes=accelerator.is_main_process)
     _resume(run, folder, config, log)
     faces = AugmentedFaces(samples, schema, config.crop_size, config.augment, config.seed)
     for epoch in range(run.epoch, config.epochs):
@@ -208,7 +209,7 @@ def _warmed_up_ema(decay: float) -> Callable[[Any, Any, Any], None]:
 
 
 def _train_epoch(
-    run: _Run, config: TrainConfig, loader: DataLoader[Any], epoch: int, log: "_Log", log_every: int
+    run: _Run, config: TrainConfig, loader: DataLoader[Any], epoch: int, log: RunLog, log_every: int
 ) -> None:
     run.model.train()
     per_epoch = len(loader)
@@ -270,7 +271,7 @@ def _timed(batches: Any) -> Iterator[tuple[Any, float]]:
         asked = time.perf_counter()
 
 
-def _validate(run: _Run, validate: Validate, keep: Keep | None, log: "_Log") -> None:
+def _validate(run: _Run, validate: Validate, keep: Keep | None, log: RunLog) -> None:
     model = run.kept
     model.eval()
     value = validate(model)
@@ -288,7 +289,7 @@ def _save(run: _Run, folder: Path, config: TrainConfig) -> None:
     write_atomically(folder / "state.pt", lambda temporary: torch.save(state, temporary))
 
 
-def _resume(run: _Run, folder: Path, config: TrainConfig, log: "_Log") -> None:
+def _resume(run: _Run, folder: Path, config: TrainConfig, log: RunLog) -> None:
     path = folder / "state.pt"
     if not path.exists():
         return
@@ -302,21 +303,3 @@ def _resume(run: _Run, folder: Path, config: TrainConfig, log: "_Log") -> None:
 
 def _as_json(config: TrainConfig) -> str:
     return json.dumps(asdict(config), sort_keys=True)
-
-
-class _Log:
-    """JSON lines, written by the main process only."""
-
-    def __init__(self, path: Path, writes: bool) -> None:
-        self.path, self.writes = path, writes
-
-    def write(self, **values: Any) -> None:
-        if self.writes:
-            with self.path.open("a") as file:
-                file.write(json.dumps(values) + "\n")
-
-    def forget_after(self, epoch: int) -> None:
-        """Drop the lines of epochs that will be run again."""
-        if self.writes and self.path.exists():
-            lines = [line for line in self.path.read_text().splitlines() if json.loads(line)["epoch"] <= epoch]
-            self.path.write_text("".join(line + "\n" for line in lines))

@@ -1,0 +1,33 @@
+"""The log of a run."""
+
+import json
+from pathlib import Path
+
+from darkpose.runlog import RunLog, read_log
+
+
+def test_lines_come_back_in_order(tmp_path: Path) -> None:
+    log = RunLog(tmp_path / "log.jsonl", writes=True)
+    for epoch in (1, 2, 3):
+        log.write(mode="train", epoch=epoch, loss=0.5)
+    assert [line["epoch"] for line in read_log(log.path)] == [1, 2, 3]
+
+
+def test_later_epochs_and_a_half_written_line_are_forgotten(tmp_path: Path) -> None:
+    log = RunLog(tmp_path / "log.jsonl", writes=True)
+    for epoch in (1, 1, 2):
+        log.write(epoch=epoch)
+    with log.path.open("a") as file:
+        file.write('{"epoch": 2, "lo')
+    assert len(read_log(log.path)) == 3
+    log.forget_after(1)
+    assert log.path.read_text() == '{"epoch": 1}\n' * 2
+
+
+def test_other_processes_write_nothing(tmp_path: Path) -> None:
+    quiet = RunLog(tmp_path / "log.jsonl", writes=False)
+    quiet.write(epoch=1)
+    assert not quiet.path.exists()
+    quiet.path.write_text(json.dumps({"epoch": 9}) + "\n")
+    quiet.forget_after(1)
+    assert len(read_log(quiet.path)) == 1
