@@ -19,6 +19,9 @@ class Sample:
         keypoints: (K, 2) float64, image px, first pixel's centre at (0, 0).
         visible: (K,) float64; 0 where a landmark is not annotated.
         box: (4,) float64 x0, y0, x1, y1, image px: what the crop is cut around, before padding.
+        subsets: names of the published subsets of its test set that it belongs to.
+        box_size: side of the annotated face in image px, where the data set normalises by it.
+        source: where the annotation stands, for messages: a file and a line or an id.
 
     Raises:
         DarkposeError: a shape is wrong, or a visible landmark or the box is not finite.
@@ -28,19 +31,22 @@ class Sample:
     keypoints: NDArray[np.float64]
     visible: NDArray[np.float64]
     box: NDArray[np.float64]
+    subsets: frozenset[str] = frozenset()
+    box_size: float | None = None
+    source: str = ""
 
     def __post_init__(self) -> None:
-        count = len(self.keypoints)
+        count, where = len(self.keypoints), self.source or self.image
         if self.keypoints.shape != (count, 2) or self.visible.shape != (count,) or self.box.shape != (4,):
             shapes = (self.keypoints.shape, self.visible.shape, self.box.shape)
-            raise DarkposeError(f"{self.image}: expected shapes (K, 2), (K,) and (4,), got {shapes}")
+            raise DarkposeError(f"{where}: expected shapes (K, 2), (K,) and (4,), got {shapes}")
         if not np.isfinite(self.keypoints[self.visible > 0]).all() or not np.isfinite(self.box).all():
-            raise DarkposeError(f"{self.image}: an annotated landmark or the box is not a finite number")
+            raise DarkposeError(f"{where}: an annotated landmark or the box is not a finite number")
 
 
 def nme_normaliser(sample: Sample, schema: KeypointSchema) -> float:
     """The markup's usual NME normaliser of one face, in image px."""
     if schema.nme_pair is None:
-        return float((sample.box[2:] - sample.box[:2]).max())
+        return float((sample.box[2:] - sample.box[:2]).max()) if sample.box_size is None else sample.box_size
     first, second = schema.nme_pair
     return float(np.linalg.norm(sample.keypoints[first] - sample.keypoints[second]))

@@ -38,4 +38,4 @@ def _read_face(annotation: Path) -> Sample:
     images = [p for suffix in _IMAGE_SUFFIXES if (p := annotation.with_suffix(suffix)).exists()]
     if not images:
         raise DarkposeError(f"{annotation}: no image of the same name beside it ({', '.join(_IMAGE_SUFFIXES)})")
-    return Sample(images[0], keypoints, np.ones(len(keypoints)), landmark_box(keypoints))
+    return Sample(images[0], keypoints, np.ones(len(keypoints)), landmark_box(keypoints), source=str(annotation))
