@@ -110,6 +110,29 @@ def test_a_start_gives_its_weights_and_no_average_keeps_the_last_ones(samples: l
         assert torch.equal(dict(model.named_parameters())[name], parameter)
 
 
+def test_accumulated_batches_give_the_loss_and_gradient_of_one_batch(samples: list[Sample], tmp_path: Path) -> None:
+    start = HRNet(HRNetConfig(3))  # with a constant output batch norm sees, but does not change, the result
+    torch.nn.init.zeros_(start.head[3].weight)  # type: ignore[arg-type]
+    gradients: dict[str, list[torch.Tensor]] = {}
+
+    def recorded(optimizer: torch.optim.AdamW, *_: object) -> None:
+        gradients[name].append(optimizer.param_groups[0]["params"][-1].grad.clone())  # the last bias
+
+    for name, batch_size, accumulate in (("whole", 4, 1), ("parts", 2, 2)):
+        gradients[name] = []
+        config = replace(QUICK, epochs=1, batch_size=batch_size, accumulate=accumulate)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(torch.optim.AdamW, "step", recorded)
+            train(config, samples, DOTS, tmp_path / name, start=start, workers=0, log_every=1)
+    whole, parts = (
+        [line["loss"] for line in log(tmp_path / name) if line["mode"] == "train"] for name in ("whole", "parts")
+    )
+    assert len(whole) == len(parts) == 2  # six faces: four, then two
+    np.testing.assert_allclose(parts, whole, rtol=1e-5)
+    for one, other in zip(gradients["whole"], gradients["parts"], strict=True):
+        torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-9)
+
+
 def test_a_folder_of_another_run_is_refused(samples: list[Sample], tmp_path: Path) -> None:
     train(replace(QUICK, epochs=1), samples, DOTS, tmp_path, workers=0)
     before = (tmp_path / "state.pt").read_bytes()

@@ -59,14 +59,23 @@ class AugmentedFaces(Dataset[tuple[Tensor, Tensor, Tensor]]):
     """
 
     def __init__(
-        self, samples: Sequence[Sample], schema: KeypointSchema, size: int, augment: AugmentConfig, seed: int
+        self,
+        samples: Sequence[Sample],
+        schema: KeypointSchema,
+        size: int,
+        augment: AugmentConfig,
+        seed: int,
+        *,
+        padding: float = PADDING,
     ) -> None:
         self.samples, self.schema, self.size, self.augment, self.seed = samples, schema, size, augment, seed
+        self.padding = padding
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
         epoch, index = key
         rng = np.random.default_rng((self.seed, epoch, index))
-        face = cut(self.samples[index], self.schema, self.size, draw_augmentation(self.augment, rng))
+        draw = draw_augmentation(self.augment, rng)
+        face = cut(self.samples[index], self.schema, self.size, draw, padding=self.padding)
         crop = torch.from_numpy(face.crop).permute(2, 0, 1).contiguous()
         return crop, torch.from_numpy(face.keypoints), torch.from_numpy(face.visible)
 

@@ -7,8 +7,10 @@ epoch, index) alone, so a run resumed from an epoch's start equals one that was 
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
@@ -28,6 +30,7 @@ from darkpose.geometry import PADDING, crop_to_heatmap
 from darkpose.heatmap import encode
 from darkpose.hrnet import STRIDE, HRNet, HRNetConfig, initialise
 from darkpose.image import Normalisation, use_one_thread
+from darkpose.inference import batched
 from darkpose.loss import heatmap_mse
 from darkpose.runlog import RunLog
 from darkpose.sample import Sample
@@ -42,7 +45,8 @@ class TrainConfig:
     Attributes:
         crop_size: side of the crop in crop px, a multiple of 32.
         sigma, unbiased: of the target heatmaps, in heatmap px.
-        batch_size: crops per optimizer step and process.
+        batch_size: crops per forward pass and process; batch norm sees these.
+        accumulate: forward passes per optimizer step and process; the gradient is that of all their crops together.
         epochs: passes over the data.
         schedule: learning rate by iteration.
         weight_decay: decoupled (AdamW); 0 is plain Adam.
@@ -57,6 +61,7 @@ class TrainConfig:
     sigma: float = 2.0
     unbiased: bool = True
     batch_size: int = 16
+    accumulate: int = 1
     epochs: int = 60
     schedule: Schedule = field(default_factory=lambda: Schedule(1e-3, Cosine(), warmup=200))
     weight_decay: float = 1e-4
@@ -71,6 +76,7 @@ class TrainConfig:
             raise DarkposeError(f"crop_size must be a positive multiple of 32, got {self.crop_size}")
 
 
+Batch = tuple[Tensor, Tensor, Tensor]  # crops (N, 3, size, size) uint8, keypoints (N, K, 2) crop px, visible (N, K)
 Validate = Callable[[nn.Module], float]
 Keep = Callable[[HRNet, dict[str, Any]], None]
 
@@ -164,7 +170,7 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     log = RunLog(folder / "log.jsonl", writes=accelerator.is_main_process)
     _resume(run, folder, config, log)
-    faces = AugmentedFaces(samples, schema, config.crop_size, config.augment, config.seed)
+    faces = AugmentedFaces(samples, schema, config.crop_size, config.augment, config.seed, padding=config.padding)
     for epoch in range(run.epoch, config.epochs):
         loader = DataLoader(
             faces,
@@ -212,29 +218,51 @@ def _train_epoch(
     run: _Run, config: TrainConfig, loader: DataLoader[Any], epoch: int, log: RunLog, log_every: int
 ) -> None:
     run.model.train()
-    per_epoch = len(loader)
-    bar = tqdm(loader, f"epoch {epoch + 1}/{config.epochs}", disable=None if run.accelerator.is_main_process else True)
+    per_epoch = -(-len(loader) // config.accumulate)
+    bar = tqdm(
+        batched(_timed(loader), config.accumulate),
+        f"epoch {epoch + 1}/{config.epochs}",
+        per_epoch,
+        disable=None if run.accelerator.is_main_process else True,
+    )
     started = time.perf_counter()
-    for step, (batch, waited) in enumerate(_timed(bar)):
+    for step, group in enumerate(bar):
         iteration = epoch * per_epoch + step
         rate = config.schedule(iteration, per_epoch, config.epochs * per_epoch)
-        for group in run.optimizer.param_groups:
-            group["lr"] = rate
-        loss = _step(run, config, *batch)
+        loss = _step(run, config, rate, [batch for batch, _ in group])
         if step % log_every == 0:
             value = float(loss)
-            if value != value or value == float("inf"):
+            if not isfinite(value):
                 raise DarkposeError(
                     f"the loss is {value} at epoch {epoch + 1}, iteration {iteration}; training stopped"
                 )
             bar.set_postfix(loss=f"{value:.2e}", lr=f"{rate:.1e}")
             log.write(
-                mode="train", epoch=epoch + 1, iter=iteration, lr=rate, loss=value, data_time=waited,
-                time=(time.perf_counter() - started) / (step + 1),
+                mode="train", epoch=epoch + 1, iter=iteration, lr=rate, loss=value,
+                data_time=sum(waited for _, waited in group), time=(time.perf_counter() - started) / (step + 1),
             )  # fmt: skip
 
 
-def _step(run: _Run, config: TrainConfig, crops: Tensor, keypoints: Tensor, visible: Tensor) -> Tensor:
+def _step(run: _Run, config: TrainConfig, rate: float, batches: list[Batch]) -> Tensor:
+    """One optimizer step over some batches, each weighted by its share of the crops; returns the loss of all."""
+    for group in run.optimizer.param_groups:
+        group["lr"] = rate
+    run.optimizer.zero_grad()
+    count = sum(len(crops) for crops, _, _ in batches)
+    total = torch.zeros((), device=run.accelerator.device)
+    for number, batch in enumerate(batches, 1):
+        last = number == len(batches)
+        with nullcontext() if last else run.accelerator.no_sync(run.model):
+            loss = _loss(run, config, *batch) * (len(batch[0]) / count)
+            run.accelerator.backward(loss)
+        total += loss.detach()
+    run.optimizer.step()
+    if run.average is not None:
+        run.average.update_parameters(run.bare)
+    return total
+
+
+def _loss(run: _Run, config: TrainConfig, crops: Tensor, keypoints: Tensor, visible: Tensor) -> Tensor:
     size = config.crop_size // STRIDE
     target, weights = encode(
         crop_to_heatmap(keypoints, stride=STRIDE),
@@ -246,13 +274,7 @@ def _step(run: _Run, config: TrainConfig, crops: Tensor, keypoints: Tensor, visi
     inputs = normalise_on_device(crops, Normalisation()).contiguous(memory_format=torch.channels_last)
     with run.accelerator.autocast():
         output = run.model(inputs)
-    loss = heatmap_mse(output.float(), target, weights)
-    run.optimizer.zero_grad()
-    run.accelerator.backward(loss)
-    run.optimizer.step()
-    if run.average is not None:
-        run.average.update_parameters(run.bare)
-    return loss.detach()
+    return heatmap_mse(output.float(), target, weights)
 
 
 def normalise_on_device(crops: Tensor, normalisation: Normalisation) -> Tensor:
@@ -263,7 +285,7 @@ def normalise_on_device(crops: Tensor, normalisation: Normalisation) -> Tensor:
     return (crops / 255 - mean) / std
 
 
-def _timed(batches: Any) -> Iterator[tuple[Any, float]]:
+def _timed(batches: Iterable[Batch]) -> Iterator[tuple[Batch, float]]:
     """Every batch with the seconds it was waited for."""
     asked = time.perf_counter()
     for batch in batches:
