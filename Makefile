@@ -11,14 +11,14 @@ else
 UV := UV_TORCH_BACKEND=auto $(BIN)/uv pip install --quiet --python $(BIN)/python
 endif
 
-.PHONY: setup demo test test-slow bench clean
+.PHONY: setup demo test test-slow clean
 
 setup: .venv/ready
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1"
-	$(UV) --constraint constraints.txt --editable ".[train]" --group dev
+	$(UV) --constraint constraints.txt --editable ".[train,data]" --group dev
 	touch $@
 
 demo: setup

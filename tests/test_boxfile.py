@@ -27,7 +27,7 @@ def test_a_json_file_names_images_by_path_or_file_name(tmp_path: Path) -> None:
 
 
 def test_a_csv_file_has_one_box_per_row(tmp_path: Path) -> None:
-    (tmp_path / "boxes.csv").write_text("image,x0,y0,x1,y1\na.jpg,1,2,3,4\nb.jpg,0,0,1,1\na.jpg,5,6,7,8\n")
+    (tmp_path / "boxes.csv").write_text("\ufeffimage,x0,y0,x1,y1\na.jpg,1,2,3,4\nb.jpg,0,0,1,1\na.jpg,5,6,7,8\n")
     assert GivenBoxes([str(tmp_path / "boxes.csv")]).of(Path("a.jpg")) == [[1, 2, 3, 4], [5, 6, 7, 8]]
 
 

@@ -173,7 +173,7 @@ def test_loading_lists_every_key_that_does_not_fit(checkpoint: Checkpoint) -> No
         load_strictly(SMALL, weights, "somewhere", str.upper)
     first, *listed = str(raised.value).splitlines()
     assert first.startswith("somewhere: the weights do not fit")
-    assert "4 keys differ" in first
+    assert "4 problems" in first
     assert {line.strip() for line in listed} == {
         "missing: HEAD.0.BIAS (14,)",
         "missing: BACKBONE.BN1.WEIGHT (4,)",
@@ -212,3 +212,46 @@ def test_a_markup_of_ones_own_comes_back(tmp_path: Path, checkpoint: Checkpoint)
     own = KeypointSchema("own", tuple(f"p{i}" for i in range(19)), ((0, 1),), outlines=((2, 3, 4), (5, 6)))
     save_checkpoint(replace(checkpoint, schema=own), tmp_path / "own.safetensors")
     assert read_safetensors(tmp_path / "own.safetensors").schema == own
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        pytest.param("config", {"network": {"widths": [-1, 3, 4, 5]}}, id="negative width"),
+        pytest.param("config", {"network": {"widths": "abcd"}}, id="widths of letters"),
+        pytest.param("config", {"network": {"modules": [1, 1]}}, id="two stages"),
+        pytest.param("config", {"network": {"stem": 4.5}}, id="half a channel"),
+        pytest.param("config", {"network": {"keypoints": "19"}}, id="keypoints in letters"),
+        pytest.param("config", {"kernel_size": "x"}, id="kernel"),
+        pytest.param("config", {"padding": "a"}, id="padding"),
+        pytest.param("config", {"crop_size": 128.0}, id="fractional crop"),
+        pytest.param("config", {"normalisation": {"std": [0, 0, 0]}}, id="no deviation"),
+        pytest.param("schema", {"flip_pairs": [[0, 1.5]]}, id="half an index"),
+        pytest.param("schema", {"flip_pairs": [[0, 1, 2]]}, id="a pair of three"),
+    ],
+)
+def test_tampered_values_are_one_error_with_the_path(path: Path, part: str, change: dict[str, object]) -> None:
+    def tamper(metadata: dict[str, str]) -> None:
+        values = json.loads(metadata[part])
+        for key, value in change.items():
+            values[key] = {**values[key], **value} if isinstance(value, dict) else value
+        metadata[part] = json.dumps(values)
+
+    with pytest.raises(DarkposeError, match="its metadata cannot be used") as caught:
+        read_safetensors(rewritten(path, tamper))
+    assert str(path) in str(caught.value)
+
+
+def test_weights_that_are_not_finite_floats_are_listed(path: Path) -> None:
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        metadata = dict(file.metadata())
+    weights = load_file(path)
+    weights["head.3.bias"][0] = float("nan")
+    weights["head.3.weight"] = weights["head.3.weight"].to(torch.int32)
+    save_file(weights, path, metadata)
+    with pytest.raises(DarkposeError, match="2 problems") as caught:
+        read_safetensors(path)
+    assert "not finite numbers: head.3.bias" in str(caught.value)
+    assert "not finite numbers: head.3.weight" in str(caught.value)

@@ -56,7 +56,7 @@ def test_json_on_standard_output_is_one_line_per_image_and_nothing_else(
     assert done.returncode == 1
     (line,) = done.stdout.splitlines()
     assert json.loads(line)["faces"][0]["box"] == [178, 65, 270, 190]
-    assert "text.jpg: not an image" in done.stderr
+    assert "text.jpg: not an image" in done.stderr.splitlines()[0]
     assert "1 image could not be used" in done.stderr
     assert "\r" not in done.stderr  # no progress bar without a terminal
     assert sorted(p.name for p in tmp_path.iterdir()) == ["text.jpg"]
@@ -82,7 +82,10 @@ def test_without_an_output_or_json_a_folder_is_made_here(astronaut: Path, small_
             ["predict", "{astronaut}", "--weights", "{text}"], "expected a checkpoint that ends in", id="no checkpoint"
         ),
         pytest.param(["predict", "{astronaut}", "--boxes", "1,2,3"], "expected a box", id="half a box"),
-        pytest.param(["predict", "{astronaut}", "--detector", "a.onnx"], "expected the YuNet file", id="detector"),
+        pytest.param(
+            ["predict", "{astronaut}", "--detector", "a.onnx"], "the path of a YuNet file, got", id="detector"
+        ),
+        pytest.param(["predict", "{astronaut}", "--batch-size", "0"], "batch_size must be", id="no batch"),
         pytest.param(["predict", "{astronaut}", "--device", "abacus"], "'abacus' cannot be used", id="device"),
         pytest.param(
             ["convert", "{text}", "{empty}/a.safetensors"], "expected a checkpoint that ends in", id="convert text"
@@ -135,6 +138,13 @@ def test_a_detector_can_be_named(capsys: pytest.CaptureFixture[str], astronaut: 
     assert err == ""
 
 
+def test_pictures_are_drawn_beside_printed_json(astronaut: Path, small_weights: Path, tmp_path: Path) -> None:
+    done = run("predict", astronaut, "--weights", small_weights, "--boxes", BOX, "--json", "--draw", cwd=tmp_path)
+    assert done.returncode == 0
+    assert len(json.loads(done.stdout)["faces"]) == 1
+    assert (tmp_path / "darkpose-out" / "astronaut.landmarks.png").exists()
+
+
 def test_an_unknown_option_is_not_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = call(capsys, "predict", "--nonsense")
     assert code != 0
@@ -152,7 +162,7 @@ def test_a_nan_box_is_one_line(capsys: pytest.CaptureFixture[str], astronaut: Pa
 def test_a_full_disk_is_one_line_and_leaves_nothing(
     capsys: pytest.CaptureFixture[str], astronaut: Path, small_weights: Path, tmp_path: Path
 ) -> None:
-    def refuse(path: Path, text: str) -> int:
+    def refuse(path: Path, text: str, **_: str) -> int:
         with path.open("w") as file:
             file.write(text[:10])
         raise OSError(28, "No space left on device")

@@ -1,5 +1,6 @@
 """Faces found, and boxes brought to landmarks."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -78,6 +79,22 @@ def test_corrected_yunet_boxes_lie_on_the_landmarks_of_unseen_faces(shared_data:
         scales.append((best[2] - best[0]) / side)
     assert np.abs(np.median(shifts, axis=0)).max() < 0.03
     assert abs(np.median(scales) - 1) < 0.05
+
+
+def test_one_detector_serves_many_threads(astronaut: Path) -> None:
+    image, detect = read_image(astronaut), Haar()
+    pictures = [image[:, : 512 - 24 * i] for i in range(4)] * 3
+    alone = [detect(picture).boxes.tolist() for picture in pictures]
+    with ThreadPoolExecutor(4) as pool:
+        assert [found.boxes.tolist() for found in pool.map(detect, pictures)] == alone
+
+
+def test_one_yunet_serves_many_threads(astronaut: Path, yunet: Path) -> None:
+    image, detect = read_image(astronaut), YuNet(yunet)
+    pictures = [image[:, : 512 - 24 * i] for i in range(4)] * 4
+    alone = [detect(picture).boxes.tolist() for picture in pictures]
+    with ThreadPoolExecutor(4) as pool:
+        assert [found.boxes.tolist() for found in pool.map(detect, pictures)] == alone
 
 
 def test_a_missing_or_damaged_yunet_file_is_one_clear_error(tmp_path: Path) -> None:

@@ -251,3 +251,14 @@ def test_the_cache_folder_follows_the_environment(
         else:
             monkeypatch.setenv(name, value)
     assert cache_folder() == Path(expected)
+
+
+def test_without_a_home_the_cache_must_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("DARKPOSE_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(DarkposeError, match="DARKPOSE_CACHE"):
+        cache_folder()

@@ -24,6 +24,19 @@ def test_an_unknown_name_suggests_near_ones() -> None:
         a_face()["left_eye_outer_cornr"]
 
 
+def test_a_face_is_no_sequence_and_takes_no_numbers() -> None:
+    with pytest.raises(TypeError, match="not iterable"):
+        list(a_face())  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="by its name"):
+        a_face()[3]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("size", [0, -3, 64.0])
+def test_an_aligned_crop_has_a_positive_whole_size(size: int) -> None:
+    with pytest.raises(DarkposeError, match="size must be a positive whole number"):
+        a_face(image=np.zeros((9, 9, 3), np.uint8)).aligned(size)
+
+
 def test_aligned_brings_the_eyes_level_to_fixed_places() -> None:
     image = np.zeros((100, 100, 3), np.uint8)
     face = a_face(image=image)

@@ -22,7 +22,7 @@ KERNELS = (3, 5, 7, 9, 11, 17)
 
 
 def reference_taps(size: int) -> Map:
-    """The taps as SPEC.md lists them."""
+    """The taps of OpenCV's fixed tables."""
     tables = {
         3: [0.25, 0.5, 0.25],
         5: [0.0625, 0.25, 0.375, 0.25, 0.0625],

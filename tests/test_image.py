@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
+from darkpose.geometry import image_to_crop
 from darkpose.image import Normalisation, Pixels, as_rgb, read_image, relight, warp, write_image
 
 
@@ -79,7 +80,7 @@ def test_a_cmyk_jpeg_becomes_rgb(tmp_path: Path) -> None:
     ("content", "message"),
     [
         pytest.param(b"", "empty", id="empty"),
-        pytest.param(b"these are words, not pixels", "not an image", id="text"),
+        pytest.param(b"these are words, not pixels", "not an image, or damaged", id="text"),
         pytest.param(b"\x89PNG\r\n\x1a\n" + b"\0" * 40 + b"IEND", "not an image", id="png of nothing"),
         pytest.param(b"\xff\xd8\xff\xe0", "truncated", id="jpeg marker alone"),
     ],
@@ -137,6 +138,34 @@ def test_relighting_follows_its_formula_and_leaves_the_input_alone(picture: Pixe
     assert (grey == grey[..., :1]).all()
     assert (relight(picture, 1.0, (1, 1, 1)) == picture).all()
     assert (picture == before).all()
+
+
+@pytest.mark.parametrize("rotation", [0.0, 33.0])
+def test_a_crop_of_a_picture_too_wide_for_opencv_equals_that_of_its_part(rotation: float) -> None:
+    rng = np.random.default_rng(0)
+    wide = np.zeros((40, 40_000, 3), np.uint8)
+    wide[:, 35_000:35_100] = rng.integers(0, 255, (40, 100, 3))
+    part = wide[:, 35_000:35_100]
+    here = warp(part, image_to_crop((50.0, 20.0), 30.0, (32, 32), rotation), (32, 32))
+    there = warp(wide, image_to_crop((35_050.0, 20.0), 30.0, (32, 32), rotation), (32, 32))
+    assert here.any()
+    assert np.abs(here.astype(int) - there).max() <= 12  # float32 rounding of the crop's three points
+    assert np.abs(here.astype(int) - there).mean() < 1
+    with pytest.raises(DarkposeError, match="too wide"):
+        warp(wide, image_to_crop((20_000.0, 20.0), 39_000.0, (32, 32)), (32, 32))
+
+
+def test_other_formats_than_jpeg_and_png_are_held_to_the_pixel_limit(tmp_path: Path) -> None:
+    path = tmp_path / "huge.pgm"
+    path.write_bytes(b"P5\n20000 20000\n255\n" + bytes(1000))
+    with pytest.raises(DarkposeError, match="more than 268435456 pixels"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("std", [(0.0, 1.0, 1.0), (1.0, 1.0), (1.0, float("nan"), 1.0)])
+def test_a_normalisation_that_cannot_be_is_refused(std: tuple[float, ...]) -> None:
+    with pytest.raises(DarkposeError, match="three positive deviations"):
+        Normalisation(std=std)  # type: ignore[arg-type]
 
 
 def test_normalisation_equals_the_definition(picture: Pixels) -> None:

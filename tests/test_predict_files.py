@@ -1,15 +1,17 @@
 """Files, folders and globs: every image is accounted for."""
 
 import json
+import os
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from darkpose import predict_files as module
 from darkpose.boxfile import GivenBoxes
 from darkpose.errors import DarkposeError
-from darkpose.image import read_image
+from darkpose.image import Pixels, read_image
 from darkpose.predict_files import Input, OutputFolder, find_images, predict_files
 from darkpose.predictor import Predictor
 from darkpose.pts import read_pts
@@ -44,6 +46,55 @@ def test_globs_files_and_folders_mix_and_nothing_comes_twice(tmp_path: Path) -> 
 def test_a_file_with_brackets_in_its_name_is_a_file(tmp_path: Path) -> None:
     touch(tmp_path / "photo[1].jpg")
     assert len(find_images([str(tmp_path / "photo[1].jpg")])) == 1
+
+
+def test_darkposes_own_overlays_in_a_folder_are_not_read_again(tmp_path: Path) -> None:
+    touch(tmp_path / "a.jpg", tmp_path / "a.landmarks.png")
+    assert [item.path.name for item in find_images([str(tmp_path)])] == ["a.jpg"]
+    assert len(find_images([str(tmp_path / "a.landmarks.png")])) == 1  # unless they are asked for
+
+
+def test_no_output_is_written_over_another_or_over_an_image_that_is_read(
+    predictor: Predictor, astronaut: Path, tmp_path: Path
+) -> None:
+    pictures = [tmp_path / name for name in ("a.png", "a_0.png", "a_0.landmarks.png")]
+    for picture in pictures:
+        picture.write_bytes(astronaut.read_bytes())
+    items = find_images([str(picture) for picture in pictures])
+    (tmp_path / "boxes.json").write_text(
+        json.dumps({picture.name: [[178, 65, 270, 190]] * (2 if picture.stem == "a" else 1) for picture in pictures})
+    )
+    given = GivenBoxes([str(tmp_path / "boxes.json")])
+    with OutputFolder(tmp_path, "pts", W300_68, draw=True, scores=False, inputs=items) as folder:
+        list(predict_files(predictor, items, boxes=given, write=folder.write))
+    assert len(list(tmp_path.glob("*.pts"))) == 4  # two faces, one, one
+    for picture in pictures:
+        assert picture.read_bytes() == astronaut.read_bytes()
+
+
+def test_file_names_that_are_no_text_come_through(predictor: Predictor, astronaut: Path, tmp_path: Path) -> None:
+    name = os.fsdecode(b"bad\xff.png")
+    (tmp_path / name).write_bytes(astronaut.read_bytes())
+    items = find_images([str(tmp_path)])
+    with OutputFolder(tmp_path / "out", "csv", W300_68, draw=False, scores=False) as folder:
+        list(predict_files(predictor, items, boxes=GivenBoxes([BOX]), write=folder.write))
+    assert b"bad\xff.png" in (tmp_path / "out" / "landmarks.csv").read_bytes()
+
+
+def test_large_pictures_are_read_a_few_at_a_time(
+    predictor: Predictor, astronaut: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+    monkeypatch.setattr(module, "CHUNK_PIXELS", 512 * 512)
+
+    def recorded(path: Path) -> Pixels:
+        read.append(path)
+        return read_image(path)
+
+    monkeypatch.setattr(module, "read_image", recorded)
+    outcomes = predict_files(predictor, [Input(astronaut, Path(n)) for n in "abc"], boxes=GivenBoxes([BOX]))
+    next(outcomes)
+    assert len(read) == 1
 
 
 def test_images_of_one_name_get_outputs_of_their_own(tmp_path: Path) -> None:

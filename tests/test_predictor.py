@@ -121,6 +121,7 @@ def test_detector_boxes_go_through_the_measured_correction(predictor: Predictor,
     [
         pytest.param([[0, 0, float("nan"), 9]], "box 0 is .*must be finite", id="nan"),
         pytest.param([BOX, [0, 0, float("inf"), 9]], "box 1 is .*must be finite", id="infinite"),
+        pytest.param([[-1e300, -1e300, 1e300, 1e300]], r"no number may exceed 1e\+06 px", id="astronomical"),
         pytest.param([[50, 10, 50, 60]], "x0 < x1", id="no width"),
         pytest.param([[60, 10, 50, 60]], "x0 < x1", id="corners swapped"),
         pytest.param([[600, 10, 700, 60]], "outside the image of 512 x 512", id="right of the image"),
@@ -140,11 +141,32 @@ def test_boxes_that_cannot_be_are_one_clear_error(
 def test_an_unknown_box_kind_or_device_is_one_clear_error(
     predictor: Predictor, small_weights: Path, image: Pixels
 ) -> None:
-    with pytest.raises(DarkposeError, match="box_kind must be"):
+    with pytest.raises(DarkposeError, match="box_kind must be one of detector, landmarks, square, got 'face'"):
         predictor(image, [BOX], "face")  # type: ignore[call-overload]
     for device in ("abacus", "cuda:99"):
         with pytest.raises(DarkposeError, match=f"device '{device}' cannot be used"):
             Predictor(small_weights, device)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"flip_test": "averge"}, "flip_test must be one of off, published, exact, got 'averge'"),
+        ({"method": "drk"}, "method must be one of argmax, quarter, dark, got 'drk'"),
+        ({"batch_size": 0}, "batch_size must be a whole number of at least 1, got 0"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_before_the_first_image(
+    small_weights: Path, setting: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(DarkposeError, match=message):
+        Predictor(small_weights, "cpu", **setting)
+
+
+@pytest.mark.parametrize("image", [None, b"bytes", 7, [[1, 2]], [None]], ids=repr)
+def test_what_is_no_image_is_one_clear_error(predictor: Predictor, image: Any) -> None:
+    with pytest.raises(DarkposeError, match="expected a path"):
+        predictor(image)
 
 
 def test_a_box_partly_outside_and_a_tiny_picture_work(predictor: Predictor, image: Pixels) -> None:

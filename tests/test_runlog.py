@@ -3,6 +3,9 @@
 import json
 from pathlib import Path
 
+import pytest
+
+from darkpose.errors import DarkposeError
 from darkpose.runlog import RunLog, read_log
 
 
@@ -22,6 +25,22 @@ def test_later_epochs_and_a_half_written_line_are_forgotten(tmp_path: Path) -> N
     assert len(read_log(log.path)) == 3
     log.forget_after(1)
     assert log.path.read_text() == '{"epoch": 1}\n' * 2
+
+
+def test_a_run_killed_before_its_first_state_begins_a_new_log(tmp_path: Path) -> None:
+    log = RunLog(tmp_path / "log.jsonl", writes=True)
+    log.path.write_text('{"epoch": 1, "iter": 0}\n{"epoch": 1, "it')
+    log.forget_after(0)
+    for epoch in (1, 2, 3):
+        log.write(epoch=epoch)
+    assert [line["epoch"] for line in read_log(log.path)] == [1, 2, 3]
+
+
+def test_a_damaged_line_in_the_middle_is_not_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_text('{"epoch": 1}\n{"epo\n{"epoch": 2}\n')
+    with pytest.raises(DarkposeError, match="line 2"):
+        read_log(path)
 
 
 def test_other_processes_write_nothing(tmp_path: Path) -> None:

@@ -150,6 +150,20 @@ def test_nothing_to_train_on_and_an_infinite_loss_are_named(samples: list[Sample
         train(QUICK, samples, DOTS, tmp_path, start=broken, workers=0)
 
 
+def test_a_start_of_another_markup_a_damaged_state_and_a_file_for_a_folder_are_named(
+    samples: list[Sample], tmp_path: Path
+) -> None:
+    with pytest.raises(DarkposeError, match="the weights to start from have 5 landmarks, the markup dots has 3"):
+        train(QUICK, samples, DOTS, tmp_path / "a", start=HRNet(HRNetConfig(5)), workers=0)
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "state.pt").write_bytes(b"junk")
+    with pytest.raises(DarkposeError, match=r"state\.pt: not the state of a run"):
+        train(QUICK, samples, DOTS, tmp_path / "b", workers=0)
+    (tmp_path / "c").write_text("a file")
+    with pytest.raises(DarkposeError, match="the folder cannot be made"):
+        train(QUICK, samples, DOTS, tmp_path / "c", workers=0)
+
+
 def test_normalisation_on_the_device_equals_the_one_for_files() -> None:
     crops = np.random.default_rng(0).integers(0, 255, (2, 8, 9, 3), np.uint8)
     on_device = normalise_on_device(torch.from_numpy(crops).permute(0, 3, 1, 2), Normalisation())

@@ -1,6 +1,7 @@
 """Files that are whole or not there."""
 
 import os
+import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +16,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         DarkposeError: the folder does not exist, or the disk is full or refuses; nothing is left behind, and a file
             that was at `path` before is untouched.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    temporary = path.with_name(f".{secrets.token_hex(6)}.partial")
     try:
         write(temporary)
         with temporary.open("rb") as file:
@@ -26,3 +27,24 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     finally:
         with suppress(OSError):  # most often because the rename took it
             temporary.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text in one rename; parts of file names that are no text are written as the bytes they are.
+
+    Raises:
+        DarkposeError: as `write_atomically`.
+    """
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8", errors="surrogateescape"))
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, if they are not there.
+
+    Raises:
+        DarkposeError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DarkposeError(f"{folder}: the folder cannot be made: {error.strerror or error}") from error

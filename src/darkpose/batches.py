@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from darkpose.augment import Augmentation, AugmentConfig, Light, draw_augmentation
-from darkpose.geometry import PADDING, box_to_crop, compose, image_to_crop, mirror_matrix, transform
+from darkpose.geometry import PADDING, box_to_crop, compose, image_to_crop, mirror_keypoints, mirror_matrix, transform
 from darkpose.image import Pixels, read_image, relight, warp
 from darkpose.sample import Sample
 from darkpose.schema import KeypointSchema
@@ -41,8 +41,8 @@ def cut(
     mirror = mirror_matrix(image.shape[1])
     keypoints, visible = sample.keypoints, sample.visible
     if drawn.flip:
-        center = transform(mirror, center)
-        keypoints, visible = transform(mirror, keypoints)[schema.flip_index], visible[schema.flip_index]
+        center, visible = transform(mirror, center), visible[schema.flip_index]
+        keypoints = mirror_keypoints(keypoints, schema.flip_index, image.shape[1])
     matrix = image_to_crop(
         center + np.asarray(drawn.shift) * sides, float(sides[0]) * drawn.scale, (size, size), drawn.rotation
     )

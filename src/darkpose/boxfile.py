@@ -54,16 +54,17 @@ def _four_numbers(text: str) -> list[float] | None:
 def _read(path: Path) -> dict[str, Boxes]:
     expected = "expected a box as x0,y0,x1,y1, or a .json or .csv file of boxes"
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DarkposeError(f"{path}: {expected} ({getattr(error, 'strerror', None) or error})") from error
     try:
-        if path.suffix == ".json":
+        if path.suffix.lower() == ".json":
             return {name: [[float(v) for v in box] for box in boxes] for name, boxes in json.loads(text).items()}
-        if path.suffix == ".csv":
+        if path.suffix.lower() == ".csv":
             return _parse_csv(text)
     except (ValueError, TypeError, AttributeError, KeyError) as error:
-        raise DarkposeError(f"{path}: not a boxes file: {error}") from error
+        form = '{"photo.jpg": [[x0, y0, x1, y1], ...]} in JSON, or the columns image, x0, y0, x1, y1 in CSV'
+        raise DarkposeError(f"{path}: not a boxes file ({error}); expected {form}") from error
     raise DarkposeError(f"{path}: {expected}")
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from darkpose.atomic import write_atomically
 from darkpose.errors import DarkposeError
 from darkpose.geometry import PADDING
+from darkpose.heatmap import modulation_kernel
 from darkpose.hrnet import HRNet, HRNetConfig
 from darkpose.image import Normalisation
 from darkpose.schema import KeypointSchema
@@ -48,8 +49,13 @@ class CheckpointConfig:
     pixel_convention: Literal["crop/4"] = "crop/4"
 
     def __post_init__(self) -> None:
-        if self.crop_size < 32 or self.crop_size % 32:
-            raise DarkposeError(f"crop_size must be a positive multiple of 32, got {self.crop_size}")
+        if not isinstance(self.crop_size, int) or self.crop_size < 32 or self.crop_size % 32:
+            raise DarkposeError(f"crop_size must be a positive multiple of 32, got {self.crop_size!r}")
+        for name in ("padding", "sigma"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0 < value < 100:
+                raise DarkposeError(f"{name} must be a positive number, got {value!r}")
+        modulation_kernel(self.kernel_size)
         if self.pixel_convention != "crop/4":
             raise DarkposeError(f'the pixel convention must be "crop/4", got {self.pixel_convention!r}')
 
@@ -93,16 +99,24 @@ def load_strictly(
         f"not expected: {spell(key)} {tuple(value.shape)}" for key, value in weights.items() if key not in expected
     ]
     problems += [
+        f"not finite numbers: {spell(key)}" for key, value in weights.items() if key in expected and not _usable(value)
+    ]
+    problems += [
         f"wrong shape: {spell(key)} is {tuple(weights[key].shape)}, expected {shape}"
         for key, shape in expected.items()
         if key in weights and tuple(weights[key].shape) != shape
     ]
     if problems:
         listed = "\n  ".join(problems)
-        raise DarkposeError(f"{source}: the weights do not fit {config}, {len(problems)} keys differ:\n  {listed}")
+        raise DarkposeError(f"{source}: the weights do not fit {config}, {len(problems)} problems:\n  {listed}")
     cast = {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
     model.load_state_dict(cast, assign=True)
     return model.eval().requires_grad_(False)
+
+
+def _usable(value: Tensor) -> bool:
+    """Weights are finite floats; the counters of batch norms, scalars, may be whole numbers."""
+    return bool(value.isfinite().all()) if value.is_floating_point() else value.ndim == 0
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path, *, half: bool = False) -> None:
@@ -145,7 +159,7 @@ def read_safetensors(path: Path) -> Checkpoint:
         schema = schema_from_json(json.loads(metadata["schema"]))
         check_markup(schema, config.network.keypoints)
         provenance = dict(json.loads(metadata["provenance"]))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:  # DarkposeError is a ValueError
+    except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:  # DarkposeError included
         raise DarkposeError(f"{path}: its metadata cannot be used ({error})") from error
     return Checkpoint(load_strictly(config.network, weights, str(path)), config, schema, provenance)
 

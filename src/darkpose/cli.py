@@ -21,7 +21,7 @@ DEFAULT_OUTPUT = Path("darkpose-out")
 def predict(
     *paths: str,
     output: Path | None = None,
-    format: Literal["json", "csv", "pts", "coco"] = "json",
+    format: Literal["json", "csv", "pts", "coco"] | None = None,
     draw: Annotated[bool, Parameter(negative="")] = False,
     scores: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
@@ -41,11 +41,12 @@ def predict(
     paths
         Images, folders (searched whole) or globs.
     output
-        Folder to write to; darkpose-out where neither this nor --json is given.
+        Folder to write to; darkpose-out where it is not given and --json does not say that printing will do.
     format
-        json: a file per image; csv and coco: one file for all; pts: a file per face, 1-based as the format is.
+        json (the default): a file per image; csv and coco: one file for all; pts: a file per face, 1-based as the
+        format is.
     draw
-        Also write each picture with its landmarks, as NAME.landmarks.png.
+        Also write each picture with its landmarks, as NAME.landmarks.png, enlarged where the faces are small.
     scores
         Write each picture with the scores, too.
     json
@@ -82,8 +83,11 @@ def predict(
     given = GivenBoxes(boxes) if boxes else None
     finder = None if given else named_detector(detector)
     predictor = Predictor(weights, device, flip_test, method=method, detector=finder, batch_size=batch_size)
-    target = output or (None if json else DEFAULT_OUTPUT)
-    folder = OutputFolder(target, format, predictor.schema, draw=draw or scores, scores=scores) if target else None
+    draw = draw or scores
+    target = output or (None if json and not draw and format is None else DEFAULT_OUTPUT)
+    folder = None
+    if target is not None:
+        folder = OutputFolder(target, format or "json", predictor.schema, draw=draw, scores=scores, inputs=inputs)
     done = failed = faceless = faces = 0
     with tqdm(total=len(inputs), unit="image", disable=None) as bar, folder or _nothing():
         write = folder.write if folder else None

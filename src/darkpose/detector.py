@@ -5,17 +5,18 @@ here comes with the measured way from its boxes to landmark boxes (`benchmarks/d
 """
 
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from darkpose.download import cache_folder, fetch
 from darkpose.errors import DarkposeError
 from darkpose.image import Pixels
+from darkpose.opencv import cv2
 
 YUNET_FILE = "yunet_n_320_320.onnx"
 YUNET_URL = (
@@ -77,6 +78,7 @@ class YuNet:
             self._net = cv2.FaceDetectorYN.create(str(path), "", (320, 320), threshold)
         except cv2.error as error:
             raise DarkposeError(f"{path}: OpenCV cannot load it as a YuNet detector ({error.err})") from error
+        self._lock = threading.Lock()  # the network keeps the size it was last told
         self._longest_side = longest_side
 
     def __call__(self, image: Pixels) -> Detections:
@@ -87,8 +89,9 @@ class YuNet:
         searched = cv2.resize(bgr, size, interpolation=cv2.INTER_AREA) if scale < 1 else bgr
         right, below = (max(0, 64 - side) for side in size)  # OpenCV reads stray memory on one row of cells
         searched = cv2.copyMakeBorder(searched, 0, below, 0, right, cv2.BORDER_CONSTANT)
-        self._net.setInputSize(searched.shape[1::-1])
-        _, found = self._net.detect(searched)
+        with self._lock:
+            self._net.setInputSize(searched.shape[1::-1])
+            _, found = self._net.detect(searched)
         rows = np.zeros((0, 15)) if found is None else np.asarray(found, np.float64)
         per_axis = np.array(image.shape[1::-1]) / size
         corners = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], axis=1)
@@ -105,14 +108,16 @@ class Haar:
         self._cascade = cv2.CascadeClassifier(
             str(Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_alt2.xml")
         )
+        self._lock = threading.Lock()  # the cascade keeps the picture it is searching
 
     def __call__(self, image: Pixels) -> Detections:
         """Faces in an image (H, W, 3) uint8 RGB."""
         grey = cv2.equalizeHist(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
         smallest = max(24, min(image.shape[:2]) // 20)
-        found, _, weights = self._cascade.detectMultiScale3(
-            grey, scaleFactor=1.1, minNeighbors=5, minSize=(smallest, smallest), outputRejectLevels=True
-        )
+        with self._lock:
+            found, _, weights = self._cascade.detectMultiScale3(
+                grey, scaleFactor=1.1, minNeighbors=5, minSize=(smallest, smallest), outputRejectLevels=True
+            )
         rows = np.asarray(found, np.float64).reshape(-1, 4)
         corners = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:]], axis=1)
         return _best_first(corners, np.asarray(weights, np.float64).reshape(-1))
@@ -142,7 +147,11 @@ def named_detector(name: str) -> Detector | None:
     """
     if name == "auto":
         return None
-    return Haar() if name == "haar" else YuNet(find_yunet() if name == "yunet" else Path(name))
+    if name == "haar":
+        return Haar()
+    if name != "yunet" and not Path(name).is_file():
+        raise DarkposeError(f'the detector must be "auto", "yunet", "haar" or the path of a YuNet file, got {name!r}')
+    return YuNet(find_yunet() if name == "yunet" else Path(name))
 
 
 def best_detector() -> tuple[Detector, str]:

@@ -24,11 +24,18 @@ HANDLERS = (
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: $DARKPOSE_CACHE, else $XDG_CACHE_HOME/darkpose, else ~/.cache/darkpose."""
+    """Where downloads are kept: $DARKPOSE_CACHE, else $XDG_CACHE_HOME/darkpose, else ~/.cache/darkpose.
+
+    Raises:
+        DarkposeError: none is set and there is no home.
+    """
     if own := os.environ.get("DARKPOSE_CACHE"):
         return Path(own)
     shared = os.environ.get("XDG_CACHE_HOME")
-    return (Path(shared) if shared else Path.home() / ".cache") / "darkpose"
+    try:
+        return (Path(shared) if shared else Path.home() / ".cache") / "darkpose"
+    except RuntimeError as error:
+        raise DarkposeError("there is no home folder to keep downloads in; name one as DARKPOSE_CACHE") from error
 
 
 def fetch(url: str, target: Path, *, sha256_prefix: str, size: int | None = None) -> Path:

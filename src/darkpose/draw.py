@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 
 from darkpose.face import Face
 from darkpose.geometry import resize_points
 from darkpose.image import Pixels
+from darkpose.opencv import cv2
 
 _OUTLINE = (64, 224, 255)
 _POINT = (255, 255, 255)

@@ -33,6 +33,8 @@ class Face:
     detection_score: float = float("nan")
     image: Pixels | None = field(default=None, repr=False)
 
+    __iter__ = None  # a face is no sequence, though its landmarks have names
+
     @property
     def score(self) -> float:
         """Mean of the landmarks' scores."""
@@ -40,14 +42,18 @@ class Face:
 
     def __getitem__(self, name: str) -> NDArray[np.float32]:
         """(x, y) of a landmark in image px; raises DarkposeError if the markup has no such name."""
+        if not isinstance(name, str):
+            raise TypeError(f"a landmark is reached by its name or as face.keypoints[{name!r}]")
         return np.asarray(self.keypoints[self.schema.index(name)])
 
     def aligned(self, size: int = 256) -> Pixels:
         """Upright crop (size, size, 3) uint8 RGB with both eye centres at fixed places (35 % and 65 % of the width).
 
         Raises:
-            DarkposeError: the markup has no eyes, or the face does not carry its image.
+            DarkposeError: the markup has no eyes, the face does not carry its image, or `size` is no positive number.
         """
+        if not isinstance(size, int) or size < 1:
+            raise DarkposeError(f"size must be a positive whole number of pixels, got {size!r}")
         left, right = self.schema.left_eye, self.schema.right_eye
         if not left or not right:
             raise DarkposeError(f"markup {self.schema.name} does not say where the eyes are")

@@ -13,12 +13,12 @@ trained with; a closed form would differ by up to 1e-3 px.
 from collections.abc import Sequence
 from typing import TypeVar
 
-import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from darkpose.errors import DarkposeError
+from darkpose.opencv import cv2
 
 PIXEL_STD = 200.0  # published annotations store a box's side as side / 200
 PADDING = 1.25  # side of the crop over side of the box

@@ -64,6 +64,8 @@ def encode(
     points = _as_tensor(keypoints)
     if points.ndim != 3 or points.shape[-1] != 2:
         raise DarkposeError(f"keypoints must be (N, K, 2) in heatmap px, got {tuple(points.shape)}")
+    if len(size) != 2 or not all(isinstance(side, int | np.integer) and side >= 1 for side in size):
+        raise DarkposeError(f"size must be two positive whole numbers, (W, H), got {size}")
     seen = torch.ones(points.shape[:2]) if visible is None else _as_tensor(visible)
     if seen.shape != points.shape[:2]:
         raise DarkposeError(f"visible must be {tuple(points.shape[:2])}, as the keypoints, got {tuple(seen.shape)}")
@@ -128,8 +130,8 @@ def modulation_kernel(size: int) -> NDArray[np.float64]:
     Raises:
         DarkposeError: the size is not a positive odd number.
     """
-    if size < 1 or size % 2 == 0:
-        raise DarkposeError(f"kernel_size must be a positive odd number, got {size}")
+    if not isinstance(size, int) or size < 1 or size % 2 == 0:
+        raise DarkposeError(f"kernel_size must be a positive odd number, got {size!r}")
     if size in _SMALL_KERNELS:
         half = np.array(_SMALL_KERNELS[size])
         return np.concatenate([half[:0:-1], half])

@@ -36,6 +36,12 @@ class HRNetConfig:
     blocks: int = 4
     stem: int = 64
 
+    def __post_init__(self) -> None:
+        numbers = [self.keypoints, *self.widths, *self.modules, self.blocks, self.stem]
+        whole = all(isinstance(number, int) and number >= 1 for number in numbers)
+        if not whole or len(self.widths) != 4 or len(self.modules) != 3:
+            raise ValueError(f"expected whole positive numbers, four widths and three modules, got {self}")
+
 
 def conv_bn(inputs: int, outputs: int, kernel: int, stride: int = 1, *, relu: bool = False) -> nn.Sequential:
     """Convolution without bias, batch norm and, if asked for, ReLU."""

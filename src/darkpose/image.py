@@ -4,15 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from darkpose.atomic import write_atomically
 from darkpose.errors import DarkposeError
-from darkpose.imagefile import check_image_file
+from darkpose.geometry import Floats, transform
+from darkpose.imagefile import check_image_file, check_pixel_count
+from darkpose.opencv import MAX_PIXELS, cv2
 
 Pixels = NDArray[np.uint8]
+WIDEST = 32767  # OpenCV's limit for a picture that it warps
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,11 @@ class Normalisation:
 
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    def __post_init__(self) -> None:
+        numbers = [*self.mean, *self.std]
+        if len(self.mean) != 3 or len(self.std) != 3 or not np.isfinite(numbers).all() or min(self.std) <= 0:
+            raise DarkposeError(f"expected three means and three positive deviations, got {self.mean} and {self.std}")
 
     def __call__(self, crops: Pixels) -> NDArray[np.float32]:
         """(N, H, W, 3) uint8 RGB -> (N, 3, H, W) float32."""
@@ -35,20 +42,23 @@ def read_image(path: Path) -> Pixels:
     EXIF orientation is applied, grey becomes RGB, 16 bits become 8, CMYK becomes RGB, an alpha channel is ignored.
 
     Raises:
-        DarkposeError: the file cannot be read, is empty, truncated, no image, or larger than `imagefile.MAX_PIXELS`.
+        DarkposeError: the file cannot be read, is empty, truncated, no image, or larger than `opencv.MAX_PIXELS`.
     """
     try:
         data = path.read_bytes()
         check_image_file(data)
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+        if image is not None:
+            check_pixel_count(image.shape[1], image.shape[0])
     except OSError as error:
         raise DarkposeError(f"{path}: cannot be read: {error.strerror or error}") from error
     except DarkposeError as error:
         raise DarkposeError(f"{path}: {error}") from error
     except cv2.error as error:
-        raise DarkposeError(f"{path}: OpenCV cannot decode it ({error.err})") from error
+        reason = f"it has more than {MAX_PIXELS} pixels" if "MAX_IMAGE_PIXELS" in str(error) else error.err
+        raise DarkposeError(f"{path}: OpenCV cannot decode it: {reason}") from error
     if image is None:
-        raise DarkposeError(f"{path}: not an image (no format that OpenCV knows)")
+        raise DarkposeError(f"{path}: not an image, or damaged, or of no format that OpenCV can decode")
     return np.asarray(image, np.uint8)
 
 
@@ -108,5 +118,21 @@ def warp(image: Pixels, matrix: ArrayLike, size: tuple[int, int]) -> Pixels:
         matrix: (2, 3), image px to crop px.
         size: (width, height) of the crop.
     """
-    warped = cv2.warpAffine(image, np.asarray(matrix, np.float64), size, flags=cv2.INTER_LINEAR)
+    matrix = np.asarray(matrix, np.float64)
+    if max(image.shape[:2]) >= WIDEST:
+        image, matrix = _footprint(image, matrix, size)
+    warped = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR)
     return np.asarray(warped, np.uint8)
+
+
+def _footprint(image: Pixels, matrix: Floats, size: tuple[int, int]) -> tuple[Pixels, Floats]:
+    """The part of a picture too wide for OpenCV that a crop can see, and the crop's matrix from there."""
+    inverse = cv2.invertAffineTransform(matrix)
+    corners = np.array([[x, y] for x in (-1, size[0]) for y in (-1, size[1])])
+    seen = transform(inverse, corners)
+    low = np.clip(np.floor(seen.min(axis=0)).astype(int) - 1, 0, np.array(image.shape[1::-1]) - 1)
+    high = np.clip(np.ceil(seen.max(axis=0)).astype(int) + 2, low + 1, image.shape[1::-1])
+    if (high - low).max() >= WIDEST:
+        raise DarkposeError(f"a crop of {(high - low).max()} px is too wide; the limit is {WIDEST} px")
+    part = image[low[1] : high[1], low[0] : high[0]]
+    return part, np.column_stack([matrix[:, :2], transform(matrix, low)])

@@ -4,12 +4,11 @@ OpenCV decodes a truncated JPEG to a half-grey picture without a word, and alloc
 """
 
 from darkpose.errors import DarkposeError
-
-MAX_PIXELS = 1 << 28  # 268 megapixels, 0.8 GB once decoded
+from darkpose.opencv import MAX_PIXELS
 
 
 def check_image_file(data: bytes) -> None:
-    """Refuse image files that are empty, cut off or too large; other formats than JPEG and PNG pass unseen.
+    """Refuse image files that are empty, cut off or too large; formats other than JPEG and PNG are left to OpenCV.
 
     Raises:
         DarkposeError: saying which.

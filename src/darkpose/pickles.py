@@ -5,6 +5,7 @@ defined here, so that nothing of NumPy is ever called with what a file says.
 """
 
 import re
+import warnings
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -64,7 +65,8 @@ def unpickle(path: Path) -> Any:
     except OSError as error:
         raise DarkposeError(f"{path}: cannot be read: {error.strerror or error}") from error
     try:
-        with torch.serialization.safe_globals(ALLOWED):
+        with torch.serialization.safe_globals(ALLOWED), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PyTorch's words on old files; what matters is said below
             return torch.load(data, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle can fail in any way
         raise DarkposeError(f"{path}: {_explained(error)}") from error

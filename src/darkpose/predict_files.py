@@ -8,17 +8,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, NamedTuple, Self
 
-from darkpose.atomic import write_atomically
+from darkpose.atomic import make_folder, write_text
 from darkpose.boxfile import GivenBoxes
 from darkpose.draw import draw_faces, zoom_for
 from darkpose.errors import DarkposeError
 from darkpose.image import Pixels, read_image, write_image
-from darkpose.inference import batched
 from darkpose.predictor import BoxKind, Predictor, Region
 from darkpose.results import ImageResult, to_coco, to_csv, to_json, to_pts
 from darkpose.schema import KeypointSchema
 
 Format = Literal["json", "csv", "pts", "coco"]
+OVERLAY = ".landmarks.png"
+CHUNK_PIXELS = 1 << 26  # decoded at a time, 0.2 GB
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".jp2"}
 
 
@@ -68,10 +69,15 @@ def find_images(arguments: Sequence[str]) -> list[Input]:
     return inputs
 
 
+def _is_picture(path: Path) -> bool:
+    """Whether a file found in a folder is meant: a picture, and none of darkpose's own overlays."""
+    return path.suffix.lower() in SUFFIXES and not path.name.endswith(OVERLAY) and path.is_file()
+
+
 def _matches(argument: str) -> list[tuple[Path, Path]]:
     path = Path(argument)
     if path.is_dir():
-        inside = [p for p in sorted(path.rglob("*")) if p.suffix.lower() in SUFFIXES and p.is_file()]
+        inside = [p for p in sorted(path.rglob("*")) if _is_picture(p)]
         if not inside:
             raise DarkposeError(f"{path}: there are no images in this folder ({', '.join(sorted(SUFFIXES))})")
         return [(p, p.relative_to(path)) for p in inside]
@@ -86,36 +92,57 @@ def _matches(argument: str) -> list[tuple[Path, Path]]:
 
 
 class OutputFolder(AbstractContextManager["OutputFolder"]):
-    """Writes results below a folder; a file that holds the whole run is written at its end, interrupted or not."""
+    """Writes results below a folder; a file that holds the whole run is written at its end, interrupted or not.
 
-    def __init__(self, folder: Path, format: Format, schema: KeypointSchema, *, draw: bool, scores: bool) -> None:
+    No file is written twice in a run, and none of the images it reads is written over: another name is taken instead.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        format: Format,
+        schema: KeypointSchema,
+        *,
+        draw: bool,
+        scores: bool,
+        inputs: Iterable[Input] = (),
+    ) -> None:
         """Make the folder.
 
         Raises:
             DarkposeError: it cannot be made.
         """
+        self._taken = {item.path.resolve() for item in inputs}
         self.folder, self.format, self.schema, self.draw, self.scores = folder, format, schema, draw, scores
         self.whole_run = {"csv": folder / "landmarks.csv", "coco": folder / "landmarks.coco.json"}.get(format)
         self._results: list[ImageResult] = []
-        _make_folder(folder)
+        make_folder(folder)
 
     def write(self, name: Path, image: Pixels, result: ImageResult) -> None:
         """Write one image's files."""
         base = self.folder / name
-        _make_folder(base.parent)
+        make_folder(base.parent)
         if self.format == "json":
-            _write_text(base.with_name(base.name + ".json"), to_json(result) + "\n")
+            write_text(self._free(base, ".json"), to_json(result) + "\n")
         elif self.format == "pts":
             for number, face in enumerate(result.faces):
                 suffix = ".pts" if len(result.faces) == 1 else f"_{number}.pts"
-                _write_text(base.with_name(base.name + suffix), to_pts(face))
+                write_text(self._free(base, suffix), to_pts(face))
         else:
             self._results.append(result)
         if self.draw:
             write_image(
-                base.with_name(base.name + ".landmarks.png"),
+                self._free(base, OVERLAY),
                 draw_faces(image, result.faces, scores=self.scores, zoom=zoom_for(image, result.faces)),
             )
+
+    def _free(self, base: Path, suffix: str) -> Path:
+        """A path that this run neither reads nor has written."""
+        path, number = base.with_name(base.name + suffix), 2
+        while path.resolve() in self._taken:
+            path, number = base.with_name(f"{base.name}_{number}{suffix}"), number + 1
+        self._taken.add(path.resolve())
+        return path
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -123,22 +150,11 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
         """Write the file of the whole run."""
         if self.whole_run is not None and (self._results or kind is None):
             text = to_csv(self._results) if self.format == "csv" else to_coco(self._results, self.schema)
-            _write_text(self.whole_run, text)
+            write_text(self.whole_run, text)
 
     def __enter__(self) -> Self:
         """The folder itself."""
         return self
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DarkposeError(f"{folder}: the folder cannot be made: {error.strerror or error}") from error
-
-
-def _write_text(path: Path, text: str) -> None:
-    write_atomically(path, lambda temporary: temporary.write_text(text))
 
 
 def predict_files(
@@ -149,7 +165,7 @@ def predict_files(
     box_kind: BoxKind = "detector",
     write: Callable[[Path, Pixels, ImageResult], None] | None = None,
 ) -> Iterator[Outcome]:
-    """Predict images one batch at a time; what is wrong with one image does not stop the others.
+    """Predict images a few at a time; what is wrong with one image does not stop the others.
 
     Args:
         predictor: finds the landmarks.
@@ -161,10 +177,11 @@ def predict_files(
     Yields:
         One outcome per image, in order; its faces do not hold the pixels.
     """
-    for batch in batched(inputs, predictor.batch_size):
-        read = [_read(predictor, item, boxes, box_kind) for item in batch]
-        faces = iter(predictor.locate([region for one in read if isinstance(one, _Found) for region in one.regions]))
-        for item, one in zip(batch, read, strict=True):
+    for chunk in _chunks(predictor, inputs, boxes, box_kind):
+        faces = iter(
+            predictor.locate([region for _, one in chunk if isinstance(one, _Found) for region in one.regions])
+        )
+        for item, one in chunk:
             if isinstance(one, str):
                 yield Outcome(item.path, problem=one)
                 continue
@@ -179,6 +196,24 @@ def predict_files(
 class _Found(NamedTuple):
     image: Pixels
     regions: list[Region]
+
+
+def _chunks(
+    predictor: Predictor, inputs: Iterable[Input], boxes: GivenBoxes | None, box_kind: BoxKind
+) -> Iterator[list[tuple[Input, _Found | str]]]:
+    """Read images, as many at a time as fill a batch, or fewer large ones: memory stays bounded."""
+    chunk: list[tuple[Input, _Found | str]] = []
+    faces = pixels = 0
+    for item in inputs:
+        one = _read(predictor, item, boxes, box_kind)
+        chunk.append((item, one))
+        if isinstance(one, _Found):
+            faces, pixels = faces + len(one.regions), pixels + one.image.size // 3
+        if faces >= predictor.batch_size or pixels >= CHUNK_PIXELS or len(chunk) >= 4 * predictor.batch_size:
+            yield chunk
+            chunk, faces, pixels = [], 0, 0
+    if chunk:
+        yield chunk
 
 
 def _read(predictor: Predictor, item: Input, boxes: GivenBoxes | None, box_kind: BoxKind) -> _Found | str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, cast, overload
+from typing import Literal, NamedTuple, cast, get_args, overload
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from darkpose.schema import KeypointSchema
 from darkpose.zoo import load_checkpoint
 
 Image = str | Path | NDArray[np.generic]
+FARTHEST = 1e6  # px; coordinates beyond are no boxes of photographs
 BoxKind = Literal["detector", "landmarks", "square"]
 
 
@@ -65,6 +66,11 @@ class Predictor:
         Raises:
             DarkposeError: the weights or the device cannot be used.
         """
+        flip: FlipTest = ("published" if flip_test else "off") if isinstance(flip_test, bool) else flip_test
+        _check_choice("flip_test", flip, get_args(FlipTest))
+        _check_choice("method", method, get_args(Method))
+        if not (isinstance(batch_size, int) and batch_size >= 1):
+            raise DarkposeError(f"batch_size must be a whole number of at least 1, got {batch_size!r}")
         checkpoint = load_checkpoint(weights)
         target = _device(device)
         model = checkpoint.model.to(target, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -79,7 +85,7 @@ class Predictor:
             self.config.normalisation,
             self.schema.flip_index,
             target,
-            flip_test=("published" if flip_test else "off") if isinstance(flip_test, bool) else flip_test,
+            flip_test=flip,
             method=method,
             kernel_size=self.config.kernel_size,
             batch_size=batch_size,
@@ -130,6 +136,9 @@ class Predictor:
         Raises:
             DarkposeError: an image or a box cannot be used; the message says which.
         """
+        if not isinstance(image, (str, Path, np.ndarray, list, tuple)):
+            kind = type(image).__name__
+            raise DarkposeError(f"expected a path, an array (np.asarray(image)) or a list of either, got {kind}")
         if isinstance(image, (str, Path, np.ndarray)):
             return self._predict([image], [cast(ArrayLike | None, boxes)], box_kind)[0]
         each = [None] * len(image) if boxes is None else list(cast(Sequence[ArrayLike | None], boxes))
@@ -146,8 +155,9 @@ class Predictor:
 
     def regions(self, image: Image, boxes: ArrayLike | None = None, box_kind: BoxKind = "detector") -> list[Region]:
         """The first half of a call: where the faces of one image are; arguments and errors as there."""
-        if box_kind not in ("detector", "landmarks", "square"):
-            raise DarkposeError(f'box_kind must be "detector", "landmarks" or "square", got {box_kind!r}')
+        _check_choice("box_kind", box_kind, get_args(BoxKind))
+        if not isinstance(image, (str, Path, np.ndarray)):
+            raise DarkposeError(f"expected a path or an array for each image, got {type(image).__name__}")
         pixels = as_rgb(image) if isinstance(image, np.ndarray) else read_image(Path(image))
         if boxes is None:
             found = self.detector(pixels)
@@ -181,6 +191,11 @@ class Predictor:
         ]
 
 
+def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise DarkposeError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+
+
 def _device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -208,6 +223,8 @@ def _checked_boxes(boxes: ArrayLike, image: Pixels) -> NDArray[np.float64]:
         where = f"box {i} is ({x0:g}, {y0:g}, {x1:g}, {y1:g})"
         if not np.isfinite(checked[i]).all():
             raise DarkposeError(f"{where}: every number must be finite")
+        if np.abs(checked[i]).max() > FARTHEST:
+            raise DarkposeError(f"{where}: no number may exceed {FARTHEST:g} px")
         if x1 <= x0 or y1 <= y0:
             raise DarkposeError(f"{where}: expected x0 < x1 and y0 < y1")
         if x1 < 0 or y1 < 0 or x0 > width - 1 or y0 > height - 1:

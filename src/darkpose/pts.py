@@ -46,6 +46,6 @@ def format_pts(keypoints: ArrayLike) -> str:
 def read_pts(path: Path) -> NDArray[np.float64]:
     """`parse_pts` of a file; errors name it."""
     try:
-        return parse_pts(path.read_text())
+        return parse_pts(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, DarkposeError) as error:
         raise DarkposeError(f"{path}: {error}") from error

@@ -55,7 +55,7 @@ def _face_to_dict(face: Face) -> dict[str, Any]:
 
 def to_json(result: ImageResult) -> str:
     """One line of JSON."""
-    return json.dumps(to_dict(result))
+    return json.dumps(to_dict(result), allow_nan=False)
 
 
 def to_csv(results: Sequence[ImageResult]) -> str:
@@ -86,7 +86,8 @@ def to_coco(results: Sequence[ImageResult], schema: KeypointSchema) -> str:
             annotations.append({"id": len(annotations) + 1, "image_id": image_id, **_coco_annotation(face)})
     edges = sorted({(a + 1, b + 1) for line in schema.outlines for a, b in pairwise(line)})
     category = {"id": 1, "name": "face", "keypoints": list(schema.names), "skeleton": edges}
-    return json.dumps({"images": images, "annotations": annotations, "categories": [category]})
+    content = {"images": images, "annotations": annotations, "categories": [category]}
+    return json.dumps(content, allow_nan=False)
 
 
 def _coco_annotation(face: Face) -> dict[str, Any]:

@@ -5,16 +5,23 @@ from pathlib import Path
 from typing import Any
 
 from darkpose.atomic import write_atomically
+from darkpose.errors import DarkposeError
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """The lines of a log, in order; a last line that a killed run left half-written is not one."""
+    """The lines of a log, in order; a last line that a killed run left half-written is not one.
+
+    Raises:
+        DarkposeError: another line is damaged.
+    """
+    written = path.read_text().splitlines()
     lines = []
-    for line in path.read_text().splitlines():
+    for number, line in enumerate(written, 1):
         try:
             lines.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
+        except json.JSONDecodeError as error:
+            if number < len(written):
+                raise DarkposeError(f"{path}, line {number}: not a line of a run's log ({error})") from error
     return lines
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from darkpose.checkpoint import Checkpoint, CheckpointConfig, read_safetensors, save_checkpoint
+from darkpose.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
 from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, read_300w
 from darkpose.errors import DarkposeError
 from darkpose.evaluate import predict_samples, samples_nme
@@ -16,6 +16,7 @@ from darkpose.inference import CropDecoder
 from darkpose.recipes import RECIPES
 from darkpose.schema import W300_68
 from darkpose.train import train
+from darkpose.zoo import load_checkpoint
 
 
 def train_300w(recipe: str, root: Path, out: Path, *, start: Path | None = None, workers: int = 1) -> float:
@@ -58,7 +59,7 @@ def train_300w(recipe: str, root: Path, out: Path, *, start: Path | None = None,
         }
         save_checkpoint(Checkpoint(model, use, W300_68, provenance), out / "best.safetensors")
 
-    first = read_safetensors(start).model if start else None
+    first = load_checkpoint(start).model if start else None
     return train(
         config, samples, W300_68, out, start=first, validate=validate, keep=keep, workers=workers
     ).best_validation

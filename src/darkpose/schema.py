@@ -55,6 +55,11 @@ class KeypointSchema:
         if len(set(self.names)) != len(self.names):
             repeated = sorted({name for name in self.names if self.names.count(name) > 1})
             raise DarkposeError(f"markup {self.name}: landmark names must be unique, these repeat: {repeated}")
+        groups = (*self.flip_pairs, *self.outlines, self.nme_pair or (), self.left_eye, self.right_eye)
+        if not all(isinstance(i, int) for group in groups for i in group):
+            raise DarkposeError(f"markup {self.name}: landmark indices must be whole numbers")
+        if any(len(pair) != 2 for pair in (*self.flip_pairs, *([self.nme_pair] if self.nme_pair else []))):
+            raise DarkposeError(f"markup {self.name}: a pair has two indices, got {self.flip_pairs} {self.nme_pair}")
         paired = [i for pair in self.flip_pairs for i in pair]
         if len(set(paired)) != len(paired):
             raise DarkposeError(f"markup {self.name}: a landmark can be in one flip pair only, got {self.flip_pairs}")

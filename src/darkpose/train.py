@@ -22,7 +22,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from darkpose.atomic import write_atomically
+from darkpose.atomic import make_folder, write_atomically
 from darkpose.augment import AugmentConfig
 from darkpose.batches import AugmentedFaces, ShuffledEpoch
 from darkpose.errors import DarkposeError
@@ -132,7 +132,7 @@ def train(
     schema: KeypointSchema,
     folder: Path,
     *,
-    start: nn.Module | None = None,
+    start: HRNet | None = None,
     validate: Validate | None = None,
     keep: Keep | None = None,
     workers: int = 1,
@@ -159,6 +159,9 @@ def train(
     """
     if not samples:
         raise DarkposeError("there are no training samples")
+    if start is not None and start.config.keypoints != len(schema):
+        got = f"{start.config.keypoints} landmarks, the markup {schema.name} has {len(schema)}"
+        raise DarkposeError(f"the weights to start from have {got}")
     use_one_thread()  # loaders and the network share the cores
     accelerator = Accelerator(
         mixed_precision=config.precision,
@@ -167,7 +170,7 @@ def train(
     )
     set_seed(config.seed)
     run = _prepare(config, len(schema), accelerator, start)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     log = RunLog(folder / "log.jsonl", writes=accelerator.is_main_process)
     _resume(run, folder, config, log)
     faces = AugmentedFaces(samples, schema, config.crop_size, config.augment, config.seed, padding=config.padding)
@@ -189,7 +192,7 @@ def train(
     return Trained(run.kept.cpu().eval(), run.best)
 
 
-def _prepare(config: TrainConfig, keypoints: int, accelerator: Accelerator, start: nn.Module | None) -> _Run:
+def _prepare(config: TrainConfig, keypoints: int, accelerator: Accelerator, start: HRNet | None) -> _Run:
     model = HRNet(HRNetConfig(keypoints))
     if start is None:
         initialise(model, seed=config.seed)
@@ -314,9 +317,14 @@ def _save(run: _Run, folder: Path, config: TrainConfig) -> None:
 def _resume(run: _Run, folder: Path, config: TrainConfig, log: RunLog) -> None:
     path = folder / "state.pt"
     if not path.exists():
+        log.forget_after(0)
         return
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    if state["config"] != _as_json(config):
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        same = state["config"] == _as_json(config)
+    except Exception as error:  # a damaged pickle can fail in any way
+        raise DarkposeError(f"{path}: not the state of a run ({error}); remove it to start anew") from error
+    if not same:
         raise DarkposeError(f"{folder} holds a run of another configuration; choose another folder or remove it")
     run.restore(state)
     log.forget_after(run.epoch)

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, TRAIN_FOLDERS, read_300w
+from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, PUBLISHED, TRAIN_FOLDERS, read_300w, read_300w_split
 from darkpose.errors import DarkposeError
 from darkpose.image import read_image
 from darkpose.pts import format_pts
@@ -72,6 +72,53 @@ def test_every_published_suffix_is_found(tree: Path) -> None:
         shutil.move(tree / "lfpw/trainset/d.png", tree / "lfpw/trainset" / f"d{suffix}")
         assert read_300w(tree)[-1].image.suffix == suffix
         shutil.move(tree / "lfpw/trainset" / f"d{suffix}", tree / "lfpw/trainset/d.png")
+
+
+@pytest.mark.parametrize(
+    ("split", "expected"),
+    [
+        ("train", {"afw/1": "", "helen/trainset/1": "", "lfpw/trainset/1": ""}),
+        ("common", {"helen/testset/1": "common", "lfpw/testset/1": "common"}),
+        ("challenge", {"ibug/1": "challenge"}),
+        ("full", {"helen/testset/1": "common", "lfpw/testset/1": "common", "ibug/1": "challenge"}),
+        ("private", {"300W/01_Indoor/1": "indoor", "300W/02_Outdoor/1": "outdoor"}),
+    ],
+)
+def test_a_published_split_has_its_folders_and_subsets(tmp_path: Path, split: str, expected: dict[str, str]) -> None:
+    folders = ("afw", "helen/trainset", "helen/testset", "lfpw/trainset", "lfpw/testset", "ibug")
+    for folder in (*folders, "300W/01_Indoor", "300W/02_Outdoor"):
+        image = tmp_path / folder / "1.png"
+        image.parent.mkdir(parents=True)
+        cv2.imwrite(str(image), np.zeros((60, 60, 3), np.uint8))
+        image.with_suffix(".pts").write_text(format_pts(landmarks(0)))
+    found = {
+        face.image.with_suffix("").relative_to(tmp_path).as_posix(): face for face in read_300w_split(tmp_path, split)
+    }
+    assert list(found) == list(expected)
+    for name, subset in expected.items():
+        assert found[name].subsets == ({subset} if subset else frozenset())
+
+
+def test_an_unknown_split_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DarkposeError, match="no split of 300-W 'test'; choose one of train, common, challenge, full"):
+        read_300w_split(tmp_path, "test")
+
+
+def test_the_published_counts_add_up() -> None:
+    assert PUBLISHED["train"] == {"faces": 337 + 2000 + 811}
+    assert PUBLISHED["common"]["faces"] == 330 + 224
+    assert PUBLISHED["full"] == {"faces": 689, "common": 554, "challenge": 689 - 554}
+    assert PUBLISHED["private"] == {"faces": 600, "indoor": 300, "outdoor": 300}
+
+
+def test_all_broken_faces_are_collected_if_asked(tree: Path) -> None:
+    (tree / "afw" / "a.png").unlink()
+    (tree / "helen/trainset/c.pts").write_text("version: 1\nn_points: 68\n{\n1 2\nx y\n}\n")
+    (tree / "lfpw/trainset/d.pts").write_text(format_pts(np.full((68, 2), np.nan)))
+    broken: list[str] = []
+    assert [face.image.name for face in read_300w(tree, broken=broken)] == ["b.jpg"]
+    assert [Path(text.split(": ")[0]).name for text in broken] == ["a.pts", "c.pts", "d.pts"]
+    assert "line 5: expected two numbers" in broken[1]
 
 
 def test_the_real_faces_lie_in_their_images_with_eyes_on_their_sides(shared_data: Path) -> None:

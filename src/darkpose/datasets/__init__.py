@@ -1,1 +1,1 @@
-"""Readers of published data sets: file formats in, samples out."""
+"""Readers of data sets, published ones and your own: files in, `list[Sample]` out. A reader per file format."""

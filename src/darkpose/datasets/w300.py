@@ -1,41 +1,85 @@
-"""300-W: images beside `.pts` files of 68 landmarks (Sagonas et al., ICCVW 2013)."""
+"""300-W: images beside `.pts` files of 68 landmarks (Sagonas et al., ICCVW 2013).
+
+ROOT/afw/  ROOT/helen/{trainset,testset}/  ROOT/lfpw/{trainset,testset}/  ROOT/ibug/
+ROOT/300W/{01_Indoor,02_Outdoor}/   the private test set
+"""
 
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
+from darkpose.datasets.reading import choose, read_each, tight_box
 from darkpose.errors import DarkposeError
-from darkpose.geometry import landmark_box
 from darkpose.pts import read_pts
 from darkpose.sample import Sample
 from darkpose.schema import W300_68
 
 TRAIN_FOLDERS = ("afw", "helen/trainset", "lfpw/trainset")
 LFPW_TEST_FOLDERS = ("lfpw/testset",)
+_COMMON = {"helen/testset": "common", "lfpw/testset": "common"}
+_CHALLENGE = {"ibug": "challenge"}
+_SPLITS: dict[str, dict[str, str]] = {  # folder -> the published subset that it is of
+    "train": dict.fromkeys(TRAIN_FOLDERS, ""),
+    "common": _COMMON,
+    "challenge": _CHALLENGE,
+    "full": _COMMON | _CHALLENGE,
+    "private": {"300W/01_Indoor": "indoor", "300W/02_Outdoor": "outdoor"},
+}
+PUBLISHED = {
+    "train": {"faces": 3148},
+    "common": {"faces": 554, "common": 554},
+    "challenge": {"faces": 135, "challenge": 135},
+    "full": {"faces": 689, "common": 554, "challenge": 135},
+    "private": {"faces": 600, "indoor": 300, "outdoor": 300},
+}
 _IMAGE_SUFFIXES = (".jpg", ".png", ".jpeg", ".JPG", ".PNG")
 
 
-def read_300w(root: Path, folders: Iterable[str] = TRAIN_FOLDERS) -> list[Sample]:
+def read_300w(root: Path, folders: Iterable[str] = TRAIN_FOLDERS, *, broken: list[str] | None = None) -> list[Sample]:
     """The faces of some folders of 300-W, in the order of their names; the box is the tight landmark box.
+
+    Args:
+        root: folder of 300-W.
+        folders: folders below it.
+        broken: given a list, faces that cannot be read add their messages to it instead of raising.
 
     Raises:
         DarkposeError: a folder is missing or empty, an annotation has no image or not 68 landmarks.
     """
-    samples: list[Sample] = []
-    for folder in folders:
-        annotations = sorted((root / folder).glob("*.pts"))
-        if not annotations:
-            raise DarkposeError(f"{root / folder}: expected .pts files of 300-W there, found none")
-        samples.extend(_read_face(path) for path in annotations)
-    return samples
+    return [face for folder in folders for face in _read_folder(root / folder, frozenset(), broken)]
 
 
-def _read_face(annotation: Path) -> Sample:
+def read_300w_split(root: Path, split: str, *, broken: list[str] | None = None) -> list[Sample]:
+    """The faces of a published split: "train", "common", "challenge", "full" (both) or "private".
+
+    Their subsets are "common" and "challenge", in the private test set "indoor" and "outdoor".
+
+    Raises:
+        DarkposeError: the split is unknown, or as for `read_300w`.
+    """
+    folders = choose(_SPLITS, split, "split of 300-W").items()
+    return [
+        face
+        for folder, subset in folders
+        for face in _read_folder(root / folder, frozenset([subset] if subset else []), broken)
+    ]
+
+
+def _read_folder(folder: Path, subsets: frozenset[str], broken: list[str] | None) -> list[Sample]:
+    annotations = sorted(folder.glob("*.pts"))
+    if not annotations:
+        raise DarkposeError(f"{folder}: expected .pts files of 300-W there, found none")
+    return read_each(folder, annotations, lambda annotation: _read_face(annotation, subsets), broken)
+
+
+def _read_face(annotation: Path, subsets: frozenset[str]) -> Sample:
     keypoints = read_pts(annotation)
     if len(keypoints) != len(W300_68):
         raise DarkposeError(f"{annotation}: expected 68 landmarks, got {len(keypoints)}")
     images = [p for suffix in _IMAGE_SUFFIXES if (p := annotation.with_suffix(suffix)).exists()]
     if not images:
         raise DarkposeError(f"{annotation}: no image of the same name beside it ({', '.join(_IMAGE_SUFFIXES)})")
-    return Sample(images[0], keypoints, np.ones(len(keypoints)), landmark_box(keypoints), source=str(annotation))
+    visible = np.ones(len(keypoints))
+    box = tight_box(keypoints, visible, str(annotation))
+    return Sample(images[0], keypoints, visible, box, subsets, source=str(annotation))

@@ -1,0 +1,175 @@
+"""Is a data set whole? Counts, images, landmarks and duplicates of samples, before hours of training on them."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from darkpose.errors import DarkposeError
+from darkpose.image import read_image
+from darkpose.sample import Sample
+from darkpose.schema import KeypointSchema
+
+SAME_BOX = 0.9  # intersection over union from which two boxes of one image are near-identical
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `check` found; every finding is a sentence that says where.
+
+    Attributes:
+        counts: "faces", "images" and every subset -> how many there are.
+        published: the same, as published; empty where nothing was given to compare with.
+        decoded: whether images were decoded; if not, `unreadable` and `outside` were not looked for.
+        wrong_counts: counts that differ from the published ones.
+        broken: annotations that could not be read.
+        missing: images that are not there.
+        unreadable: images that are there and cannot be decoded.
+        duplicates: two faces of one image with the same landmarks or near-identical boxes.
+        outside: faces with annotated landmarks outside their image; published data sets have some.
+    """
+
+    counts: dict[str, int]
+    published: dict[str, int]
+    decoded: bool
+    wrong_counts: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
+    duplicates: tuple[str, ...] = ()
+    outside: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Every annotation and image can be read, and the counts are the published ones."""
+        return not (self.wrong_counts or self.broken or self.missing or self.unreadable)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as JSON has it."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {"whole": self.whole} | {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+    def lines(self, limit: int = 10) -> list[str]:
+        """The report for people, at most `limit` findings of a kind."""
+        counts = ", ".join(f"{name} {count}" for name, count in self.counts.items())
+        lines = [counts, "whole" if self.whole else "not whole"]
+        if not self.decoded:
+            lines.append("images were not decoded: whether they can be read, and landmarks outside them, is not known")
+        for kind in ("wrong_counts", "broken", "missing", "unreadable", "duplicates", "outside"):
+            found = getattr(self, kind)
+            if found:
+                lines += [f"{kind.replace('_', ' ')} ({len(found)}):", *(f"  {finding}" for finding in found[:limit])]
+                lines += [f"  and {len(found) - limit} more"] if len(found) > limit else []
+        return lines
+
+
+def check(
+    samples: Sequence[Sample],
+    schema: KeypointSchema,
+    published: Mapping[str, int] | None = None,
+    *,
+    broken: Sequence[str] = (),
+    decode: bool = True,
+) -> Report:
+    """Look at every face and image of a data set.
+
+    Args:
+        samples: what a reader gave.
+        schema: their markup.
+        published: "faces" and subsets -> how many there should be, for example `wflw.PUBLISHED["test"]`.
+        broken: what the reader collected as `broken`.
+        decode: decode every image, which takes its time; otherwise only look whether it is there.
+
+    Raises:
+        DarkposeError: a sample has another number of landmarks than the markup.
+    """
+    wrong = next((sample for sample in samples if len(sample.keypoints) != len(schema)), None)
+    if wrong is not None:
+        raise DarkposeError(f"{_where(wrong)}: {len(wrong.keypoints)} landmarks, but {schema.name} has {len(schema)}")
+    images: defaultdict[Path, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        images[sample.image].append(sample)
+    subsets = Counter(subset for sample in samples for subset in sample.subsets)
+    counts = {"faces": len(samples), "images": len(images), **dict(sorted(subsets.items()))}
+    missing, unreadable, outside = _look_at_images(images, schema, decode)
+    return Report(
+        counts,
+        dict(published or {}),
+        decode,
+        wrong_counts=tuple(_wrong_counts(counts, published or {})),
+        broken=tuple(broken),
+        missing=tuple(missing),
+        unreadable=tuple(unreadable),
+        duplicates=tuple(text for faces in images.values() for text in _duplicates(faces)),
+        outside=tuple(outside),
+    )
+
+
+def _where(sample: Sample) -> str:
+    return sample.source or str(sample.image)
+
+
+def _wrong_counts(counts: Mapping[str, int], published: Mapping[str, int]) -> list[str]:
+    return [
+        f"{name}: {counts.get(name, 0)}, published {expected}"
+        for name, expected in published.items()
+        if counts.get(name, 0) != expected
+    ]
+
+
+def _look_at_images(
+    images: Mapping[Path, list[Sample]], schema: KeypointSchema, decode: bool
+) -> tuple[list[str], list[str], list[str]]:
+    """Findings: missing, unreadable, outside."""
+    missing, unreadable, outside = [], [], []
+    for path, faces in images.items():
+        if not path.is_file():
+            missing.append(f"{path}: not there; {_where(faces[0])} needs it")
+        elif decode:
+            try:
+                height, width = read_image(path).shape[:2]
+            except DarkposeError as error:
+                unreadable.append(str(error))
+            else:
+                outside += [text for face in faces if (text := _outside(face, schema, width, height))]
+    return missing, unreadable, outside
+
+
+def _outside(face: Sample, schema: KeypointSchema, width: int, height: int) -> str | None:
+    """A pixel reaches half a px around its centre, so an image does from -0.5 to its size - 0.5."""
+    excess = np.maximum(-0.5 - face.keypoints, face.keypoints - [width - 0.5, height - 0.5]).max(axis=1)
+    excess[face.visible <= 0] = 0
+    count, worst = int((excess > 0).sum()), int(excess.argmax())
+    if not count:
+        return None
+    return (
+        f"{_where(face)}: {count} of {len(schema)} landmarks outside the {width} x {height} image {face.image.name}, "
+        f"the farthest {schema.names[worst]}, by {excess[worst]:.1f} px"
+    )
+
+
+def _duplicates(faces: Sequence[Sample]) -> list[str]:
+    """Pairs of faces of one image."""
+    found = []
+    for one, other in combinations(faces, 2):
+        if np.array_equal(one.visible, other.visible) and _same_landmarks(one, other):
+            found.append(f"{_where(one)} and {_where(other)}: the same landmarks")
+        elif (overlap := _overlap(one.box, other.box)) > SAME_BOX:
+            found.append(f"{_where(one)} and {_where(other)}: boxes that overlap by {overlap:.0%}")
+    return found
+
+
+def _same_landmarks(one: Sample, other: Sample) -> bool:
+    return np.array_equal(one.keypoints[one.visible > 0], other.keypoints[other.visible > 0])
+
+
+def _overlap(one: np.ndarray, other: np.ndarray) -> float:
+    """Intersection over union of two boxes."""
+    sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
+    shared = float(np.prod(np.maximum(sides, 0)))
+    total = float(np.prod(one[2:] - one[:2]) + np.prod(other[2:] - other[:2])) - shared
+    return shared / total if total > 0 else 0.0

@@ -1,0 +1,135 @@
+"""AFLW with 19 landmarks: `AFLWinfo_release.mat` beside the Flickr images (Koestinger et al., ICCVW 2011; the 19
+landmarks and the splits: Zhu et al., Unconstrained Face Alignment via Cascaded Compositional Learning, CVPR 2016).
+
+    ROOT/AFLWinfo_release.mat
+    ROOT/data/flickr/{0,2,3}/   or ROOT/flickr/..., ROOT/images/..., ROOT/...
+
+The file does not say whether it counts pixels from 0 or from 1; coordinates are used as they are, as in the reference.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkpose.datasets.reading import Floats, checked_box, choose, read_each
+from darkpose.errors import DarkposeError
+from darkpose.sample import Sample
+from darkpose.schema import AFLW_19
+
+PUBLISHED = {
+    "train": {"faces": 20000},
+    "full": {"faces": 4386, "frontal": 1314},
+    "frontal": {"faces": 1314, "frontal": 1314},
+}
+_TRAIN_FACES = PUBLISHED["train"]["faces"]
+_IMAGE_FOLDERS = ("data/flickr", "flickr", "images", ".")
+_K = len(AFLW_19)
+
+
+class _Faces(NamedTuple):
+    """The arrays of the file: a row per face; `order` holds rows, first those to train with."""
+
+    names: list[str]
+    keypoints: Floats  # (N, 19, 2)
+    annotated: NDArray[np.bool_]  # (N, 19)
+    boxes: Floats  # (N, 4) x0, y0, x1, y1
+    order: NDArray[np.intp]  # (N,)
+
+
+def read_aflw(root: Path, split: str = "full", *, broken: list[str] | None = None) -> list[Sample]:
+    """The faces of AFLW in the order of the published split; needs `pip install 'darkpose[data]'`.
+
+    The box is the square around the annotated face box: its centre and its longer side, which is also `box_size`, the
+    NME normaliser. Landmarks that the file masks have visibility 0. Test faces with all 19 are the subset "frontal".
+
+    Args:
+        root: the folder that holds AFLWinfo_release.mat and the images.
+        split: "train", "full" (the test set) or "frontal" (its frontal part).
+        broken: given a list, faces that cannot be read add their messages to it instead of raising.
+
+    Raises:
+        DarkposeError: the split is unknown, SciPy is missing, the file or the images are not there or not as published,
+            or a face cannot be read.
+    """
+    choose(PUBLISHED, split, "split of AFLW")
+    file = root / "AFLWinfo_release.mat"
+    faces = _load(file)
+    rows, frontal = faces.order[:_TRAIN_FACES], np.all(faces.annotated, axis=1)
+    if split != "train":
+        rows = faces.order[_TRAIN_FACES:]
+        rows = rows[frontal[rows]] if split == "frontal" else rows
+    folder = _image_folder(root, (faces.names[row] for row in rows))
+
+    def read(row: int) -> Sample:
+        where = f"{file}: row {row + 1}"
+        x0, y0, x1, y1 = checked_box(faces.boxes[row], where)
+        side = max(x1 - x0, y1 - y0)
+        center = np.array([x0 + x1, y0 + y1]) / 2
+        return Sample(
+            folder / faces.names[row],
+            faces.keypoints[row],
+            faces.annotated[row].astype(np.float64),
+            np.concatenate([center - side / 2, center + side / 2]),
+            frozenset(["frontal"]) if split != "train" and frontal[row] else frozenset(),
+            box_size=float(side),
+            source=where,
+        )
+
+    return read_each(file, rows.tolist(), read, broken)
+
+
+def _load(file: Path) -> _Faces:
+    try:
+        from scipy.io import loadmat
+    except ImportError as error:
+        raise DarkposeError(f"{file}: reading it needs SciPy: pip install 'darkpose[data]'") from error
+    try:
+        arrays = loadmat(file, variable_names=["nameList", "data", "mask_new", "bbox", "ra"])
+    except OSError as error:
+        raise DarkposeError(f"{file}: cannot be read: {error.strerror or error}") from error
+    except Exception as error:  # SciPy's parser has many ways to fail on a file that is cut off or something else
+        raise DarkposeError(f"{file}: not a MATLAB file of version 5 ({error})") from error
+    count = len(arrays.get("nameList", ()))
+    for name, shape in {"data": (count, 2 * _K), "mask_new": (count, _K), "bbox": (count, 4)}.items():
+        if np.shape(arrays.get(name)) != shape:
+            got = np.shape(arrays[name]) if name in arrays else "nothing"
+            raise DarkposeError(f"{file}: expected {name} of the shape {shape}, as many rows as nameList, got {got}")
+    left, right, top, bottom = np.asarray(arrays["bbox"], np.float64).T  # this order is the file's
+    return _Faces(
+        _names(file, arrays["nameList"]),
+        np.asarray(arrays["data"], np.float64).reshape(count, 2, _K).transpose(0, 2, 1),
+        np.asarray(arrays["mask_new"]) > 0,
+        np.stack([left, top, right, bottom], axis=1),
+        _order(file, arrays.get("ra"), count),
+    )
+
+
+def _names(file: Path, cells: NDArray[np.object_]) -> list[str]:
+    names = [cell.item() for cell in cells.ravel() if isinstance(cell, np.ndarray) and cell.size == 1]
+    if len(names) != cells.size or not all(isinstance(name, str) and name for name in names):
+        raise DarkposeError(f"{file}: expected nameList to hold a path in every cell")
+    return names
+
+
+def _order(file: Path, ra: NDArray[np.int_] | None, count: int) -> NDArray[np.intp]:
+    """The published permutation, which counts from 1, as rows from 0."""
+    order = np.ravel(ra).astype(np.intp) - 1 if ra is not None else np.empty(0, np.intp)
+    if not np.array_equal(np.sort(order), np.arange(count)) or count <= _TRAIN_FACES:
+        raise DarkposeError(
+            f"{file}: expected more than {_TRAIN_FACES} faces and a permutation of them, counted from 1, as `ra`; "
+            f"got {count} faces and {len(order)} numbers"
+        )
+    return order
+
+
+def _image_folder(root: Path, names: Iterable[str]) -> Path:
+    """The folder below which the names' first folders lie."""
+    first = next((Path(name).parts[0] for name in names), "")
+    tried = [root / folder for folder in _IMAGE_FOLDERS]
+    for folder in tried:
+        if (folder / first).exists():
+            return folder
+    raise DarkposeError(f"{root}: no images of AFLW; looked for {first!r} in {', '.join(map(str, tried))}")

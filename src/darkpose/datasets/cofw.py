@@ -1,0 +1,107 @@
+"""COFW: 29 landmarks and the images themselves in MATLAB files (Burgos-Artizzu, Perona, Dollar, ICCV 2013).
+
+    ROOT/COFW_train_color.mat   images IsTr, face boxes bboxesTr, annotations phisTr
+    ROOT/COFW_test_color.mat    IsT, bboxesT, phisT
+
+The files are HDF5 (MATLAB 7.3), which holds MATLAB's arrays transposed. A row of annotations is x1..x29, y1..y29 and 29
+occlusion flags; occluded landmarks are annotated, too, and count as visible. Coordinates are used as they are, as in
+the reference, although MATLAB counts pixels from 1.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from darkpose.datasets.reading import BoxRule, Floats, checked_box, choose, read_each, tight_box, uses_file_box
+from darkpose.errors import DarkposeError
+from darkpose.image import as_rgb, write_image
+from darkpose.sample import Sample
+from darkpose.schema import COFW_29
+
+if TYPE_CHECKING:
+    import h5py
+
+PUBLISHED = {"train": {"faces": 1345}, "test": {"faces": 507}}
+_SUFFIXES = {"train": "Tr", "test": "T"}
+_K = len(COFW_29)
+
+
+class _Faces(NamedTuple):
+    """What the file says of N faces; an image is a reference into it."""
+
+    images: list[Any]
+    boxes: Floats  # (N, 4) x, y, width, height
+    annotations: Floats  # (N, 87)
+
+
+def read_cofw(
+    root: Path, split: str = "test", *, images: Path, box: BoxRule = "landmarks", broken: list[str] | None = None
+) -> list[Sample]:
+    """The faces of COFW in the order of the file; needs `pip install 'darkpose[data]'`.
+
+    Args:
+        root: the folder that holds the MATLAB files.
+        split: "train" or "test".
+        images: folder to write the pictures to, as test_0001.png and so on; those that are there are not written again.
+        box: "landmarks": the published crop rule, `geometry.landmark_box`; "file": the face box of the file.
+        broken: given a list, faces that cannot be read add their messages to it instead of raising.
+
+    Raises:
+        DarkposeError: the split is unknown, h5py is missing, the file is not there or not as published, a face cannot
+            be read, or a picture not written.
+    """
+    suffix, file_box = choose(_SUFFIXES, split, "split of COFW"), uses_file_box(box)
+    file = root / f"COFW_{split}_color.mat"
+    with _open(file) as content:
+        faces = _load(content, suffix, file)
+
+        def read(row: int) -> Sample:
+            where = f"{file}: row {row + 1}"
+            keypoints, visible = faces.annotations[row, : 2 * _K].reshape(2, _K).T, np.ones(_K)
+            x, y, width, height = faces.boxes[row]
+            given = np.array([x, y, x + width, y + height])
+            around = checked_box(given, where) if file_box else tight_box(keypoints, visible, where)
+            image = images / f"{split}_{row + 1:04d}.png"
+            if not image.exists():
+                _write(image, content, faces.images[row], where)
+            return Sample(image, keypoints, visible, around, source=where)
+
+        return read_each(file, range(len(faces.images)), read, broken)
+
+
+def _open(file: Path) -> "h5py.File":
+    try:
+        import h5py
+    except ImportError as error:
+        raise DarkposeError(f"{file}: reading it needs h5py: pip install 'darkpose[data]'") from error
+    try:
+        return h5py.File(file, "r")
+    except OSError as error:
+        raise DarkposeError(f"{file}: cannot be read as a MATLAB 7.3 (HDF5) file: {error}") from error
+
+
+def _load(content: "h5py.File", suffix: str, file: Path) -> _Faces:
+    names = [f"{stem}{suffix}" for stem in ("Is", "bboxes", "phis")]
+    missing = [name for name in names if name not in content]
+    if missing:
+        raise DarkposeError(f"{file}: expected the arrays {', '.join(names)}, {', '.join(missing)} is not there")
+    images, boxes, annotations = (content[name][()] for name in names)
+    count = images.size
+    if images.dtype != object or boxes.shape != (4, count) or annotations.shape != (3 * _K, count):
+        got = f"{images.dtype} {images.shape}, {boxes.shape}, {annotations.shape}"
+        raise DarkposeError(
+            f"{file}: expected N cells in {names[0]}, {names[1]} of 4 x N and {names[2]} of {3 * _K} x N as HDF5 holds "
+            f"them, got {got}"
+        )
+    return _Faces(list(images.ravel()), np.asarray(boxes.T, np.float64), np.asarray(annotations.T, np.float64))
+
+
+def _write(path: Path, content: "h5py.File", reference: Any, where: str) -> None:
+    """Write a picture as MATLAB has it, (H, W) or (H, W, 3), which HDF5 holds transposed."""
+    try:
+        pixels = as_rgb(np.asarray(content[reference][()]).T)
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (DarkposeError, ValueError, TypeError, OSError) as error:
+        raise DarkposeError(f"{where}: its picture cannot be written to {path}: {error}") from error
+    write_image(path, pixels)

@@ -1,0 +1,164 @@
+"""Your own landmarks, any number of them: COCO keypoint files and CSV tables.
+
+Coordinates are image px, the first pixel's centre at (0, 0). Which landmarks mirror each other is in neither format:
+say it as `flip_pairs`, by name. Left out, names that differ in left_ and right_ only are taken for pairs, with a
+warning.
+"""
+
+import csv
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from darkpose.datasets.coco import Annotation, box_of, faces, image_of, keypoints_of, read_json
+from darkpose.datasets.reading import (
+    BoxRule,
+    Floats,
+    checked_box,
+    numbers,
+    read_each,
+    read_text,
+    tight_box,
+    uses_file_box,
+)
+from darkpose.errors import DarkposeError
+from darkpose.sample import Sample
+from darkpose.schema import KeypointSchema, flip_pairs_from_names
+
+FlipPairs = Sequence[tuple[str, str]]
+Points = tuple[list[Sample], KeypointSchema]
+_BOX = ("x0", "y0", "x1", "y1")
+
+
+def read_coco_points(
+    file: Path,
+    images: Path | None = None,
+    *,
+    flip_pairs: FlipPairs | None = None,
+    box: BoxRule = "landmarks",
+    broken: list[str] | None = None,
+) -> Points:
+    """The faces and the markup of a COCO keypoints file.
+
+    The markup is that of the one category: `keypoints` names, `skeleton` edges counted from 1. Landmarks with v = 0 are
+    not annotated. Crowds and annotations without any keypoint are dropped.
+
+    Args:
+        file: the JSON file.
+        images: the folder below which the images lie; the file's own where it is None.
+        flip_pairs: names of landmarks that mirror each other; () if none do.
+        box: "landmarks": the tight box of the annotated landmarks, as in the published data sets; "file": `bbox`.
+        broken: given a list, faces that cannot be read add their messages to it instead of raising.
+
+    Raises:
+        DarkposeError: the file is missing or not of that form, or a face cannot be read (its annotation is named).
+    """
+    content, file_box = read_json(file), uses_file_box(box)
+    names, edges = _category(content.get("categories"), file)
+    schema = _schema(file, names, flip_pairs, edges)
+
+    def read(face: Annotation) -> Sample:
+        keypoints, visible = keypoints_of(face, len(schema))
+        around = box_of(face) if file_box else tight_box(keypoints, visible, face.where)
+        return Sample(image_of(face), keypoints, visible, around, source=face.where)
+
+    return read_each(file, faces(content, file, images or file.parent), read, broken), schema
+
+
+def _category(categories: object, file: Path) -> tuple[list[str], tuple[tuple[int, int], ...]]:
+    """Names of the landmarks and the skeleton's edges."""
+    category = categories[0] if isinstance(categories, list) and len(categories) == 1 else None
+    names = category.get("keypoints") if isinstance(category, dict) else None
+    if not isinstance(category, dict) or not isinstance(names, list) or not names:
+        raise DarkposeError(f"{file}: expected one category that names its landmarks as `keypoints`")
+    try:
+        edges = tuple((int(i) - 1, int(j) - 1) for i, j in category.get("skeleton") or ())
+    except (TypeError, ValueError):
+        raise DarkposeError(f"{file}: expected `skeleton` to be pairs of landmark numbers from 1") from None
+    return [str(name) for name in names], edges
+
+
+def read_csv_points(
+    file: Path, images: Path | None = None, *, flip_pairs: FlipPairs | None = None, broken: list[str] | None = None
+) -> Points:
+    """The faces and the markup of a CSV table, a face per row.
+
+    The columns are `image`; NAME_x and NAME_y for every landmark, in the markup's order; if wanted NAME_v, 0 where the
+    landmark is not annotated; if wanted a box x0, y0, x1, y1. A landmark with empty x and y is not annotated. Without a
+    box, or where it is empty, the box is the tight box of the annotated landmarks.
+
+    Args:
+        file: the table, separated by commas.
+        images: the folder below which the images lie; the file's own where it is None.
+        flip_pairs: names of landmarks that mirror each other; () if none do.
+        broken: given a list, rows that cannot be read add their messages to it instead of raising.
+
+    Raises:
+        DarkposeError: the file is missing or its columns are others, or a row cannot be read (its line is named).
+    """
+    reader = csv.reader(read_text(file).splitlines())
+    columns = [name.strip() for name in next(reader, [])]
+    names = _landmarks(columns, file)
+    folder = images or file.parent
+
+    def read(row: tuple[int, list[str]]) -> Sample:
+        where = f"{file}:{row[0]}"
+        if len(row[1]) != len(columns):
+            raise DarkposeError(f"{where}: expected {len(columns)} fields, as in the first line, got {len(row[1])}")
+        cells = {column: cell.strip() for column, cell in zip(columns, row[1], strict=True)}
+        if not cells["image"]:
+            raise DarkposeError(f"{where}: the image's name is empty")
+        keypoints, visible = _row_landmarks(cells, names, where)
+        given = [cells.get(side, "") for side in _BOX]
+        box = checked_box(numbers(given, where), where) if any(given) else tight_box(keypoints, visible, where)
+        return Sample(folder / cells["image"], keypoints, visible, box, source=where)
+
+    rows = [(reader.line_num, row) for row in reader if any(row)]
+    return read_each(file, rows, read, broken), _schema(file, names, flip_pairs)
+
+
+def _landmarks(columns: list[str], file: Path) -> list[str]:
+    """The landmarks' names; every column must be understood."""
+    names = [column.removesuffix("_x") for column in columns if column.endswith("_x")]
+    needed = {"image", *(f"{name}_{axis}" for name in names for axis in "xy")}
+    known = needed | {f"{name}_v" for name in names} | (set(_BOX) if set(_BOX) <= set(columns) else set())
+    problems = {
+        "missing": sorted(needed - set(columns)),
+        "unknown": sorted(set(columns) - known),
+        "twice": sorted({column for column in columns if columns.count(column) > 1}),
+    }
+    if not names or any(problems.values()):
+        found = "; ".join(f"{what}: {', '.join(which)}" for what, which in problems.items() if which)
+        raise DarkposeError(
+            f"{file}:1: expected the columns image, NAME_x, NAME_y for every landmark, if wanted NAME_v and the box "
+            f"x0, y0, x1, y1, separated by commas; {found or 'no landmarks'}"
+        )
+    return names
+
+
+def _row_landmarks(cells: dict[str, str], names: list[str], where: str) -> tuple[Floats, Floats]:
+    """Landmarks (K, 2), (0, 0) where there are none, and visibility (K,)."""
+    xy = [(cells[f"{name}_x"], cells[f"{name}_y"]) for name in names]
+    there = np.array([bool(x or y) for x, y in xy])
+    keypoints = numbers([cell if known else "0" for pair, known in zip(xy, there, strict=True) for cell in pair], where)
+    given = numbers([cells.get(f"{name}_v") or "1" for name in names], where)
+    return keypoints.reshape(-1, 2), there * np.clip(given, 0, 1)
+
+
+def _schema(
+    file: Path, names: list[str], flip_pairs: FlipPairs | None, edges: tuple[tuple[int, int], ...] = ()
+) -> KeypointSchema:
+    """The markup; warns if its mirror pairs had to be inferred."""
+    markup = KeypointSchema(file.stem, tuple(names), (), edges)
+    pairs = [(markup.index(one), markup.index(other)) for one, other in flip_pairs or ()]
+    if flip_pairs is None:
+        pairs = list(flip_pairs_from_names(markup.names))
+        inferred = ", ".join(f"{names[i]} <-> {names[j]}" for i, j in pairs) or "none, no left_ and right_ in them"
+        warnings.warn(
+            f"{file}: mirror pairs inferred from the landmarks' names: {inferred}; give flip_pairs=[(NAME, NAME), ...] "
+            "to say them yourself, () if there are none",
+            stacklevel=3,
+        )
+    return KeypointSchema(file.stem, markup.names, tuple(pairs), edges)

@@ -1,0 +1,84 @@
+"""Random faces side by side."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from darkpose.contact_sheet import contact_sheet
+from darkpose.datasets.wflw import read_wflw
+from darkpose.errors import DarkposeError
+from darkpose.image import write_image
+from darkpose.sample import Sample
+from darkpose.schema import WFLW_98, KeypointSchema
+
+TRIANGLE = KeypointSchema("triangle", ("left_eye", "right_eye", "chin"), ((0, 1),), outlines=((0, 1, 2, 0),))
+SIDE = 64
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> list[Sample]:
+    """Five faces; picture i is all of the grey 40 * i, so that it can be told on the sheet."""
+    samples = []
+    for i in range(5):
+        path = tmp_path / f"{i}.png"
+        write_image(path, np.full((100, 100, 3), 40 * i, np.uint8))
+        keypoints = np.array([[30.0, 30], [70, 30], [50, 70]])
+        samples.append(Sample(path, keypoints, np.ones(3), np.array([30.0, 30, 70, 70])))
+    return samples
+
+
+def tile(sheet: np.ndarray, row: int, column: int) -> np.ndarray:
+    y, x = 4 + row * (SIDE + 4), 4 + column * (SIDE + 4)
+    return sheet[y : y + SIDE, x : x + SIDE]
+
+
+def greys(sheet: np.ndarray, count: int, columns: int) -> list[int]:
+    return [int(tile(sheet, *divmod(place, columns))[0, 0, 0]) for place in range(count)]
+
+
+def test_every_face_is_on_the_sheet_once_and_free_places_are_white(faces: list[Sample]) -> None:
+    sheet = contact_sheet(faces, TRIANGLE, side=SIDE)
+    assert sheet.shape == (4 + 2 * 68, 4 + 3 * 68, 3)
+    assert sorted(greys(sheet, 5, 3)) == [0, 40, 80, 120, 160]
+    assert (tile(sheet, 1, 2) == 255).all()
+
+
+def test_the_seed_alone_says_which_faces(faces: list[Sample]) -> None:
+    first, again = (contact_sheet(faces, TRIANGLE, 4, seed=1, side=SIDE) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    shown = {tuple(greys(contact_sheet(faces, TRIANGLE, 4, seed=seed, side=SIDE), 4, 2)) for seed in range(5)}
+    assert len(shown) > 1
+
+
+def test_annotated_landmarks_are_drawn_where_they_are_and_others_not(faces: list[Sample]) -> None:
+    hidden = Sample(faces[0].image, faces[0].keypoints, np.array([1.0, 1, 0]), faces[0].box)
+    sheet = contact_sheet([hidden], TRIANGLE, side=SIDE)
+    drawn = tile(sheet, 0, 0).max(axis=2) > 60
+    eyes, chin = 32 - 20 * SIDE / 50, 32 + 20 * SIDE / 50  # the crop shows 50 px, its middle is (50, 50)
+    assert drawn[round(eyes), round(eyes)]
+    assert drawn[round(eyes), round(chin)]
+    assert drawn[round(eyes), 32], "the outline between the two"
+    assert not drawn[20:].any()
+
+
+def test_a_face_without_any_annotated_landmark_is_shown_bare(faces: list[Sample]) -> None:
+    bare = Sample(faces[1].image, faces[1].keypoints, np.zeros(3), faces[1].box)
+    assert (tile(contact_sheet([bare], TRIANGLE, side=SIDE), 0, 0) == 40).all()
+
+
+def test_no_faces_or_none_asked_for_are_refused(faces: list[Sample]) -> None:
+    for samples, count in ((faces, 0), ([], 5)):
+        with pytest.raises(DarkposeError, match="a contact sheet needs faces"):
+            contact_sheet(samples, TRIANGLE, count)
+
+
+def test_an_image_that_is_not_there_is_named(faces: list[Sample]) -> None:
+    faces[3].image.unlink()
+    with pytest.raises(DarkposeError, match=r"3\.png: cannot be read"):
+        contact_sheet(faces, TRIANGLE)
+
+
+def test_real_faces_make_a_sheet(shared_data: Path) -> None:
+    sheet = contact_sheet(read_wflw(shared_data / "wflw"), WFLW_98, 4, side=SIDE)
+    assert sheet.shape == (4 + 2 * 68, 4 + 2 * 68, 3)
