@@ -196,12 +196,13 @@ def test_ctrl_c_stops_quietly_and_keeps_whole_files(astronaut: Path, small_weigh
     command += ["--boxes", BOX, "--output", str(out), "--batch-size", "2"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     for _ in range(600):
-        if out.is_dir() and any(out.iterdir()):
+        if any(out.glob("*.json")):
             break
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
+    assert err.splitlines()[-1].startswith("darkpose: interrupted after ")
     assert "Traceback" not in err
     written = list(out.iterdir())
     assert written

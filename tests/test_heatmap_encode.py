@@ -155,7 +155,7 @@ def test_an_empty_batch_gives_empty_targets(shape: tuple[int, ...]) -> None:
         pytest.param(np.zeros((1, 4, 2)), {"visible": np.ones((4,))}, r"must be \(1, 4\).*got \(4,\)", id="visible"),
         pytest.param(np.zeros((1, 4, 2)), {"sigma": 0.0}, "must be positive, got 0.0", id="sigma 0"),
         pytest.param(np.zeros((1, 4, 2)), {"sigma": float("nan")}, "must be positive, got nan", id="sigma NaN"),
-        pytest.param(np.zeros((1, 4, 2)), {"size": (64, 0)}, r"two positive whole numbers.*\(64, 0\)", id="an empty map"),
+        pytest.param(np.zeros((1, 4, 2)), {"size": (64, 0)}, r"\(64, 0\)", id="an empty map"),
     ],
 )
 def test_unusable_input_is_refused(keypoints: NDArray[np.float64], options: dict[str, Any], message: str) -> None:

@@ -5,12 +5,17 @@ Exit codes: 0, everything done; 1, some images could not be used or have no face
 
 import os
 import sys
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
 from darkpose.errors import DarkposeError
+
+if TYPE_CHECKING:
+    from darkpose.predict_files import Outcome
 
 app = App(name="darkpose", help="Sub-pixel face landmarks: HRNetV2 and DARK.", version_flags=["--version"])
 
@@ -88,38 +93,56 @@ def predict(
     folder = None
     if target is not None:
         folder = OutputFolder(target, format or "json", predictor.schema, draw=draw, scores=scores, inputs=inputs)
-    done = failed = faceless = faces = 0
-    with tqdm(total=len(inputs), unit="image", disable=None) as bar, folder or _nothing():
-        write = folder.write if folder else None
-        for outcome in predict_files(predictor, inputs, boxes=given, box_kind=box_kind, write=write):
-            bar.update()
-            if outcome.problem:
-                bar.write(f"darkpose: {outcome.problem}", file=sys.stderr)
-            if outcome.result is None:
-                failed += 1
-                continue
-            done, faces = done + 1, faces + len(outcome.result.faces)
-            faceless += not outcome.result.faces
-            if json:
-                print(to_json(outcome.result), flush=True)
+    tally = _Tally(len(inputs))
+    try:
+        with tqdm(total=tally.inputs, unit="image", disable=None) as bar, folder or nullcontext():
+            write = folder.write if folder else None
+            for outcome in predict_files(predictor, inputs, boxes=given, box_kind=box_kind, write=write):
+                bar.update()
+                tally.count(outcome)
+                if outcome.problem:
+                    bar.write(f"darkpose: {outcome.problem}", file=sys.stderr)
+                if json and outcome.result is not None:
+                    print(to_json(outcome.result), flush=True)
+    except KeyboardInterrupt:
+        print(f"darkpose: interrupted after {tally.seen} of {_count(tally.inputs, 'image')}", file=sys.stderr)
+        return 130
     if predictor.detector_note:
         print(f"darkpose: {predictor.detector_note}", file=sys.stderr)
     if not json:
-        print(f"{_count(faces, 'face')} in {_count(done, 'image')} -> {target}/")
-    if failed or faceless:
-        summary = f"{_count(failed, 'image')} could not be used, {faceless} without a face"
+        print(f"{_count(tally.faces, 'face')} in {_count(tally.read, 'image')} -> {target}/")
+    if tally.unused or tally.faceless:
+        summary = f"{_count(tally.unused, 'image')} could not be used, {tally.faceless} without a face"
         print(f"darkpose: {summary}", file=sys.stderr)
-    return 1 if failed or faceless else 0
+    return 1 if tally.unused or tally.faceless else 0
+
+
+@dataclass
+class _Tally:
+    """What became of the images of a run."""
+
+    inputs: int
+    read: int = 0
+    unused: int = 0
+    faceless: int = 0
+    faces: int = 0
+
+    @property
+    def seen(self) -> int:
+        return self.read + self.unused
+
+    def count(self, outcome: "Outcome") -> None:
+        """Count one image."""
+        if outcome.result is None:
+            self.unused += 1
+            return
+        self.read += 1
+        self.faces += len(outcome.result.faces)
+        self.faceless += not outcome.result.faces
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _nothing() -> Any:
-    from contextlib import nullcontext
-
-    return nullcontext()
 
 
 @app.command
