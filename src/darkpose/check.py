@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from darkpose.errors import DarkposeError
 from darkpose.image import read_image
@@ -126,7 +127,7 @@ def _look_at_images(
 ) -> tuple[list[str], list[str], list[str]]:
     """Findings: missing, unreadable, outside."""
     missing, unreadable, outside = [], [], []
-    for path, faces in images.items():
+    for path, faces in tqdm(images.items(), "images", disable=None):
         if not path.is_file():
             missing.append(f"{path}: not there; {_where(faces[0])} needs it")
         elif decode:

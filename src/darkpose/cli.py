@@ -145,6 +145,57 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+datasets = App(name="datasets", help="Published data sets on your disk.")
+app.command(datasets)
+
+
+@datasets.command
+def check(
+    name: str,
+    *,
+    root: Path,
+    sheet: Path | None = None,
+    decode: bool = True,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Look at every face and image of a data set: counts, broken lines, missing images, duplicates, stray landmarks.
+
+    Exit code 0 where it is whole, 1 where something is missing.
+
+    Parameters
+    ----------
+    name
+        wflw-train, wflw-test, aflw-train, aflw-full, aflw-frontal, 300w-train, 300w-common, 300w-challenge, 300w-full,
+        300w-private, cofw-train or cofw-test.
+    root
+        Its folder.
+    sheet
+        Picture to write: random faces with their landmarks.
+    decode
+        Decode the images; without, only look whether they are there.
+    json
+        Print JSON.
+    """
+    from json import dumps
+
+    from darkpose.catalogue import DATA_SETS
+    from darkpose.check import check as check_samples
+    from darkpose.contact_sheet import contact_sheet
+    from darkpose.image import write_image
+
+    if name not in DATA_SETS:
+        raise DarkposeError(f"there is no data set {name!r}; the names are {', '.join(DATA_SETS)}")
+    data_set, broken = DATA_SETS[name], list[str]()
+    samples = data_set.read(root, broken=broken)
+    report = check_samples(samples, data_set.schema, data_set.published, broken=broken, decode=decode)
+    print(dumps(report.to_dict(), indent=2) if json else "\n".join(report.lines()))
+    if sheet is not None:
+        readable = [sample for sample in samples if sample.image.is_file()]
+        write_image(sheet, contact_sheet(readable, data_set.schema))
+        print(f"darkpose: {sheet}: random faces with their landmarks", file=sys.stderr)
+    return 0 if report.whole else 1
+
+
 @app.command
 def convert(source: Path, target: Path) -> int:
     """Rewrite a checkpoint (OpenMMLab 0.x or 1.x, HRNet-Facial-Landmark-Detection) as a safetensors file of darkpose's.
