@@ -8,7 +8,7 @@ from darkpose.catalogue import DATA_SETS
 from darkpose.errors import DarkposeError
 
 NAMES = """wflw-train wflw-test aflw-train aflw-full aflw-frontal 300w-train 300w-common 300w-challenge 300w-full
-300w-private cofw-train cofw-test"""
+300w-private 300w-lfpw cofw-train cofw-test"""
 
 
 def test_the_names_are_these() -> None:

@@ -91,7 +91,9 @@ def test_without_an_output_or_json_a_folder_is_made_here(astronaut: Path, small_
             ["convert", "{text}", "{empty}/a.safetensors"], "expected a checkpoint that ends in", id="convert text"
         ),
         pytest.param(
-            ["train", "nonsense", "--root", "{empty}", "--out", "{empty}/o"], "recipe 'nonsense'", id="recipe"
+            ["train", "nonsense", "--root", "{empty}", "--out", "{empty}/o"],
+            "no recipe or Python file 'nonsense'",
+            id="recipe",
         ),
         pytest.param(
             ["train", "300w-128", "--root", "{empty}", "--out", "{empty}/o"], "expected .pts files", id="no data"

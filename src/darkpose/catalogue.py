@@ -58,6 +58,7 @@ DATA_SETS = {
         *_splits("wflw", WFLW_98, wflw.read_wflw, wflw.PUBLISHED),
         *_splits("aflw", AFLW_19, aflw.read_aflw, aflw.PUBLISHED),
         *_splits("300w", W300_68, w300.read_300w_split, w300.PUBLISHED),
+        DataSet("300w-lfpw", W300_68, partial(w300.read_300w, folders=w300.LFPW_TEST_FOLDERS), {"faces": 224}),
         *_splits("cofw", COFW_29, _read_cofw, cofw.PUBLISHED),
     )
 }

@@ -166,7 +166,7 @@ def check(
     ----------
     name
         wflw-train, wflw-test, aflw-train, aflw-full, aflw-frontal, 300w-train, 300w-common, 300w-challenge, 300w-full,
-        300w-private, cofw-train or cofw-test.
+        300w-private, 300w-lfpw, cofw-train or cofw-test.
     root
         Its folder.
     sheet
@@ -239,30 +239,32 @@ def info(*, weights: str = "default", json: Annotated[bool, Parameter(negative="
 
 
 @app.command
-def train(recipe: str, *, root: Path, out: Path, start: Path | None = None, workers: int = 1) -> int:
-    """Train a network on 300-W; a killed run goes on where it was when started again.
+def train(recipe: str, *, root: Path, out: Path, start: str | None = None, workers: int = 1) -> int:
+    """Train a network as a recipe says; a killed run goes on where it was when started again.
 
     Parameters
     ----------
     recipe
-        Name of a recipe: 300w-published, 300w-128, 300w-256.
+        aflw-dark, wflw-dark, 300w-dark, cofw-dark (as published), 300w-128, 300w-256, or the path of a Python file
+        that holds one (configs/face/darkpose/).
     root
-        Folder of 300-W, with afw/, helen/trainset/, lfpw/trainset/ and lfpw/testset/.
+        Folder of the data set.
     out
         Folder of the run.
     start
-        Checkpoint to start from; without it, training starts from nothing.
+        Checkpoint to start from, by path or name; without it, training starts from nothing.
     workers
         Loader processes.
     """
     try:
-        from darkpose.runs import train_300w
+        from darkpose.recipes import find_recipe
+        from darkpose.runs import train_recipe
     except ModuleNotFoundError as error:
         if error.name != "accelerate":
             raise
         raise DarkposeError("training needs accelerate: pip install 'darkpose[train]'") from error
 
-    best = train_300w(recipe, root, out, start=start, workers=workers)
+    best = train_recipe(find_recipe(recipe), root, out, start=start, workers=workers)
     print(f"lowest validation NME {100 * best:.3f} % -> {out / 'best.safetensors'}")
     return 0
 

@@ -1,65 +1,73 @@
-"""The project's own training runs: data, loop, validation and what is kept."""
+"""A recipe's training run: data, loop, validation and what is kept."""
 
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from darkpose.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
-from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, read_300w
-from darkpose.errors import DarkposeError
 from darkpose.evaluate import predict_samples, samples_nme
 from darkpose.hrnet import HRNet, HRNetConfig
 from darkpose.inference import CropDecoder
-from darkpose.recipes import RECIPES
-from darkpose.schema import W300_68
+from darkpose.recipes import Recipe
+from darkpose.sample import Sample
 from darkpose.train import train
 from darkpose.zoo import load_checkpoint
 
 
-def train_300w(recipe: str, root: Path, out: Path, *, start: Path | None = None, workers: int = 1) -> float:
-    """Train on 300-W's training faces, validate on LFPW test after every epoch, keep the best as `best.safetensors`.
+def train_recipe(recipe: Recipe, root: Path, out: Path, *, start: str | None = None, workers: int = 1) -> float:
+    """Train as a recipe says, validate after every epoch, keep the best as `best.safetensors`.
 
     Args:
-        recipe: a name in `RECIPES`.
-        root: folder of 300-W.
+        recipe: the experiment.
+        root: folder of its data set.
         out: folder of the run.
-        start: checkpoint to start from.
+        start: checkpoint to start from, by path or name.
         workers: loader processes.
 
     Returns:
-        The lowest validation NME, a fraction of the distance between the outer eye corners.
+        The lowest validation NME, a fraction of the markup's usual normaliser.
 
     Raises:
-        DarkposeError: the recipe is unknown, or data, checkpoint or run folder cannot be used.
+        DarkposeError: data, checkpoint or run folder cannot be used.
     """
-    if recipe not in RECIPES:
-        raise DarkposeError(f"there is no recipe {recipe!r}; the recipes are {', '.join(RECIPES)}")
-    config = RECIPES[recipe]
-    samples, validation = read_300w(root), read_300w(root, LFPW_TEST_FOLDERS)
-    use = CheckpointConfig(HRNetConfig(len(W300_68)), config.crop_size, config.padding, config.sigma)
+    schema, config, test = recipe.train_set.schema, recipe.train, recipe.test
+    samples, validation = recipe.train_set.read(root), recipe.test_set.read(root)
+    use = CheckpointConfig(
+        HRNetConfig(len(schema)), config.crop_size, config.padding, config.sigma, kernel_size=test.kernel_size
+    )
+    first = load_checkpoint(start).model if start else None
 
-    def validate(model: nn.Module) -> float:
-        device = next(model.parameters()).device
-        decoder = CropDecoder(model, use.normalisation, W300_68.flip_index, device)
-        found = predict_samples(decoder, validation, W300_68, crop_size=use.crop_size, padding=use.padding)
-        return samples_nme(found.points, validation, W300_68)
+    def validate(model: HRNet) -> float:
+        decoder = CropDecoder(
+            model,
+            use.normalisation,
+            schema.flip_index,
+            next(model.parameters()).device,
+            test.flip_test,
+            test.method,
+            test.kernel_size,
+            test.batch_size,
+        )
+        found = predict_samples(decoder, validation, schema, crop_size=use.crop_size, padding=use.padding)
+        return samples_nme(found.points, validation, schema)
 
     def keep(model: HRNet, facts: dict[str, Any]) -> None:
-        provenance = {
-            "recipe": recipe,
-            "recipe_values": asdict(config),
-            "start": start.name if start else "He initialisation",
-            "train_faces": len(samples),
-            "validation": f"LFPW test, {len(validation)} faces",
-            "torch": torch.__version__,
-            **facts,
-        }
-        save_checkpoint(Checkpoint(model, use, W300_68, provenance), out / "best.safetensors")
+        provenance = {**_provenance(recipe, samples, validation, start), **facts}
+        save_checkpoint(Checkpoint(model, use, schema, provenance), out / "best.safetensors")
 
-    first = load_checkpoint(start).model if start else None
-    return train(
-        config, samples, W300_68, out, start=first, validate=validate, keep=keep, workers=workers
-    ).best_validation
+    trained = train(config, samples, schema, out, start=first, validate=validate, keep=keep, workers=workers)
+    return trained.best_validation
+
+
+def _provenance(recipe: Recipe, samples: list[Sample], validation: list[Sample], start: str | None) -> dict[str, Any]:
+    return {
+        "recipe": recipe.name,
+        "recipe_values": asdict(recipe.train),
+        "test_protocol": asdict(recipe.test),
+        "start": Path(start).name if start else "He initialisation",
+        "train_set": f"{recipe.train_set.name}, {len(samples)} faces",
+        "validation_set": f"{recipe.test_set.name}, {len(validation)} faces",
+        "torch": torch.__version__,
+    }

@@ -46,7 +46,8 @@ class TrainConfig:
         crop_size: side of the crop in crop px, a multiple of 32.
         sigma, unbiased: of the target heatmaps, in heatmap px.
         batch_size: crops per forward pass and process; batch norm sees these.
-        accumulate: forward passes per optimizer step and process; the gradient is that of all their crops together.
+        accumulate: forward passes per optimizer step, shared among the processes; the gradient is that of all their
+            crops together.
         epochs: passes over the data.
         schedule: learning rate by iteration.
         weight_decay: decoupled (AdamW); 0 is plain Adam.
@@ -77,7 +78,7 @@ class TrainConfig:
 
 
 Batch = tuple[Tensor, Tensor, Tensor]  # crops (N, 3, size, size) uint8, keypoints (N, K, 2) crop px, visible (N, K)
-Validate = Callable[[nn.Module], float]
+Validate = Callable[[HRNet], float]
 Keep = Callable[[HRNet, dict[str, Any]], None]
 
 
@@ -221,9 +222,10 @@ def _train_epoch(
     run: _Run, config: TrainConfig, loader: DataLoader[Any], epoch: int, log: RunLog, log_every: int
 ) -> None:
     run.model.train()
-    per_epoch = -(-len(loader) // config.accumulate)
+    accumulate = max(1, config.accumulate // run.accelerator.num_processes)
+    per_epoch = -(-len(loader) // accumulate)
     bar = tqdm(
-        batched(_timed(loader), config.accumulate),
+        batched(_timed(loader), accumulate),
         f"epoch {epoch + 1}/{config.epochs}",
         per_epoch,
         disable=None if run.accelerator.is_main_process else True,

@@ -1,0 +1,23 @@
+"""AFLW, 19 landmarks: HRNetV2-W18, 256x256, DARK.
+
+data          20,000 training faces; 4,386 test faces (full), 1,314 of them frontal
+crop          the annotated face square; its longer side times 1.25 onto 256 x 256 px
+pixels        RGB, mean 0.485 0.456 0.406, deviation 0.229 0.224 0.225
+augmentation  mirror 0.5; scale 1 + 0.25 N(0, 1) within 0.75 .. 1.25; rotation 30 N(0, 1) within 60 degrees, with
+              probability 0.6; no shift
+target        64 x 64 heatmaps, sigma 2, centred on the landmark (unbiased)
+loss          mean squared error over all heatmap values, invisible landmarks weighted 0
+optimizer     Adam, 0.002, no weight decay; linear warm-up over 500 iterations from a thousandth; a tenth from epoch 40
+              and again from epoch 55 of 60
+batch         512 a step: 8 times 64; with fewer than 8 processes, gradients of batches of 64 are accumulated, and batch
+              norm sees 64 crops
+test          mean with the mirrored crop, moved by one heatmap px; DARK, blur kernel 11
+published     NME over the side of the annotated face square: full 1.34, frontal 1.20 (first printed as 1.41 / 1.27,
+              the row without DARK; corrected later for the same file)
+
+The values are `darkpose.recipes.AFLW_DARK`; a test holds this page to them.
+"""
+
+from darkpose.recipes import AFLW_DARK, Recipe
+
+recipe: Recipe = AFLW_DARK
