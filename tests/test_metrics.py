@@ -1,16 +1,18 @@
-"""NME: the reference's numbers, an independent loop, invariances, refused input."""
+"""NME and the rates of faces: the reference's numbers, an independent loop, invariances, refused input."""
 
+import itertools
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from conftest import Golden
 from darkpose.errors import DarkposeError
-from darkpose.metrics import nme, normalised_errors
+from darkpose.metrics import auc, bootstrap_interval, ced, face_errors, failure_rate, nme, normalised_errors
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -106,3 +108,65 @@ FACES = np.zeros((2, 5, 2))
 def test_unusable_input_is_refused(arguments: tuple[Any, ...], message: str) -> None:
     with pytest.raises(DarkposeError, match=message):
         nme(*arguments)
+
+
+faces = arrays(np.float64, st.integers(1, 40), elements=st.floats(0, 0.5) | st.just(np.inf))
+
+
+def test_face_errors_are_means_over_visible_landmarks() -> None:
+    errors = [[0.1, 0.3, 9.0], [1.0, 1.0, 1.0], [0.2, 0.2, np.inf]]
+    visible = [[1, 1, 0], [0, 0, 0], [1, 1, 0]]
+    np.testing.assert_allclose(face_errors(errors, visible), [0.2, np.nan, 0.2])
+    assert face_errors(errors)[2] == np.inf
+
+
+@given(faces, st.floats(0.01, 0.4))
+def test_failures_and_the_ced_count_faces(errors: NDArray[np.float64], threshold: float) -> None:
+    within = sum(1 for error in errors if error <= threshold) / len(errors)
+    assert failure_rate(errors, threshold) == pytest.approx(1 - within, abs=1e-12)
+    assert ced(errors, [threshold])[0] == pytest.approx(within, abs=1e-12)
+
+
+@given(faces, st.floats(0.01, 0.4))
+def test_auc_is_the_area_under_the_ced(errors: NDArray[np.float64], threshold: float) -> None:
+    knots = np.unique([0.0, *errors[errors < threshold], threshold])
+    area = sum(ced(errors, [low])[0] * (high - low) for low, high in itertools.pairwise(knots))
+    assert auc(errors, threshold) == pytest.approx(area / threshold, abs=1e-9)
+
+
+def test_auc_agrees_with_scipys_integral_of_a_fine_ced() -> None:
+    integrate = pytest.importorskip("scipy.integrate", reason="needs SciPy")
+    errors = np.random.default_rng(0).gamma(4, 0.01, 500)
+    steps = np.linspace(0, 0.1, 200_001)
+    assert auc(errors, 0.1) == pytest.approx(integrate.trapezoid(ced(errors, steps), steps) / 0.1, abs=1e-5)
+
+
+def test_faces_without_landmarks_do_not_count() -> None:
+    errors = [0.05, np.nan, 0.2]
+    assert failure_rate(errors, 0.1) == 0.5
+    assert auc(errors, 0.1) == pytest.approx(0.25)
+    assert np.isnan(failure_rate([np.nan], 0.1))
+
+
+def test_the_bootstrap_interval_agrees_with_scipys() -> None:
+    stats = pytest.importorskip("scipy.stats", reason="needs SciPy")
+    values = np.random.default_rng(0).gamma(4, 0.01, 300)
+    low, high = bootstrap_interval(values, lambda drawn: float(drawn.mean()), draws=4000)
+    expected = stats.bootstrap((values,), np.mean, n_resamples=4000, method="percentile", rng=1).confidence_interval
+    width = expected.high - expected.low
+    assert low == pytest.approx(expected.low, abs=0.06 * width)
+    assert high == pytest.approx(expected.high, abs=0.06 * width)
+
+
+def test_faces_of_one_image_are_drawn_together() -> None:
+    values = np.repeat(np.random.default_rng(0).normal(size=50), 4)
+    groups = np.repeat([f"image {i}" for i in range(50)], 4)
+
+    def mean(drawn: NDArray[np.float64]) -> float:
+        return float(drawn.mean())
+
+    alone = bootstrap_interval(values[::4], mean, seed=3)
+    together = bootstrap_interval(values, mean, groups=groups, seed=3)
+    as_if_single = bootstrap_interval(values, mean, seed=3)
+    assert together[1] - together[0] == pytest.approx(alone[1] - alone[0], rel=0.1)
+    assert as_if_single[1] - as_if_single[0] < 0.6 * (alone[1] - alone[0])

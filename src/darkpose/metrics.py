@@ -1,5 +1,7 @@
 """Metrics of landmarks: arrays in, numbers out."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -51,3 +53,96 @@ def nme(predicted: ArrayLike, annotated: ArrayLike, normaliser: ArrayLike, visib
         raise DarkposeError(f"visible must be {errors.shape}, as the landmarks, got {seen.shape}")
     counted = errors[seen > 0]
     return float(counted.mean()) if counted.size else float("nan")
+
+
+def face_errors(errors: ArrayLike, visible: ArrayLike | None = None) -> NDArray[np.float64]:
+    """Mean error of every face over its visible landmarks.
+
+    Args:
+        errors: (N, K) normalised errors; a face that was not found has infinite ones.
+        visible: (N, K), landmarks above 0 count; None: all.
+
+    Returns:
+        (N,) float64; NaN for a face without a visible landmark.
+    """
+    errors = np.asarray(errors, np.float64)
+    seen = np.ones(errors.shape, bool) if visible is None else np.asarray(visible) > 0
+    total = np.where(seen, errors, 0).sum(axis=1)
+    count = seen.sum(axis=1)
+    return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
+
+
+def failure_rate(errors: ArrayLike, threshold: float) -> float:
+    """FR: share of faces whose mean error exceeds the threshold; a face that was not found (infinite) does.
+
+    Args:
+        errors: (N,) mean errors of faces, as `face_errors` gives them; NaN ones do not count.
+        threshold: in the errors' unit, for example 0.10.
+    """
+    counted = _counted(errors)
+    return float((counted > threshold).mean()) if counted.size else float("nan")
+
+
+def ced(errors: ArrayLike, thresholds: ArrayLike) -> NDArray[np.float64]:
+    """Cumulative error distribution: share of faces whose mean error does not exceed each threshold.
+
+    Args:
+        errors: (N,) mean errors of faces; NaN ones do not count.
+        thresholds: (T,), same unit.
+
+    Returns:
+        (T,) float64.
+    """
+    counted = np.sort(_counted(errors))
+    return np.searchsorted(counted, np.asarray(thresholds, np.float64), side="right") / max(counted.size, 1)
+
+
+def auc(errors: ArrayLike, threshold: float) -> float:
+    """Area under the CED from 0 to the threshold, over the threshold; exact, not summed over steps.
+
+    The area under a step that rises at e is threshold - e, so the mean of max(0, 1 - e / threshold) is the area.
+
+    Args:
+        errors: (N,) mean errors of faces; NaN ones do not count.
+        threshold: same unit, for example 0.10.
+    """
+    counted = _counted(errors)
+    return float(np.maximum(0, 1 - counted / threshold).mean()) if counted.size else float("nan")
+
+
+def bootstrap_interval(
+    values: ArrayLike,
+    statistic: Callable[[NDArray[np.float64]], float],
+    *,
+    groups: ArrayLike | None = None,
+    draws: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of a statistic of faces (Efron, 1979).
+
+    Args:
+        values: (N, ...) a row per face; rows of one group are drawn together.
+        statistic: of the drawn rows.
+        groups: (N,) the image of every face; None: every face by itself.
+        draws: bootstrap samples.
+        level: of the interval.
+        seed: of the draws.
+
+    Returns:
+        Lower and upper end.
+    """
+    values = np.asarray(values, np.float64)
+    names, membership = np.unique(np.arange(len(values)) if groups is None else np.asarray(groups), return_inverse=True)
+    order = np.argsort(membership, kind="stable")
+    rows = np.split(order, np.cumsum(np.bincount(membership, minlength=len(names)))[:-1])
+    rng = np.random.default_rng(seed)
+    drawn = (rng.integers(0, len(names), len(names)) for _ in range(draws))
+    found = [statistic(values[np.concatenate([rows[i] for i in sample])]) for sample in drawn]
+    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def _counted(errors: ArrayLike) -> NDArray[np.float64]:
+    errors = np.asarray(errors, np.float64)
+    return np.asarray(errors[~np.isnan(errors)])
