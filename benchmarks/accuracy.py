@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from detector_boxes import overlap
 from tqdm import tqdm
 
+from darkpose.boxrule import SAME_FACE, overlaps
 from darkpose.checkpoint import Checkpoint
 from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, read_300w
 from darkpose.detector import Detector, Haar, YuNet
@@ -56,11 +56,11 @@ def with_detector(weights: str, detector: Detector, samples: list[Sample]) -> di
     for sample in tqdm(samples, detector.name, disable=None):
         image = read_image(sample.image)
         regions = predictor.regions(image)
-        overlaps = overlap(np.stack([r.crop_box for r in regions]), sample.box) if regions else np.zeros(0)
-        if not len(overlaps) or overlaps.max() < 0.3:
+        shared = overlaps(np.stack([r.crop_box for r in regions]), sample.box) if regions else np.zeros(0)
+        if not len(shared) or shared.max() < SAME_FACE:
             continue
         found.append(sample)
-        by_detector.append(predictor.locate([regions[int(overlaps.argmax())]])[0].keypoints)
+        by_detector.append(predictor.locate([regions[int(shared.argmax())]])[0].keypoints)
         by_landmarks.append(predictor(image, [sample.box], "landmarks")[0].keypoints)
     nmes = [samples_nme(np.stack(points), found, predictor.schema) for points in (by_detector, by_landmarks)]
     return {

@@ -13,18 +13,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from darkpose.boxrule import SAME_FACE, overlaps
 from darkpose.datasets.w300 import TRAIN_FOLDERS, read_300w
 from darkpose.detector import Detector, Haar, YuNet
 from darkpose.image import read_image
 from darkpose.sample import Sample
-
-
-def overlap(boxes: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """Intersection over union of boxes (M, 4) with a box (4,)."""
-    low, high = np.maximum(boxes[:, :2], box[:2]), np.minimum(boxes[:, 2:], box[2:])
-    shared = np.clip(high - low, 0, None).prod(axis=1)
-    areas = [(b[..., 2:] - b[..., :2]).prod(axis=-1) for b in (boxes, box)]
-    return np.asarray(shared / (areas[0] + areas[1] - shared))
 
 
 def measure(detector: Detector, samples: list[Sample]) -> dict[str, object]:
@@ -34,10 +27,10 @@ def measure(detector: Detector, samples: list[Sample]) -> dict[str, object]:
         boxes = detector(read_image(sample.image)).boxes
         if not len(boxes):
             continue
-        overlaps = overlap(boxes, sample.box)
-        best = int(overlaps.argmax())
+        shared = overlaps(boxes, sample.box)
+        best = int(shared.argmax())
         extra += len(boxes) - 1
-        if overlaps[best] < 0.3:
+        if shared[best] < SAME_FACE:
             continue
         side = (boxes[best, 2:] - boxes[best, :2]).max()
         landmark_side = (sample.box[2:] - sample.box[:2]).max()

@@ -239,6 +239,60 @@ def info(*, weights: str = "default", json: Annotated[bool, Parameter(negative="
 
 
 @app.command
+def evaluate(
+    recipe: str,
+    *,
+    root: Path,
+    weights: str | None = None,
+    predictions: Path | None = None,
+    boxes: str = "annotation",
+    flip_test: Literal["off", "published", "exact"] | None = None,
+    method: Literal["dark", "quarter", "argmax"] | None = None,
+    device: str = "auto",
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Measure weights, or a file of predictions, on a recipe's test set: all subsets, beside the published numbers.
+
+    Predictions are written first and measured then; an interrupted run goes on where it was when started again.
+
+    Parameters
+    ----------
+    recipe
+        aflw-dark, wflw-dark, 300w-dark, cofw-dark, or the path of a Python file that holds one.
+    root
+        Folder of the data set.
+    weights
+        Checkpoint, by path or name; without, the predictions file is measured as it is.
+    predictions
+        The file of predictions; RECIPE.predictions.jsonl where it is not given.
+    boxes
+        annotation (as published), landmarks, detector, or jitter:S, for example jitter:0.1.
+    flip_test
+        Instead of the recipe's.
+    method
+        Decoder, instead of the recipe's.
+    device
+        auto, cpu, cuda, cuda:1, ...
+    json
+        Print JSON.
+    """
+    from json import dumps
+
+    from darkpose.recipes import find_recipe
+    from darkpose.runs import evaluate_recipe
+
+    experiment = find_recipe(recipe)
+    if weights is None and predictions is None:
+        raise DarkposeError("name --weights to predict with, or a file of --predictions to measure")
+    file = predictions or Path(f"{experiment.name}.predictions.jsonl")
+    found = evaluate_recipe(
+        experiment, root, file, weights=weights, boxes=boxes, flip_test=flip_test, method=method, device=device
+    )
+    print(dumps(found.to_dict(), indent=2) if json else "\n".join(found.lines()))
+    return 0
+
+
+@app.command
 def train(recipe: str, *, root: Path, out: Path, start: str | None = None, workers: int = 1) -> int:
     """Train a network as a recipe says; a killed run goes on where it was when started again.
 

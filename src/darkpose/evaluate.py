@@ -1,17 +1,21 @@
 """Predictions for annotated faces, and their error."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from darkpose.batches import cut
+from darkpose.boxrule import BoxRule
 from darkpose.geometry import box_to_crop, heatmap_to_image
 from darkpose.heatmap import Decoded
 from darkpose.hrnet import STRIDE
 from darkpose.image import Pixels
-from darkpose.inference import CropDecoder
+from darkpose.inference import CropDecoder, batched
 from darkpose.metrics import nme
+from darkpose.predictions import PredictionsWriter
 from darkpose.sample import Sample, nme_normaliser
 from darkpose.schema import KeypointSchema
 
@@ -46,3 +50,54 @@ def samples_nme(points: NDArray[np.floating], samples: Sequence[Sample], schema:
         [nme_normaliser(sample, schema) for sample in samples],
         np.stack([sample.visible for sample in samples]),
     )
+
+
+def predict_to_file(
+    writer: PredictionsWriter,
+    decoder: CropDecoder,
+    samples: Sequence[Sample],
+    schema: KeypointSchema,
+    rule: BoxRule,
+    *,
+    crop_size: int,
+    padding: float,
+) -> None:
+    """Predict the faces that a predictions file lacks, one batch at a time; every batch is written when it is done.
+
+    Args:
+        writer: of the file.
+        decoder: of crops.
+        samples: all faces of the data set, in its order.
+        schema: their markup.
+        rule: which box to crop a face by; faces without one are written as not found.
+        crop_size: in crop px.
+        padding: side of the crop over side of the box.
+
+    Raises:
+        DarkposeError: an image cannot be read, or the file not be written.
+    """
+    left = [face for face in range(len(samples)) if face not in writer.done]
+    bar = tqdm(total=len(samples), initial=len(writer.done), unit="face", disable=None)
+    for batch in batched(left, decoder.batch_size):
+        boxed = {face: rule(face, samples[face]) for face in batch}
+        found = [sample for sample in boxed.values() if sample is not None]
+        decoded = predict_samples(decoder, found, schema, crop_size=crop_size, padding=padding) if found else None
+        rows = iter(zip(found, *decoded, strict=True)) if decoded else iter(())
+        writer.write([_line(face, next(rows) if sample else None) for face, sample in boxed.items()])
+        bar.update(len(batch))
+    bar.close()
+
+
+def _line(face: int, found: tuple[Sample, NDArray[np.floating], NDArray[np.floating]] | None) -> dict[str, Any]:
+    """One face of a predictions file."""
+    if found is None:
+        return {"face": face, "keypoints": None}
+    sample, points, scores = found
+    return {
+        "face": face,
+        "keypoints": np.round(points.astype(float), 4).tolist(),
+        "scores": np.round(scores.astype(float), 5).tolist(),
+        "box": np.round(sample.box, 3).tolist(),
+        "image": sample.image.name,
+        "subsets": sorted(sample.subsets),
+    }

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from darkpose.errors import DarkposeError
 from darkpose.geometry import FLIP_SHIFT
 from darkpose.heatmap import Decoded, Method, decode
 from darkpose.image import Normalisation, Pixels
@@ -22,6 +23,23 @@ def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     iterator = iter(items)
     while batch := list(islice(iterator, size)):
         yield batch
+
+
+def find_device(name: str) -> torch.device:
+    """A device by its name; "auto" is a GPU if there is one.
+
+    Raises:
+        DarkposeError: it cannot be used.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        first_line = str(error).splitlines()[0]
+        raise DarkposeError(f"the device {name!r} cannot be used: {first_line}") from error
+    return device
 
 
 def mirror_back(heatmaps: Tensor, flip_index: NDArray[np.intp], align: Literal["published", "exact"]) -> Tensor:

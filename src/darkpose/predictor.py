@@ -15,7 +15,7 @@ from darkpose.geometry import box_to_crop, heatmap_to_image, image_to_crop, whol
 from darkpose.heatmap import Method
 from darkpose.hrnet import STRIDE
 from darkpose.image import Pixels, as_rgb, read_image, warp
-from darkpose.inference import CropDecoder, FlipTest
+from darkpose.inference import CropDecoder, FlipTest, find_device
 from darkpose.schema import KeypointSchema
 from darkpose.zoo import load_checkpoint
 
@@ -72,7 +72,7 @@ class Predictor:
         if not (isinstance(batch_size, int) and batch_size >= 1):
             raise DarkposeError(f"batch_size must be a whole number of at least 1, got {batch_size!r}")
         checkpoint = load_checkpoint(weights)
-        target = _device(device)
+        target = find_device(device)
         model = checkpoint.model.to(target, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.schema: KeypointSchema = checkpoint.schema
         self.config = checkpoint.config
@@ -194,18 +194,6 @@ class Predictor:
 def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise DarkposeError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        first_line = str(error).splitlines()[0]
-        raise DarkposeError(f"the device {name!r} cannot be used: {first_line}") from error
-    return device
 
 
 def _checked_boxes(boxes: ArrayLike, image: Pixels) -> NDArray[np.float64]:

@@ -1,0 +1,101 @@
+"""From predictions to numbers, against plain loops."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from darkpose.errors import DarkposeError
+from darkpose.report import normalisers, report
+from darkpose.sample import Sample
+from darkpose.schema import AFLW_19, WFLW_98
+
+rng = np.random.default_rng(0)
+
+
+def faces(count: int = 12) -> list[Sample]:
+    """WFLW-like faces, two to an image, some points hidden, in two subsets."""
+    found = []
+    for number in range(count):
+        keypoints = rng.uniform(0, 100, (98, 2))
+        keypoints[60], keypoints[72] = (20, 40), (70 + number, 42)
+        visible = (rng.uniform(size=98) > 0.1).astype(float)
+        subsets = frozenset({"pose"} if number % 3 == 0 else {"blur"} if number % 3 == 1 else set())
+        found.append(Sample(Path(f"{number // 2}.jpg"), keypoints, visible, np.array([0.0, 0, 110, 90]), subsets))
+    return found
+
+
+def test_nme_failures_and_percentiles_agree_with_plain_loops() -> None:
+    samples = faces()
+    points = np.stack([s.keypoints + rng.normal(0, 3, (98, 2)) for s in samples])
+    points[3] = np.inf  # not found
+    found = report(points, samples, WFLW_98, {"test": 3.98, "pose": 6.99})
+    assert found.normaliser == "inter_ocular"
+    assert found.published == {"all": 3.98, "pose": 6.99}
+    for name, row in found.subsets.items():
+        pooled, means, missed, count = [], [], 0, 0
+        for sample, predicted in zip(samples, points, strict=True):
+            if name != "all" and name not in sample.subsets:
+                continue
+            count += 1
+            if np.isinf(predicted).any():
+                missed += 1
+                continue
+            length = float(np.hypot(*(sample.keypoints[60] - sample.keypoints[72])))
+            errors = [
+                100 * float(np.hypot(*(predicted[k] - sample.keypoints[k]))) / length
+                for k in range(98)
+                if sample.visible[k]
+            ]
+            pooled += errors
+            means.append(sum(errors) / len(errors))
+        assert (row.faces, row.missed) == (count, missed)
+        assert row.nme == pytest.approx(np.mean(pooled))
+        assert row.nme_by_face == pytest.approx(np.mean(means))
+        assert row.percentiles[50] == pytest.approx(np.median(means))
+        assert row.failure_rates[8] == pytest.approx(100 * (missed + sum(m > 8 for m in means)) / count)
+        assert row.aucs[10] == pytest.approx(100 * sum(max(0, 1 - m / 10) for m in means) / count)
+        assert row.interval[0] <= row.nme <= row.interval[1]
+
+
+def test_other_lengths_are_named_and_right() -> None:
+    sample = faces(1)[0]
+    sample.visible[:] = 1
+    lengths = normalisers([sample], WFLW_98)
+    width, height = np.ceil(sample.keypoints.max(axis=0)) - np.floor(sample.keypoints.min(axis=0))
+    assert lengths["inter_ocular"][0] == pytest.approx(np.hypot(50, 2))
+    eyes = sample.keypoints[60:68].mean(axis=0) - sample.keypoints[68:76].mean(axis=0)
+    assert lengths["inter_pupil"][0] == pytest.approx(np.hypot(*eyes))
+    assert lengths["box"][0] == 110
+    assert lengths["landmark_diagonal"][0] == pytest.approx(np.hypot(width, height))
+    assert lengths["landmark_sqrt"][0] == pytest.approx(np.sqrt(width * height))
+
+
+def test_a_set_without_a_single_face_found_has_no_error_but_failures() -> None:
+    row = report(np.full((12, 98, 2), np.inf), faces(), WFLW_98).subsets["all"]
+    assert (row.missed, row.failure_rates[10], row.aucs[10]) == (12, 100, 0)
+    assert np.isnan(row.nme)
+
+
+def test_aflw_is_normalised_by_its_annotated_square() -> None:
+    keypoints = rng.uniform(0, 100, (19, 2))
+    sample = Sample(Path("a.jpg"), keypoints, np.ones(19), np.array([0.0, 0, 90, 90]), box_size=128.0)
+    found = report((keypoints + np.array([3.0, 4.0]))[None], [sample], AFLW_19, {"full": 1.34})
+    assert found.normaliser == "box"
+    assert found.subsets["all"].nme == pytest.approx(100 * 5 / 128)
+    assert found.published == {"all": 1.34}
+
+
+def test_a_normaliser_that_is_not_positive_names_the_face() -> None:
+    samples = faces(3)
+    samples[1].keypoints[72] = samples[1].keypoints[60]
+    with pytest.raises(DarkposeError, match=r"0\.jpg: its normaliser is 0"):
+        report(np.zeros((3, 98, 2)), samples, WFLW_98)
+
+
+def test_the_table_has_a_line_per_subset_and_the_published_numbers() -> None:
+    samples = faces()
+    lines = report(np.stack([s.keypoints for s in samples]) + 1, samples, WFLW_98, {"pose": 6.99}).lines()
+    assert [line.split()[0] for line in lines[2:5]] == ["all", "blur", "pose"]
+    assert lines[4].endswith("6.99")
+    assert "inter_pupil" in lines[-1]
