@@ -5,12 +5,11 @@ Runs every detector over the 300-W training faces, takes the detection that over
 """
 
 import json
-import platform
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+from surroundings import surroundings
 from tqdm import tqdm
 
 from darkpose.boxrule import SAME_FACE, overlaps
@@ -57,10 +56,8 @@ def main(root: Path, out: Path, yunet: Path | None) -> None:
     """Measure and write."""
     samples = read_300w(root, TRAIN_FOLDERS)
     detectors: list[Detector] = [Haar(), *([YuNet(yunet)] if yunet else [])]
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     report = {
-        "commit": commit.stdout.strip(),
-        "machine": platform.processor() or platform.machine(),
+        **surroundings(),
         "method": __doc__,
         "detectors": {detector.name: measure(detector, samples) for detector in detectors},
     }
