@@ -1,12 +1,11 @@
-"""Put a trained checkpoint into the package, in half precision: ship_weights.py RUNS_FOLDER HARDWARE
+"""Put a trained checkpoint into the package, in half precision: ship_weights.py RUNS_FOLDER COMMIT HARDWARE
 
-RUNS_FOLDER holds the two runs of train_default.sh. The weights go to src/darkpose/weights/, the logs to docs/training/.
+RUNS_FOLDER holds the two runs of train_default.sh, COMMIT is what they were made with. The weights go to src/darkpose/weights/, the logs to docs/training/.
 What the logs say of hours and epochs goes into the checkpoint's provenance.
 """
 
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -32,14 +31,13 @@ def run_facts(log: Path) -> dict[str, Any]:
     }
 
 
-def main(runs: Path, hardware: str) -> None:
+def main(runs: Path, commit: str, hardware: str) -> None:
     """Write weights and logs."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
     checkpoint = with_provenance(
         read_safetensors(runs / RUNS[-1] / "best.safetensors"),
         name=WEIGHTS.stem,
         command="scripts/train_default.sh",
-        commit=commit.stdout.strip(),
+        commit=commit,
         hardware=hardware,
         runs={name: run_facts(runs / name / "log.jsonl") for name in RUNS},
         terms="weights of darkpose, Apache-2.0; learnt from 300-W, whose images are for research only",
@@ -54,6 +52,6 @@ def main(runs: Path, hardware: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) != 4:
         sys.exit(__doc__)
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3])
