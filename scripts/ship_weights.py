@@ -1,7 +1,7 @@
 """Put a trained checkpoint into the package, in half precision: ship_weights.py RUNS_FOLDER COMMIT HARDWARE
 
-RUNS_FOLDER holds the two runs of train_default.sh, COMMIT is what they were made with. The weights go to src/darkpose/weights/, the logs to docs/training/.
-What the logs say of hours and epochs goes into the checkpoint's provenance.
+RUNS_FOLDER holds the two runs of train_default.sh, COMMIT is what they were made with. The weights go to
+src/darkpose/weights/, the logs to docs/training/. What the logs say of hours and epochs goes into the provenance.
 """
 
 import json
