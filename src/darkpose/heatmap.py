@@ -225,7 +225,6 @@ def _dark_offset(
     """
     offset = np.zeros((len(maps), 2), maps.dtype)
     m = _interior(cells, maps.shape, before=2, after=2)
-    m = m[np.isfinite(scores[m])]
     blurred = _blur_neighbourhoods(maps, m, cells[m], taps)
     low = np.flatnonzero(~(blurred.reshape(len(m), 25)[:, _STENCIL] > FLOOR).all(axis=1))
     if low.size:
