@@ -161,3 +161,10 @@ def test_an_empty_batch_gives_empty_targets(shape: tuple[int, ...]) -> None:
 def test_unusable_input_is_refused(keypoints: NDArray[np.float64], options: dict[str, Any], message: str) -> None:
     with pytest.raises(DarkposeError, match=message):
         encode(keypoints, **options)
+
+
+def test_a_visibility_of_nan_or_below_zero_is_none() -> None:
+    keypoints = np.full((1, 3, 2), 30.0)
+    heatmaps, weights = encode(keypoints, np.array([[np.nan, -1.0, 1.0]]))
+    assert weights.tolist() == [[0, 0, 1]]
+    assert not heatmaps[0, :2].any()

@@ -48,7 +48,8 @@ def encode(
 
     Args:
         keypoints: (N, K, 2) heatmap px; NumPy array or torch tensor. A landmark that is not finite is not encoded.
-        visible: (N, K), above 0 where a landmark is annotated; None: all are. A map is drawn where it exceeds 0.5.
+        visible: (N, K), above 0 where a landmark is annotated (NaN is not); None: all are. A map is drawn where it
+            exceeds 0.5.
         size: (W, H) of the maps.
         sigma: standard deviation in heatmap px.
         unbiased: centre the Gaussian on the landmark itself, over the whole map (DARK); False: round the landmark to a
@@ -71,10 +72,11 @@ def encode(
         raise DarkposeError(f"visible must be {tuple(points.shape[:2])}, as the keypoints, got {tuple(seen.shape)}")
     if not sigma > 0 or min(size) < 1:
         raise DarkposeError(f"sigma and size must be positive, got {sigma} and {size}")
-    heatmaps, weights = _encode(points.detach().double(), seen.to(points.device), size, sigma, unbiased)
+    along_x, along_y, weights = _profiles(points.detach().double(), seen.to(points.device), size, sigma, unbiased)
     if isinstance(keypoints, torch.Tensor):
-        return heatmaps, weights
-    return heatmaps.numpy(), weights.numpy()
+        return along_y[..., :, None] * along_x[..., None, :], weights
+    # NumPy's memory for a new array of this size costs less than torch's.
+    return along_y.numpy()[..., :, None] * along_x.numpy()[..., None, :], weights.numpy()
 
 
 def _as_tensor(values: NDArray[np.floating] | torch.Tensor) -> torch.Tensor:
@@ -82,9 +84,10 @@ def _as_tensor(values: NDArray[np.floating] | torch.Tensor) -> torch.Tensor:
     return values if isinstance(values, torch.Tensor) else torch.from_numpy(np.array(values))
 
 
-def _encode(
+def _profiles(
     points: torch.Tensor, visible: torch.Tensor, size: tuple[int, int], sigma: float, unbiased: bool
-) -> tuple[torch.Tensor, torch.Tensor]:
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The Gaussians (N, K, W) along x and (N, K, H) along y, whose outer products are the maps, and the weights."""
     points = points if unbiased else torch.trunc(points + 0.5)
     radius = 3.0 * sigma
     limits = torch.tensor(size, dtype=points.dtype, device=points.device)
@@ -92,12 +95,12 @@ def _encode(
     if not unbiased:
         first, last = torch.trunc(first), torch.trunc(last)
     inside = ((first < limits) & (last >= 0)).all(-1)  # false for NaN
-    weights = torch.where(inside, visible.float(), 0.0)
+    weights = torch.where(inside & (visible > 0), visible.float(), 0.0)
     points = torch.where((weights > 0.5)[..., None], points, torch.inf)  # exp(-inf) draws nothing
     along_x, along_y = (
         _gaussian(points[..., axis, None], size[axis], sigma, None if unbiased else radius) for axis in (0, 1)
     )
-    return along_y[..., :, None] * along_x[..., None, :], weights
+    return along_x, along_y, weights
 
 
 def _gaussian(centres: torch.Tensor, length: int, sigma: float, radius: float | None) -> torch.Tensor:
