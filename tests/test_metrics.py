@@ -73,6 +73,15 @@ def test_unlike_the_reference_an_nme_of_nothing_is_nan_not_zero(golden: Golden) 
     assert np.isnan(nme(np.zeros((0, 5, 2)), np.zeros((0, 5, 2)), np.zeros(0)))
 
 
+@pytest.mark.parametrize("case", ["full", "mask", "zero_norm", "none_visible", "perfect"])
+def test_with_the_references_rules_every_golden_nme_is_met(golden: Golden, case: str) -> None:
+    arrays = {name: golden("d_nme_raw")[f"{case}_{name}"] for name in ("pred", "gt", "mask", "norm", "nme")}
+    normaliser = arrays["norm"][:, 0].copy()
+    value = nme(arrays["pred"], arrays["gt"], normaliser, arrays["mask"], compat="reference")
+    assert value == pytest.approx(float(arrays["nme"]), rel=1e-5, abs=1e-9)
+    assert (normaliser == arrays["norm"][:, 0]).all()  # the reference changes it in place; darkpose does not
+
+
 @given(seed=SEEDS, angle=st.floats(-3.2, 3.2), scale=st.floats(0.01, 100), mirror=st.booleans())
 def test_nme_is_invariant_to_similarity_transforms(seed: int, angle: float, scale: float, mirror: bool) -> None:
     predicted, annotated, normaliser, visible = some_faces(seed)

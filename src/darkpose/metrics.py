@@ -1,6 +1,7 @@
 """Metrics of landmarks: arrays in, numbers out."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,26 +34,40 @@ def normalised_errors(predicted: ArrayLike, annotated: ArrayLike, normaliser: Ar
     return np.asarray(np.linalg.norm(predicted - annotated, axis=-1) / normaliser[:, None])
 
 
-def nme(predicted: ArrayLike, annotated: ArrayLike, normaliser: ArrayLike, visible: ArrayLike | None = None) -> float:
+def nme(
+    predicted: ArrayLike,
+    annotated: ArrayLike,
+    normaliser: ArrayLike,
+    visible: ArrayLike | None = None,
+    *,
+    compat: Literal["none", "reference"] = "none",
+) -> float:
     """Normalised mean error, pooled over all visible landmarks of all faces (the published average), as a fraction.
 
     Args:
         predicted, annotated: (N, K, 2), the same frame and units.
         normaliser: (N,) positive, same units.
         visible: (N, K), landmarks above 0 count; None: all.
+        compat: "reference": the rules of the reference implementation for what cannot be normalised: a face whose
+            normaliser is 0 does not count, one whose normaliser is negative counts with an error near 0, and an NME of
+            nothing is 0.
 
     Returns:
         The mean; NaN where nothing is visible.
 
     Raises:
-        DarkposeError: as `normalised_errors`.
+        DarkposeError: as `normalised_errors`, or `visible` has another shape.
     """
-    errors = normalised_errors(predicted, annotated, normaliser)
+    lengths, dropped = np.asarray(normaliser, np.float64), np.zeros(np.shape(normaliser), bool)
+    if compat == "reference":
+        dropped = lengths == 0
+        lengths = np.where(lengths > 0, lengths, 1e6)
+    errors = normalised_errors(predicted, annotated, lengths)
     seen = np.ones(errors.shape) if visible is None else np.asarray(visible)
     if seen.shape != errors.shape:
         raise DarkposeError(f"visible must be {errors.shape}, as the landmarks, got {seen.shape}")
-    counted = errors[seen > 0]
-    return float(counted.mean()) if counted.size else float("nan")
+    counted = errors[(seen > 0) & ~dropped[:, None]]
+    return float(counted.mean()) if counted.size else (0.0 if compat == "reference" else float("nan"))
 
 
 def face_errors(errors: ArrayLike, visible: ArrayLike | None = None) -> NDArray[np.float64]:
