@@ -258,9 +258,12 @@ def test_an_evaluation_prints_a_table_or_json_and_keeps_its_predictions(
     assert code == 0
     assert out.splitlines()[2].split()[:3] == ["all", "2", "0"]
     assert len(file.read_text().splitlines()) == 3
-    code, out, _ = call(capsys, *common, "--json")
+    code, out, _ = call(capsys, *common, "--json", "--against", file)
     assert code == 0
     assert json.loads(out)["subsets"]["all"]["faces"] == 2
+    assert json.loads(out)["against"] == {"faces": 2, "difference": 0, "interval": [0, 0]}
+    code, out, _ = call(capsys, *common, "--against", file)
+    assert out.splitlines()[-1].startswith("minus the other: +0.000")
     code, _, err = call(capsys, *common, "--weights", small_weights, "--boxes", "landmarks", "--device", "cpu")
     assert code == 2
     assert "the predictions of another run" in err

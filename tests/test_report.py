@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from darkpose.errors import DarkposeError
-from darkpose.report import normalisers, report
+from darkpose.report import compare, normalisers, report
 from darkpose.sample import Sample
 from darkpose.schema import AFLW_19, WFLW_98
 
@@ -75,6 +75,24 @@ def test_a_set_without_a_single_face_found_has_no_error_but_failures() -> None:
     row = report(np.full((12, 98, 2), np.inf), faces(), WFLW_98).subsets["all"]
     assert (row.missed, row.failure_rates[10], row.aucs[10]) == (12, 100, 0)
     assert np.isnan(row.nme)
+
+
+def test_a_comparison_is_the_difference_of_both_errors_on_the_faces_that_both_found() -> None:
+    samples = faces(40)
+    truth = np.stack([sample.keypoints for sample in samples])
+    first, second = truth + rng.normal(0, 2, truth.shape), truth + rng.normal(0, 3, truth.shape)
+    first[4], second[7] = np.inf, np.inf
+    kept = [i for i in range(40) if i not in (4, 7)]
+    alone = [report(points[kept], [samples[i] for i in kept], WFLW_98).subsets["all"].nme for points in (first, second)]
+    found = compare(first, second, samples, WFLW_98)
+    assert found.faces == 38
+    assert found.difference == pytest.approx(alone[0] - alone[1])
+    assert found.interval[0] < found.difference < found.interval[1] < 0
+    assert "the first is better" in found.line()
+    assert compare(second, first, samples, WFLW_98).difference == pytest.approx(-found.difference)
+    assert "no difference shown" in compare(first, first, samples, WFLW_98).line()
+    with pytest.raises(DarkposeError, match="found in both"):
+        compare(np.full_like(first, np.inf), second, samples, WFLW_98)
 
 
 def test_aflw_is_normalised_by_its_annotated_square() -> None:

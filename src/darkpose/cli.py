@@ -6,7 +6,7 @@ Exit codes: 0, everything done; 1, some images could not be used or have no face
 import os
 import sys
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -248,6 +248,7 @@ def evaluate(
     boxes: str = "annotation",
     flip_test: Literal["off", "published", "exact"] | None = None,
     method: Literal["dark", "quarter", "argmax"] | None = None,
+    against: Path | None = None,
     device: str = "auto",
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -271,6 +272,8 @@ def evaluate(
         Instead of the recipe's.
     method
         Decoder, instead of the recipe's.
+    against
+        Another file of predictions, to compare with face by face.
     device
         auto, cpu, cuda, cuda:1, ...
     json
@@ -279,7 +282,7 @@ def evaluate(
     from json import dumps
 
     from darkpose.recipes import find_recipe
-    from darkpose.runs import evaluate_recipe
+    from darkpose.runs import compare_predictions, evaluate_recipe
 
     experiment = find_recipe(recipe)
     if weights is None and predictions is None:
@@ -288,7 +291,11 @@ def evaluate(
     found = evaluate_recipe(
         experiment, root, file, weights=weights, boxes=boxes, flip_test=flip_test, method=method, device=device
     )
-    print(dumps(found.to_dict(), indent=2) if json else "\n".join(found.lines()))
+    other = compare_predictions(experiment, root, file, against) if against else None
+    if json:
+        print(dumps(found.to_dict() | ({"against": asdict(other)} if other else {}), indent=2))
+    else:
+        print("\n".join([*found.lines(), *([other.line()] if other else [])]))
     return 0
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
 from darkpose.geometry import landmark_box
-from darkpose.metrics import auc, bootstrap_interval, face_errors, failure_rate
+from darkpose.metrics import auc, bootstrap_interval, face_errors, failure_rate, normalised_errors
 from darkpose.sample import Sample, nme_normaliser
 from darkpose.schema import KeypointSchema
 
@@ -157,6 +157,46 @@ def report(
     whole = {"test": WHOLE, "full": WHOLE}
     compared = {whole.get(name, name): value for name, value in (published or {}).items()}
     return Report("inter_ocular" if schema.nme_pair else "box", rows, compared)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two systems on the same faces, all in per cent of the published normaliser.
+
+    Attributes:
+        faces: how many both found.
+        difference: pooled NME of the first minus that of the second; negative: the first is better.
+        interval: its 95 % bootstrap interval, by image.
+    """
+
+    faces: int
+    difference: float
+    interval: tuple[float, float]
+
+    def line(self) -> str:
+        """For people."""
+        low, high = self.interval
+        verdict = "no difference shown" if low <= 0 <= high else f"the first is {'better' if high < 0 else 'worse'}"
+        return f"minus the other: {self.difference:+.3f} ({low:+.3f} .. {high:+.3f}) on {self.faces} faces: {verdict}"
+
+
+def compare(points: Floats, others: Floats, samples: Sequence[Sample], schema: KeypointSchema) -> Comparison:
+    """Compare two predictions (N, K, 2), image px, face by face; faces that one of them missed are left out.
+
+    Raises:
+        DarkposeError: shapes differ, a normaliser is not positive, or no face was found by both.
+    """
+    annotated = np.stack([sample.keypoints for sample in samples])
+    visible = np.stack([sample.visible for sample in samples]) > 0
+    both = np.isfinite(points).all(axis=(1, 2)) & np.isfinite(others).all(axis=(1, 2))
+    if not both.any():
+        raise DarkposeError("no face was found in both predictions")
+    usual = np.array([nme_normaliser(sample, schema) for sample in samples])[both]
+    gaps = [100 * normalised_errors(each[both], annotated[both], usual) for each in (points, others)]
+    seen = visible[both]
+    rows = np.stack([np.where(seen, gaps[0] - gaps[1], 0).sum(axis=1), seen.sum(axis=1)], axis=1)
+    images = np.array([str(sample.image) for sample in samples])[both]
+    return Comparison(int(both.sum()), _pooled(rows), bootstrap_interval(rows, _pooled, groups=images))
 
 
 def _pooled(rows: Floats) -> float:

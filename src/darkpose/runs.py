@@ -16,7 +16,7 @@ from darkpose.hrnet import HRNet, HRNetConfig
 from darkpose.inference import CropDecoder, FlipTest, find_device
 from darkpose.predictions import PredictionsWriter, read_predictions
 from darkpose.recipes import Protocol, Recipe
-from darkpose.report import Report, report
+from darkpose.report import Comparison, Report, compare, report
 from darkpose.sample import Sample
 from darkpose.train import train
 from darkpose.zoo import load_checkpoint
@@ -98,6 +98,17 @@ def evaluate_recipe(
         _predict(recipe, samples, predictions, weights, boxes, test, device)
     points = read_predictions(predictions).as_array(len(samples), len(schema), str(predictions))
     return report(points, samples, schema, recipe.published)
+
+
+def compare_predictions(recipe: Recipe, root: Path, first: Path, second: Path) -> Comparison:
+    """Compare two predictions files of a recipe's test set, face by face.
+
+    Raises:
+        DarkposeError: data or a file cannot be used.
+    """
+    schema, samples = recipe.test_set.schema, recipe.test_set.read(root)
+    points, others = (read_predictions(file).as_array(len(samples), len(schema), str(file)) for file in (first, second))
+    return compare(points, others, samples, schema)
 
 
 def _predict(
