@@ -108,7 +108,7 @@ def load_strictly(
     ]
     if problems:
         listed = "\n  ".join(problems)
-        raise DarkposeError(f"{source}: the weights do not fit {config}, {len(problems)} problems:\n  {listed}")
+        raise DarkposeError(f"{source}: the weights do not fit {config}, problems: {len(problems)}\n  {listed}")
     cast = {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
     model.load_state_dict(cast, assign=True)
     return model.eval().requires_grad_(False)
