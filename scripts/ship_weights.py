@@ -34,7 +34,7 @@ def run_facts(log: Path) -> dict[str, Any]:
 def main(runs: Path, commit: str, hardware: str) -> None:
     """Write weights and logs."""
     checkpoint = with_provenance(
-        read_safetensors(runs / RUNS[-1] / "best.safetensors"),
+        read_safetensors(runs / RUNS[-1] / "weights.safetensors"),
         name=WEIGHTS.stem,
         command="scripts/train_default.sh",
         commit=commit,

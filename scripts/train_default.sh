@@ -5,4 +5,4 @@ set -euo pipefail
 export MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967296
 darkpose=${DARKPOSE:-.venv/bin/darkpose}
 "$darkpose" train 300w-128 --root "$1" --out "$2/300w-128"
-"$darkpose" train 300w-256 --root "$1" --out "$2/300w-256" --start "$2/300w-128/best.safetensors"
+"$darkpose" train 300w-256 --root "$1" --out "$2/300w-256" --start "$2/300w-128/weights.safetensors"

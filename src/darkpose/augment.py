@@ -1,12 +1,14 @@
-"""Random crops for training: flip, scale, rotation and, if wanted, a shift of the box and other light.
+"""Random crops for training: flip, scale, rotation and, if wanted, a shift of the box, other light, and damage.
 
 The defaults are the published distributions (HRNet face recipes); draws come from a generator handed in, so that a
 sample is a function of (seed, epoch, index) alone.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+
+from darkpose.degrade import Damage
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,10 @@ class AugmentConfig:
         gamma_std: of the natural logarithm of the exponent on pixel values in [0, 1]; published: 0.
         gain_std: of the natural logarithm of each colour channel's factor; published: 0.
         grey: probability of a crop without colour; published: 0.
+        patch: probability of a rectangle of one colour over the face, its sides 10 to 40 % of the crop's; published: 0.
+        blur: probability of a blur of up to 1.2 % of the crop's side; published: 0.
+        noise: probability of noise of up to 20 grey levels; published: 0.
+        compress: probability of JPEG compression of a quality of 10 to 60; published: 0.
     """
 
     flip: float = 0.5
@@ -34,6 +40,10 @@ class AugmentConfig:
     gamma_std: float = 0.0
     gain_std: float = 0.0
     grey: float = 0.0
+    patch: float = 0.0
+    blur: float = 0.0
+    noise: float = 0.0
+    compress: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -61,6 +71,7 @@ class Augmentation:
         rotation: degrees.
         shift: (x, y) of the crop's centre as shares of its side.
         light: of the pixels.
+        damage: to the pixels.
     """
 
     flip: bool = False
@@ -68,6 +79,7 @@ class Augmentation:
     rotation: float = 0.0
     shift: tuple[float, float] = (0.0, 0.0)
     light: Light = Light()
+    damage: Damage = field(default_factory=Damage)
 
 
 def draw_augmentation(config: AugmentConfig, rng: np.random.Generator) -> Augmentation:
@@ -82,4 +94,21 @@ def draw_augmentation(config: AugmentConfig, rng: np.random.Generator) -> Augmen
         rotation=float(rotation) if keep_rotation < config.rotation_probability else 0.0,
         shift=(float(config.shift_std * shift[0]), float(config.shift_std * shift[1])),
         light=Light(float(gamma), (float(red), float(green), float(blue)), bool(grey < config.grey)),
+        damage=_draw_damage(config, rng),
+    )
+
+
+def _draw_damage(config: AugmentConfig, rng: np.random.Generator) -> Damage:
+    patch, blur, noise, compress = rng.random(4) < [config.patch, config.blur, config.noise, config.compress]
+    x, y, across, down, softness, roughness = rng.random(6)
+    red, green, blue = rng.integers(0, 256, 3)
+    quality, seed = rng.integers(10, 61), rng.integers(0, 2**32)
+    width, height = 0.1 + 0.3 * across, 0.1 + 0.3 * down
+    return Damage(
+        patch=(x - width / 2, y - height / 2, width, height) if patch else Damage.patch,
+        colour=(int(red), int(green), int(blue)) if patch else Damage.colour,
+        blur=0.012 * softness if blur else 0.0,
+        noise=20 * roughness if noise else 0.0,
+        quality=int(quality) if compress else 0,
+        seed=int(seed) if noise else 0,
     )

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from darkpose.augment import Augmentation, AugmentConfig, Light, draw_augmentation
+from darkpose.degrade import Damage, degrade
 from darkpose.geometry import PADDING, box_to_crop, compose, image_to_crop, mirror_keypoints, mirror_matrix, transform
 from darkpose.image import Pixels, read_image, relight, warp
 from darkpose.sample import Sample
@@ -49,6 +50,8 @@ def cut(
     pixels = warp(image, compose(matrix, mirror) if drawn.flip else matrix, (size, size))
     if drawn.light != Light():
         pixels = relight(pixels, drawn.light.gamma, drawn.light.gains, grey=drawn.light.grey)
+    if drawn.damage != Damage():
+        pixels = degrade(pixels, drawn.damage)
     return CroppedFace(pixels, transform(matrix, keypoints), visible)
 
 

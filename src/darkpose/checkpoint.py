@@ -190,7 +190,8 @@ def schema_from_json(values: dict[str, Any]) -> KeypointSchema:
     def frozen(value: Any) -> Any:
         return tuple(frozen(item) for item in value) if isinstance(value, list) else value
 
-    return KeypointSchema(**{key: frozen(value) for key, value in values.items()})
+    parts = tuple(schema_from_json(part) for part in values.get("parts", ()))
+    return KeypointSchema(**{key: frozen(value) for key, value in values.items() if key != "parts"}, parts=parts)
 
 
 def with_provenance(checkpoint: Checkpoint, **facts: Any) -> Checkpoint:

@@ -326,7 +326,7 @@ def train(recipe: str, *, root: Path, out: Path, start: str | None = None, worke
         raise DarkposeError("training needs accelerate: pip install 'darkpose[train]'") from error
 
     best = train_recipe(find_recipe(recipe), root, out, start=start, workers=workers)
-    print(f"lowest validation NME {100 * best:.3f} % -> {out / 'best.safetensors'}")
+    print(f"lowest validation NME {100 * best:.3f} % -> {out / 'weights.safetensors'}")
     return 0
 
 

@@ -90,6 +90,17 @@ def relight(image: Pixels, gamma: float, gains: Sequence[float], *, grey: bool =
     return np.asarray(cv2.LUT(image, table[None]), np.uint8)
 
 
+def blur(image: Pixels, sigma: float) -> Pixels:
+    """The image (H, W, 3) under a Gaussian of standard deviation `sigma` px."""
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.uint8)
+
+
+def compress(image: Pixels, quality: int) -> Pixels:
+    """The image (H, W, 3) as it is after JPEG compression of a quality from 1 to 100."""
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), np.uint8)
+
+
 def use_one_thread() -> None:
     """Keep OpenCV of this process, and of those it forks, to one thread."""
     cv2.setNumThreads(1)

@@ -78,6 +78,7 @@ PUBLISHED_TRAINING = TrainConfig(
         shift_std=0.0,
     ),
     precision="no",
+    select="best",
 )
 PUBLISHED_TEST = Protocol(flip_test="published", method="dark", kernel_size=11, batch_size=32)
 
@@ -132,7 +133,46 @@ FULL_SIZE = replace(
     ),
 )
 
-RECIPES = {recipe.name: recipe for recipe in (AFLW_DARK, WFLW_DARK, W300_DARK, COFW_DARK, SMALL_FIRST, FULL_SIZE)}
+# One network for three markups, from the full-size one: derived landmarks where a set has no annotated ones.
+SEVERAL_MARKUPS = Recipe(
+    "faces-300w",
+    DATA_SETS["faces-300w"],
+    DATA_SETS["300w-lfpw"],
+    TrainConfig(
+        crop_size=256,
+        batch_size=16,
+        epochs=12,
+        schedule=Schedule(5e-4, Cosine(), warmup=100),
+        ema=0.998,
+        augment=AugmentConfig(
+            rotation_std=35.0,
+            rotation_limit=75.0,
+            shift_std=0.05,
+            gamma_std=0.3,
+            gain_std=0.12,
+            grey=0.1,
+            patch=0.3,
+            blur=0.2,
+            noise=0.15,
+            compress=0.15,
+        ),
+    ),
+    Protocol(flip_test="off", batch_size=16),
+)
+SEVERAL_SETS = replace(
+    SEVERAL_MARKUPS,
+    name="faces",
+    train_set=DATA_SETS["faces"],
+    train=replace(SEVERAL_MARKUPS.train, epochs=5),
+)
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        *(AFLW_DARK, WFLW_DARK, W300_DARK, COFW_DARK),
+        *(SMALL_FIRST, FULL_SIZE, SEVERAL_MARKUPS, SEVERAL_SETS),
+    )
+}
 
 
 def find_recipe(name_or_path: str) -> Recipe:

@@ -11,6 +11,7 @@ from darkpose.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
 from darkpose.detector import best_detector
 from darkpose.errors import DarkposeError
 from darkpose.evaluate import predict_samples, predict_to_file, samples_nme
+from darkpose.heads import nearest_rows, with_rows
 from darkpose.heatmap import Method
 from darkpose.hrnet import HRNet, HRNetConfig
 from darkpose.inference import CropDecoder, FlipTest, find_device
@@ -23,13 +24,14 @@ from darkpose.zoo import load_checkpoint
 
 
 def train_recipe(recipe: Recipe, root: Path, out: Path, *, start: str | None = None, workers: int = 1) -> float:
-    """Train as a recipe says, validate after every epoch, keep the best as `best.safetensors`.
+    """Train as a recipe says, validate after every epoch, keep `weights.safetensors`.
 
     Args:
         recipe: the experiment.
         root: folder of its data set.
         out: folder of the run.
-        start: checkpoint to start from, by path or name.
+        start: checkpoint to start from, by path or name; its heatmaps of other markups are carried over to the nearest
+            landmarks.
         workers: loader processes.
 
     Returns:
@@ -43,25 +45,30 @@ def train_recipe(recipe: Recipe, root: Path, out: Path, *, start: str | None = N
     use = CheckpointConfig(
         HRNetConfig(len(schema)), config.crop_size, config.padding, config.sigma, kernel_size=test.kernel_size
     )
-    first = load_checkpoint(start).model if start else None
+    first = None
+    if start:
+        known = load_checkpoint(start, whole=True)
+        first = with_rows(known.model, nearest_rows(known.schema, schema))
+    measured = recipe.test_set.schema
+    rows = range(len(schema))[schema.rows(measured.name)]
 
     def validate(model: HRNet) -> float:
         decoder = CropDecoder(
-            model,
+            with_rows(model, rows),
             use.normalisation,
-            schema.flip_index,
+            measured.flip_index,
             next(model.parameters()).device,
             test.flip_test,
             test.method,
             test.kernel_size,
             test.batch_size,
         )
-        found = predict_samples(decoder, validation, schema, crop_size=use.crop_size, padding=use.padding)
-        return samples_nme(found.points, validation, schema)
+        found = predict_samples(decoder, validation, measured, crop_size=use.crop_size, padding=use.padding)
+        return samples_nme(found.points, validation, measured)
 
     def keep(model: HRNet, facts: dict[str, Any]) -> None:
         provenance = {**_provenance(recipe, samples, validation, start), **facts}
-        save_checkpoint(Checkpoint(model, use, schema, provenance), out / "best.safetensors")
+        save_checkpoint(Checkpoint(model, use, schema, provenance), out / "weights.safetensors")
 
     trained = train(config, samples, schema, out, start=first, validate=validate, keep=keep, workers=workers)
     return trained.best_validation

@@ -38,6 +38,7 @@ class KeypointSchema:
         outlines: polylines of indices, for drawing (a closed one repeats its first index).
         nme_pair: the two landmarks whose distance is the usual NME normaliser; None: the side of the annotated box.
         left_eye, right_eye: indices whose mean is the centre of the eye on the image's left and right; may be empty.
+        parts: the markups that this one joins, in the order of their landmarks (see `join_schemas`); usually none.
 
     Raises:
         DarkposeError: names repeat, or an index lies outside the markup, or a landmark is in two flip pairs.
@@ -50,6 +51,7 @@ class KeypointSchema:
     nme_pair: tuple[int, int] | None = None
     left_eye: tuple[int, ...] = ()
     right_eye: tuple[int, ...] = ()
+    parts: tuple["KeypointSchema", ...] = ()
 
     def __post_init__(self) -> None:
         if len(set(self.names)) != len(self.names):
@@ -66,6 +68,8 @@ class KeypointSchema:
         used = [*paired, *(i for line in self.outlines for i in line), *(self.nme_pair or ())]
         used += [*self.left_eye, *self.right_eye]
         outside = sorted({i for i in used if not 0 <= i < len(self.names)})
+        if self.parts and sum(len(part) for part in self.parts) != len(self.names):
+            raise DarkposeError(f"markup {self.name} has {len(self.names)} landmarks, its parts have another number")
         if outside:
             raise DarkposeError(f"markup {self.name} has {len(self.names)} landmarks, but uses the indices {outside}")
 
@@ -80,6 +84,22 @@ class KeypointSchema:
             index[i], index[j] = j, i
         return index
 
+    def rows(self, part: str) -> slice:
+        """Where the landmarks of a markup lie that this one joins (or is).
+
+        Raises:
+            DarkposeError: it does not hold such a markup.
+        """
+        if part == self.name:
+            return slice(0, len(self))
+        first = 0
+        for each in self.parts:
+            if each.name == part:
+                return slice(first, first + len(each))
+            first += len(each)
+        known = ", ".join(each.name for each in self.parts) or self.name
+        raise DarkposeError(f"expected one of the markups {known}, got {part!r}")
+
     def index(self, name: str) -> int:
         """Index of a landmark by its name.
 
@@ -92,6 +112,20 @@ class KeypointSchema:
 
         near = get_close_matches(name, self.names, 3) or self.names[:3]
         raise DarkposeError(f"markup {self.name} has no landmark {name!r}; did you mean one of {', '.join(near)}?")
+
+
+def join_schemas(*schemas: KeypointSchema) -> KeypointSchema:
+    """The landmarks of several markups one after the other, each named "markup/landmark"."""
+    firsts = [sum(len(schema) for schema in schemas[:i]) for i in range(len(schemas))]
+    pairs = [
+        (i + first, j + first) for schema, first in zip(schemas, firsts, strict=True) for i, j in schema.flip_pairs
+    ]
+    return KeypointSchema(
+        "+".join(schema.name for schema in schemas),
+        tuple(f"{schema.name}/{name}" for schema in schemas for name in schema.names),
+        tuple(pairs),
+        parts=schemas,
+    )
 
 
 def _numbered(stem: str, numbers: range) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from darkpose.checkpoint import Checkpoint, check_markup, read_safetensors, save_checkpoint
 from darkpose.download import cache_folder, fetch
 from darkpose.errors import DarkposeError
+from darkpose.heads import with_rows
 from darkpose.published import read_pth
 from darkpose.schema import AFLW_19, WFLW_98, KeypointSchema
 
@@ -57,13 +58,17 @@ ZOO = {
 PICKLED = (".pth", ".pt", ".tar")
 
 
-def load_checkpoint(path_or_name: str | Path, *, schema: KeypointSchema | None = None) -> Checkpoint:
+def load_checkpoint(
+    path_or_name: str | Path, *, schema: KeypointSchema | str | None = None, whole: bool = False
+) -> Checkpoint:
     """Read a checkpoint.
 
     Args:
         path_or_name: "default" (the weights darkpose comes with), a name in `ZOO` (downloaded once), or a path: one of
             darkpose's `.safetensors`, or a `.pth`, `.pt` or `.tar` of another project.
-        schema: the markup, instead of the file's or the known one with as many landmarks.
+        schema: which markup, by its name, of weights that know several (None: their first one); or a markup of the
+            caller's own, instead of the file's or the known one with as many landmarks.
+        whole: give weights that know several markups as they are, with the joined markup.
 
     Raises:
         DarkposeError: there is no such file or name, it cannot be downloaded or read, or the markup does not fit.
@@ -76,8 +81,8 @@ def load_checkpoint(path_or_name: str | Path, *, schema: KeypointSchema | None =
         target = cache_folder() / model.url.rpartition("/")[2]
         checkpoint = read_pth(fetch(model.url, target, sha256_prefix=model.sha256_prefix), model.schema)
     else:
-        checkpoint = _read_file(Path(path_or_name), schema)
-    return _with_schema(checkpoint, schema)
+        checkpoint = _read_file(Path(path_or_name), None if isinstance(schema, str) else schema)
+    return checkpoint if whole and schema is None else _with_schema(checkpoint, schema)
 
 
 def convert(source: Path, target: Path, schema: KeypointSchema | None = None) -> Checkpoint:
@@ -88,7 +93,7 @@ def convert(source: Path, target: Path, schema: KeypointSchema | None = None) ->
     """
     if target.suffix != ".safetensors":
         raise DarkposeError(f"{target}: darkpose's own checkpoints end in .safetensors, got {target.suffix!r}")
-    checkpoint = load_checkpoint(source, schema=schema)
+    checkpoint = load_checkpoint(source, schema=schema, whole=True)
     save_checkpoint(checkpoint, target)
     return checkpoint
 
@@ -111,11 +116,28 @@ def _read_file(path: Path, schema: KeypointSchema | None) -> Checkpoint:
     raise DarkposeError(f"{path}: expected a checkpoint that ends in one of {endings}, got {path.suffix!r}")
 
 
-def _with_schema(checkpoint: Checkpoint, schema: KeypointSchema | None) -> Checkpoint:
+def _with_schema(checkpoint: Checkpoint, schema: KeypointSchema | str | None) -> Checkpoint:
+    known = checkpoint.schema
+    if known.parts and not isinstance(schema, KeypointSchema):
+        return _part(checkpoint, schema or known.parts[0].name)
     if schema is None:
         return checkpoint
+    if isinstance(schema, str):
+        known.rows(schema)
+        return checkpoint
+    same = next((part.name for part in known.parts if part.names == schema.names), None)
+    if same is not None:
+        return _part(checkpoint, same)
     check_markup(schema, checkpoint.config.network.keypoints)
     return replace(checkpoint, schema=schema)
+
+
+def _part(checkpoint: Checkpoint, name: str) -> Checkpoint:
+    """The checkpoint for one of the markups that it knows."""
+    rows = checkpoint.schema.rows(name)
+    part = next(part for part in checkpoint.schema.parts if part.name == name)
+    model = with_rows(checkpoint.model, range(len(checkpoint.schema))[rows])
+    return replace(checkpoint, model=model, schema=part, config=replace(checkpoint.config, network=model.config))
 
 
 def _read_default() -> Checkpoint:

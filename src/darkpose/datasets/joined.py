@@ -1,0 +1,64 @@
+"""Faces of several data sets under one joined markup: what a set did not annotate is derived or left out.
+
+    ROOT/300w/   300-W as `datasets.w300` reads it
+    ROOT/wflw/   WFLW as `datasets.wflw` reads it: the training set where its list is there, else the test set
+
+A network that learns from WFLW's test faces must not be measured on them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from darkpose.datasets.w300 import read_300w
+from darkpose.datasets.wflw import read_wflw
+from darkpose.derive import derive
+from darkpose.errors import DarkposeError
+from darkpose.sample import Sample
+from darkpose.schema import AFLW_19, W300_68, WFLW_98, KeypointSchema, join_schemas
+
+FACES = join_schemas(W300_68, WFLW_98, AFLW_19)
+
+
+def under_markups(sample: Sample, schema: KeypointSchema, joined: KeypointSchema = FACES) -> Sample:
+    """A sample with the landmarks of every part of a joined markup: annotated, derived, or invisible.
+
+    Args:
+        sample: of the markup `schema`.
+        schema: its markup, one of those joined or one that they can be derived from.
+        joined: the joined markup.
+    """
+    keypoints, visible = zip(
+        *(derive(sample.keypoints, sample.visible, schema, part) for part in joined.parts), strict=True
+    )
+    return replace(sample, keypoints=np.concatenate(keypoints), visible=np.concatenate(visible))
+
+
+def read_faces(root: Path, folders: Mapping[str, int], *, broken: list[str] | None = None) -> list[Sample]:
+    """The training faces of some sets below a folder, under the joined markup `FACES`.
+
+    Args:
+        root: the folder.
+        folders: "300w" and "wflw" -> how many times a face of the set appears in an epoch.
+        broken: given a list, faces that cannot be read add their messages to it instead of raising.
+
+    Raises:
+        DarkposeError: a set is missing or unknown, or a face cannot be read.
+    """
+    faces: list[Sample] = []
+    for folder, times in folders.items():
+        if folder == "300w":
+            found, schema = read_300w(root / folder, broken=broken), W300_68
+        elif folder == "wflw":
+            found, schema = read_wflw(root / folder, _wflw_split(root / folder), broken=broken), WFLW_98
+        else:
+            raise DarkposeError(f"expected the folders 300w and wflw, got {folder!r}")
+        faces += [under_markups(sample, schema) for sample in found] * times
+    return faces
+
+
+def _wflw_split(root: Path) -> str:
+    lists = root / "WFLW_annotations" / "list_98pt_rect_attr_train_test"
+    return "train" if (lists / "list_98pt_rect_attr_train.txt").is_file() else "test"

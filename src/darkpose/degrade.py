@@ -1,0 +1,45 @@
+"""What hides or spoils a face in a photograph: something before it, blur, noise, compression."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from darkpose.image import Pixels, blur, compress
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Damage to a crop.
+
+    Attributes:
+        patch: (x, y, width, height) of a rectangle as shares of the crop's side; without extent there is none.
+        colour: of the patch, RGB.
+        blur: standard deviation of a Gaussian in shares of the crop's side.
+        noise: standard deviation of noise in grey levels.
+        quality: of JPEG compression, 1 to 100; 0: none.
+        seed: of the noise.
+    """
+
+    patch: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    colour: tuple[int, int, int] = (0, 0, 0)
+    blur: float = 0.0
+    noise: float = 0.0
+    quality: int = 0
+    seed: int = 0
+
+
+def degrade(crop: Pixels, damage: Damage) -> Pixels:
+    """A damaged copy of a crop (h, w, 3) uint8 RGB: patch, then blur, noise and compression."""
+    height, width = crop.shape[:2]
+    damaged = crop.copy()
+    x, y, across, down = damage.patch
+    if across > 0 and down > 0:
+        left, top = round(x * width), round(y * height)
+        right, bottom = round((x + across) * width), round((y + down) * height)
+        damaged[max(0, top) : max(0, bottom), max(0, left) : max(0, right)] = damage.colour
+    if damage.blur > 0:
+        damaged = blur(damaged, damage.blur * width)
+    if damage.noise > 0:
+        noise = np.random.default_rng(damage.seed).normal(0, damage.noise, damaged.shape)
+        damaged = np.clip(np.round(damaged + noise), 0, 255).astype(np.uint8)
+    return compress(damaged, damage.quality) if damage.quality else damaged

@@ -1,0 +1,170 @@
+"""Landmarks of one markup from those of another, where the one determines the other.
+
+Every derived landmark is a weighted mean of given ones (weights add up to 1), so deriving commutes with every affine
+map: a mirrored, rotated or cropped face gives the mirrored, rotated or cropped landmarks. Labels made in this way are
+*derived*, not annotated.
+
+Sources: which points 300-W and WFLW share is part of WFLW's definition (Wu et al., CVPR 2018). Between them, contours
+are followed by cubic interpolation; lids by a cubic through the eye's four points; the lower edge of a brow, which
+300-W does not mark, is set three tenths of the way from the brow to the lid, and pupils in the middle of the lids.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from darkpose.errors import DarkposeError
+from darkpose.schema import AFLW_19, W300_68, WFLW_98, KeypointSchema
+
+Mean = Mapping[str, float]  # landmark of the source -> its weight
+Floats = NDArray[np.float64]
+
+BROW_HEIGHT = 0.3  # lower edge of a brow: share of the way from the brow's points to the lid below
+
+
+def derive(
+    keypoints: ArrayLike, visible: ArrayLike, source: KeypointSchema, target: KeypointSchema
+) -> tuple[Floats, Floats]:
+    """Landmarks of a markup from those of another.
+
+    Args:
+        keypoints: (..., K, 2) of `source`, any frame.
+        visible: (..., K), above 0 where a landmark is annotated.
+        source, target: the markups.
+
+    Returns:
+        keypoints (..., L, 2) of `target`, in the same frame, and visible (..., L): 0 where a landmark cannot be derived
+        or one that it needs is not visible, else 1. Keypoints that are not visible are 0.
+
+    Raises:
+        DarkposeError: there is no way from the one markup to the other.
+    """
+    weights = derivation(source, target)
+    points, seen = np.asarray(keypoints, np.float64), np.asarray(visible, np.float64) > 0
+    needed = weights != 0
+    known = needed.any(axis=1) & ~(~seen[..., None, :] & needed).any(axis=-1)
+    derived = weights @ np.where(seen[..., None], points, 0)
+    return np.where(known[..., None], derived, 0), known.astype(np.float64)
+
+
+def derivation(source: KeypointSchema, target: KeypointSchema) -> Floats:
+    """Weights (L, K) that take the landmarks of `source` to those of `target`; a row of 0 where there is no way.
+
+    Raises:
+        DarkposeError: there is no way from the one markup to the other.
+    """
+    return _derivation(source.name, target.name).copy()
+
+
+@cache
+def _derivation(source: str, target: str) -> Floats:
+    known = {schema.name: schema for schema in (AFLW_19, W300_68, WFLW_98)}
+    if source == target and source in known:
+        return np.eye(len(known[source]))
+    ways: dict[tuple[str, str], Callable[[], dict[str, Mean]]] = {
+        (W300_68.name, WFLW_98.name): _wflw_from_300w,
+        (WFLW_98.name, W300_68.name): _300w_from_wflw,
+        (W300_68.name, AFLW_19.name): lambda: _aflw_from({"middle": 2, "inner": 4}, _EYE_6_LIDS),
+        (WFLW_98.name, AFLW_19.name): lambda: _aflw_from({"middle": 2, "inner": 4}, _EYE_8_LIDS),
+    }
+    if (source, target) not in ways:
+        raise DarkposeError(f"landmarks of {target} cannot be derived from those of {source}")
+    weights = np.zeros((len(known[target]), len(known[source])))
+    for name, mean in ways[source, target]().items():
+        for origin, weight in mean.items():
+            weights[known[target].index(name), known[source].index(origin)] += weight
+    return weights
+
+
+_EYE_6_LIDS = ("upper_outer", "upper_inner", "lower_inner", "lower_outer")
+_EYE_8_LIDS = (*_EYE_6_LIDS, "upper_middle", "lower_middle")
+_SIDES = ("left", "right")
+_LIPS_AND_NOSE = frozenset(W300_68.names[27:36] + W300_68.names[48:])
+
+
+def _mean(*names: str) -> Mean:
+    return {name: 1 / len(names) for name in names}
+
+
+def _between(names: tuple[str, ...], nodes: tuple[float, ...], at: float) -> Mean:
+    """Weights of the polynomial through the named points, which lie at `nodes`, for its value at another place."""
+    weights = {}
+    for i, name in enumerate(names):
+        others = [node for j, node in enumerate(nodes) if j != i]
+        weights[name] = float(np.prod([(at - node) / (nodes[i] - node) for node in others]))
+    return weights
+
+
+def _moved(name: str, towards: Mean, share: float) -> Mean:
+    return {name: 1 - share} | {other: share * weight for other, weight in towards.items()}
+
+
+def _wflw_from_300w() -> dict[str, Mean]:
+    means: dict[str, Mean] = {name: {name: 1.0} for name in _LIPS_AND_NOSE}
+    for i, name in enumerate(WFLW_98.names[:33]):
+        means[name] = _dense_contour(i)
+    for side in _SIDES:
+        means |= _brow_with_edges(side) | _lids_of_8(side)
+        means[f"{side}_pupil"] = _mean(*(f"{side}_eye_{part}" for part in _EYE_6_LIDS))
+    return means
+
+
+def _dense_contour(i: int) -> Mean:
+    """Every second of WFLW's contour points is one of 300-W's; the others lie on cubics through the nearest four."""
+    contour = W300_68.names[:17]
+    if i % 2 == 0:
+        return {contour[i // 2]: 1.0}
+    first = int(np.clip(i // 2 - 1, 0, len(contour) - 4))
+    return _between(contour[first : first + 4], (0.0, 1.0, 2.0, 3.0), i / 2 - first)
+
+
+def _brow_with_edges(side: str) -> dict[str, Mean]:
+    """300-W's brow lies along WFLW's upper edge; the lower edge runs back from the inner end."""
+    lids = {
+        "brow_4": ("inner_corner",),
+        "brow_3": ("upper_inner",),
+        "brow_2": ("upper_inner", "upper_outer"),
+        "brow_1": ("upper_outer",),
+    }
+    means: dict[str, Mean] = {f"{side}_brow_{i}": {f"{side}_brow_{i}": 1.0} for i in range(5)}
+    for lower, (upper, below) in enumerate(lids.items(), 5):
+        lid = _mean(*(f"{side}_eye_{part}" for part in below))
+        means[f"{side}_brow_{lower}"] = _moved(f"{side}_{upper}", lid, BROW_HEIGHT)
+    return means
+
+
+def _lids_of_8(side: str) -> dict[str, Mean]:
+    """WFLW's lid points at quarters of a lid, on the cubic through 300-W's, which stand at thirds."""
+    means: dict[str, Mean] = {}
+    for lid in ("upper", "lower"):
+        parts = ("outer_corner", f"{lid}_outer", f"{lid}_inner", "inner_corner")
+        names = tuple(f"{side}_eye_{part}" for part in parts)
+        means |= {names[0]: {names[0]: 1.0}, names[-1]: {names[-1]: 1.0}}
+        for part, at in (("outer", 1 / 4), ("middle", 1 / 2), ("inner", 3 / 4)):
+            means[f"{side}_eye_{lid}_{part}"] = _between(names, (0.0, 1 / 3, 2 / 3, 1.0), at)
+    return means
+
+
+def _300w_from_wflw() -> dict[str, Mean]:
+    """The shared points alone: brows and lids of the two markups are near each other, but not the same."""
+    means: dict[str, Mean] = {name: {name: 1.0} for name in _LIPS_AND_NOSE}
+    means |= {name: {WFLW_98.names[2 * i]: 1.0} for i, name in enumerate(W300_68.names[:17])}
+    corners = [f"{side}_eye_{corner}_corner" for side in _SIDES for corner in ("outer", "inner")]
+    return means | {name: {name: 1.0} for name in corners}
+
+
+def _aflw_from(brow: Mapping[str, int], lids: tuple[str, ...]) -> dict[str, Mean]:
+    means: dict[str, Mean] = {
+        "nose_tip": {"nose_bridge_3": 1.0},
+        "mouth_middle": _mean("inner_upper_lip", "inner_lower_lip"),
+        "chin": {"chin": 1.0},
+    }
+    for side in _SIDES:
+        means[f"{side}_brow_outer"] = {f"{side}_brow_0": 1.0}
+        means |= {f"{side}_brow_{part}": {f"{side}_brow_{i}": 1.0} for part, i in brow.items()}
+        means[f"{side}_eye_middle"] = _mean(*(f"{side}_eye_{part}" for part in lids))
+        for name in ("eye_outer_corner", "eye_inner_corner", "nostril_outer", "mouth_corner"):
+            means[f"{side}_{name}"] = {f"{side}_{name}": 1.0}
+    return means
