@@ -60,6 +60,7 @@ DATA_SETS = {
         *_splits("300w", W300_68, w300.read_300w_split, w300.PUBLISHED),
         DataSet("300w-lfpw", W300_68, partial(w300.read_300w, folders=w300.LFPW_TEST_FOLDERS), {"faces": 224}),
         *_splits("cofw", COFW_29, _read_cofw, cofw.PUBLISHED),
+        DataSet("faces-lfpw", W300_68, partial(w300.read_300w, folders=("300w/lfpw/testset",)), {"faces": 224}),
         DataSet("faces-300w", joined.FACES, partial(joined.read_faces, folders={"300w": 1}), {}),
         DataSet("faces", joined.FACES, partial(joined.read_faces, folders={"300w": 1, "wflw": 3}), {}),
     )

@@ -137,7 +137,7 @@ FULL_SIZE = replace(
 SEVERAL_MARKUPS = Recipe(
     "faces-300w",
     DATA_SETS["faces-300w"],
-    DATA_SETS["300w-lfpw"],
+    DATA_SETS["faces-lfpw"],
     TrainConfig(
         crop_size=256,
         batch_size=16,
