@@ -18,7 +18,7 @@ setup: .venv/ready
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1"
-	$(UV) --constraint constraints.txt --editable ".[train,data]" --group dev
+	$(UV) --constraint constraints.txt --editable ".[train,data,report]" --group dev
 	touch $@
 
 demo: setup

@@ -21,7 +21,7 @@ from darkpose.checkpoint import Checkpoint
 from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, read_300w
 from darkpose.datasets.wflw import SUBSETS, read_wflw
 from darkpose.detector import Detector, Haar, YuNet
-from darkpose.evaluate import crops_of, predict_samples, samples_nme, to_image
+from darkpose.predict_samples import crops_of, predict_samples, samples_nme, to_image
 from darkpose.heatmap import Method, decode
 from darkpose.image import read_image
 from darkpose.inference import CropDecoder, FlipTest

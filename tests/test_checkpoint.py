@@ -5,9 +5,10 @@ import json
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -19,12 +20,13 @@ from darkpose.checkpoint import (
     load_strictly,
     read_safetensors,
     save_checkpoint,
+    schema_from_json,
     with_provenance,
 )
 from darkpose.errors import DarkposeError
 from darkpose.hrnet import HRNet, HRNetConfig
 from darkpose.image import Normalisation
-from darkpose.schema import AFLW_19, COFW_29, KeypointSchema
+from darkpose.schema import AFLW_19, COFW_29, W300_68, KeypointSchema, join_schemas
 
 SMALL = HRNetConfig(19, widths=(2, 3, 4, 5), modules=(1, 1, 1), blocks=1, stem=4)
 
@@ -145,6 +147,11 @@ def test_a_file_of_a_later_format_is_refused(path: Path) -> None:
         (set_json("config", pixel_convention="other"), "pixel convention"),
         (set_json("schema", names=["a", "a"]), "unique"),
         (set_json("schema", names=["a", "b"], flip_pairs=[], outlines=[], left_eye=[], right_eye=[]), "19 landmarks"),
+        (set_json("schema", parts=5), "int"),
+        (set_json("schema", parts=[5]), "int"),
+        (set_json("schema", parts=[{}]), "name"),
+        (set_json("schema", parts=[{**asdict(AFLW_19), "names": ["a", "a"]}]), "unique"),
+        (set_json("schema", parts=[asdict(COFW_29)]), "its parts have another number"),
     ],
 )
 def test_tampered_metadata_is_refused(path: Path, change: Callable[[dict[str, str]], object], why: str) -> None:
@@ -158,8 +165,6 @@ def test_metadata_of_another_network_is_refused(path: Path) -> None:
 
 
 def _cofw_metadata(metadata: dict[str, str]) -> dict[str, str]:
-    from dataclasses import asdict
-
     config = json.loads(metadata["config"])
     config["network"]["keypoints"] = 29
     return {"config": json.dumps(config), "schema": json.dumps(asdict(COFW_29))}
@@ -212,6 +217,35 @@ def test_a_markup_of_ones_own_comes_back(tmp_path: Path, checkpoint: Checkpoint)
     own = KeypointSchema("own", tuple(f"p{i}" for i in range(19)), ((0, 1),), outlines=((2, 3, 4), (5, 6)))
     save_checkpoint(replace(checkpoint, schema=own), tmp_path / "own.safetensors")
     assert read_safetensors(tmp_path / "own.safetensors").schema == own
+
+
+def test_a_joined_markup_comes_back_with_its_parts(tmp_path: Path, checkpoint: Checkpoint) -> None:
+    joined = join_schemas(COFW_29, W300_68)
+    network = replace(SMALL, keypoints=97)
+    model = HRNet(network).eval()
+    made = Checkpoint(model, replace(checkpoint.config, network=network), joined, {})
+    save_checkpoint(made, tmp_path / "joined.safetensors")
+    found = read_safetensors(tmp_path / "joined.safetensors").schema
+    assert found == joined
+    assert found.parts == (COFW_29, W300_68)
+    assert found.rows("300w-68") == slice(29, 97)
+    np.testing.assert_array_equal(found.flip_index, joined.flip_index)
+
+
+def test_joined_markups_can_be_joined_again_and_come_back() -> None:
+    joined = join_schemas(join_schemas(COFW_29, AFLW_19), W300_68)
+    assert schema_from_json(json.loads(json.dumps(asdict(joined)))) == joined
+
+
+def test_files_from_before_there_were_joined_markups_are_still_read(path: Path) -> None:
+    def forget(metadata: dict[str, str]) -> None:
+        schema = json.loads(metadata["schema"])
+        del schema["parts"]
+        metadata["schema"] = json.dumps(schema)
+
+    found = read_safetensors(rewritten(path, forget)).schema
+    assert found == AFLW_19
+    assert found.parts == ()
 
 
 @pytest.mark.parametrize(

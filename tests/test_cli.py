@@ -261,9 +261,10 @@ def test_an_evaluation_prints_a_table_or_json_and_keeps_its_predictions(
     code, out, _ = call(capsys, *common, "--json", "--against", file)
     assert code == 0
     assert json.loads(out)["subsets"]["all"]["faces"] == 2
-    assert json.loads(out)["against"] == {"faces": 2, "difference": 0, "interval": [0, 0]}
+    assert json.loads(out)["others"][0]["first_minus_this"] == {"faces": 2, "difference": 0, "interval": [0, 0]}
+    assert json.loads(out)["published_row"] == "published row: none for this set-up"
     code, out, _ = call(capsys, *common, "--against", file)
-    assert out.splitlines()[-1].startswith("minus the other: +0.000")
+    assert "+0.000 (+0.000 .. +0.000), 2 faces: no difference shown" in out.splitlines()[-2]
     code, _, err = call(capsys, *common, "--weights", small_weights, "--boxes", "landmarks", "--device", "cpu")
     assert code == 2
     assert "the predictions of another run" in err

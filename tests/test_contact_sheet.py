@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from darkpose.contact_sheet import contact_sheet
+from darkpose.contact_sheet import contact_sheet, error_sheet
 from darkpose.datasets.wflw import read_wflw
 from darkpose.errors import DarkposeError
 from darkpose.image import write_image
@@ -82,3 +82,18 @@ def test_an_image_that_is_not_there_is_named(faces: list[Sample]) -> None:
 def test_real_faces_make_a_sheet(shared_data: Path) -> None:
     sheet = contact_sheet(read_wflw(shared_data / "wflw"), WFLW_98, 4, side=SIDE)
     assert sheet.shape == (4 + 2 * 68, 4 + 2 * 68, 3)
+
+
+def test_errors_are_drawn_in_the_order_given(tmp_path: Path) -> None:
+    write_image(tmp_path / "black.png", np.zeros((60, 60, 3), np.uint8))
+    keypoints, box = np.array([[20.0, 20], [40, 40]]), np.array([10.0, 10, 50, 50])
+    two = KeypointSchema("two", ("a", "b"), ())
+    sample = Sample(tmp_path / "black.png", keypoints, np.array([1.0, 0.0]), box)
+    sheet = error_sheet([sample, sample], np.stack([keypoints, keypoints + 5]), two, side=100)
+    green, red = ((sheet == colour).all(axis=2) for colour in ((64, 220, 64), (240, 48, 48)))
+    assert not green[:, :104].any()  # the prediction lies on it
+    assert green[:, 104:].any()
+    # A crop of 50 px at 100 px: 5 px of error are 10 px on the sheet, and the hidden landmark is not drawn.
+    for mask, there in ((green, (104 + 4 + 30, 4 + 30)), (red[:, 104:], (4 + 40, 4 + 40))):
+        y, x = np.nonzero(mask)
+        np.testing.assert_allclose((x.mean(), y.mean()), there, atol=1.5)

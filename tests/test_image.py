@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
 from darkpose.geometry import image_to_crop
-from darkpose.image import Normalisation, Pixels, as_rgb, read_image, relight, warp, write_image
+from darkpose.image import Normalisation, Pixels, as_rgb, blur, compress, read_image, relight, warp, write_image
 
 
 @pytest.fixture
@@ -138,6 +138,47 @@ def test_relighting_follows_its_formula_and_leaves_the_input_alone(picture: Pixe
     assert (grey == grey[..., :1]).all()
     assert (relight(picture, 1.0, (1, 1, 1)) == picture).all()
     assert (picture == before).all()
+
+
+def reference_blur(image: Pixels, sigma: float) -> NDArray[np.float64]:
+    """A separable Gaussian cut off at three deviations; beyond its edges the image is mirrored at the last pixels."""
+    reach = round(6 * sigma + 1) // 2
+    kernel = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * sigma**2))
+    padded = np.pad(image.astype(float), ((reach, reach), (reach, reach), (0, 0)), "reflect")
+    for axis in (0, 1):
+        padded = np.apply_along_axis(np.convolve, axis, padded, kernel / kernel.sum(), "valid")
+    return np.asarray(padded)
+
+
+@pytest.mark.parametrize("sigma", [0.5, 1.3, 3.07])
+def test_a_blur_is_a_gaussian_and_leaves_the_input_alone(sigma: float) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (30, 41, 3), np.uint8)
+    before, found = image.copy(), blur(image, sigma)
+    assert found.shape == image.shape
+    assert found.dtype == np.uint8
+    # OpenCV's weights are whole 256ths, and it rounds.
+    np.testing.assert_allclose(found, reference_blur(image, sigma), rtol=0, atol=1.5)
+    assert found.mean() == pytest.approx(reference_blur(image, sigma).mean(), abs=0.01)
+    assert (image == before).all()
+
+
+@pytest.mark.parametrize("shape", [(30, 40), (17, 23), (1, 1)])
+def test_compression_keeps_shape_and_colours_and_leaves_the_input_alone(shape: tuple[int, int]) -> None:
+    image = np.full((*shape, 3), (200, 30, 90), np.uint8)
+    before = image.copy()
+    for quality in (1, 10, 60, 100):
+        found = compress(image, quality)
+        assert found.shape == image.shape
+        assert found.dtype == np.uint8
+    assert np.abs(found.astype(int) - image).max() <= 2
+    assert (image == before).all()
+
+
+def test_compression_loses_more_at_a_lower_quality(picture: Pixels) -> None:
+    errors = [np.abs(compress(picture, quality).astype(int) - picture).mean() for quality in (95, 50, 20, 5)]
+    assert errors == sorted(errors)
+    assert errors[0] < 1.5
+    assert errors[-1] > 2 * errors[0]
 
 
 @pytest.mark.parametrize("rotation", [0.0, 33.0])

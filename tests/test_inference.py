@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from conftest import Golden
-from darkpose.heatmap import decode, encode
+from darkpose.heatmap import Method, decode, encode
 from darkpose.image import Normalisation, Pixels
-from darkpose.inference import CropDecoder, FlipTest, batched, mirror_back, predict_heatmaps
+from darkpose.inference import CropDecoder, FlipTest, batched, heatmaps_by_flip, mirror_back, predict_heatmaps
 
 NO_SWAP = np.arange(1)
 
@@ -125,3 +125,24 @@ def test_batches_hold_every_item_in_order_and_all_but_the_last_are_full(items: l
     assert [item for batch in batches for item in batch] == items
     assert all(len(batch) == size for batch in batches[:-1])
     assert all(batches)
+
+
+def test_several_flip_tests_from_one_pass_are_each_what_it_gives_alone() -> None:
+    network, crops = torch.nn.Conv2d(3, 2, 3, padding=1), torch.randn(2, 3, 8, 8)
+    flip_index = np.array([1, 0])
+    flips: tuple[FlipTest, ...] = ("exact", "off", "published")
+    found = heatmaps_by_flip(network, crops, flip_index, flips)
+    assert list(found) == list(flips)
+    for flip in flips:
+        assert torch.equal(found[flip], predict_heatmaps(network, crops, flip_index, flip))
+
+
+def test_a_crop_decoder_gives_each_way_of_decoding_from_the_same_heatmaps() -> None:
+    network = torch.nn.Conv2d(3, 2, 5, stride=4, padding=2)
+    crops = list(np.random.default_rng(0).integers(0, 255, (3, 32, 32, 3), np.uint8))
+    ways: list[tuple[FlipTest, Method]] = [("off", "dark"), ("published", "argmax"), ("off", "quarter")]
+    decoder = CropDecoder(network, Normalisation(), np.array([1, 0]))
+    for (flip, method), found in zip(ways, decoder.each(crops, ways), strict=True):
+        alone = decoder._replace(flip_test=flip, method=method)(crops)
+        np.testing.assert_array_equal(found.points, alone.points)
+        np.testing.assert_array_equal(found.scores, alone.scores)

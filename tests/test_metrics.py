@@ -179,3 +179,26 @@ def test_faces_of_one_image_are_drawn_together() -> None:
     as_if_single = bootstrap_interval(values, mean, seed=3)
     assert together[1] - together[0] == pytest.approx(alone[1] - alone[0], rel=0.1)
     assert as_if_single[1] - as_if_single[0] < 0.6 * (alone[1] - alone[0])
+
+
+def test_the_ced_agrees_with_scipys_and_the_auc_with_scikit_learns() -> None:
+    stats = pytest.importorskip("scipy.stats", reason="needs SciPy")
+    sklearn = pytest.importorskip("sklearn.metrics", reason="needs scikit-learn")
+    errors = np.random.default_rng(2).gamma(4, 0.01, 200)
+    thresholds = np.linspace(0, 0.2, 77)
+    np.testing.assert_allclose(ced(errors, thresholds), stats.ecdf(errors).cdf.evaluate(thresholds), atol=1e-12)
+    # The area below steps: scikit-learn's trapezoids over a point before and one after each rise.
+    knots = np.sort(errors[errors < 0.1])
+    x = np.concatenate([[0], np.repeat(knots, 2), [0.1]])
+    y = np.concatenate([[0, 0], np.repeat(np.arange(1, len(knots) + 1), 2)]) / len(errors)
+    assert auc(errors, 0.1) == pytest.approx(sklearn.auc(x, y) / 0.1, abs=1e-12)
+
+
+def test_pooled_nme_agrees_with_scikit_learns_weighted_mean_of_distances() -> None:
+    sklearn = pytest.importorskip("sklearn.metrics", reason="needs scikit-learn")
+    rng = np.random.default_rng(3)
+    truth, lengths = rng.uniform(0, 100, (20, 7, 2)), rng.uniform(30, 60, 20)
+    found, visible = truth + rng.normal(0, 3, truth.shape), rng.integers(0, 2, (20, 7))
+    distances = sklearn.pairwise.paired_euclidean_distances(found.reshape(-1, 2), truth.reshape(-1, 2)).reshape(20, 7)
+    expected = np.average(distances / lengths[:, None], weights=visible)
+    assert nme(found, truth, lengths, visible) == pytest.approx(expected, rel=1e-12)

@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 
 from darkpose.errors import DarkposeError
-from darkpose.recipes import AFLW_DARK, COFW_DARK, RECIPES, W300_DARK, WFLW_DARK, Recipe, find_recipe
+from darkpose.recipes import (
+    AFLW_DARK,
+    COFW_DARK,
+    RECIPES,
+    W300_DARK,
+    WFLW_DARK,
+    Recipe,
+    find_recipe,
+    find_test,
+    recipe_of_test_set,
+)
 from darkpose.schedule import Steps
 
 CONFIGS = Path(__file__).parents[1] / "configs" / "face" / "darkpose"
@@ -59,3 +69,17 @@ def test_a_missing_recipe_and_a_file_without_one_are_named(tmp_path: Path) -> No
     (tmp_path / "empty.py").write_text("x = 1\n")
     with pytest.raises(DarkposeError, match="expected a value named recipe"):
         find_recipe(str(tmp_path / "empty.py"))
+
+
+def test_a_data_set_is_a_test_by_its_name_and_a_published_subset_keeps_its_number() -> None:
+    assert find_test("wflw-dark") is WFLW_DARK
+    assert find_test("wflw-pose").published == {"pose": 6.99}
+    assert find_test("aflw-frontal").published == {"frontal": 1.20}
+    assert find_test("300w-lfpw").published == {}
+    assert find_test("wflw-pose").test == WFLW_DARK.test
+    assert recipe_of_test_set("wflw-test") is WFLW_DARK
+    assert recipe_of_test_set("cofw-train").test_set.name == "cofw-train"
+    with pytest.raises(DarkposeError, match=r"'wflw-profile'; the names are aflw-dark, .*wflw-pose"):
+        find_test("wflw-profile")
+    with pytest.raises(DarkposeError, match="no data set 'wflw-profile'"):
+        recipe_of_test_set("wflw-profile")

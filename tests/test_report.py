@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from darkpose.errors import DarkposeError
-from darkpose.report import compare, normalisers, report
+from darkpose.report import compare, face_nmes, mean_face, normalisers, report
 from darkpose.sample import Sample
 from darkpose.schema import AFLW_19, WFLW_98
 
@@ -31,7 +31,7 @@ def test_nme_failures_and_percentiles_agree_with_plain_loops() -> None:
     points[3] = np.inf  # not found
     found = report(points, samples, WFLW_98, {"test": 3.98, "pose": 6.99})
     assert found.normaliser == "inter_ocular"
-    assert found.published == {"all": 3.98, "pose": 6.99}
+    assert found.published == {"test": 3.98, "pose": 6.99}
     for name, row in found.subsets.items():
         pooled, means, missed, count = [], [], 0, 0
         for sample, predicted in zip(samples, points, strict=True):
@@ -101,7 +101,7 @@ def test_aflw_is_normalised_by_its_annotated_square() -> None:
     found = report((keypoints + np.array([3.0, 4.0]))[None], [sample], AFLW_19, {"full": 1.34})
     assert found.normaliser == "box"
     assert found.subsets["all"].nme == pytest.approx(100 * 5 / 128)
-    assert found.published == {"all": 1.34}
+    assert found.published_line() == "published row: full 1.34, here 3.91 (+2.57)"
 
 
 def test_a_normaliser_that_is_not_positive_names_the_face() -> None:
@@ -116,4 +116,38 @@ def test_the_table_has_a_line_per_subset_and_the_published_numbers() -> None:
     lines = report(np.stack([s.keypoints for s in samples]) + 1, samples, WFLW_98, {"pose": 6.99}).lines()
     assert [line.split()[0] for line in lines[2:5]] == ["all", "blur", "pose"]
     assert lines[4].endswith("6.99")
-    assert "inter_pupil" in lines[-1]
+    assert "inter_pupil" in lines[-2]
+    assert "mouth" in lines[-1]
+
+
+def test_regions_and_landmarks_are_means_over_their_points() -> None:
+    samples = faces()
+    points = np.stack([s.keypoints + rng.normal(0, 3, (98, 2)) for s in samples])
+    points[2] = np.inf
+    found = report(points, samples, WFLW_98)
+    errors: dict[int, list[float]] = {k: [] for k in range(98)}
+    for sample, predicted in zip(samples, points, strict=True):
+        length = float(np.hypot(*(sample.keypoints[60] - sample.keypoints[72])))
+        for k in range(98):
+            if sample.visible[k] and np.isfinite(predicted[k]).all():
+                errors[k].append(100 * float(np.hypot(*(predicted[k] - sample.keypoints[k]))) / length)
+    assert list(found.nme_by_landmark.values()) == pytest.approx([float(np.mean(errors[k])) for k in range(98)])
+    mouth = [error for k in range(76, 96) for error in errors[k]]
+    assert found.subsets["all"].nme_by_region["mouth"] == pytest.approx(np.mean(mouth))
+    assert list(found.subsets["all"].nme_by_region) == ["contour", "brows", "eyes", "nose", "mouth"]
+
+
+def test_a_face_has_its_own_error_and_a_missed_one_an_infinite_one() -> None:
+    samples = faces(3)
+    points = np.stack([s.keypoints + [3.0, 4.0] for s in samples])
+    points[1] = np.inf
+    lengths = [np.hypot(*(s.keypoints[60] - s.keypoints[72])) for s in samples]
+    assert face_nmes(points, samples, WFLW_98).tolist() == pytest.approx([500 / lengths[0], np.inf, 500 / lengths[2]])
+
+
+def test_the_mean_face_does_not_depend_on_where_and_how_large_faces_are() -> None:
+    keypoints = rng.integers(0, 100, (98, 2)).astype(float)
+    box = np.zeros(4)
+    moved = [Sample(Path("a"), keypoints * size + shift, np.ones(98), box) for size, shift in ((1, 0), (3, 50))]
+    low, high = keypoints.min(axis=0), keypoints.max(axis=0)
+    np.testing.assert_allclose(mean_face(moved), (keypoints - (low + high) / 2) / (high - low).max(), atol=1e-12)

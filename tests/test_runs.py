@@ -1,34 +1,39 @@
 """A recipe's run, in small."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from darkpose.catalogue import DataSet
 from darkpose.checkpoint import Checkpoint, CheckpointConfig, read_safetensors, save_checkpoint
-from darkpose.datasets.openmmlab import read_openmmlab
+from darkpose.datasets.joined import FACES
 from darkpose.errors import DarkposeError
-from darkpose.hrnet import HRNet, HRNetConfig
+from darkpose.hrnet import HRNet, HRNetConfig, initialise
 from darkpose.image import write_image
 from darkpose.pts import format_pts
-from darkpose.recipes import SMALL_FIRST, WFLW_DARK
-from darkpose.runs import evaluate_recipe, train_recipe
-from darkpose.sample import Sample
-from darkpose.schema import WFLW_98
+from darkpose.recipes import SEVERAL_MARKUPS, SMALL_FIRST
+from darkpose.runs import train_recipe
+from darkpose.schedule import Cosine, Schedule
+from darkpose.schema import COFW_29, W300_68
+from darkpose.zoo import load_checkpoint
+
+
+def write_300w(root: Path) -> None:
+    """Three training faces of noise, and a test face."""
+    rng = np.random.default_rng(0)
+    for folder in ("afw", "helen/trainset", "lfpw/trainset", "lfpw/testset"):
+        (root / folder).mkdir(parents=True)
+        write_image(root / folder / "a.png", rng.integers(0, 255, (80, 80, 3), np.uint8))
+        (root / folder / "a.pts").write_text(format_pts(rng.uniform(10, 70, (68, 2))))
 
 
 def test_a_run_keeps_a_checkpoint_that_says_where_it_comes_from(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    for folder in ("afw", "helen/trainset", "lfpw/trainset", "lfpw/testset"):
-        (tmp_path / folder).mkdir(parents=True)
-        write_image(tmp_path / folder / "a.png", rng.integers(0, 255, (80, 80, 3), np.uint8))
-        (tmp_path / folder / "a.pts").write_text(format_pts(rng.uniform(10, 70, (68, 2))))
+    write_300w(tmp_path)
     quick = replace(SMALL_FIRST, train=replace(SMALL_FIRST.train, crop_size=64, epochs=1, precision="no"))
     best = train_recipe(quick, tmp_path, tmp_path / "run", workers=0)
-    kept = read_safetensors(tmp_path / "run" / "best.safetensors")
+    kept = read_safetensors(tmp_path / "run" / "weights.safetensors")
     assert kept.config.crop_size == 64
     assert kept.schema.name == "300w-68"
     assert kept.provenance["validation_nme"] == best > 0
@@ -37,31 +42,39 @@ def test_a_run_keeps_a_checkpoint_that_says_where_it_comes_from(tmp_path: Path) 
     assert kept.provenance["validation_set"] == "300w-lfpw, 1 faces"
 
 
-def test_an_evaluation_gives_the_reference_error_on_real_images(
-    shared_data: Path, tmp_path: Path, rule_filled_hrnet: Callable[[int], HRNet]
-) -> None:
-    folder, golden = shared_data / "openmmlab_samples" / "wflw", shared_data.parent / "parity" / "golden"
-    if not golden.is_dir():
-        pytest.skip(f"needs {golden}")
-    weights = tmp_path / "rule.safetensors"
-    config = CheckpointConfig(HRNetConfig(98))
-    save_checkpoint(Checkpoint(rule_filled_hrnet(98), config, WFLW_98, {}), weights)
+def test_a_run_may_start_from_weights_of_another_markup(tmp_path: Path) -> None:
+    write_300w(tmp_path / "300w")
+    model = HRNet(HRNetConfig(68)).eval()
+    initialise(model, seed=1, head_std=0.1)
+    torch.nn.init.normal_(model.head[3].bias)  # type: ignore[arg-type]
+    save_checkpoint(Checkpoint(model, CheckpointConfig(model.config), W300_68, {}), tmp_path / "first.safetensors")
+    still = replace(
+        SEVERAL_MARKUPS.train, crop_size=64, epochs=1, precision="no", ema=0.0, schedule=Schedule(0.0, Cosine())
+    )
+    recipe = replace(SEVERAL_MARKUPS, train=still)
+    best = train_recipe(recipe, tmp_path, tmp_path / "run", start=str(tmp_path / "first.safetensors"), workers=0)
+    kept = read_safetensors(tmp_path / "run" / "weights.safetensors")
+    assert kept.schema == FACES
+    assert kept.provenance["start"] == "first.safetensors"
+    assert kept.provenance["validation_nme"] == best > 0
+    before, after = dict(model.named_parameters()), dict(kept.model.named_parameters())
+    assert len(after) == len(before)
+    # 300-W; then WFLW's contour, nose and mouth, which 300-W has; then AFLW's brow, nose tip and chin.
+    wflw, w300 = [*range(0, 33, 2), *range(51, 60), *range(76, 96)], [*range(17), *range(27, 36), *range(48, 68)]
+    found, expected = [*range(68), *(68 + i for i in wflw), 166, 166 + 13, 166 + 18], [*range(68), *w300, 17, 30, 8]
+    for name, value in after.items():
+        if name.startswith("head.3."):
+            assert torch.equal(value[found], before[name][expected]), name
+        else:
+            assert torch.equal(value, before[name]), name
+    assert load_checkpoint(tmp_path / "run" / "weights.safetensors").schema == W300_68
 
-    def read(root: Path, *, broken: list[str] | None = None) -> list[Sample]:
-        return read_openmmlab(root / "test_wflw.json", root, WFLW_98)
 
-    data_set = DataSet("wflw-sample", WFLW_98, read, {})
-    recipe = replace(WFLW_DARK, test_set=data_set)
-    expected = np.load(golden / "g_e2e_wflw.npz")
-    for kind, flip_test in (("noflip", "off"), ("flip", "published")):
-        file = tmp_path / f"{kind}.jsonl"
-        found = evaluate_recipe(recipe, folder, file, weights=str(weights), flip_test=flip_test, device="cpu")  # type: ignore[arg-type]
-        assert found.subsets["all"].nme / 100 == pytest.approx(float(expected[f"nme_{kind}"]), abs=1e-4)
-    again = evaluate_recipe(recipe, folder, file)  # the file alone, without weights
-    assert again == found
-
-
-def test_weights_of_another_markup_are_refused(small_weights: Path, shared_data: Path, tmp_path: Path) -> None:
-    with pytest.raises(DarkposeError, match="the weights find the landmarks of 300w-68"):
-        evaluate_recipe(WFLW_DARK, shared_data / "wflw", tmp_path / "p.jsonl", weights=str(small_weights))
-    assert not (tmp_path / "p.jsonl").exists()
+def test_a_start_whose_landmarks_have_nothing_to_do_with_the_recipes_is_refused(tmp_path: Path) -> None:
+    write_300w(tmp_path / "300w")
+    network = HRNetConfig(29, widths=(2, 3, 4, 5), modules=(1, 1, 1), blocks=1, stem=4)
+    cofw = Checkpoint(HRNet(network), CheckpointConfig(network), COFW_29, {})
+    save_checkpoint(cofw, tmp_path / "cofw.safetensors")
+    with pytest.raises(DarkposeError, match="weights for cofw-29 are no start for 300w-68: no landmarks correspond"):
+        train_recipe(SEVERAL_MARKUPS, tmp_path, tmp_path / "run", start=str(tmp_path / "cofw.safetensors"), workers=0)
+    assert not (tmp_path / "run").exists()

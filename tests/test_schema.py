@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from darkpose.errors import DarkposeError
-from darkpose.schema import AFLW_19, COFW_29, SCHEMAS, W300_68, WFLW_98, KeypointSchema, flip_pairs_from_names, mirrored
+from darkpose.schema import (
+    AFLW_19,
+    COFW_29,
+    SCHEMAS,
+    W300_68,
+    WFLW_98,
+    KeypointSchema,
+    flip_pairs_from_names,
+    join_schemas,
+    mirrored,
+)
 
 
 def pairs(first: list[int], second: list[int]) -> set[tuple[int, int]]:
@@ -102,6 +112,7 @@ def test_a_landmark_is_found_by_name_and_a_wrong_name_is_told_the_nearest() -> N
         pytest.param({"outlines": ((0, -1),)}, r"uses the indices \[-1\]", id="an outline outside"),
         pytest.param({"nme_pair": (0, 9)}, r"uses the indices \[9\]", id="a normaliser outside"),
         pytest.param({"left_eye": (4,)}, r"uses the indices \[4\]", id="an eye outside"),
+        pytest.param({"parts": (AFLW_19,)}, "three has 3 landmarks, its parts have another number", id="other parts"),
     ],
 )
 def test_a_markup_that_contradicts_itself_is_refused(fields: dict[str, object], message: str) -> None:
@@ -109,3 +120,53 @@ def test_a_markup_that_contradicts_itself_is_refused(fields: dict[str, object], 
     assert len(KeypointSchema(**valid)) == 3  # type: ignore[arg-type]
     with pytest.raises(DarkposeError, match=message):
         KeypointSchema(**(valid | fields))  # type: ignore[arg-type]
+
+
+# -------------------------------------------------------------------------------------------------------------- joined
+
+JOINED = join_schemas(COFW_29, WFLW_98, AFLW_19)
+
+
+def test_a_joined_markup_has_the_landmarks_of_its_parts_one_after_the_other() -> None:
+    assert JOINED.name == "cofw-29+wflw-98+aflw-19"
+    assert JOINED.parts == (COFW_29, WFLW_98, AFLW_19)
+    assert len(JOINED) == 29 + 98 + 19
+    assert JOINED.names[0] == "cofw-29/left_brow_outer"
+    assert JOINED.names[29 + 16] == "wflw-98/chin"
+    assert JOINED.names[-1] == "aflw-19/chin"
+    assert JOINED.index("wflw-98/left_pupil") == 29 + 96
+
+
+def test_a_joined_markup_mirrors_every_part_within_itself() -> None:
+    firsts = {"cofw-29": 0, "wflw-98": 29, "aflw-19": 29 + 98}
+    expected = {(i + first, j + first) for name, first in firsts.items() for i, j in PUBLISHED_PAIRS[name]}
+    assert set(JOINED.flip_pairs) == expected
+    np.testing.assert_array_equal(JOINED.flip_index[JOINED.flip_index], np.arange(146))
+    for part in JOINED.parts:
+        rows = JOINED.rows(part.name)
+        np.testing.assert_array_equal(JOINED.flip_index[rows] - rows.start, part.flip_index)
+
+
+def test_a_joined_markup_knows_where_its_parts_lie() -> None:
+    assert [JOINED.rows(part.name) for part in JOINED.parts] == [slice(0, 29), slice(29, 127), slice(127, 146)]
+    assert JOINED.rows("cofw-29+wflw-98+aflw-19") == slice(0, 146)
+    for part in JOINED.parts:
+        assert JOINED.names[JOINED.rows(part.name)] == tuple(f"{part.name}/{name}" for name in part.names)
+
+
+@pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS.keys())
+def test_a_markup_that_joins_no_others_is_all_its_own(schema: KeypointSchema) -> None:
+    assert schema.parts == ()
+    assert schema.rows(schema.name) == slice(0, len(schema))
+
+
+def test_a_markup_that_is_not_held_is_told_the_held_ones() -> None:
+    with pytest.raises(DarkposeError, match="expected one of the markups cofw-29, wflw-98, aflw-19, got '300w-68'"):
+        JOINED.rows("300w-68")
+    with pytest.raises(DarkposeError, match="expected one of the markups aflw-19, got ''"):
+        AFLW_19.rows("")
+
+
+def test_a_markup_cannot_be_joined_with_itself() -> None:
+    with pytest.raises(DarkposeError, match=r"names must be unique, these repeat: \['aflw-19/chin'"):
+        join_schemas(AFLW_19, WFLW_98, AFLW_19)

@@ -10,8 +10,8 @@ import torch
 from darkpose import Predictor, load_checkpoint
 from darkpose.checkpoint import Checkpoint
 from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, read_300w
-from darkpose.evaluate import predict_samples, samples_nme
 from darkpose.inference import CropDecoder
+from darkpose.predict_samples import predict_samples, samples_nme
 
 
 @pytest.fixture(scope="module")

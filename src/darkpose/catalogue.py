@@ -1,4 +1,9 @@
-"""The published data sets by name: how to read them, their markup, and how many faces there should be."""
+"""The published data sets by name: how to read them, their markup, and how many faces there should be.
+
+A published split is read from OpenMMLab's JSON file where that is there (`datasets.openmmlab_tree`), else from the
+official tree. JSON wins because the published numbers come from it: it says what the reference cuts its crops around
+and, for AFLW, what it divides the error by (`center`, `scale`, `box_size`).
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,6 +12,8 @@ from pathlib import Path
 from typing import Protocol
 
 from darkpose.datasets import aflw, cofw, joined, w300, wflw
+from darkpose.datasets.openmmlab_tree import has_openmmlab_split, openmmlab_split_file, read_openmmlab_split
+from darkpose.errors import DarkposeError
 from darkpose.sample import Sample
 from darkpose.schema import AFLW_19, COFW_29, W300_68, WFLW_98, KeypointSchema
 
@@ -39,23 +46,43 @@ class DataSet:
 def _splits(
     name: str,
     schema: KeypointSchema,
-    read: Callable[..., list[Sample]],
+    official: Callable[..., list[Sample]],
     published: Mapping[str, Mapping[str, int]],
 ) -> list[DataSet]:
     return [
-        DataSet(f"{name}-{split}", schema, partial(read, split=split), counts) for split, counts in published.items()
+        DataSet(f"{name}-{split}", schema, partial(_read, data_set=name, split=split, official=official), counts)
+        for split, counts in published.items()
     ]
 
 
-def _read_cofw(root: Path, *, split: str, broken: list[str] | None = None) -> list[Sample]:
+def _read(
+    root: Path, *, data_set: str, split: str, official: Callable[..., list[Sample]], broken: list[str] | None = None
+) -> list[Sample]:
+    """The faces of a published split, from OpenMMLab's JSON file where it is there, else from the official tree."""
+    if has_openmmlab_split(root, data_set, split):
+        return read_openmmlab_split(root, data_set, split, broken=broken)
+    try:
+        return official(root, split, broken=broken)
+    except DarkposeError as error:
+        if not isinstance(error.__cause__, OSError):
+            raise  # the official file is there
+        file = openmmlab_split_file(root, data_set, split)
+        raise DarkposeError(f"{error} (read as the official files: there is no {file} of OpenMMLab's)") from error
+
+
+def _read_cofw(root: Path, split: str, *, broken: list[str] | None = None) -> list[Sample]:
     """COFW's pictures lie inside its files; they are written out once, to ROOT/images."""
     return cofw.read_cofw(root, split, images=root / "images", broken=broken)
 
 
+_WFLW_SUBSETS = {
+    subset: {"faces": wflw.PUBLISHED["test"][subset], subset: wflw.PUBLISHED["test"][subset]} for subset in wflw.SUBSETS
+}
 DATA_SETS = {
     each.name: each
     for each in (
         *_splits("wflw", WFLW_98, wflw.read_wflw, wflw.PUBLISHED),
+        *_splits("wflw", WFLW_98, wflw.read_wflw_subset, _WFLW_SUBSETS),
         *_splits("aflw", AFLW_19, aflw.read_aflw, aflw.PUBLISHED),
         *_splits("300w", W300_68, w300.read_300w_split, w300.PUBLISHED),
         DataSet("300w-lfpw", W300_68, partial(w300.read_300w, folders=w300.LFPW_TEST_FOLDERS), {"faces": 224}),

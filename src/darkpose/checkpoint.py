@@ -4,6 +4,7 @@ The file's metadata carries the network's configuration, the markup, the pixel c
 normalisation and where the weights come from. Loading is strict.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -136,6 +137,15 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path, *, half: bool = False) -
         "provenance": json.dumps(dict(checkpoint.provenance)),
     }
     write_atomically(path, lambda temporary: temporary.write_bytes(save(weights, metadata)))
+
+
+def fingerprint(model: HRNet) -> str:
+    """SHA-256 of a network's weights, in hex: the same weights, the same digits, whatever file they come from."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def read_safetensors(path: Path) -> Checkpoint:

@@ -6,9 +6,9 @@ Exit codes: 0, everything done; 1, some images could not be used or have no face
 import os
 import sys
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
@@ -240,26 +240,32 @@ def info(*, weights: str = "default", json: Annotated[bool, Parameter(negative="
 
 @app.command
 def evaluate(
-    recipe: str,
+    recipe: str | None = None,
     *,
     root: Path,
     weights: str | None = None,
     predictions: Path | None = None,
     boxes: str = "annotation",
-    flip_test: Literal["off", "published", "exact"] | None = None,
-    method: Literal["dark", "quarter", "argmax"] | None = None,
-    against: Path | None = None,
+    flip_test: str | None = None,
+    decode: str | None = None,
+    against: Annotated[list[Path] | None, Parameter(negative="")] = None,
+    shared: Annotated[bool, Parameter(negative="")] = False,
+    report: Path | None = None,
     device: str = "auto",
+    workers: int = 0,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
-    """Measure weights, or a file of predictions, on a recipe's test set: all subsets, beside the published numbers.
+    """Measure weights, or a file of predictions, on a test set: all subsets, beside the published numbers.
 
-    Predictions are written first and measured then; an interrupted run goes on where it was when started again.
+    Predictions are written first and measured then; an interrupted run goes on where it was when started again. Where
+    --boxes, --flip-test or --decode name several ways, all combinations are measured; the first is the main one.
 
     Parameters
     ----------
     recipe
-        aflw-dark, wflw-dark, 300w-dark, cofw-dark, or the path of a Python file that holds one.
+        A recipe (aflw-dark, wflw-dark, 300w-dark, cofw-dark, or the path of a Python file that holds one) or a data set
+        (wflw-test, wflw-pose, aflw-full, 300w-lfpw, ...). A file of --predictions that names its data set can do
+        without.
     root
         Folder of the data set.
     weights
@@ -267,36 +273,78 @@ def evaluate(
     predictions
         The file of predictions; RECIPE.predictions.jsonl where it is not given.
     boxes
-        annotation (as published), landmarks, detector, or jitter:S, for example jitter:0.1.
+        annotation (as published), landmarks, detector, jitter:S; several with commas: annotation,detector,jitter:0.1.
     flip_test
-        Instead of the recipe's.
-    method
-        Decoder, instead of the recipe's.
+        published, exact, off, or several with commas; the recipe's where it is not given.
+    decode
+        dark, quarter, argmax, or several with commas; the recipe's where it is not given.
     against
-        Another file of predictions, to compare with face by face.
+        Another file of predictions, to compare with face by face; repeat for several.
+    shared
+        Where weights or predictions are of another markup than the data set, measure the landmarks that both share.
+    report
+        Folder to write report.md to, with pictures and tables.
     device
         auto, cpu, cuda, cuda:1, ...
+    workers
+        Processes that read and cut images beside this one.
     json
         Print JSON.
     """
     from json import dumps
+    from typing import get_args
 
-    from darkpose.recipes import find_recipe
-    from darkpose.runs import compare_predictions, evaluate_recipe
+    from darkpose.evaluation import Choices, evaluate_recipe
+    from darkpose.heatmap import Method
+    from darkpose.inference import FlipTest
+    from darkpose.predictions import read_predictions
+    from darkpose.recipes import find_test, recipe_of_test_set
 
-    experiment = find_recipe(recipe)
     if weights is None and predictions is None:
         raise DarkposeError("name --weights to predict with, or a file of --predictions to measure")
-    file = predictions or Path(f"{experiment.name}.predictions.jsonl")
-    found = evaluate_recipe(
-        experiment, root, file, weights=weights, boxes=boxes, flip_test=flip_test, method=method, device=device
-    )
-    other = compare_predictions(experiment, root, file, against) if against else None
-    if json:
-        print(dumps(found.to_dict() | ({"against": asdict(other)} if other else {}), indent=2))
+    if recipe is None:
+        named = read_predictions(predictions).header.get("data_set") if predictions and not weights else None
+        if named is None:
+            raise DarkposeError("name the recipe or data set to measure (darkpose evaluate --help)")
+        experiment = recipe_of_test_set(str(named))
     else:
-        print("\n".join([*found.lines(), *([other.line()] if other else [])]))
+        experiment = find_test(recipe)
+    choices = Choices(
+        tuple(boxes.split(",")),
+        _several("--flip-test", flip_test, get_args(FlipTest)),
+        _several("--decode", decode, get_args(Method)),
+    )
+    file = predictions or Path(f"{experiment.name}.predictions.jsonl")
+    try:
+        found = evaluate_recipe(
+            experiment,
+            root,
+            file,
+            weights=weights,
+            choices=choices,
+            against=against or (),
+            shared=shared,
+            device=device,
+            workers=workers,
+        )
+    except KeyboardInterrupt:
+        print(f"darkpose: interrupted; the faces in {file} are kept, the same command goes on", file=sys.stderr)
+        return 130
+    if report is not None:
+        from darkpose.report_folder import write_report
+
+        write_report(report, found)
+    print(dumps(found.to_dict(), indent=2) if json else "\n".join(found.lines()))
     return 0
+
+
+def _several(flag: str, given: str | None, choices: tuple[str, ...]) -> Any:
+    """The names that a flag lists with commas."""
+    names = tuple(given.split(",")) if given else ()
+    unknown = [name for name in names if name not in choices]
+    if unknown:
+        raise DarkposeError(f"{flag} takes {', '.join(choices)}, or several with commas, got {unknown[0]!r}")
+    return names
 
 
 @app.command

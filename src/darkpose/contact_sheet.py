@@ -6,9 +6,10 @@ from itertools import pairwise
 import numpy as np
 
 from darkpose.batches import cut
-from darkpose.draw import draw_faces
+from darkpose.draw import draw_errors, draw_faces
 from darkpose.errors import DarkposeError
 from darkpose.face import Face
+from darkpose.geometry import box_to_crop, image_to_crop, transform
 from darkpose.image import Pixels
 from darkpose.sample import Sample
 from darkpose.schema import KeypointSchema
@@ -39,13 +40,43 @@ def contact_sheet(
     if not samples or count < 1:
         raise DarkposeError(f"a contact sheet needs faces, and one at least: got {len(samples)}, {count} asked for")
     chosen = np.random.default_rng(seed).permutation(len(samples))[:count]
-    columns = int(np.ceil(np.sqrt(len(chosen))))
-    rows = -(-len(chosen) // columns)
+    return _side_by_side([_picture(samples[index], schema, side) for index in chosen])
+
+
+def error_sheet(samples: Sequence[Sample], points: np.ndarray, schema: KeypointSchema, *, side: int = 320) -> Pixels:
+    """Faces with their annotated landmarks (green) and predicted ones (red), in the order given.
+
+    Args:
+        samples: faces whose images can be read, at least one.
+        points: (N, K, 2) predicted, image px, finite.
+        schema: their markup.
+        side: of one face on the sheet, px.
+
+    Returns:
+        (H, W, 3) uint8 RGB, as `contact_sheet` lays them out.
+
+    Raises:
+        DarkposeError: there are no samples, or an image cannot be read.
+    """
+    if not samples:
+        raise DarkposeError("there is no face to draw")
+    pictures = []
+    for sample, predicted in zip(samples, points, strict=True):
+        face, (center, sides) = cut(sample, schema, side), box_to_crop(sample.box)
+        known = face.visible > 0
+        there = transform(image_to_crop(center, float(sides[0]), (side, side)), predicted)
+        pictures.append(draw_errors(face.crop, face.keypoints[known], there[known]))
+    return _side_by_side(pictures)
+
+
+def _side_by_side(pictures: Sequence[Pixels]) -> Pixels:
+    columns, side = int(np.ceil(np.sqrt(len(pictures)))), len(pictures[0])
+    rows = -(-len(pictures) // columns)
     step = side + _GAP
     sheet = np.full((rows * step + _GAP, columns * step + _GAP, 3), 255, np.uint8)
-    for place, index in enumerate(chosen):
+    for place, picture in enumerate(pictures):
         y, x = (_GAP + step * position for position in divmod(place, columns))
-        sheet[y : y + side, x : x + side] = _picture(samples[index], schema, side)
+        sheet[y : y + side, x : x + side] = picture
     return sheet
 
 

@@ -10,6 +10,7 @@ are followed by cubic interpolation; lids by a cubic through the eye's four poin
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 
 import numpy as np
@@ -41,7 +42,20 @@ def derive(
     Raises:
         DarkposeError: there is no way from the one markup to the other.
     """
-    weights = derivation(source, target)
+    return _apply(derivation(source, target), keypoints, visible)
+
+
+def derive_shared(
+    keypoints: ArrayLike, visible: ArrayLike, source: KeypointSchema, target: KeypointSchema
+) -> tuple[Floats, Floats]:
+    """As `derive`, but only the landmarks that are the same points in both markups; the others are not visible."""
+    same = derivation(source, target) == 1
+    with suppress(DarkposeError):  # where there is a way back, it must agree
+        same &= derivation(target, source).T == 1
+    return _apply(same.astype(np.float64), keypoints, visible)
+
+
+def _apply(weights: Floats, keypoints: ArrayLike, visible: ArrayLike) -> tuple[Floats, Floats]:
     points, seen = np.asarray(keypoints, np.float64), np.asarray(visible, np.float64) > 0
     needed = weights != 0
     known = needed.any(axis=1) & ~(~seen[..., None, :] & needed).any(axis=-1)

@@ -13,6 +13,8 @@ _OUTLINE = (64, 224, 255)
 _POINT = (255, 255, 255)
 _POINT_EDGE = (20, 60, 90)
 _BOX = (255, 196, 64)
+_ANNOTATED = (64, 220, 64)
+_PREDICTED = (240, 48, 48)
 _SHIFT = 4  # OpenCV draws at 1/16 px
 
 
@@ -49,6 +51,18 @@ def draw_faces(
             _disc(canvas, point, radius, _POINT)
         if scores:
             _label(canvas, face, box, extent)
+    return canvas
+
+
+def draw_errors(image: Pixels, annotated: np.ndarray, predicted: np.ndarray) -> Pixels:
+    """A copy of the image (H, W, 3) RGB with annotated landmarks (K, 2) green, predicted ones red, lines between."""
+    canvas = image.copy()
+    radius = max(1.0, max(image.shape[:2]) / 160)
+    for pair in np.stack([annotated, predicted], axis=1):
+        _polyline(canvas, pair, _POINT, 1)
+    for points, colour in ((annotated, _ANNOTATED), (predicted, _PREDICTED)):
+        for point in points:
+            _disc(canvas, point, radius, colour)
     return canvas
 
 

@@ -1,6 +1,6 @@
 """Crops -> heatmaps -> keypoints: the way of an image behind its crop."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Literal, NamedTuple, TypeVar
 
@@ -54,23 +54,30 @@ def mirror_back(heatmaps: Tensor, flip_index: NDArray[np.intp], align: Literal["
     return left if align == "published" else torch.lerp(back, left, FLIP_SHIFT)
 
 
-@torch.inference_mode()
 def predict_heatmaps(
     model: Callable[[Tensor], Tensor], crops: Tensor, flip_index: NDArray[np.intp], flip_test: FlipTest = "off"
 ) -> Tensor:
     """Heatmaps (N, K, H, W) float32 of normalised crops (N, 3, h, w).
 
     Args:
-        model: crops -> heatmaps.
-        crops: on the model's device.
+        model: the network, in evaluation mode, on the crops' device.
+        crops: as the network takes them.
         flip_index: (K,) of the markup.
-        flip_test: average with the heatmaps of the mirrored crops: "off", "published" or "exact" (see `mirror_back`).
+        flip_test: average with the heatmaps of the mirrored crops, aligned as "published" or "exact" (see
+            `mirror_back`).
     """
-    heatmaps = model(crops).float()
-    if flip_test == "off":
-        return heatmaps
-    mirrored = model(crops.flip(-1)).float()
-    return (heatmaps + mirror_back(mirrored, flip_index, flip_test)) / 2
+    return heatmaps_by_flip(model, crops, flip_index, (flip_test,))[flip_test]
+
+
+@torch.inference_mode()
+def heatmaps_by_flip(
+    model: Callable[[Tensor], Tensor], crops: Tensor, flip_index: NDArray[np.intp], flip_tests: Iterable[FlipTest]
+) -> dict[FlipTest, Tensor]:
+    """What `predict_heatmaps` gives for each of some flip tests, from one pass over crops and mirror images."""
+    wanted = list(flip_tests)
+    plain = model(crops).float()
+    mirrored = model(crops.flip(-1)).float() if set(wanted) != {"off"} else plain
+    return {each: plain if each == "off" else (plain + mirror_back(mirrored, flip_index, each)) / 2 for each in wanted}
 
 
 class CropDecoder(NamedTuple):
@@ -99,6 +106,15 @@ class CropDecoder(NamedTuple):
         for batch in batched(crops, self.batch_size):
             inputs = torch.from_numpy(self.normalisation(np.stack(batch))).to(self.device)
             yield predict_heatmaps(self.model, inputs, self.flip_index, self.flip_test).cpu().numpy()
+
+    def each(
+        self, crops: Sequence[Pixels], variants: Sequence[tuple[FlipTest, Method]]
+    ) -> list[Decoded[NDArray[np.floating]]]:
+        """One batch of crops under several flip tests and decoders: points (n, K, 2) heatmap px and scores (n, K)."""
+        inputs = torch.from_numpy(self.normalisation(np.stack(crops))).to(self.device)
+        found = heatmaps_by_flip(self.model, inputs, self.flip_index, {flip: None for flip, _ in variants})
+        heatmaps = {flip: values.cpu().numpy() for flip, values in found.items()}
+        return [decode(heatmaps[flip], method=method, kernel_size=self.kernel_size) for flip, method in variants]
 
     def __call__(self, crops: Iterable[Pixels]) -> Decoded[NDArray[np.floating]]:
         """Landmarks of crops (h, w, 3) uint8 RGB: points (N, K, 2) heatmap px and scores (N, K)."""

@@ -148,12 +148,15 @@ def bootstrap_interval(
         Lower and upper end.
     """
     values = np.asarray(values, np.float64)
-    names, membership = np.unique(np.arange(len(values)) if groups is None else np.asarray(groups), return_inverse=True)
-    order = np.argsort(membership, kind="stable")
-    rows = np.split(order, np.cumsum(np.bincount(membership, minlength=len(names)))[:-1])
-    rng = np.random.default_rng(seed)
-    drawn = (rng.integers(0, len(names), len(names)) for _ in range(draws))
-    found = [statistic(values[np.concatenate([rows[i] for i in sample])]) for sample in drawn]
+    _, membership = np.unique(np.arange(len(values)) if groups is None else np.asarray(groups), return_inverse=True)
+    order, sizes = np.argsort(membership, kind="stable"), np.bincount(membership)
+    firsts = np.cumsum(sizes) - sizes
+    rng, found = np.random.default_rng(seed), []
+    for _ in range(draws):
+        sample = rng.integers(0, len(sizes), len(sizes))
+        lengths = sizes[sample]
+        within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        found.append(statistic(values[order[np.repeat(firsts[sample], lengths) + within]]))
     low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 

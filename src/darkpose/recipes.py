@@ -190,3 +190,40 @@ def find_recipe(name_or_path: str) -> Recipe:
     if not isinstance(recipe, Recipe):
         raise DarkposeError(f"{path}: expected a value named recipe, a darkpose.recipes.Recipe, got {recipe!r}")
     return recipe
+
+
+def find_test(name_or_path: str) -> Recipe:
+    """What to evaluate: a recipe, as `find_recipe` finds it, or a data set by its name, tested as published.
+
+    Raises:
+        DarkposeError: there is no such recipe, data set or file.
+    """
+    if name_or_path in DATA_SETS and name_or_path not in RECIPES:
+        data_set = DATA_SETS[name_or_path]
+        return Recipe(name_or_path, data_set, data_set, PUBLISHED_TRAINING, PUBLISHED_TEST, _published(data_set))
+    if name_or_path not in RECIPES and not name_or_path.endswith(".py"):
+        known = ", ".join((*RECIPES, *DATA_SETS))
+        raise DarkposeError(f"there is no recipe, data set or Python file {name_or_path!r}; the names are {known}")
+    return find_recipe(name_or_path)
+
+
+def _published(data_set: DataSet) -> dict[str, float]:
+    """The published number of a data set that is itself a published subset."""
+    subset = data_set.name.rpartition("-")[2]
+    known = [r.published for r in (AFLW_DARK, WFLW_DARK) if r.test_set.schema is data_set.schema]
+    numbers = [row[subset] for row in known if subset in row and subset in data_set.published]
+    return {subset: numbers[0]} if numbers else {}
+
+
+def recipe_of_test_set(data_set: str) -> Recipe:
+    """The recipe that is tested on a data set, or else the data set itself, tested as published.
+
+    Raises:
+        DarkposeError: there is no such data set.
+    """
+    for recipe in RECIPES.values():
+        if recipe.test_set.name == data_set:
+            return recipe
+    if data_set not in DATA_SETS:
+        raise DarkposeError(f"there is no data set {data_set!r}; the names are {', '.join(DATA_SETS)}")
+    return find_test(data_set)

@@ -11,10 +11,11 @@ from darkpose.errors import DarkposeError
 from darkpose.geometry import landmark_box
 from darkpose.metrics import auc, bootstrap_interval, face_errors, failure_rate, normalised_errors
 from darkpose.sample import Sample, nme_normaliser
-from darkpose.schema import KeypointSchema
+from darkpose.schema import KeypointSchema, regions
 
 Floats = NDArray[np.float64]
 WHOLE = "all"
+WHOLE_SET = {"test": WHOLE, "full": WHOLE}  # what published tables call all faces of a test set
 NAN = float("nan")
 
 
@@ -29,6 +30,7 @@ class SubsetReport:
         interval: 95 % bootstrap interval of `nme`, by image.
         nme_by_face: mean of the faces' means.
         nme_by_normaliser: `nme` over other lengths, by their names.
+        nme_by_region: `nme` of parts of the face.
         failure_rates, aucs: by threshold in per cent, over all faces.
         percentiles: of the faces' means, by percentage; 50 is the median.
     """
@@ -39,6 +41,7 @@ class SubsetReport:
     interval: tuple[float, float]
     nme_by_face: float
     nme_by_normaliser: dict[str, float]
+    nme_by_region: dict[str, float]
     failure_rates: dict[int, float]
     aucs: dict[int, float]
     percentiles: dict[int, float]
@@ -51,34 +54,59 @@ class Report:
     Attributes:
         normaliser: the published one's name.
         subsets: "all" and every subset of the data set -> its numbers.
-        published: subset -> published NME in per cent, where the recipe has one.
+        published: subset -> published NME in per cent, where the recipe has one; "test" and "full" are all faces.
+        nme_by_landmark: name -> NME over all faces found, in per cent; NaN where it is annotated nowhere.
+        caveats: why the published numbers are of something else, if they are: one clause each.
     """
 
     normaliser: str
     subsets: dict[str, SubsetReport]
     published: dict[str, float]
+    nme_by_landmark: dict[str, float]
+    caveats: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values; what is not a number is null."""
-        return cast(dict[str, Any], _without_nan(asdict(self)))
+        return cast(dict[str, Any], _without_nan(asdict(self) | {"published_row": self.published_line()}))
 
     def lines(self) -> list[str]:
-        """A table for people, and how far each published number is away."""
+        """A table for people, with the published numbers beside it."""
         head = f"{'subset':14}{'faces':>6}{'missed':>7}{'NME':>7}{'95 % interval':>16}{'FR8':>7}{'FR10':>7}"
         lines = [
             f"NME over {self.normaliser}, in per cent",
-            head + f"{'AUC8':>7}{'AUC10':>7}{'P95':>7}{'published':>11}",
+            head + f"{'AUC8':>7}{'AUC10':>7}{'median':>7}{'P90':>7}{'P95':>7}{'P99':>7}{'published':>11}",
         ]
+        printed = {WHOLE_SET.get(name, name): value for name, value in self.published.items()}
         for name, row in self.subsets.items():
             low, high = row.interval
-            published = f"{self.published[name]:11.2f}" if name in self.published else f"{'-':>11}"
+            published = f"{printed[name]:11.2f}" if name in printed else f"{'-':>11}"
             lines.append(
                 f"{name:14}{row.faces:6d}{row.missed:7d}{row.nme:7.2f}{f'{low:.2f} .. {high:.2f}':>16}"
                 f"{row.failure_rates[8]:7.2f}{row.failure_rates[10]:7.2f}{row.aucs[8]:7.2f}{row.aucs[10]:7.2f}"
-                f"{row.percentiles[95]:7.2f}{published}"
+                f"{''.join(f'{row.percentiles[p]:7.2f}' for p in (50, 90, 95, 99))}{published}"
             )
-        others = ", ".join(f"{name} {value:.2f}" for name, value in self.subsets[WHOLE].nme_by_normaliser.items())
-        return [*lines, f"all, over other lengths: {others}"]
+        whole = self.subsets[WHOLE]
+        lines.append(f"all, mean of the faces' own NME: {whole.nme_by_face:.2f}")
+        lines.append("all, over other lengths: " + _listed(whole.nme_by_normaliser))
+        lines.append("all, by region: " + _listed(whole.nme_by_region))
+        return lines
+
+    def published_line(self) -> str:
+        """Which published row this should match, and by how much it differs; or why it cannot be held against one."""
+        if not self.published:
+            return "published row: none for this set-up"
+        if self.caveats:
+            return f"published row: {_listed(self.published)}; not comparable: {'; '.join(self.caveats)}"
+        parts = []
+        for name, value in self.published.items():
+            row = self.subsets.get(WHOLE_SET.get(name, name))
+            here = f"here {row.nme:.2f} ({row.nme - value:+.2f})" if row else "not measured here"
+            parts.append(f"{name} {value:.2f}, {here}")
+        return "published row: " + "; ".join(parts)
+
+
+def _listed(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.2f}" for name, value in values.items())
 
 
 def _without_nan(value: Any) -> Any:
@@ -123,7 +151,11 @@ def _between(sample: Sample, left: Sequence[int], right: Sequence[int]) -> float
 
 
 def report(
-    points: Floats, samples: Sequence[Sample], schema: KeypointSchema, published: Mapping[str, float] | None = None
+    points: Floats,
+    samples: Sequence[Sample],
+    schema: KeypointSchema,
+    published: Mapping[str, float] | None = None,
+    caveats: Sequence[str] = (),
 ) -> Report:
     """Measure predictions.
 
@@ -132,6 +164,7 @@ def report(
         samples: the annotated faces.
         schema: their markup.
         published: subset -> NME in per cent to compare with; "test" and "full" stand for all faces.
+        caveats: why those are numbers of something else, if they are.
 
     Raises:
         DarkposeError: shapes differ, or a face's published normaliser is not a positive number (the face is named).
@@ -149,14 +182,48 @@ def report(
     for name in sorted({name for sample in samples for name in sample.subsets}):
         members[name] = np.array([name in sample.subsets for sample in samples])
     images = np.array([str(sample.image) for sample in samples])
-    others = normalisers(samples, schema)
+    others, parts = normalisers(samples, schema), regions(schema)
     rows = {
-        name: _measure(distances[m], visible[m], usual[m], {k: v[m] for k, v in others.items()}, images[m])
+        name: _measure(distances[m], visible[m], usual[m], {k: v[m] for k, v in others.items()}, parts, images[m])
         for name, m in members.items()
     }
-    whole = {"test": WHOLE, "full": WHOLE}
-    compared = {whole.get(name, name): value for name, value in (published or {}).items()}
-    return Report("inter_ocular" if schema.nme_pair else "box", rows, compared)
+    errors = np.where(visible & np.isfinite(distances), 100 * distances / usual[:, None], np.nan)
+    by_landmark = {name: _mean(errors[:, k]) for k, name in enumerate(schema.names)}
+    return Report(
+        "inter_ocular" if schema.nme_pair else "box", rows, dict(published or {}), by_landmark, tuple(caveats)
+    )
+
+
+def face_nmes(points: Floats, samples: Sequence[Sample], schema: KeypointSchema) -> Floats:
+    """NME of every face (N,), in per cent of the published normaliser; infinite where it was not found.
+
+    Args:
+        points: (N, K, 2) image px in the order of the samples.
+        samples: the annotated faces.
+        schema: their markup.
+    """
+    annotated = np.stack([sample.keypoints for sample in samples])
+    usual = np.array([nme_normaliser(sample, schema) for sample in samples])
+    distances = 100 * np.linalg.norm(points - annotated, axis=-1) / usual[:, None]
+    return face_errors(distances, np.stack([sample.visible for sample in samples]))
+
+
+def mean_face(samples: Sequence[Sample]) -> Floats:
+    """Mean landmarks (K, 2), every face scaled to its landmarks' box and centred; 0 where nothing is annotated."""
+    total, count = np.zeros(samples[0].keypoints.shape), np.zeros(len(samples[0].keypoints))
+    for sample in samples:
+        seen = sample.visible > 0
+        box = landmark_box(sample.keypoints[seen])
+        side = (box[2:] - box[:2]).max()
+        total[seen] += (sample.keypoints[seen] - (box[:2] + box[2:]) / 2) / side
+        count += seen
+    return np.asarray(total / np.maximum(count, 1)[:, None])
+
+
+def _mean(values: Floats) -> float:
+    """Mean of what is a number; NaN of nothing."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else NAN
 
 
 @dataclass(frozen=True)
@@ -177,7 +244,7 @@ class Comparison:
         """For people."""
         low, high = self.interval
         verdict = "no difference shown" if low <= 0 <= high else f"the first is {'better' if high < 0 else 'worse'}"
-        return f"minus the other: {self.difference:+.3f} ({low:+.3f} .. {high:+.3f}) on {self.faces} faces: {verdict}"
+        return f"{self.difference:+.3f} ({low:+.3f} .. {high:+.3f}), {self.faces} faces: {verdict}"
 
 
 def compare(points: Floats, others: Floats, samples: Sequence[Sample], schema: KeypointSchema) -> Comparison:
@@ -205,7 +272,12 @@ def _pooled(rows: Floats) -> float:
 
 
 def _measure(
-    distances: Floats, visible: NDArray[np.bool_], usual: Floats, others: Mapping[str, Floats], images: NDArray[np.str_]
+    distances: Floats,
+    visible: NDArray[np.bool_],
+    usual: Floats,
+    others: Mapping[str, Floats],
+    parts: Mapping[str, NDArray[np.intp]],
+    images: NDArray[np.str_],
 ) -> SubsetReport:
     errors = 100 * distances / usual[:, None]
     by_face = face_errors(errors, visible)
@@ -223,6 +295,7 @@ def _measure(
         interval=bootstrap_interval(sums, _pooled, groups=images[found]) if len(sums) else (NAN, NAN),
         nme_by_face=float(by_face[found].mean()) if len(sums) else NAN,
         nme_by_normaliser={name: over(length) for name, length in others.items()},
+        nme_by_region={name: _mean(errors[found][:, part][visible[found][:, part]]) for name, part in parts.items()},
         failure_rates={t: 100 * failure_rate(by_face, t) for t in (8, 10)},
         aucs={t: 100 * auc(by_face, t) for t in (8, 10)},
         percentiles={p: float(np.percentile(by_face[found], p)) if len(sums) else NAN for p in (50, 90, 95, 99)},

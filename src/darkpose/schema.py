@@ -114,6 +114,24 @@ class KeypointSchema:
         raise DarkposeError(f"markup {self.name} has no landmark {name!r}; did you mean one of {', '.join(near)}?")
 
 
+REGIONS = {
+    "contour": ("contour", "chin"),
+    "brows": ("brow",),
+    "eyes": ("eye", "pupil"),
+    "nose": ("nose", "nostril"),
+    "mouth": ("mouth", "lip"),
+}
+
+
+def regions(schema: KeypointSchema) -> dict[str, NDArray[np.intp]]:
+    """Parts of the face -> indices of their landmarks, by the words in their names; parts without one are left out."""
+    found = {
+        region: np.array([i for i, name in enumerate(schema.names) if set(name.split("_")) & set(words)], np.intp)
+        for region, words in REGIONS.items()
+    }
+    return {region: indices for region, indices in found.items() if len(indices)}
+
+
 def join_schemas(*schemas: KeypointSchema) -> KeypointSchema:
     """The landmarks of several markups one after the other, each named "markup/landmark"."""
     firsts = [sum(len(schema) for schema in schemas[:i]) for i in range(len(schemas))]

@@ -119,7 +119,7 @@ def _read_file(path: Path, schema: KeypointSchema | None) -> Checkpoint:
 def _with_schema(checkpoint: Checkpoint, schema: KeypointSchema | str | None) -> Checkpoint:
     known = checkpoint.schema
     if known.parts and not isinstance(schema, KeypointSchema):
-        return _part(checkpoint, schema or known.parts[0].name)
+        return part_of(checkpoint, schema or known.parts[0].name)
     if schema is None:
         return checkpoint
     if isinstance(schema, str):
@@ -127,13 +127,17 @@ def _with_schema(checkpoint: Checkpoint, schema: KeypointSchema | str | None) ->
         return checkpoint
     same = next((part.name for part in known.parts if part.names == schema.names), None)
     if same is not None:
-        return _part(checkpoint, same)
+        return part_of(checkpoint, same)
     check_markup(schema, checkpoint.config.network.keypoints)
     return replace(checkpoint, schema=schema)
 
 
-def _part(checkpoint: Checkpoint, name: str) -> Checkpoint:
-    """The checkpoint for one of the markups that it knows."""
+def part_of(checkpoint: Checkpoint, name: str) -> Checkpoint:
+    """The checkpoint for one of the markups that it knows.
+
+    Raises:
+        DarkposeError: it knows no such markup.
+    """
     rows = checkpoint.schema.rows(name)
     part = next(part for part in checkpoint.schema.parts if part.name == name)
     model = with_rows(checkpoint.model, range(len(checkpoint.schema))[rows])

@@ -4,8 +4,8 @@
     ROOT/COFW_test_color.mat    IsT, bboxesT, phisT
 
 The files are HDF5 (MATLAB 7.3), which holds MATLAB's arrays transposed. A row of annotations is x1..x29, y1..y29 and 29
-occlusion flags; occluded landmarks are annotated, too, and count as visible. Coordinates are used as they are, as in
-the reference, although MATLAB counts pixels from 1.
+occlusion flags; occluded landmarks are annotated, too, and count as visible. Coordinates are used as they are, although
+MATLAB counts pixels from 1; OpenMMLab's JSON files of COFW hold them 1 px less.
 """
 
 from pathlib import Path

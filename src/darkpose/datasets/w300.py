@@ -69,7 +69,7 @@ def read_300w_split(root: Path, split: str, *, broken: list[str] | None = None) 
 def _read_folder(folder: Path, subsets: frozenset[str], broken: list[str] | None) -> list[Sample]:
     annotations = sorted(folder.glob("*.pts"))
     if not annotations:
-        raise DarkposeError(f"{folder}: expected .pts files of 300-W there, found none")
+        raise DarkposeError(f"{folder}: expected .pts files of 300-W there, found none") from FileNotFoundError(folder)
     return read_each(folder, annotations, lambda annotation: _read_face(annotation, subsets), broken)
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from darkpose.evaluate import predict_samples, samples_nme, to_image
 from darkpose.image import Normalisation, write_image
 from darkpose.inference import CropDecoder
+from darkpose.predict_samples import predict_samples, samples_nme, to_image
 from darkpose.sample import Sample
 from darkpose.schema import AFLW_19, KeypointSchema, flip_pairs_from_names
 

@@ -1,0 +1,285 @@
+"""A recipe's evaluation: predictions into files, then the files against the annotations."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from darkpose.boxrule import box_rule
+from darkpose.checkpoint import Checkpoint, fingerprint
+from darkpose.derive import derive_shared
+from darkpose.detector import best_detector
+from darkpose.errors import DarkposeError
+from darkpose.heatmap import Method
+from darkpose.inference import CropDecoder, FlipTest, find_device
+from darkpose.predict_samples import Variant, predict_to_files
+from darkpose.predictions import Predictions, PredictionsWriter, read_predictions
+from darkpose.recipes import Recipe
+from darkpose.report import Comparison, Report, compare, report
+from darkpose.sample import Sample
+from darkpose.schema import SCHEMAS, KeypointSchema
+from darkpose.zoo import load_checkpoint, part_of
+
+
+@dataclass(frozen=True)
+class Choices:
+    """The ways to predict; every combination is measured, the first of each together first.
+
+    Attributes:
+        boxes: names of box rules (see `boxrule`).
+        flip_tests, methods: empty: the recipe's.
+    """
+
+    boxes: tuple[str, ...] = ("annotation",)
+    flip_tests: tuple[FlipTest, ...] = ()
+    methods: tuple[Method, ...] = ()
+
+    def variants(self, recipe: Recipe) -> list[Variant]:
+        """All combinations, once each."""
+        flips, methods = self.flip_tests or (recipe.test.flip_test,), self.methods or (recipe.test.method,)
+        return list(dict.fromkeys(Variant(*each) for each in product(self.boxes, flips, methods)))
+
+
+@dataclass(frozen=True)
+class Other:
+    """Another predictions file of the same faces: what it is called, its numbers, and the first file's minus its."""
+
+    name: str
+    file: Path
+    report: Report
+    comparison: Comparison
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What an evaluation found.
+
+    Attributes:
+        recipe: its name.
+        name: the way of predicting, or the file's name.
+        file: the predictions that were measured.
+        report: their numbers.
+        others: the same faces predicted in other ways or by other systems.
+        points: (N, K, 2) image px, those predictions; infinite for faces that were not found.
+        samples, schema: the annotated faces and their markup, as they were measured.
+    """
+
+    recipe: str
+    name: str
+    file: Path
+    report: Report
+    others: tuple[Other, ...]
+    points: NDArray[np.float64]
+    samples: tuple[Sample, ...]
+    schema: KeypointSchema
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        others = [
+            {
+                "name": other.name,
+                "file": str(other.file),
+                **other.report.to_dict(),
+                "first_minus_this": asdict(other.comparison),
+            }
+            for other in self.others
+        ]
+        return {
+            "recipe": self.recipe,
+            "name": self.name,
+            "file": str(self.file),
+            **self.report.to_dict(),
+            "others": others,
+        }
+
+    def lines(self) -> list[str]:
+        """Tables for people; the last line says which published row this should match."""
+        lines = self.report.lines()
+        if self.others:
+            lines += ["", f"{'the same faces':42}{'missed':>7}{'NME':>8}{'FR10':>8}   the first minus it"]
+            lines.append(_row(self.name, self.report))
+        lines += [f"{_row(other.name, other.report)}   {other.comparison.line()}" for other in self.others]
+        return [*lines, self.report.published_line()]
+
+
+def _row(name: str, report: Report) -> str:
+    row = report.subsets["all"]
+    return f"{name:42}{row.missed:7d}{row.nme:8.3f}{row.failure_rates[10]:8.2f}"
+
+
+def evaluate_recipe(
+    recipe: Recipe,
+    root: Path,
+    predictions: Path,
+    *,
+    weights: str | None = None,
+    choices: Choices = Choices(),
+    against: Sequence[Path] = (),
+    shared: bool = False,
+    device: str = "auto",
+    workers: int = 0,
+) -> Evaluation:
+    """Measure a recipe's test set: predict what the predictions files lack, then read them.
+
+    Args:
+        recipe: the experiment.
+        root: folder of its data set.
+        predictions: the file; of darkpose or, without `weights`, of any system (see `predictions`). Further ways to
+            predict get files of their own beside it.
+        weights: checkpoint to predict with, by path or name; None: measure the file as it is.
+        choices: ways to predict.
+        against: other files of predictions, to compare with face by face.
+        shared: where the predictions are of another markup, measure the landmarks that both markups share.
+        device: to predict on.
+        workers: processes that read and cut images beside this one.
+
+    Raises:
+        DarkposeError: data, weights or a file cannot be used, or do not fit each other.
+    """
+    samples, schema = recipe.test_set.read(root), recipe.test_set.schema
+    files = [predictions]
+    if weights is not None:
+        checkpoint = _for_markup(load_checkpoint(weights, whole=True), schema)
+        _check_markup(weights, checkpoint.schema, recipe, shared)
+        variants = choices.variants(recipe)
+        files = [predictions, *(_beside(predictions, variant) for variant in variants[1:])]
+        headers = [_header(recipe, len(samples), checkpoint, weights, variant) for variant in variants]
+        writers = {
+            variant: PredictionsWriter(file, header)
+            for variant, file, header in zip(variants, files, headers, strict=True)
+        }
+        _predict(recipe, samples, checkpoint, writers, device, workers)
+    return _measure(recipe, samples, [*files, *against], shared)
+
+
+def _measure(recipe: Recipe, samples: list[Sample], files: Sequence[Path], shared: bool) -> Evaluation:
+    schema = recipe.test_set.schema
+    found = [read_predictions(file) for file in files]
+    markups = [_markup(file, each, recipe, shared) for file, each in zip(files, found, strict=True)]
+    if any(markup.names != markups[0].names for markup in markups):
+        listed = ", ".join(f"{file} {markup.name}" for file, markup in zip(files, markups, strict=True))
+        raise DarkposeError(f"predictions of different markups cannot be held against each other: {listed}")
+    if markups[0].names != schema.names:
+        samples = [_through_shared(sample, schema, markups[0]) for sample in samples]
+    points = [each.as_array(len(samples), len(markups[0]), str(file)) for file, each in zip(files, found, strict=True)]
+    reports = [
+        report(each, samples, markups[0], recipe.published, _caveats(recipe, samples, file.header, markups[0]))
+        for each, file in zip(points, found, strict=True)
+    ]
+    names = [_way(each.header) or file.name for each, file in zip(found, files, strict=True)]
+    others = [
+        Other(name, file, other, compare(points[0], each, samples, markups[0]))
+        for name, file, other, each in zip(names[1:], files[1:], reports[1:], points[1:], strict=True)
+    ]
+    return Evaluation(recipe.name, names[0], files[0], reports[0], tuple(others), points[0], tuple(samples), markups[0])
+
+
+def _for_markup(checkpoint: Checkpoint, schema: KeypointSchema) -> Checkpoint:
+    """Of weights that know several markups, the data set's, or else their first."""
+    names = [part.name for part in checkpoint.schema.parts]
+    if not names:
+        return checkpoint
+    return part_of(checkpoint, schema.name if schema.name in names else names[0])
+
+
+def _check_markup(source: str, found: KeypointSchema, recipe: Recipe, shared: bool) -> None:
+    wanted = recipe.test_set.schema
+    if found.names != wanted.names and not shared:
+        raise DarkposeError(
+            f"{source}: the landmarks are of {found.name}, those of the data set {recipe.test_set.name} of "
+            f"{wanted.name}; --shared measures the landmarks that both have"
+        )
+
+
+def _markup(file: Path, predictions: Predictions, recipe: Recipe, shared: bool) -> KeypointSchema:
+    """The markup of a predictions file; the data set's where it does not say."""
+    named = predictions.header.get("data_set", recipe.test_set.name)
+    if named != recipe.test_set.name:
+        raise DarkposeError(f"{file}: predictions of the data set {named}, expected {recipe.test_set.name}")
+    markup = predictions.header.get("markup", recipe.test_set.schema.name)
+    if markup == recipe.test_set.schema.name:
+        return recipe.test_set.schema
+    if markup not in SCHEMAS:
+        raise DarkposeError(f"{file}: of the markup {markup!r}, expected one of {', '.join(SCHEMAS)}")
+    _check_markup(str(file), SCHEMAS[markup], recipe, shared)
+    return SCHEMAS[markup]
+
+
+def _through_shared(sample: Sample, source: KeypointSchema, target: KeypointSchema) -> Sample:
+    keypoints, visible = derive_shared(sample.keypoints, sample.visible, source, target)
+    return replace(sample, keypoints=keypoints, visible=visible)
+
+
+def _way(header: Mapping[str, Any]) -> str:
+    """How the faces of one of darkpose's own files were predicted."""
+    if header.get("system") != "darkpose":
+        return ""
+    return f"{header['boxes']} boxes, flip {header['flip_test']}, {header['method']}"
+
+
+def _beside(file: Path, variant: Variant) -> Path:
+    way = "-".join((variant.boxes.replace(":", ""), variant.flip_test, variant.method))
+    return file.with_name(f"{file.name.removesuffix(file.suffix)}.{way}{file.suffix}")
+
+
+def _header(recipe: Recipe, faces: int, checkpoint: Checkpoint, weights: str, variant: Variant) -> dict[str, Any]:
+    return {
+        "recipe": recipe.name,
+        "data_set": recipe.test_set.name,
+        "faces": faces,
+        "markup": checkpoint.schema.name,
+        "system": "darkpose",
+        "weights": weights,
+        "weights_sha256": fingerprint(checkpoint.model),
+        "provenance": dict(checkpoint.provenance),
+        **variant._asdict(),
+        "kernel_size": recipe.test.kernel_size,
+    }
+
+
+def _predict(
+    recipe: Recipe,
+    samples: list[Sample],
+    checkpoint: Checkpoint,
+    writers: Mapping[Variant, PredictionsWriter],
+    device: str,
+    workers: int,
+) -> None:
+    rules = {variant.boxes: box_rule(variant.boxes, lambda: best_detector()[0]) for variant in writers}
+    target = find_device(device)
+    decoder = CropDecoder(
+        checkpoint.model.to(target, memory_format=torch.channels_last),  # type: ignore[call-overload]
+        checkpoint.config.normalisation,
+        checkpoint.schema.flip_index,
+        target,
+        kernel_size=recipe.test.kernel_size,
+        batch_size=recipe.test.batch_size,
+    )
+    size, padding = checkpoint.config.crop_size, checkpoint.config.padding
+    schema = recipe.test_set.schema
+    predict_to_files(writers, decoder, samples, schema, rules, crop_size=size, padding=padding, workers=workers)
+
+
+def _caveats(recipe: Recipe, samples: Sequence[Sample], header: Mapping[str, Any], markup: KeypointSchema) -> list[str]:
+    """Why numbers are not those that the recipe's published row should match."""
+    found = []
+    published = recipe.test_set.published.get("faces", len(samples))
+    if published != len(samples):
+        found.append(f"{len(samples)} faces here, {published} there")
+    if markup.names != recipe.test_set.schema.names:
+        found.append(f"only the landmarks that {markup.name} shares")
+    if header.get("boxes", "annotation") != "annotation":
+        found.append(f"boxes by {header['boxes']}")
+    for name, there in (("flip_test", recipe.test.flip_test), ("method", recipe.test.method)):
+        if header.get(name, there) != there:
+            found.append(f"{name.replace('_', ' ')} {header[name]} instead of {there}")
+    learnt = set(header.get("provenance", {}).get("test_images_learnt", ()))
+    seen = sum(sample.image.name in learnt for sample in samples)
+    if seen:
+        found.append(f"the weights have learnt from {seen} of these faces")
+    return found

@@ -1,0 +1,44 @@
+"""Plots are pictures of what they were given; without Matplotlib the message names what to install."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from darkpose.errors import DarkposeError
+from darkpose.image import read_image
+from darkpose.plots import plot_ced, plot_landmark_errors
+from darkpose.schema import AFLW_19
+
+pytest.importorskip("matplotlib", reason="needs Matplotlib: pip install 'darkpose[report]'")
+THRESHOLDS = np.linspace(0, 20, 41)
+
+
+def test_error_distributions_are_drawn(tmp_path: Path) -> None:
+    plot_ced(tmp_path / "ced.png", THRESHOLDS, {"all": THRESHOLDS / 20, "pose": np.zeros(41)}, "inter_ocular")
+    picture = read_image(tmp_path / "ced.png")
+    assert picture.shape[0] > 300
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 20
+    assert [file.name for file in tmp_path.iterdir()] == ["ced.png"]
+
+
+def test_landmarks_without_an_error_are_left_out(tmp_path: Path) -> None:
+    face = np.random.default_rng(0).uniform(-0.5, 0.5, (19, 2))
+    errors = np.full(19, np.nan)
+    plot_landmark_errors(tmp_path / "none.png", face, errors, AFLW_19, "box")
+    errors[3] = 2.0
+    plot_landmark_errors(tmp_path / "one.png", face, errors, AFLW_19, "box")
+    assert not np.array_equal(read_image(tmp_path / "none.png"), read_image(tmp_path / "one.png"))
+
+
+def test_without_matplotlib_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(DarkposeError, match=r"pip install 'darkpose\[report\]'"):
+        plot_ced(tmp_path / "ced.png", THRESHOLDS, {"all": THRESHOLDS / 20}, "box")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(DarkposeError, match="cannot be written"):
+        plot_ced(tmp_path / "no" / "ced.png", THRESHOLDS, {"all": THRESHOLDS / 20}, "box")

@@ -1,0 +1,76 @@
+"""The appendix: what stands in it is what the report says."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from darkpose.evaluation import Evaluation, Other
+from darkpose.image import read_image, write_image
+from darkpose.report import compare, report
+from darkpose.report_folder import write_report
+from darkpose.sample import Sample
+from darkpose.schema import AFLW_19
+
+pytest.importorskip("matplotlib", reason="needs Matplotlib: pip install 'darkpose[report]'")
+
+
+@pytest.fixture
+def evaluation(tmp_path: Path) -> Evaluation:
+    rng, samples = np.random.default_rng(0), []
+    write_image(tmp_path / "face.png", rng.integers(0, 255, (120, 120, 3), np.uint8))
+    for i in range(6):
+        keypoints = rng.uniform(20, 100, (19, 2))
+        subsets = frozenset({"frontal"} if i % 2 else set())
+        box = np.array([10.0, 10, 110, 110])
+        samples.append(Sample(tmp_path / "face.png", keypoints, np.ones(19), box, subsets, box_size=100.0))
+    truth = np.stack([sample.keypoints for sample in samples])
+    points = truth + np.arange(1, 7)[:, None, None] * np.array([0.6, 0.8])
+    points[0] = np.inf
+    others = truth + 1
+    first, second = (report(each, samples, AFLW_19, {"full": 1.34}) for each in (points, others))
+    other = Other("other", tmp_path / "other.jsonl", second, compare(points, others, samples, AFLW_19))
+    return Evaluation("aflw-dark", "p.jsonl", tmp_path / "p.jsonl", first, (other,), points, tuple(samples), AFLW_19)
+
+
+def test_the_folder_holds_the_numbers_the_curves_and_the_pictures(tmp_path: Path, evaluation: Evaluation) -> None:
+    write_report(tmp_path / "report", evaluation)
+    files = {file.name for file in (tmp_path / "report").iterdir()}
+    assert files == {"report.md", "ced.png", "ced.csv", "landmarks.png", "landmarks.csv", "worst.png"}
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert "| all | 6 | 1 | **4.000** |" in text  # 2 .. 6 px of 100, the face that was not found aside
+    assert "| 1.34 |" in text
+    assert "full 1.34, here 4.00 (+2.66)" in text
+    assert "* 5: face.png, NME 6.00" in text
+    assert "| other | 0 |" in text
+    for name in ("ced.png", "landmarks.png", "worst.png"):
+        assert f"({name})" in text
+
+
+def test_the_curve_rises_at_every_faces_error_and_ends_below_one_for_missed_faces(
+    tmp_path: Path, evaluation: Evaluation
+) -> None:
+    write_report(tmp_path, evaluation)
+    rows = list(csv.DictReader((tmp_path / "ced.csv").read_text().splitlines()))
+    shares = {float(row["nme_percent"]): float(row["all"]) for row in rows}
+    assert shares[1.95] == 0
+    assert shares[2.05] == pytest.approx(1 / 6)
+    assert shares[20.0] == pytest.approx(5 / 6)
+    landmarks = list(csv.DictReader((tmp_path / "landmarks.csv").read_text().splitlines()))
+    assert [row["landmark"] for row in landmarks] == list(AFLW_19.names)
+    assert {row["region"] for row in landmarks} == {"brows", "eyes", "nose", "mouth", "contour"}
+    assert all(float(row["nme_percent"]) == pytest.approx(4.0) for row in landmarks)
+
+
+def test_the_worst_faces_show_annotation_green_and_prediction_red(tmp_path: Path, evaluation: Evaluation) -> None:
+    write_report(tmp_path, evaluation)
+    picture = read_image(tmp_path / "worst.png").reshape(-1, 3)
+    for colour in ((64, 220, 64), (240, 48, 48)):
+        assert (picture == colour).all(axis=1).sum() > 19
+
+
+def test_a_report_is_written_even_if_the_images_are_gone(tmp_path: Path, evaluation: Evaluation) -> None:
+    (tmp_path / "face.png").unlink()
+    write_report(tmp_path / "report", evaluation)
+    assert "* not drawn: " in (tmp_path / "report" / "report.md").read_text()
