@@ -44,6 +44,8 @@ def test_every_number_is_the_published_one(recipe: Recipe) -> None:
     assert (augment.rotation_std, augment.rotation_limit, augment.rotation_probability) == (30.0, 60.0, 0.6)
     assert (augment.gamma_std, augment.gain_std, augment.grey) == (0, 0, 0)
     assert (test.flip_test, test.method, test.kernel_size, test.batch_size) == ("published", "dark", 11, 32)
+    assert recipe.start == "imagenet"
+    assert (train.select, train.precision) == ("best", "no")
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -52,6 +54,7 @@ def test_the_numbers_can_be_read_in_the_file(name: str) -> None:
     recipe = VALUES[name]
     numbers = ["256 x 256", "1.25", "0.485 0.456 0.406", "0.229 0.224 0.225", "sigma 2", "0.002", "500", "8 times 64"]
     numbers += ["epoch 40", "epoch 55 of 60", "mirror 0.5", "0.25 N(0, 1)", "30 N(0, 1)", "60 degrees", "0.6"]
+    numbers += ["ImageNet", "hrnetv2_w18-00eb2006.pth", "N(0, 0.001)"]
     numbers += ["kernel 11", *(f"{value:.2f}" for value in recipe.published.values())]
     numbers += [f"{each.published['faces']:,}" for each in (recipe.train_set, recipe.test_set)]
     for number in numbers:

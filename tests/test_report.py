@@ -139,7 +139,7 @@ def test_regions_and_landmarks_are_means_over_their_points() -> None:
 
 def test_a_face_has_its_own_error_and_a_missed_one_an_infinite_one() -> None:
     samples = faces(3)
-    points = np.stack([s.keypoints + [3.0, 4.0] for s in samples])
+    points = np.stack([s.keypoints + np.array([3.0, 4.0]) for s in samples])
     points[1] = np.inf
     lengths = [np.hypot(*(s.keypoints[60] - s.keypoints[72])) for s in samples]
     assert face_nmes(points, samples, WFLW_98).tolist() == pytest.approx([500 / lengths[0], np.inf, 500 / lengths[2]])

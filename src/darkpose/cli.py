@@ -34,6 +34,7 @@ def predict(
     box_kind: Literal["detector", "landmarks", "square"] = "detector",
     detector: str = "auto",
     weights: str = "default",
+    schema: str | None = None,
     flip_test: Literal["off", "published", "exact"] = "off",
     method: Literal["dark", "quarter", "argmax"] = "dark",
     device: str = "auto",
@@ -65,6 +66,8 @@ def predict(
         auto: YuNet where its file can be had, else haar; yunet; haar; or the path of a YuNet file.
     weights
         A checkpoint's path or a known name.
+    schema
+        Which markup, of weights that know several: 300w-68, wflw-98, aflw-19; their first where it is not given.
     flip_test
         Average with the mirrored crop: twice the time, a little more accurate.
     method
@@ -87,7 +90,9 @@ def predict(
     inputs = find_images(paths)
     given = GivenBoxes(boxes) if boxes else None
     finder = None if given else named_detector(detector)
-    predictor = Predictor(weights, device, flip_test, method=method, detector=finder, batch_size=batch_size)
+    predictor = Predictor(
+        weights, device, flip_test, schema=schema, method=method, detector=finder, batch_size=batch_size
+    )
     draw = draw or scores
     target = output or (None if json and not draw and format is None else DEFAULT_OUTPUT)
     folder = None
@@ -165,10 +170,10 @@ def check(
     Parameters
     ----------
     name
-        wflw-train, wflw-test, aflw-train, aflw-full, aflw-frontal, 300w-train, 300w-common, 300w-challenge, 300w-full,
-        300w-private, 300w-lfpw, cofw-train or cofw-test.
+        wflw-train, wflw-test, wflw-pose and so on, aflw-train, aflw-full, aflw-frontal, 300w-train, 300w-common,
+        300w-challenge, 300w-full, 300w-private, 300w-lfpw, cofw-train or cofw-test.
     root
-        Its folder.
+        Its folder: the official tree, or OpenMMLab's with annotations/*.json and images/.
     sheet
         Picture to write: random faces with their landmarks.
     decode
@@ -194,6 +199,48 @@ def check(
         write_image(sheet, contact_sheet(readable, data_set.schema))
         print(f"darkpose: {sheet}: random faces with their landmarks", file=sys.stderr)
     return 0 if report.whole else 1
+
+
+@datasets.command
+def make(
+    name: Literal["wflw", "aflw"],
+    *,
+    root: Path,
+    train: int | None = None,
+    test: int | None = None,
+    seed: int = 0,
+    workers: int = 0,
+) -> int:
+    """Draw a data set: faces of darkpose's own with exactly known landmarks, in the official files of WFLW or AFLW.
+
+    An interrupted run goes on where it was when started again.
+
+    Parameters
+    ----------
+    name
+        wflw (98 landmarks, six subsets) or aflw (19 landmarks, a MATLAB file).
+    root
+        Folder to write to.
+    train
+        Training faces; as many as published (7,500; 20,000) where it is not given.
+    test
+        Test faces; as many as published (2,500; 4,386) where it is not given.
+    seed
+        Of all faces.
+    workers
+        Processes that draw beside this one.
+    """
+    from darkpose.datasets.made import make_aflw, make_wflw
+
+    sizes = {key: value for key, value in (("train", train), ("test", test)) if value is not None}
+    write = make_wflw if name == "wflw" else make_aflw
+    try:
+        write(root, **sizes, seed=seed, workers=workers)
+    except KeyboardInterrupt:
+        print(f"darkpose: interrupted; the faces in {root} are kept, the same command goes on", file=sys.stderr)
+        return 130
+    print(f"{root}: drawn faces in the files of {name.upper()}")
+    return 0
 
 
 @app.command
@@ -361,7 +408,8 @@ def train(recipe: str, *, root: Path, out: Path, start: str | None = None, worke
     out
         Folder of the run.
     start
-        Checkpoint to start from, by path or name; without it, training starts from nothing.
+        What to start from, instead of the recipe's: nothing, imagenet (downloaded once) or such a file, or a checkpoint
+        by path or name.
     workers
         Loader processes.
     """

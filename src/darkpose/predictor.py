@@ -48,6 +48,7 @@ class Predictor:
         device: str = "auto",
         flip_test: bool | FlipTest = False,
         *,
+        schema: str | None = None,
         method: Method = "dark",
         detector: Detector | None = None,
         batch_size: int = 16,
@@ -59,19 +60,20 @@ class Predictor:
             device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", ...
             flip_test: average with the mirrored crop, twice the time: False, True (as published), or "exact", which
                 removes the published alignment's bias of 1/8 heatmap px.
+            schema: which markup, of weights that know several: "300w-68", "wflw-98", "aflw-19"; None: their first.
             method: decoder of the heatmaps.
             detector: of faces; None: YuNet where its file can be had, else OpenCV's Haar cascade.
             batch_size: faces per forward pass.
 
         Raises:
-            DarkposeError: the weights or the device cannot be used.
+            DarkposeError: the weights or the device cannot be used, or the weights do not know the markup.
         """
         flip: FlipTest = ("published" if flip_test else "off") if isinstance(flip_test, bool) else flip_test
         _check_choice("flip_test", flip, get_args(FlipTest))
         _check_choice("method", method, get_args(Method))
         if not (isinstance(batch_size, int) and batch_size >= 1):
             raise DarkposeError(f"batch_size must be a whole number of at least 1, got {batch_size!r}")
-        checkpoint = load_checkpoint(weights)
+        checkpoint = load_checkpoint(weights, schema=schema)
         target = find_device(device)
         model = checkpoint.model.to(target, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.schema: KeypointSchema = checkpoint.schema

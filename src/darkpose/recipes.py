@@ -11,6 +11,7 @@ from darkpose.errors import DarkposeError
 from darkpose.heatmap import Method
 from darkpose.inference import FlipTest
 from darkpose.schedule import Cosine, Schedule, Steps
+from darkpose.start import IMAGENET, NOTHING
 from darkpose.train import TrainConfig
 
 
@@ -43,6 +44,7 @@ class Recipe:
         test: the protocol.
         published: subset -> NME in per cent, as published with this set-up; "full" and "test" are the whole test set.
         checkpoint: name of the published weights, where there are any.
+        start: what training starts from, see `start.start_from`.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Recipe:
     test: Protocol = Protocol()
     published: Mapping[str, float] = field(default_factory=dict)
     checkpoint: str = ""
+    start: str = NOTHING
 
 
 # HRNetV2-W18 and DARK for faces as published: 60 epochs of Adam at 2e-3, a tenth from epoch 40 and again from 55,
@@ -91,6 +94,7 @@ AFLW_DARK = Recipe(
     # First printed as 1.41 / 1.27, the row of the network without DARK; corrected later for the same file.
     published={"full": 1.34, "frontal": 1.20},
     checkpoint="aflw-hrnetv2-w18-dark",
+    start=IMAGENET,
 )
 WFLW_DARK = Recipe(
     "wflw-dark",
@@ -103,9 +107,17 @@ WFLW_DARK = Recipe(
         **{"blur": 4.57, "makeup": 3.87, "expression": 4.30},
     },
     checkpoint="wflw-hrnetv2-w18-dark",
+    start=IMAGENET,
 )
-W300_DARK = Recipe("300w-dark", DATA_SETS["300w-train"], DATA_SETS["300w-full"], PUBLISHED_TRAINING, PUBLISHED_TEST)
-COFW_DARK = Recipe("cofw-dark", DATA_SETS["cofw-train"], DATA_SETS["cofw-test"], PUBLISHED_TRAINING, PUBLISHED_TEST)
+W300_DARK = replace(
+    WFLW_DARK,
+    name="300w-dark",
+    train_set=DATA_SETS["300w-train"],
+    test_set=DATA_SETS["300w-full"],
+    published={},
+    checkpoint="",
+)
+COFW_DARK = replace(W300_DARK, name="cofw-dark", train_set=DATA_SETS["cofw-train"], test_set=DATA_SETS["cofw-test"])
 
 # darkpose's own, from nothing, in two stages that a CPU can bear: small crops first, then full size.
 SMALL_FIRST = Recipe(

@@ -7,14 +7,14 @@ from typing import Any
 import torch
 
 from darkpose.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
-from darkpose.heads import nearest_rows, with_rows
+from darkpose.heads import with_rows
 from darkpose.hrnet import HRNet, HRNetConfig
 from darkpose.inference import CropDecoder
 from darkpose.predict_samples import predict_samples, samples_nme
 from darkpose.recipes import Recipe
 from darkpose.sample import Sample
+from darkpose.start import NOTHING, start_from
 from darkpose.train import train
-from darkpose.zoo import load_checkpoint
 
 
 def train_recipe(recipe: Recipe, root: Path, out: Path, *, start: str | None = None, workers: int = 1) -> float:
@@ -24,8 +24,7 @@ def train_recipe(recipe: Recipe, root: Path, out: Path, *, start: str | None = N
         recipe: the experiment.
         root: folder of its data set.
         out: folder of the run.
-        start: checkpoint to start from, by path or name; its heatmaps of other markups are carried over to the nearest
-            landmarks.
+        start: what to start from, instead of the recipe's (see `start.start_from`).
         workers: loader processes.
 
     Returns:
@@ -39,10 +38,8 @@ def train_recipe(recipe: Recipe, root: Path, out: Path, *, start: str | None = N
     use = CheckpointConfig(
         HRNetConfig(len(schema)), config.crop_size, config.padding, config.sigma, kernel_size=test.kernel_size
     )
-    first = None
-    if start:
-        known = load_checkpoint(start, whole=True)
-        first = with_rows(known.model, nearest_rows(known.schema, schema))
+    source = start or recipe.start
+    first = start_from(source, schema, seed=config.seed)
     measured = recipe.test_set.schema
     rows = range(len(schema))[schema.rows(measured.name)]
 
@@ -61,19 +58,19 @@ def train_recipe(recipe: Recipe, root: Path, out: Path, *, start: str | None = N
         return samples_nme(found.points, validation, measured)
 
     def keep(model: HRNet, facts: dict[str, Any]) -> None:
-        provenance = {**_provenance(recipe, samples, validation, start), **facts}
+        provenance = {**_provenance(recipe, samples, validation, source), **facts}
         save_checkpoint(Checkpoint(model, use, schema, provenance), out / "weights.safetensors")
 
     trained = train(config, samples, schema, out, start=first, validate=validate, keep=keep, workers=workers)
     return trained.best_validation
 
 
-def _provenance(recipe: Recipe, samples: list[Sample], validation: list[Sample], start: str | None) -> dict[str, Any]:
+def _provenance(recipe: Recipe, samples: list[Sample], validation: list[Sample], start: str) -> dict[str, Any]:
     return {
         "recipe": recipe.name,
         "recipe_values": asdict(recipe.train),
         "test_protocol": asdict(recipe.test),
-        "start": Path(start).name if start else "He initialisation",
+        "start": "He initialisation" if start == NOTHING else Path(start).name,
         "train_set": f"{recipe.train_set.name}, {len(samples)} faces",
         "validation_set": f"{recipe.test_set.name}, {len(validation)} faces",
         "torch": torch.__version__,

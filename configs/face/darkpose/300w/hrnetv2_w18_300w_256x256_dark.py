@@ -5,6 +5,7 @@ crop          the landmarks' tight box, grown to whole pixels; its longer side t
 pixels        RGB, mean 0.485 0.456 0.406, deviation 0.229 0.224 0.225
 augmentation  mirror 0.5; scale 1 + 0.25 N(0, 1) within 0.75 .. 1.25; rotation 30 N(0, 1) within 60 degrees, with
               probability 0.6; no shift
+start         HRNetV2-W18 trained on ImageNet (hrnetv2_w18-00eb2006.pth); the head N(0, 0.001)
 target        64 x 64 heatmaps, sigma 2, centred on the landmark (unbiased)
 loss          mean squared error over all heatmap values, invisible landmarks weighted 0
 optimizer     Adam, 0.002, no weight decay; linear warm-up over 500 iterations from a thousandth; a tenth from epoch 40
