@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from darkpose.boxrule import box_rule, overlaps
-from darkpose.detector import BoxCorrection, Detections, Detector
+from darkpose.detector import BoxCorrection, Detections
 from darkpose.errors import DarkposeError
 from darkpose.image import Pixels, write_image
 from darkpose.sample import Sample
@@ -30,12 +30,8 @@ def sample(tmp_path: Path) -> Sample:
     return Sample(tmp_path / "a.png", KEYPOINTS, np.array([1.0, 1, 0]), np.array([18.0, 28, 62, 72]))
 
 
-def never() -> Detector:
-    raise AssertionError("no detector is needed")
-
-
 def box_of(rule: str, sample: Sample, face: int = 0) -> list[float]:
-    found = box_rule(rule, never)(face, sample)
+    found = box_rule(rule)(face, sample)
     assert found is not None
     return [float(value) for value in found.box]
 
@@ -46,14 +42,19 @@ def test_the_annotated_box_stays_and_the_landmarks_one_is_tight(sample: Sample) 
 
 
 def test_the_detection_that_overlaps_most_is_taken_corrected(sample: Sample) -> None:
-    found = box_rule("detector", TwoFaces)(0, sample)
+    found = box_rule("detector", TwoFaces())(0, sample)
     assert found is not None
     assert found.box.tolist() == [20, 30, 60, 70]
 
 
 def test_a_face_that_is_not_found_has_no_box(sample: Sample) -> None:
     elsewhere = Sample(sample.image, sample.keypoints, sample.visible, np.array([80.0, 80, 99, 99]))
-    assert box_rule("detector", TwoFaces)(0, elsewhere) is None
+    assert box_rule("detector", TwoFaces())(0, elsewhere) is None
+
+
+def test_a_detectors_name_needs_its_detector() -> None:
+    with pytest.raises(DarkposeError, match="boxes by haar need the detector"):
+        box_rule("haar")
 
 
 def test_jitter_is_the_same_for_a_face_and_has_the_asked_spread(sample: Sample) -> None:
@@ -68,8 +69,8 @@ def test_jitter_is_the_same_for_a_face_and_has_the_asked_spread(sample: Sample) 
 
 @pytest.mark.parametrize("name", ["jitter", "jitter:x", "jitter:2", "jitter:-1", "boxes", ""])
 def test_other_rules_are_refused(name: str) -> None:
-    with pytest.raises(DarkposeError, match="boxes must be annotation, landmarks, detector or jitter:S"):
-        box_rule(name, never)
+    with pytest.raises(DarkposeError, match="boxes must be annotation, landmarks, detector, yunet, haar or jitter:S"):
+        box_rule(name)
 
 
 def test_overlap_is_intersection_over_union() -> None:

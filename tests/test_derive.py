@@ -128,9 +128,7 @@ def test_weights_are_handed_out_as_a_copy() -> None:
     "schema",
     [
         *(AFLW_19, W300_68, WFLW_98),
-        pytest.param(
-            COFW_29, marks=pytest.mark.xfail(reason="BUG: derivation(COFW_29, COFW_29) raises", raises=DarkposeError)
-        ),
+        pytest.param(COFW_29),
     ],
     ids=lambda schema: schema.name,
 )

@@ -203,5 +203,5 @@ def test_the_last_line_says_how_far_the_published_row_is_or_why_it_is_another(ro
     weights = tiny_weights(tmp_path / "w.safetensors", W300_68, test_images_learnt=["1.png", "x.png"])
     ways = Choices(("landmarks",), ("off",), ("argmax",))
     line = published(root, tmp_path / "q.jsonl", 5, weights=weights, choices=ways, device="cpu")
-    assert line.startswith("published row: full 3.00, pose 7.00; not comparable: boxes by landmarks; flip test off")
+    assert line.startswith("published row: full 3.00, pose 7.00; not comparable: landmarks boxes; flip test off")
     assert line.endswith("method argmax instead of dark; the weights have learnt from 1 of these faces")

@@ -145,17 +145,14 @@ def test_no_landmark_starts_from_a_lighter_one_than_another(known: KeypointSchem
 
 
 def test_markups_that_have_nothing_to_do_with_each_other_are_both_named() -> None:
-    with pytest.raises(DarkposeError, match="weights for cofw-29 are no start for 300w-68: no landmarks correspond"):
+    with pytest.raises(
+        DarkposeError, match="weights for cofw-29 are no start for 300w-68: not all"
+    ):
         nearest_rows(COFW_29, W300_68)
     with pytest.raises(DarkposeError, match=r"weights for 300w-68\+wflw-98\+aflw-19 are no start for cofw-29"):
         nearest_rows(JOINED, COFW_29)
 
 
-@pytest.mark.xfail(
-    reason="BUG: refused with 'no landmarks correspond', though 50 of 68 do; the docstring refuses only where a markup "
-    "says nothing",
-    raises=DarkposeError,
-)
 def test_wflw_is_a_start_for_300w_since_most_of_their_points_are_shared() -> None:
     rows = nearest_rows(WFLW_98, W300_68)
     np.testing.assert_array_equal(rows[:17], np.arange(0, 33, 2))

@@ -232,13 +232,9 @@ def test_converting_keeps_all_markups_or_the_one_that_is_asked_for(joined: Path,
     assert_part(load_checkpoint(tmp_path / "one.safetensors", whole=True), joined, COFW_29, slice(19, 48))
 
 
-@pytest.mark.xfail(reason="BUG: the joined markup's own name raises a bare StopIteration", raises=StopIteration)
 def test_the_joined_markups_own_name_gives_the_whole(joined: Path) -> None:
     assert load_checkpoint(joined, schema="aflw-19+cofw-29").schema == JOINED
 
 
-@pytest.mark.xfail(
-    reason="BUG: the file's part is given instead of the caller's markup of the same landmarks", raises=AssertionError
-)
 def test_a_markup_of_ones_own_counts_for_a_part_too(joined: Path) -> None:
     assert load_checkpoint(joined, schema=OTHER).schema == OTHER  # as for weights of one markup

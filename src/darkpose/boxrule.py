@@ -12,19 +12,25 @@ from darkpose.geometry import landmark_box
 from darkpose.image import read_image
 from darkpose.sample import Sample
 
+DETECTORS = ("detector", "yunet", "haar")
 SAME_FACE = 0.3  # intersection over union from which a detection is the annotated face
 BoxRule = Callable[[int, Sample], Sample | None]
 
 
-def box_rule(name: str, detector: Callable[[], Detector]) -> BoxRule:
+def is_detector(name: str) -> bool:
+    """Whether a rule's name is a face detector's: "detector" (the best that can be had), "yunet" or "haar"."""
+    return name in DETECTORS
+
+
+def box_rule(name: str, detector: Detector | None = None) -> BoxRule:
     """The rule that a name stands for: (face number, sample) -> sample with its box, or None if no box was found.
 
     Args:
         name: "annotation": the data set's own box, as published; "landmarks": the tight box of the annotated landmarks;
-            "detector": the detection that overlaps the annotated box most, corrected as `Predictor` corrects it;
+            a detector's: the detection that overlaps the annotated box most, corrected as `Predictor` corrects it;
             "jitter:S": the annotated box, shifted by S * N(0, 1) of its side along each axis and scaled by
             exp(S * N(0, 1)), drawn anew for every face, always the same.
-        detector: gives the face detector, if it is needed.
+        detector: the face detector, where the name is one's.
 
     Raises:
         DarkposeError: there is no such rule.
@@ -33,9 +39,10 @@ def box_rule(name: str, detector: Callable[[], Detector]) -> BoxRule:
         return lambda face, sample: sample
     if name == "landmarks":
         return lambda face, sample: replace(sample, box=landmark_box(sample.keypoints[sample.visible > 0]))
-    if name == "detector":
-        find = detector()
-        return lambda face, sample: _detected(sample, find)
+    if is_detector(name):
+        if detector is None:
+            raise DarkposeError(f"boxes by {name} need the detector")
+        return lambda face, sample: _detected(sample, detector)
     kind, _, amount = name.partition(":")
     try:
         spread = float(amount)
@@ -43,7 +50,7 @@ def box_rule(name: str, detector: Callable[[], Detector]) -> BoxRule:
         spread = -1.0
     if kind != "jitter" or not 0 <= spread <= 1:
         raise DarkposeError(
-            f"boxes must be annotation, landmarks, detector or jitter:S with S between 0 and 1, got {name!r}"
+            f"boxes must be annotation, landmarks, detector, yunet, haar or jitter:S with S from 0 to 1, got {name!r}"
         )
     return lambda face, sample: _jittered(sample, spread, np.random.default_rng(face))
 

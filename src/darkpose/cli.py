@@ -320,7 +320,8 @@ def evaluate(
     predictions
         The file of predictions; RECIPE.predictions.jsonl where it is not given.
     boxes
-        annotation (as published), landmarks, detector, jitter:S; several with commas: annotation,detector,jitter:0.1.
+        annotation (as published), landmarks, detector (the best that can be had), yunet, haar, or jitter:S; several
+        with commas: annotation,detector,jitter:0.1.
     flip_test
         published, exact, off, or several with commas; the recipe's where it is not given.
     decode

@@ -69,14 +69,14 @@ def derivation(source: KeypointSchema, target: KeypointSchema) -> Floats:
     Raises:
         DarkposeError: there is no way from the one markup to the other.
     """
+    if source.names == target.names:
+        return np.eye(len(source))
     return _derivation(source.name, target.name).copy()
 
 
 @cache
 def _derivation(source: str, target: str) -> Floats:
     known = {schema.name: schema for schema in (AFLW_19, W300_68, WFLW_98)}
-    if source == target and source in known:
-        return np.eye(len(known[source]))
     ways: dict[tuple[str, str], Callable[[], dict[str, Mean]]] = {
         (W300_68.name, WFLW_98.name): _wflw_from_300w,
         (WFLW_98.name, W300_68.name): _300w_from_wflw,

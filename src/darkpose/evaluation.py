@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from darkpose.boxrule import box_rule
+from darkpose.boxrule import box_rule, is_detector
 from darkpose.checkpoint import Checkpoint, fingerprint
 from darkpose.derive import derive_shared
-from darkpose.detector import best_detector
+from darkpose.detector import Detector, best_detector, named_detector
 from darkpose.errors import DarkposeError
 from darkpose.heatmap import Method
 from darkpose.inference import CropDecoder, FlipTest, find_device
@@ -148,12 +148,13 @@ def evaluate_recipe(
         _check_markup(weights, checkpoint.schema, recipe, shared)
         variants = choices.variants(recipe)
         files = [predictions, *(_beside(predictions, variant) for variant in variants[1:])]
-        headers = [_header(recipe, len(samples), checkpoint, weights, variant) for variant in variants]
+        detectors = {each.boxes: _detector(each.boxes) for each in variants if is_detector(each.boxes)}
+        headers = [_header(recipe, len(samples), checkpoint, weights, variant, detectors) for variant in variants]
         writers = {
             variant: PredictionsWriter(file, header)
             for variant, file, header in zip(variants, files, headers, strict=True)
         }
-        _predict(recipe, samples, checkpoint, writers, device, workers)
+        _predict(recipe, samples, checkpoint, writers, detectors, device, workers)
     return _measure(recipe, samples, [*files, *against], shared)
 
 
@@ -219,7 +220,8 @@ def _way(header: Mapping[str, Any]) -> str:
     """How the faces of one of darkpose's own files were predicted."""
     if header.get("system") != "darkpose":
         return ""
-    return f"{header['boxes']} boxes, flip {header['flip_test']}, {header['method']}"
+    boxes = header.get("detector", header["boxes"])
+    return f"{boxes} boxes, flip {header['flip_test']}, {header['method']}"
 
 
 def _beside(file: Path, variant: Variant) -> Path:
@@ -227,7 +229,19 @@ def _beside(file: Path, variant: Variant) -> Path:
     return file.with_name(f"{file.name.removesuffix(file.suffix)}.{way}{file.suffix}")
 
 
-def _header(recipe: Recipe, faces: int, checkpoint: Checkpoint, weights: str, variant: Variant) -> dict[str, Any]:
+def _detector(name: str) -> Detector:
+    return named_detector("auto" if name == "detector" else name) or best_detector()[0]
+
+
+def _header(
+    recipe: Recipe,
+    faces: int,
+    checkpoint: Checkpoint,
+    weights: str,
+    variant: Variant,
+    detectors: Mapping[str, Detector],
+) -> dict[str, Any]:
+    used = {"detector": detectors[variant.boxes].name} if variant.boxes in detectors else {}
     return {
         "recipe": recipe.name,
         "data_set": recipe.test_set.name,
@@ -239,6 +253,7 @@ def _header(recipe: Recipe, faces: int, checkpoint: Checkpoint, weights: str, va
         "provenance": dict(checkpoint.provenance),
         **variant._asdict(),
         "kernel_size": recipe.test.kernel_size,
+        **used,
     }
 
 
@@ -247,10 +262,11 @@ def _predict(
     samples: list[Sample],
     checkpoint: Checkpoint,
     writers: Mapping[Variant, PredictionsWriter],
+    detectors: Mapping[str, Detector],
     device: str,
     workers: int,
 ) -> None:
-    rules = {variant.boxes: box_rule(variant.boxes, lambda: best_detector()[0]) for variant in writers}
+    rules = {variant.boxes: box_rule(variant.boxes, detectors.get(variant.boxes)) for variant in writers}
     target = find_device(device)
     decoder = CropDecoder(
         checkpoint.model.to(target, memory_format=torch.channels_last),  # type: ignore[call-overload]
@@ -274,7 +290,7 @@ def _caveats(recipe: Recipe, samples: Sequence[Sample], header: Mapping[str, Any
     if markup.names != recipe.test_set.schema.names:
         found.append(f"only the landmarks that {markup.name} shares")
     if header.get("boxes", "annotation") != "annotation":
-        found.append(f"boxes by {header['boxes']}")
+        found.append(f"{header.get('detector', header['boxes'])} boxes")
     for name, there in (("flip_test", recipe.test.flip_test), ("method", recipe.test.method)):
         if header.get(name, there) != there:
             found.append(f"{name.replace('_', ' ')} {header[name]} instead of {there}")

@@ -1,6 +1,7 @@
 """One network, several markups: heatmaps are rows of the head's last convolution, so a markup is a choice of rows."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -32,7 +33,9 @@ def with_rows(model: HRNet, rows: Sequence[int] | NDArray[np.intp]) -> HRNet:
 
 
 def nearest_rows(known: KeypointSchema, wanted: KeypointSchema) -> NDArray[np.intp]:
-    """For every landmark of `wanted`, the landmark of `known` that is nearest by derivation: where training may start.
+    """For every landmark of `wanted`, the nearest landmark of `known`, by derivation one way or the other.
+
+    That is where training may start.
 
     Args:
         known: the markup that a network has learnt, joined of several or not.
@@ -42,7 +45,7 @@ def nearest_rows(known: KeypointSchema, wanted: KeypointSchema) -> NDArray[np.in
         (len(wanted),) indices into `known`.
 
     Raises:
-        DarkposeError: no markup in `known` says anything about one in `wanted`.
+        DarkposeError: for a markup in `wanted`, no markup in `known` has a landmark near every one of it.
     """
     sources, targets = known.parts or (known,), wanted.parts or (wanted,)
     return np.concatenate([_rows_for(known, sources, target) for target in targets])
@@ -50,13 +53,19 @@ def nearest_rows(known: KeypointSchema, wanted: KeypointSchema) -> NDArray[np.in
 
 def _rows_for(known: KeypointSchema, sources: Sequence[KeypointSchema], target: KeypointSchema) -> NDArray[np.intp]:
     for source in sorted(sources, key=lambda source: source.names != target.names):
-        if source.names == target.names:
-            weights = np.eye(len(target))
-        else:
-            try:
-                weights = derivation(source, target)
-            except DarkposeError:
-                continue
-        if weights.any(axis=1).all():
-            return np.asarray(known.rows(source.name).start + weights.argmax(axis=1), np.intp)
-    raise DarkposeError(f"weights for {known.name} are no start for {target.name}: no landmarks correspond")
+        near = _nearness(source, target)
+        if near.any(axis=1).all():
+            return np.asarray(known.rows(source.name).start + near.argmax(axis=1), np.intp)
+    raise DarkposeError(f"weights for {known.name} are no start for {target.name}: not all landmarks correspond")
+
+
+def _nearness(source: KeypointSchema, target: KeypointSchema) -> NDArray[np.float64]:
+    """(L, K), how much each landmark of `source` says about each of `target`: its derivation's weights, or, where a
+    landmark has none, its own weights in the derivation of `source`.
+    """
+    near = np.zeros((len(target), len(source)))
+    with suppress(DarkposeError):
+        near = derivation(source, target)
+    with suppress(DarkposeError):
+        near = np.where(near.any(axis=1, keepdims=True), near, derivation(target, source).T)
+    return near

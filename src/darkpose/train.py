@@ -163,9 +163,9 @@ def train(
     """
     if not samples:
         raise DarkposeError("there are no training samples")
-    if start is not None and start.config.keypoints != len(schema):
-        got = f"{start.config.keypoints} landmarks, the markup {schema.name} has {len(schema)}"
-        raise DarkposeError(f"the weights to start from have {got}")
+    if start is not None and start.config != HRNetConfig(len(schema)):
+        got = f"{start.config}, the markup {schema.name} needs {HRNetConfig(len(schema))}"
+        raise DarkposeError(f"the weights to start from are of {got}")
     use_one_thread()  # loaders and the network share the cores
     accelerator = Accelerator(
         mixed_precision=config.precision,

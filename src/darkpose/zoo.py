@@ -127,7 +127,7 @@ def _with_schema(checkpoint: Checkpoint, schema: KeypointSchema | str | None) ->
         return checkpoint
     same = next((part.name for part in known.parts if part.names == schema.names), None)
     if same is not None:
-        return part_of(checkpoint, same)
+        return replace(part_of(checkpoint, same), schema=schema)
     check_markup(schema, checkpoint.config.network.keypoints)
     return replace(checkpoint, schema=schema)
 
@@ -139,6 +139,8 @@ def part_of(checkpoint: Checkpoint, name: str) -> Checkpoint:
         DarkposeError: it knows no such markup.
     """
     rows = checkpoint.schema.rows(name)
+    if name == checkpoint.schema.name:
+        return checkpoint
     part = next(part for part in checkpoint.schema.parts if part.name == name)
     model = with_rows(checkpoint.model, range(len(checkpoint.schema))[rows])
     return replace(checkpoint, model=model, schema=part, config=replace(checkpoint.config, network=model.config))

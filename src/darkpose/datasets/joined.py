@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from darkpose.datasets.w300 import read_300w
 from darkpose.datasets.wflw import read_wflw
@@ -27,12 +28,22 @@ def under_markups(sample: Sample, schema: KeypointSchema, joined: KeypointSchema
 
     Args:
         sample: of the markup `schema`.
-        schema: its markup, one of those joined or one that they can be derived from.
-        joined: the joined markup.
+        schema: its markup.
+        joined: the joined markup; landmarks of parts that do not follow from the sample's are invisible.
+
+    Raises:
+        DarkposeError: nothing of the joined markup follows from the sample's.
     """
-    keypoints, visible = zip(
-        *(derive(sample.keypoints, sample.visible, schema, part) for part in joined.parts), strict=True
-    )
+
+    def landmarks(part: KeypointSchema) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        try:
+            return derive(sample.keypoints, sample.visible, schema, part)
+        except DarkposeError:
+            return np.zeros((len(part), 2)), np.zeros(len(part))
+
+    keypoints, visible = zip(*map(landmarks, joined.parts), strict=True)
+    if sample.visible.any() and not np.concatenate(visible).any():
+        raise DarkposeError(f"no landmark of {joined.name} can be derived from those of {schema.name}")
     return replace(sample, keypoints=np.concatenate(keypoints), visible=np.concatenate(visible))
 
 

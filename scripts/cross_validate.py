@@ -1,0 +1,93 @@
+"""Cross-validation on WFLW faces, split by image: cross_validate.py DATA RUNS START [FOLD ...]
+
+DATA holds 300w/ and wflw/. For every fold of five, weights START learn from 300-W and the WFLW faces of the other four by
+the recipe `faces`, and find the landmarks of the fold's; RUNS/fold-N holds the run and its predictions. A fold that is
+done is not done again. When all are there, the errors of all faces together go to benchmarks/cross_validation.json.
+"""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from darkpose.catalogue import DataSet
+from darkpose.datasets.joined import FACES, under_markups
+from darkpose.datasets.w300 import read_300w
+from darkpose.datasets.wflw import read_wflw
+from darkpose.evaluation import Choices, evaluate_recipe
+from darkpose.predictions import read_predictions
+from darkpose.recipes import SEVERAL_SETS, WFLW_DARK, Recipe
+from darkpose.report import report
+from darkpose.runs import train_recipe
+from darkpose.sample import Sample
+from darkpose.schema import W300_68, WFLW_98
+
+FOLDS, TIMES = 5, 5
+OUT = Path("benchmarks/cross_validation.json")
+
+
+def fold_of(samples: list[Sample]) -> np.ndarray:
+    """The fold of every face, (N,): faces of one image share theirs."""
+    images, membership = np.unique([str(sample.image) for sample in samples], return_inverse=True)
+    return np.random.default_rng(0).permutation(len(images))[membership] % FOLDS
+
+
+def recipe_for(fold: int) -> Recipe:
+    """The recipe `faces` without the WFLW faces of a fold, tested on them."""
+
+    def train(root: Path, *, broken: list[str] | None = None) -> list[Sample]:
+        faces = read_wflw(root / "wflw")
+        learnt = [face for face, its in zip(faces, fold_of(faces), strict=True) if its != fold]
+        both = [under_markups(face, W300_68) for face in read_300w(root / "300w")]
+        return both + [under_markups(face, WFLW_98) for face in learnt] * TIMES
+
+    def test(root: Path, *, broken: list[str] | None = None) -> list[Sample]:
+        faces = read_wflw(root / "wflw")
+        return [face for face, its in zip(faces, fold_of(faces), strict=True) if its == fold]
+
+    return replace(
+        SEVERAL_SETS,
+        name=f"faces-fold-{fold}",
+        train_set=DataSet(f"faces-fold-{fold}", FACES, train, {}),
+        test_set=DataSet(f"wflw-fold-{fold}", WFLW_98, test, {}),
+    )
+
+
+def run_fold(data: Path, runs: Path, start: str, fold: int) -> None:
+    """Train without a fold and predict it, with and without flip test, from annotated and disturbed boxes."""
+    folder, recipe = runs / f"fold-{fold}", recipe_for(fold)
+    train_recipe(recipe, data, folder, start=start)
+    weights, ways = str(folder / "weights.safetensors"), Choices(flip_tests=("published", "off"))
+    evaluate_recipe(recipe, data, folder / "predictions.jsonl", weights=weights, choices=ways)
+
+
+def gather(data: Path, runs: Path) -> dict[str, Any]:
+    """The errors of all faces, every one predicted by weights that have not learnt from its image."""
+    faces = read_wflw(data / "wflw")
+    folds, found = fold_of(faces), {}
+    for way, name in (("published", "predictions.jsonl"), ("off", "predictions.annotation-off-dark.jsonl")):
+        points = np.full((len(faces), len(WFLW_98), 2), np.inf)
+        for fold in range(FOLDS):
+            rows = np.flatnonzero(folds == fold)
+            file = runs / f"fold-{fold}" / name
+            points[rows] = read_predictions(file).as_array(len(rows), len(WFLW_98), str(file))
+        caveat = f"cross-validation over {len(faces)} faces"
+        found[f"flip test {way}"] = report(points, faces, WFLW_98, WFLW_DARK.published, [caveat]).to_dict()
+    return found
+
+
+def main(data: Path, runs: Path, start: str, folds: list[int]) -> None:
+    """Run what is left, gather if all is there."""
+    for fold in folds or range(FOLDS):
+        run_fold(data, runs, start, fold)
+    if all((runs / f"fold-{fold}" / "predictions.jsonl").exists() for fold in range(FOLDS)):
+        OUT.write_text(json.dumps({"method": __doc__, **gather(data, runs)}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 4:
+        sys.exit(__doc__)
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], [int(fold) for fold in sys.argv[4:]])
