@@ -1,8 +1,8 @@
 """Cross-validation on WFLW faces, split by image: cross_validate.py DATA RUNS START [FOLD ...]
 
 DATA holds 300w/ and wflw/. For every fold of five, weights START learn from 300-W and the WFLW faces of the other four
-by the recipe `faces`, and find the landmarks of the fold's; RUNS/fold-N holds the run and its predictions. A fold that is
-done is not done again. When all are there, the errors of all faces together go to benchmarks/cross_validation.json.
+by the recipe `faces`, and find the landmarks of the fold's; RUNS/fold-N holds the run and its predictions. A fold that
+is done is not done again. When all are there, the errors of all faces go to benchmarks/cross_validation.json.
 """
 
 import json

@@ -99,8 +99,10 @@ def test_lips_and_brows_fill_the_polygons_of_their_landmarks(index: int) -> None
         points = face.keypoints[part]
         where = window(points, 3)
         covered = coverage(face.image, points, where)
+        # OpenCV draws nothing thinner than a pixel, so a brow's tip weighs a little more than its polygon's.
+        thin = 0.01 * float(np.ptp(points, axis=0).max())
         np.testing.assert_allclose(
-            centroid(covered, where), polygon_centroid(points), atol=0.1 if part is LIPS else 0.35
+            centroid(covered, where), polygon_centroid(points), atol=0.1 if part is LIPS else thin
         )
         assert covered.sum() == pytest.approx(polygon_area(points), rel=0.03)
 

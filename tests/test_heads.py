@@ -145,9 +145,7 @@ def test_no_landmark_starts_from_a_lighter_one_than_another(known: KeypointSchem
 
 
 def test_markups_that_have_nothing_to_do_with_each_other_are_both_named() -> None:
-    with pytest.raises(
-        DarkposeError, match="weights for cofw-29 are no start for 300w-68: not all"
-    ):
+    with pytest.raises(DarkposeError, match="weights for cofw-29 are no start for 300w-68: not all"):
         nearest_rows(COFW_29, W300_68)
     with pytest.raises(DarkposeError, match=r"weights for 300w-68\+wflw-98\+aflw-19 are no start for cofw-29"):
         nearest_rows(JOINED, COFW_29)

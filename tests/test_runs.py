@@ -75,8 +75,6 @@ def test_a_start_whose_landmarks_have_nothing_to_do_with_the_recipes_is_refused(
     network = HRNetConfig(29, widths=(2, 3, 4, 5), modules=(1, 1, 1), blocks=1, stem=4)
     cofw = Checkpoint(HRNet(network), CheckpointConfig(network), COFW_29, {})
     save_checkpoint(cofw, tmp_path / "cofw.safetensors")
-    with pytest.raises(
-        DarkposeError, match="weights for cofw-29 are no start for 300w-68: not all"
-    ):
+    with pytest.raises(DarkposeError, match="weights for cofw-29 are no start for 300w-68: not all"):
         train_recipe(SEVERAL_MARKUPS, tmp_path, tmp_path / "run", start=str(tmp_path / "cofw.safetensors"), workers=0)
     assert not (tmp_path / "run").exists()

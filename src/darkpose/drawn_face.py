@@ -2,7 +2,7 @@
 
 A person is a set of proportions, of our own making, on a curved head. Half the head's width is the unit of length, x
 grows to the image's right, y downwards, z towards the viewer; the eyes lie at y = 0. The head is turned, projected in
-parallel, scaled and placed, and drawn as polygons through its landmarks, at four times the size of the picture: once
+parallel, scaled and placed, and drawn as polygons through its landmarks, at six times the size of the picture: once
 reduced, an edge lies within a tenth of a px of its landmarks. Where the head turns away, the contour is the outline of
 the cheek that can be seen, as in WFLW.
 """
@@ -27,7 +27,7 @@ LARGE_YAW = (35.0, 60.0)  # of "pose", degrees either way
 _SIDES = (112.0, 168.0)  # longer side of the landmarks' box, px
 _MARGIN = 8.0  # between landmarks and the picture's border, px
 _YAW = 20.0  # up to, degrees either way
-_FINE = 4  # drawn px per px of the picture
+_FINE = 6  # drawn px per px of the picture
 _EXCESS = 0.5  # drawn px by which OpenCV fills a polygon too wide, all around
 _STEPS = 8  # into which an edge is divided: OpenCV rounds their ends, and the errors of many small ones cancel
 _SHIFT = 4  # OpenCV takes coordinates in 1/16 of a drawn px

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from darkpose.atomic import make_folder, write_atomically, write_text
+from darkpose.datasets import aflw
 from darkpose.datasets.wflw import PUBLISHED, SUBSETS
 from darkpose.derive import derive
 from darkpose.drawn_face import LARGE_YAW, plan_face
@@ -112,7 +113,7 @@ def wflw_attributes(faces: int, seed: int) -> list[frozenset[str]]:
 
 
 def make_aflw(
-    root: Path, *, train: int = 20000, test: int = 4386, frontal: int = 1314, seed: int = 0, workers: int = 0
+    root: Path, *, train: int = 20000, test: int = 4386, frontal: int | None = None, seed: int = 0, workers: int = 0
 ) -> int:
     """Write drawn faces as `read_aflw` reads them; the MATLAB file comes last. Needs `pip install 'darkpose[data]'`.
 
@@ -123,7 +124,7 @@ def make_aflw(
     Args:
         root: where AFLWinfo_release.mat and data/flickr will be; made if it is not there.
         train, test: how many faces, by default as published; `read_aflw` knows the published `train` alone.
-        frontal: how many of the test faces; of the others, the same share.
+        frontal: how many of the test faces, by default the published share; of the others, the same share.
         seed, workers: as for `make_wflw`.
 
     Returns:
@@ -133,6 +134,8 @@ def make_aflw(
         DarkposeError: a number of faces is not positive, more are frontal than there are, the seed is negative, SciPy
             is missing, or a file cannot be written.
     """
+    if frontal is None:
+        frontal = max(1, round(test * aflw.PUBLISHED["frontal"]["faces"] / aflw.PUBLISHED["full"]["faces"]))
     _check_numbers(root, seed, train=train, test=test, frontal=frontal)
     if frontal > test:
         raise DarkposeError(f"{root}: expected no more frontal faces than test faces, got {frontal} of {test}")
