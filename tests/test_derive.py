@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from darkpose.datasets.wflw import read_wflw
-from darkpose.derive import derivation, derive
+from darkpose.derive import derivation, derive, derive_shared
 from darkpose.errors import DarkposeError
 from darkpose.geometry import mirror_keypoints, transform
 from darkpose.sample import nme_normaliser
@@ -124,14 +124,7 @@ def test_weights_are_handed_out_as_a_copy() -> None:
     np.testing.assert_array_equal(derivation(W300_68, AFLW_19), expected)
 
 
-@pytest.mark.parametrize(
-    "schema",
-    [
-        *(AFLW_19, W300_68, WFLW_98),
-        pytest.param(COFW_29),
-    ],
-    ids=lambda schema: schema.name,
-)
+@pytest.mark.parametrize("schema", [AFLW_19, W300_68, WFLW_98, COFW_29], ids=lambda schema: schema.name)
 def test_a_markup_gives_itself(schema: KeypointSchema) -> None:
     np.testing.assert_array_equal(derivation(schema, schema), np.eye(len(schema)))
 
@@ -228,6 +221,37 @@ def test_shared_points_survive_the_way_there_and_back() -> None:
     shared = sorted(SHARED.values())
     np.testing.assert_array_equal(np.flatnonzero(visible), shared)
     np.testing.assert_array_equal(back[shared], points[shared])
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "same"),
+    [
+        pytest.param(W300_68, WFLW_98, SHARED, id="300w-68 to wflw-98"),
+        pytest.param(WFLW_98, W300_68, {w300: wflw for wflw, w300 in SHARED.items()}, id="wflw-98 to 300w-68"),
+        *(
+            pytest.param(
+                *(
+                    source,
+                    AFLW_19,
+                    {i: from_[0] for i, from_ in enumerate(AFLW_SOURCES[source.name]) if len(from_) == 1},
+                ),
+                id=f"{source.name} to aflw-19",
+            )
+            for source in (W300_68, WFLW_98)
+        ),
+        pytest.param(COFW_29, COFW_29, {i: i for i in range(29)}, id="cofw-29 to itself"),
+    ],
+)
+def test_shared_landmarks_alone_are_taken_where_one_asks_for_those(
+    source: KeypointSchema, target: KeypointSchema, same: dict[int, int]
+) -> None:
+    points, seen = face(source, 8), everything(source)
+    seen[[0, 8]] = 0
+    found, visible = derive_shared(points, seen, source, target)
+    expected = {i: j for i, j in same.items() if j not in (0, 8)}
+    np.testing.assert_array_equal(np.flatnonzero(visible), sorted(expected))
+    np.testing.assert_array_equal(found[[*expected]], points[[*expected.values()]])
+    assert not found[visible == 0].any()
 
 
 def test_a_batch_is_derived_face_by_face_and_nothing_given_is_changed() -> None:

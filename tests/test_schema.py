@@ -170,3 +170,11 @@ def test_a_markup_that_is_not_held_is_told_the_held_ones() -> None:
 def test_a_markup_cannot_be_joined_with_itself() -> None:
     with pytest.raises(DarkposeError, match=r"names must be unique, these repeat: \['aflw-19/chin'"):
         join_schemas(AFLW_19, WFLW_98, AFLW_19)
+
+
+def test_regions_and_mirror_images_are_known_in_joined_markups_too() -> None:
+    joined = join_schemas(W300_68, AFLW_19)
+    found = regions(joined)
+    assert sum(map(len, found.values())) == len(joined)
+    assert len(found["mouth"]) == 20 + 3
+    assert flip_pairs_from_names(joined.names) == joined.flip_pairs

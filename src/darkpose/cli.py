@@ -422,8 +422,10 @@ def train(recipe: str, *, root: Path, out: Path, start: str | None = None, worke
             raise
         raise DarkposeError("training needs accelerate: pip install 'darkpose[train]'") from error
 
-    best = train_recipe(find_recipe(recipe), root, out, start=start, workers=workers)
-    print(f"lowest validation NME {100 * best:.3f} % -> {out / 'weights.safetensors'}")
+    experiment = find_recipe(recipe)
+    best = train_recipe(experiment, root, out, start=start, workers=workers)
+    kept = f"{out / 'weights.safetensors'} ({experiment.train.select} epoch)"
+    print(f"lowest validation NME {100 * best:.3f} % -> {kept}")
     return 0
 
 

@@ -72,6 +72,7 @@ def _provenance(recipe: Recipe, samples: list[Sample], validation: list[Sample],
         "test_protocol": asdict(recipe.test),
         "start": "He initialisation" if start == NOTHING else Path(start).name,
         "train_set": f"{recipe.train_set.name}, {len(samples)} faces",
+        "test_images_learnt": sorted({each.image.name for each in samples if "wflw-test" in each.subsets}),
         "validation_set": f"{recipe.test_set.name}, {len(validation)} faces",
         "torch": torch.__version__,
     }

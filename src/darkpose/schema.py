@@ -15,9 +15,10 @@ from darkpose.errors import DarkposeError
 
 def mirrored(name: str) -> str:
     """The name of the landmark that takes this one's place in a mirrored image."""
+    markup, slash, landmark = name.rpartition("/")  # as joined markups have it
     for here, there in (("left_", "right_"), ("right_", "left_")):
-        if name.startswith(here):
-            return there + name.removeprefix(here)
+        if landmark.startswith(here):
+            return markup + slash + there + landmark.removeprefix(here)
     return name
 
 
@@ -125,8 +126,9 @@ REGIONS = {
 
 def regions(schema: KeypointSchema) -> dict[str, NDArray[np.intp]]:
     """Parts of the face -> indices of their landmarks, by the words in their names; parts without one are left out."""
+    landmarks = [name.rpartition("/")[2] for name in schema.names]
     found = {
-        region: np.array([i for i, name in enumerate(schema.names) if set(name.split("_")) & set(words)], np.intp)
+        region: np.array([i for i, name in enumerate(landmarks) if set(name.split("_")) & set(words)], np.intp)
         for region, words in REGIONS.items()
     }
     return {region: indices for region, indices in found.items() if len(indices)}

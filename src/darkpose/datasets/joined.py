@@ -3,7 +3,8 @@
     ROOT/300w/   300-W as `datasets.w300` reads it
     ROOT/wflw/   WFLW as `datasets.wflw` reads it: the training set where its list is there, else the test set
 
-A network that learns from WFLW's test faces must not be measured on them.
+A network that learns from WFLW's test faces must not be measured on them: they are marked as the subset "wflw-test", and
+the names of their images go into the weights' provenance.
 """
 
 from collections.abc import Mapping
@@ -60,13 +61,16 @@ def read_faces(root: Path, folders: Mapping[str, int], *, broken: list[str] | No
     """
     faces: list[Sample] = []
     for folder, times in folders.items():
+        split = ""
         if folder == "300w":
             found, schema = read_300w(root / folder, broken=broken), W300_68
         elif folder == "wflw":
-            found, schema = read_wflw(root / folder, _wflw_split(root / folder), broken=broken), WFLW_98
+            split = _wflw_split(root / folder)
+            found, schema = read_wflw(root / folder, split, broken=broken), WFLW_98
         else:
             raise DarkposeError(f"expected the folders 300w and wflw, got {folder!r}")
-        faces += [under_markups(sample, schema) for sample in found] * times
+        marks = {f"{folder}-test"} if split == "test" else set()
+        faces += [replace(under_markups(sample, schema), subsets=sample.subsets | marks) for sample in found] * times
     return faces
 
 
