@@ -41,10 +41,9 @@ def recipe_for(fold: int) -> Recipe:
     def train(root: Path, *, broken: list[str] | None = None) -> list[Sample]:
         faces = read_wflw(root / "wflw")
         learnt = [face for face, its in zip(faces, fold_of(faces), strict=True) if its != fold]
-        both = [under_markups(face, W300_68) for face in read_300w(root / "300w")]
-        return (
-            both + [replace(under_markups(face, WFLW_98), subsets=frozenset(["wflw-test"])) for face in learnt] * TIMES
-        )
+        w300 = [under_markups(face, W300_68) for face in read_300w(root / "300w")]
+        wflw = [replace(under_markups(face, WFLW_98), subsets=frozenset(["wflw-test"])) for face in learnt]
+        return w300 + wflw * TIMES
 
     def test(root: Path, *, broken: list[str] | None = None) -> list[Sample]:
         faces = read_wflw(root / "wflw")

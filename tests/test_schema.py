@@ -16,6 +16,7 @@ from darkpose.schema import (
     flip_pairs_from_names,
     join_schemas,
     mirrored,
+    regions,
 )
 
 

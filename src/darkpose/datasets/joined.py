@@ -3,8 +3,8 @@
     ROOT/300w/   300-W as `datasets.w300` reads it
     ROOT/wflw/   WFLW as `datasets.wflw` reads it: the training set where its list is there, else the test set
 
-A network that learns from WFLW's test faces must not be measured on them: they are marked as the subset "wflw-test", and
-the names of their images go into the weights' provenance.
+A network that learns from WFLW's test faces must not be measured on them: they are marked as the subset "wflw-test",
+and the names of their images go into the weights' provenance.
 """
 
 from collections.abc import Mapping
