@@ -1,8 +1,8 @@
 """Put a trained checkpoint into the package, in half precision: ship_weights.py RUNS_FOLDER COMMIT HARDWARE
 
-RUNS_FOLDER holds the last run of train_default.sh at least, COMMIT is what it was made with; logs of earlier runs that are
-not there are those in docs/training/. The weights go to src/darkpose/weights/, the logs to docs/training/. What the logs
-say of hours and epochs goes into the provenance.
+RUNS_FOLDER holds the last run of train_default.sh at least, COMMIT is what it was made with; logs of earlier runs that
+are not there are those in docs/training/. The weights go to src/darkpose/weights/, the logs to docs/training/. What the
+logs say of hours and epochs goes into the provenance.
 """
 
 import json

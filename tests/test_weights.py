@@ -33,6 +33,25 @@ def test_the_checkpoint_says_what_it_is_and_where_it_comes_from(checkpoint: Chec
     assert "research" in checkpoint.provenance["terms"]
 
 
+def test_the_weights_know_three_markups_and_have_learnt_from_no_published_test_face() -> None:
+    whole = load_checkpoint("default", whole=True)
+    assert [part.name for part in whole.schema.parts] == ["300w-68", "wflw-98", "aflw-19"]
+    assert not whole.provenance.get("test_images_learnt")
+    assert "WFLW" not in whole.provenance["terms"]
+
+
+@pytest.mark.usefixtures("offline")
+def test_the_markups_agree_where_they_share_a_landmark(astronaut: Path) -> None:
+    box = [[165.0, 65, 285, 185]]
+    found = {
+        name: Predictor(device="cpu", schema=name)(astronaut, box)[0] for name in ("300w-68", "wflw-98", "aflw-19")
+    }
+    assert {name: len(face.keypoints) for name, face in found.items()} == {"300w-68": 68, "wflw-98": 98, "aflw-19": 19}
+    for landmark in ("left_eye_outer_corner", "right_mouth_corner", "chin"):
+        places = np.stack([face[landmark] for face in found.values()])
+        assert np.ptp(places, axis=0).max() < 2, landmark
+
+
 @pytest.mark.usefixtures("offline")
 def test_the_astronaut_is_found_as_a_person_sees_her(astronaut: Path) -> None:
     (face,) = Predictor(device="cpu")(astronaut)
