@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -162,6 +163,19 @@ def test_weights_that_know_several_markups_give_the_data_sets(root: Path, tmp_pa
     weights = tiny_weights(tmp_path / "w.safetensors", join_schemas(WFLW_98, W300_68))
     found = evaluate_recipe(recipe, root, tmp_path / "p.jsonl", weights=weights, device="cpu")
     assert found.schema.names == W300_68.names
+
+
+@pytest.mark.parametrize(
+    ("mistake", "message"),
+    [({"choices": Choices(("jitter:9",))}, "boxes must be"), ({"device": "abacus"}, "'abacus' cannot be used")],
+)
+def test_a_mistake_leaves_no_file_behind(
+    root: Path, tmp_path: Path, recipe: Recipe, mistake: dict[str, Any], message: str
+) -> None:
+    weights = tiny_weights(tmp_path / "w.safetensors", W300_68)
+    with pytest.raises(DarkposeError, match=message):
+        evaluate_recipe(recipe, root, tmp_path / "p.jsonl", weights=weights, **mistake)
+    assert not (tmp_path / "p.jsonl").exists()
 
 
 def predictions(path: Path, points: np.ndarray, **header: object) -> Path:

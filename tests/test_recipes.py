@@ -76,6 +76,7 @@ def test_a_missing_recipe_and_a_file_without_one_are_named(tmp_path: Path) -> No
 
 def test_a_data_set_is_a_test_by_its_name_and_a_published_subset_keeps_its_number() -> None:
     assert find_test("wflw-dark") is WFLW_DARK
+    assert find_test("wflw-test").published == WFLW_DARK.published
     assert find_test("wflw-pose").published == {"pose": 6.99}
     assert find_test("aflw-frontal").published == {"frontal": 1.20}
     assert find_test("300w-lfpw").published == {}

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from darkpose.boxrule import box_rule, is_detector
+from darkpose.boxrule import BoxRule, box_rule, is_detector
 from darkpose.checkpoint import Checkpoint, fingerprint
 from darkpose.derive import derive_shared
 from darkpose.detector import Detector, best_detector, named_detector
@@ -146,15 +146,16 @@ def evaluate_recipe(
     if weights is not None:
         checkpoint = _for_markup(load_checkpoint(weights, whole=True), schema)
         _check_markup(weights, checkpoint.schema, recipe, shared)
-        variants = choices.variants(recipe)
+        target, variants = find_device(device), choices.variants(recipe)
         files = [predictions, *(_beside(predictions, variant) for variant in variants[1:])]
         detectors = {each.boxes: _detector(each.boxes) for each in variants if is_detector(each.boxes)}
+        rules = {each.boxes: box_rule(each.boxes, detectors.get(each.boxes)) for each in variants}
         headers = [_header(recipe, len(samples), checkpoint, weights, variant, detectors) for variant in variants]
         writers = {
             variant: PredictionsWriter(file, header)
             for variant, file, header in zip(variants, files, headers, strict=True)
         }
-        _predict(recipe, samples, checkpoint, writers, detectors, device, workers)
+        _predict(recipe, samples, checkpoint, writers, rules, target, workers)
     return _measure(recipe, samples, [*files, *against], shared)
 
 
@@ -262,12 +263,10 @@ def _predict(
     samples: list[Sample],
     checkpoint: Checkpoint,
     writers: Mapping[Variant, PredictionsWriter],
-    detectors: Mapping[str, Detector],
-    device: str,
+    rules: Mapping[str, BoxRule],
+    target: torch.device,
     workers: int,
 ) -> None:
-    rules = {variant.boxes: box_rule(variant.boxes, detectors.get(variant.boxes)) for variant in writers}
-    target = find_device(device)
     decoder = CropDecoder(
         checkpoint.model.to(target, memory_format=torch.channels_last),  # type: ignore[call-overload]
         checkpoint.config.normalisation,

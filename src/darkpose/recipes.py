@@ -220,7 +220,10 @@ def find_test(name_or_path: str) -> Recipe:
 
 
 def _published(data_set: DataSet) -> dict[str, float]:
-    """The published number of a data set that is itself a published subset."""
+    """The published numbers of a whole test set, or the one of a data set that is itself a published subset."""
+    for recipe in (AFLW_DARK, WFLW_DARK):
+        if recipe.test_set.name == data_set.name:
+            return dict(recipe.published)
     subset = data_set.name.rpartition("-")[2]
     known = [r.published for r in (AFLW_DARK, WFLW_DARK) if r.test_set.schema is data_set.schema]
     numbers = [row[subset] for row in known if subset in row and subset in data_set.published]

@@ -87,7 +87,8 @@ def _load(file: Path) -> _Faces:
     except ImportError as error:
         raise DarkposeError(f"{file}: reading it needs SciPy: pip install 'darkpose[data]'") from error
     try:
-        arrays = loadmat(file, variable_names=["nameList", "data", "mask_new", "bbox", "ra"])
+        with file.open("rb") as opened:
+            arrays = loadmat(opened, variable_names=["nameList", "data", "mask_new", "bbox", "ra"])
     except OSError as error:
         raise DarkposeError(f"{file}: cannot be read: {error.strerror or error}") from error
     except Exception as error:  # SciPy's parser has many ways to fail on a file that is cut off or something else
