@@ -1,8 +1,8 @@
 """Checking and evaluating 10,000 drawn faces: evaluation_at_size.py DRAWN OUT.json
 
 DRAWN is a tree of `darkpose datasets make wflw`, made first if it is not there. Every command is a process of its own,
-measured from outside: wall time, and the memory of the command and its workers together (sum of resident sets, sampled),
-a third, two thirds and all of the way through its faces.
+measured from outside: wall time, and the memory of the command and its workers together (sum of resident sets,
+sampled), a third, two thirds and all of the way through its faces.
 """
 
 import json
@@ -39,15 +39,13 @@ def measured(arguments: list[str], lines: Path | None = None) -> dict[str, Any]:
             time.sleep(2)
         output = process.stdout.read() if process.stdout else ""
     last = max((done for done, _ in samples), default=0)
-    thirds = [
-        max((mb for done, mb in samples if low < done / last <= low + 1 / 3), default=0) for low in (0, 1 / 3, 2 / 3)
-    ]
+    thirds = [[mb for done, mb in samples if third * last < 3 * done <= (third + 1) * last] for third in range(3)]
     return {
         "command": " ".join(["darkpose", *arguments]),
         "exit_code": process.returncode,
         "seconds": round(time.perf_counter() - started, 1),
         "peak_mb": round(max(mb for _, mb in samples)),
-        **({"peak_mb_by_third": [round(mb) for mb in thirds]} if lines else {}),
+        **({"peak_mb_by_third": [round(max(mbs, default=0)) for mbs in thirds]} if lines else {}),
         "output": output,
     }
 
