@@ -14,20 +14,18 @@ from typing import Any
 
 from surroundings import surroundings
 
-from darkpose.schema import WFLW_98
-from darkpose.zoo import load_checkpoint
-
 OUT = Path("benchmarks/accuracy")
 
 
-def commands(weights: str, shared: bool) -> dict[str, list[str]]:
+def commands(weights: str) -> dict[str, list[str]]:
     """The evaluations by name; {300W} and {WFLW} stand for the folders."""
     lfpw = ["300w-lfpw", "--root", "{300W}", "--weights", weights]
-    wflw = ["wflw-test", "--root", "{WFLW}", "--weights", weights, *(["--shared"] if shared else [])]
+    wflw = ["wflw-test", "--root", "{WFLW}", "--weights", weights]
     return {
         "lfpw": [*lfpw, "--flip-test", "published,exact,off", "--decode", "dark,quarter,argmax"],
         "lfpw_boxes": [*lfpw, "--flip-test", "off", "--boxes", "annotation,yunet,haar,jitter:0.05,jitter:0.1"],
         "wflw": [*wflw, "--flip-test", "published,off"],
+        "wflw_shared": [*wflw, "--flip-test", "published,off", "--schema", "300w-68", "--shared"],
         "wflw_boxes": [*wflw, "--flip-test", "off", "--boxes", "annotation,yunet,haar,jitter:0.1"],
     }
 
@@ -43,10 +41,8 @@ def evaluate(arguments: list[str], folders: dict[str, str], scratch: Path) -> di
 def main(weights: str, w300: str, wflw: str, name: str) -> None:
     """Measure and write."""
     folders, results = {"300W": w300, "WFLW": wflw}, {}
-    markups = load_checkpoint(weights, whole=True).schema
-    shared = WFLW_98.name not in [part.name for part in markups.parts or (markups,)]
     with tempfile.TemporaryDirectory() as scratch:
-        for key, arguments in commands(weights, shared).items():
+        for key, arguments in commands(weights).items():
             found = evaluate(arguments, folders, Path(scratch) / f"{key}.jsonl")
             for each in (found, *found["others"]):
                 each.pop("file")

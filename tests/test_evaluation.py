@@ -163,6 +163,12 @@ def test_weights_that_know_several_markups_give_the_data_sets(root: Path, tmp_pa
     weights = tiny_weights(tmp_path / "w.safetensors", join_schemas(WFLW_98, W300_68))
     found = evaluate_recipe(recipe, root, tmp_path / "p.jsonl", weights=weights, device="cpu")
     assert found.schema.names == W300_68.names
+    other = evaluate_recipe(
+        recipe, root, tmp_path / "q.jsonl", weights=weights, markup="wflw-98", shared=True, device="cpu"
+    )
+    assert other.schema.names == WFLW_98.names
+    with pytest.raises(DarkposeError, match="--shared"):
+        evaluate_recipe(recipe, root, tmp_path / "r.jsonl", weights=weights, markup="wflw-98", device="cpu")
 
 
 @pytest.mark.parametrize(

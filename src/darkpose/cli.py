@@ -297,6 +297,7 @@ def evaluate(
     decode: str | None = None,
     against: Annotated[list[Path] | None, Parameter(negative="")] = None,
     shared: Annotated[bool, Parameter(negative="")] = False,
+    schema: str | None = None,
     report: Path | None = None,
     device: str = "auto",
     workers: int = 0,
@@ -330,6 +331,8 @@ def evaluate(
         Another file of predictions, to compare with face by face; repeat for several.
     shared
         Where weights or predictions are of another markup than the data set, measure the landmarks that both share.
+    schema
+        Which markup of weights that know several to predict; the data set's where it is not given.
     report
         Folder to write report.md to, with pictures and tables.
     device
@@ -372,6 +375,7 @@ def evaluate(
             choices=choices,
             against=against or (),
             shared=shared,
+            markup=schema,
             device=device,
             workers=workers,
         )
