@@ -169,6 +169,8 @@ def test_weights_that_know_several_markups_give_the_data_sets(root: Path, tmp_pa
     assert other.schema.names == WFLW_98.names
     with pytest.raises(DarkposeError, match="--shared"):
         evaluate_recipe(recipe, root, tmp_path / "r.jsonl", weights=weights, markup="wflw-98", device="cpu")
+    with pytest.raises(DarkposeError, match="expected one of the markups wflw-98, 300w-68, got 'ours'"):
+        evaluate_recipe(recipe, root, tmp_path / "r.jsonl", weights=weights, markup="ours", device="cpu")
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def evaluate_recipe(
     samples, schema = recipe.test_set.read(root), recipe.test_set.schema
     files = [predictions]
     if weights is not None:
-        checkpoint = _for_markup(load_checkpoint(weights, whole=True), markup or schema.name)
+        checkpoint = _for_markup(load_checkpoint(weights, schema=markup, whole=True), schema)
         _check_markup(weights, checkpoint.schema, recipe, shared)
         target, variants = find_device(device), choices.variants(recipe)
         files = [predictions, *(_beside(predictions, variant) for variant in variants[1:])]
@@ -183,12 +183,12 @@ def _measure(recipe: Recipe, samples: list[Sample], files: Sequence[Path], share
     return Evaluation(recipe.name, names[0], files[0], reports[0], tuple(others), points[0], tuple(samples), markups[0])
 
 
-def _for_markup(checkpoint: Checkpoint, markup: str) -> Checkpoint:
-    """Of weights that know several markups, the one of that name, or else their first."""
+def _for_markup(checkpoint: Checkpoint, schema: KeypointSchema) -> Checkpoint:
+    """Of weights that know several markups, the data set's, or else their first."""
     names = [part.name for part in checkpoint.schema.parts]
     if not names:
         return checkpoint
-    return part_of(checkpoint, markup if markup in names else names[0])
+    return part_of(checkpoint, schema.name if schema.name in names else names[0])
 
 
 def _check_markup(source: str, found: KeypointSchema, recipe: Recipe, shared: bool) -> None:
