@@ -53,8 +53,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "drawn_face": {"errors", "geometry", "image", "opencv", "schema"},
     "errors": set(),
     "evaluation": {
-        *("boxrule", "checkpoint", "derive", "detector", "errors", "heatmap", "inference", "predict_samples"),
-        *("predictions", "recipes", "report", "sample", "schema", "zoo"),
+        *("boxrule", "checkpoint", "datasets.made", "derive", "detector", "errors", "heatmap", "inference"),
+        *("predict_samples", "predictions", "recipes", "report", "sample", "schema", "zoo"),
     },
     "face": {"errors", "geometry", "image", "schema"},
     "geometry": {"errors", "opencv"},

@@ -11,6 +11,7 @@ import pytest
 
 from darkpose.catalogue import DATA_SETS, DataSet
 from darkpose.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
+from darkpose.datasets.made import make_wflw
 from darkpose.datasets.openmmlab import read_openmmlab
 from darkpose.errors import DarkposeError
 from darkpose.evaluation import Choices, Evaluation, evaluate_recipe
@@ -227,3 +228,11 @@ def test_the_last_line_says_how_far_the_published_row_is_or_why_it_is_another(ro
     line = published(root, tmp_path / "q.jsonl", 5, weights=weights, choices=ways, device="cpu")
     assert line.startswith("published row: full 3.00, pose 7.00; not comparable: landmarks boxes; flip test off")
     assert line.endswith("method argmax instead of dark; the weights have learnt from 1 of these faces")
+
+
+def test_drawn_faces_are_held_against_no_published_row(tmp_path: Path) -> None:
+    make_wflw(tmp_path, train=1, test=6)
+    weights = tiny_weights(tmp_path / "w.safetensors", WFLW_98)
+    found = evaluate_recipe(WFLW_DARK, tmp_path, tmp_path / "p.jsonl", weights=weights, device="cpu")
+    assert set(found.report.subsets) == {"all", *WFLW_DARK.published} - {"test"}
+    assert "not comparable: faces drawn by darkpose; 6 faces here, 2500 there" in found.lines()[-1]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from darkpose.boxrule import BoxRule, box_rule, is_detector
 from darkpose.checkpoint import Checkpoint, fingerprint
+from darkpose.datasets.made import is_drawn
 from darkpose.derive import derive_shared
 from darkpose.detector import Detector, best_detector, named_detector
 from darkpose.errors import DarkposeError
@@ -158,10 +159,13 @@ def evaluate_recipe(
             for variant, file, header in zip(variants, files, headers, strict=True)
         }
         _predict(recipe, samples, checkpoint, writers, rules, target, workers)
-    return _measure(recipe, samples, [*files, *against], shared)
+    caveats = ["faces drawn by darkpose"] if is_drawn(root) else []
+    return _measure(recipe, samples, [*files, *against], shared, caveats)
 
 
-def _measure(recipe: Recipe, samples: list[Sample], files: Sequence[Path], shared: bool) -> Evaluation:
+def _measure(
+    recipe: Recipe, samples: list[Sample], files: Sequence[Path], shared: bool, caveats: list[str]
+) -> Evaluation:
     schema = recipe.test_set.schema
     found = [read_predictions(file) for file in files]
     markups = [_markup(file, each, recipe, shared) for file, each in zip(files, found, strict=True)]
@@ -172,7 +176,9 @@ def _measure(recipe: Recipe, samples: list[Sample], files: Sequence[Path], share
         samples = [_through_shared(sample, schema, markups[0]) for sample in samples]
     points = [each.as_array(len(samples), len(markups[0]), str(file)) for file, each in zip(files, found, strict=True)]
     reports = [
-        report(each, samples, markups[0], recipe.published, _caveats(recipe, samples, file.header, markups[0]))
+        report(
+            each, samples, markups[0], recipe.published, caveats + _caveats(recipe, samples, file.header, markups[0])
+        )
         for each, file in zip(points, found, strict=True)
     ]
     names = [_way(each.header) or file.name for each, file in zip(found, files, strict=True)]

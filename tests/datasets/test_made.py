@@ -134,7 +134,7 @@ def test_the_lists_come_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(made, "write_image", stop)
     with pytest.raises(KeyboardInterrupt):
         make_wflw(tmp_path, train=2, test=2)
-    assert not list(tmp_path.rglob("*.txt"))
+    assert not list(tmp_path.rglob("list_*.txt"))
 
 
 def test_another_seed_draws_other_images_beside_the_first(tmp_path: Path) -> None:

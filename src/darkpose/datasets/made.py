@@ -28,6 +28,7 @@ from darkpose.image import use_one_thread, write_image
 from darkpose.schema import AFLW_19, WFLW_98
 
 _SPLITS = ("wflw train", "wflw test", "aflw train", "aflw test")  # no two have a face in common
+_MARK = "DRAWN_BY_DARKPOSE.txt"
 _FLICKR = ("0", "2", "3")  # AFLW's folders of images
 _VANISHING = ("brow_outer", "eye_outer_corner", "brow_middle", "eye_middle", "mouth_corner", "nostril_outer")
 _MATLAB_HEADER = b"MATLAB 5.0 MAT-file, made by darkpose".ljust(116)  # SciPy's own holds the time
@@ -71,7 +72,7 @@ def make_wflw(root: Path, *, train: int = 7500, test: int = 2500, seed: int = 0,
     attributes = [*wflw_attributes(train, seed), *wflw_attributes(test, seed)]
     faces = _faces("wflw train", seed, attributes[:train], [images / "train"])
     faces += _faces("wflw test", seed, attributes[train:], [images / "test"])
-    made = _make(faces, workers)
+    made = _make(root, faces, workers)
     names = [face.file.relative_to(images).as_posix() for face in faces]
     coordinates = [" ".join(f"{value:.6f}" for value in face.keypoints.ravel()) for face in made]
     lines = [
@@ -146,7 +147,7 @@ def make_aflw(
     folders = [root / "data" / "flickr" / folder for folder in _FLICKR]
     faces = _faces("aflw train", seed, _aflw_attributes(train, round(train * frontal / test), seed), folders)
     faces += _faces("aflw test", seed, _aflw_attributes(test, frontal, seed), folders)
-    made = _make(faces, workers)
+    made = _make(root, faces, workers)
     rows = np.random.default_rng([seed, len(faces)]).permutation(len(faces))  # of the file, those to train with first
     contents = _aflw_arrays(faces, made, rows)
     buffer = io.BytesIO()
@@ -224,8 +225,17 @@ def _faces(split: str, seed: int, attributes: Sequence[frozenset[str]], folders:
     return faces
 
 
-def _make(faces: Sequence[_Face], workers: int) -> list[_Made]:
-    """Draw what is not there yet, in the order of the faces."""
+def is_drawn(root: Path) -> bool:
+    """Whether a folder holds drawn faces, which no published number is about."""
+    return (root / _MARK).is_file()
+
+
+def _make(root: Path, faces: Sequence[_Face], workers: int) -> list[_Made]:
+    """Mark the folder and draw what is not there yet, in the order of the faces."""
+    make_folder(root)
+    write_text(
+        root / _MARK, "These faces are drawn by darkpose (darkpose datasets make); they are no published data set.\n"
+    )
     for folder in {face.file.parent for face in faces}:
         make_folder(folder)
     with _processes(workers) as apply:
