@@ -15,6 +15,7 @@ from darkpose.datasets.made import make_wflw
 from darkpose.datasets.openmmlab import read_openmmlab
 from darkpose.errors import DarkposeError
 from darkpose.evaluation import Choices, Evaluation, evaluate_recipe
+from darkpose.geometry import box_to_crop
 from darkpose.hrnet import HRNet, HRNetConfig, initialise
 from darkpose.image import write_image
 from darkpose.predictions import read_predictions
@@ -82,9 +83,12 @@ def test_annotation_file_and_jpeg_give_the_references_predictions_and_error(
         reference, margin = expected[f"preds_{kind}"], expected[f"margin_{kind}"]
         points = read_predictions(file).as_array(len(reference), len(schema), str(file))
         distance = np.linalg.norm(points - reference[..., :2], axis=-1)
-        # A singular Hessian outside its crop jumps in the reference, too: those few are not compared.
-        assert np.quantile(distance[margin > 1e-3], 0.98) < 0.01
-        assert np.mean(distance[margin > 1e-3] < 0.01) > 0.98
+        # A nearly singular Hessian throws a point out of its crop, in the reference, too; rounding decides how far.
+        center, sides = box_to_crop(np.stack([sample.box for sample in found.samples]))
+        inside = (np.abs(reference[..., :2] - center[:, None]) < sides[:, None] / 2).all(axis=-1)
+        compared = inside & (margin > 1e-3)
+        assert compared.mean() > 0.9
+        assert distance[compared].max() < 0.01
 
 
 def test_an_interrupted_evaluation_goes_on_where_it_was(root: Path, tmp_path: Path, recipe: Recipe) -> None:
