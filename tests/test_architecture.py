@@ -26,8 +26,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "checkpoint": {"atomic", "errors", "geometry", "heatmap", "hrnet", "image", "schema"},
     "cli": {
         *("about", "boxfile", "catalogue", "check", "contact_sheet", "datasets.made", "detector", "errors"),
-        *("evaluation", "heatmap", "image", "inference", "predict_files", "predictions", "predictor", "recipes"),
-        *("report_folder", "results", "runs", "zoo"),
+        *("evaluation", "heatmap", "image", "inference", "plots", "predict_files", "predictions", "predictor"),
+        *("recipes", "report_folder", "results", "runlog", "runs", "zoo"),
     },
     "contact_sheet": {"batches", "draw", "errors", "face", "geometry", "image", "sample", "schema"},
     "datasets.__init__": set(),

@@ -270,3 +270,17 @@ def test_an_evaluation_prints_a_table_or_json_and_keeps_its_predictions(
     assert "the predictions of another run" in err
     code, _, err = call(capsys, "evaluate", "300w-128", "--root", tmp_path)
     assert (code, err.count("\n")) == (2, 1)
+
+
+def test_the_course_of_runs_is_drawn(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="needs Matplotlib")
+    (tmp_path / "run").mkdir()
+    line = {"mode": "train", "epoch": 1, "iter": 0, "lr": 1e-3, "loss": 1.0}
+    for log in (tmp_path / "run" / "log.jsonl", tmp_path / "other.jsonl"):
+        log.write_text(json.dumps(line) + "\n" + json.dumps({"mode": "val", "epoch": 1, "NME": 0.05}) + "\n")
+    picture = tmp_path / "t.png"
+    code, out, _ = call(capsys, "plot", tmp_path / "run", tmp_path / "other.jsonl", "--output", picture)
+    assert (code, out) == (0, f"{picture}: 2 runs\n")
+    assert picture.exists()
+    code, _, err = call(capsys, "plot", tmp_path / "nothing.jsonl", "--output", picture)
+    assert (code, err) == (2, f"darkpose: {tmp_path}/nothing.jsonl: cannot be read: No such file or directory\n")

@@ -8,7 +8,7 @@ import pytest
 
 from darkpose.errors import DarkposeError
 from darkpose.image import read_image
-from darkpose.plots import plot_ced, plot_landmark_errors
+from darkpose.plots import plot_ced, plot_landmark_errors, plot_training
 from darkpose.schema import AFLW_19
 
 pytest.importorskip("matplotlib", reason="needs Matplotlib: pip install 'darkpose[report]'")
@@ -42,3 +42,20 @@ def test_without_matplotlib_the_extra_is_named(tmp_path: Path, monkeypatch: pyte
 def test_a_folder_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(DarkposeError, match="cannot be written"):
         plot_ced(tmp_path / "no" / "ced.png", THRESHOLDS, {"all": THRESHOLDS / 20}, "box")
+
+
+def lines_of_a_run(epochs: int) -> list[dict[str, object]]:
+    lines: list[dict[str, object]] = []
+    for epoch in range(1, epochs + 1):
+        lines += [{"mode": "train", "epoch": epoch, "iter": epoch * 10 - 1, "lr": 1e-3, "loss": 1 / epoch}]
+        lines += [{"mode": "val", "epoch": epoch, "NME": 0.1 / epoch}]
+    return lines
+
+
+def test_training_runs_are_drawn_with_and_without_validation(tmp_path: Path) -> None:
+    runs = {"long": lines_of_a_run(5), "no validation": [line for line in lines_of_a_run(2) if line["mode"] == "train"]}
+    plot_training(tmp_path / "t.png", runs)
+    assert read_image(tmp_path / "t.png").shape[1] > 1000
+    with pytest.raises(DarkposeError, match="empty: expected a training log"):
+        plot_training(tmp_path / "u.png", {"empty": []})
+    assert not (tmp_path / "u.png").exists()

@@ -433,6 +433,31 @@ def train(recipe: str, *, root: Path, out: Path, start: str | None = None, worke
     return 0
 
 
+@app.command
+def plot(*logs: Path, output: Path = Path("training.png")) -> int:
+    """Draw loss, learning rate and validation NME of training runs.
+
+    Parameters
+    ----------
+    logs
+        log.jsonl files, or the folders of runs that hold them.
+    output
+        Picture to write.
+    """
+    from darkpose.plots import plot_training
+    from darkpose.runlog import read_log
+
+    if not logs:
+        raise DarkposeError("name at least one log.jsonl or the folder of a run")
+    files = [log / "log.jsonl" if log.is_dir() else log for log in logs]
+    names = [file.parent.name if file.name == "log.jsonl" else file.stem for file in files]
+    if len(set(names)) < len(names):
+        names = [str(file) for file in files]
+    plot_training(output, {name: read_log(file) for name, file in zip(names, files, strict=True)})
+    print(f"{output}: {_count(len(files), 'run')}")
+    return 0
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line (None: the process's own); a user's mistake becomes one line and exit code 2."""
     try:

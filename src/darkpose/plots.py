@@ -1,6 +1,6 @@
-"""Plots of an evaluation, by Matplotlib: error distributions and the error of every landmark on a mean face."""
+"""Plots by Matplotlib: error distributions, the error of every landmark on a mean face, the course of training runs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,11 +82,54 @@ def plot_landmark_errors(path: Path, face: Floats, errors: Floats, schema: Keypo
     _write(path, (6.4, 5.6), draw)
 
 
-def _write(path: Path, size: tuple[float, float], draw: Callable[[Any], None]) -> None:
+def plot_training(path: Path, runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Write loss, learning rate and validation NME of training runs by epoch as a PNG.
+
+    Args:
+        path: of the picture.
+        runs: name -> the lines of its log, as `runlog.read_log` reads them.
+
+    Raises:
+        DarkposeError: Matplotlib is missing, a log has no training lines, or the file cannot be written.
+    """
+    for name, lines in runs.items():
+        if not any(line["mode"] == "train" for line in lines):
+            raise DarkposeError(f"{name}: expected a training log, found no lines of training in it")
+
+    def draw(axes: "NDArray[Any]") -> None:
+        loss, rate, error = axes
+        for name, lines in runs.items():
+            steps = [line for line in lines if line["mode"] == "train"]
+            epochs = [line for line in lines if line["mode"] == "val"]
+            per_epoch = (steps[-1]["iter"] + 1) / steps[-1]["epoch"]
+            where = [line["iter"] / per_epoch for line in steps]
+            loss.semilogy(where, [line["loss"] for line in steps], linewidth=0.9, label=name)
+            rate.plot(where, [line["lr"] for line in steps])
+            lowest = f": lowest {100 * min(line['NME'] for line in epochs):.2f} %" if epochs else ""
+            error.plot(
+                [line["epoch"] for line in epochs],
+                [100 * line["NME"] for line in epochs],
+                marker=".",
+                label=f"{name}{lowest}",
+            )
+        loss.set(xlabel="epoch", ylabel="loss")
+        rate.set(xlabel="epoch", ylabel="learning rate")
+        every = [100 * line["NME"] for lines in runs.values() for line in lines if line["mode"] == "val"]
+        error.set(xlabel="epoch", ylabel="validation NME (%)")
+        if every:  # the first epochs from nothing would flatten the rest
+            error.set_ylim(0.95 * min(every), min(1.05 * max(every), 2 * float(np.median(every))))
+        for each in axes:
+            each.grid(alpha=0.3)
+        error.legend(fontsize=8)
+
+    _write(path, (13, 3.8), draw, columns=3)
+
+
+def _write(path: Path, size: tuple[float, float], draw: Callable[[Any], None], *, columns: int = 1) -> None:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise DarkposeError(f"{path}: plots need Matplotlib: pip install 'darkpose[report]'") from error
     figure = Figure(figsize=size, layout="constrained", dpi=130)
-    draw(figure.subplots())
+    draw(figure.subplots(1, columns))
     write_atomically(path, lambda temporary: figure.savefig(temporary, format="png"))

@@ -12,9 +12,12 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     """The lines of a log, in order; a last line that a killed run left half-written is not one.
 
     Raises:
-        DarkposeError: another line is damaged.
+        DarkposeError: the file cannot be read, or another line is damaged.
     """
-    written = path.read_text().splitlines()
+    try:
+        written = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DarkposeError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     lines = []
     for number, line in enumerate(written, 1):
         try:
