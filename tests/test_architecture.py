@@ -26,8 +26,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "checkpoint": {"atomic", "errors", "geometry", "heatmap", "hrnet", "image", "schema"},
     "cli": {
         *("about", "boxfile", "catalogue", "check", "contact_sheet", "datasets.made", "detector", "errors"),
-        *("evaluation", "heatmap", "image", "inference", "plots", "predict_files", "predictions", "predictor"),
-        *("recipes", "report_folder", "results", "runlog", "runs", "zoo"),
+        *("evaluation", "heatmap", "image", "inference", "models", "plots", "predict_files", "predictions"),
+        *("predictor", "recipes", "report_folder", "results", "runlog", "runs", "zoo"),
     },
     "contact_sheet": {"batches", "draw", "errors", "face", "geometry", "image", "sample", "schema"},
     "datasets.__init__": set(),
@@ -66,6 +66,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "inference": {"errors", "geometry", "heatmap", "image"},
     "loss": set(),
     "metrics": {"errors"},
+    "models": {"recipes", "zoo"},
     "opencv": set(),
     "pickles": {"errors"},
     "plots": {"atomic", "errors", "schema"},

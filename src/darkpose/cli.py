@@ -286,6 +286,26 @@ def info(*, weights: str = "default", json: Annotated[bool, Parameter(negative="
 
 
 @app.command
+def models(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
+    """List the models that go by a name: landmarks, error, terms, and whether they are here.
+
+    Parameters
+    ----------
+    json
+        Print JSON.
+    """
+    from json import dumps
+
+    from darkpose.models import models as all_models
+
+    found = all_models()
+    print(
+        dumps([m.to_dict() for m in found], indent=2) if json else "\n".join(line for m in found for line in m.lines())
+    )
+    return 0
+
+
+@app.command
 def evaluate(
     recipe: str | None = None,
     *,

@@ -1,7 +1,7 @@
 """Checkpoints by path or by name: darkpose's own, published ones, and files of other projects."""
 
 from dataclasses import dataclass, replace
-from importlib.resources import as_file, files
+from importlib.resources import files
 from pathlib import Path
 
 from darkpose.checkpoint import Checkpoint, check_markup, read_safetensors, save_checkpoint
@@ -75,11 +75,11 @@ def load_checkpoint(
     """
     name = str(path_or_name)
     if name == DEFAULT:
-        checkpoint = _read_default()
+        checkpoint = read_safetensors(default_file())
     elif name in ZOO:
         model = ZOO[name]
-        target = cache_folder() / model.url.rpartition("/")[2]
-        checkpoint = read_pth(fetch(model.url, target, sha256_prefix=model.sha256_prefix), model.schema)
+        file = fetch(model.url, downloaded_file(model), sha256_prefix=model.sha256_prefix)
+        checkpoint = read_pth(file, model.schema)
     else:
         checkpoint = _read_file(Path(path_or_name), None if isinstance(schema, str) else schema)
     return checkpoint if whole and schema is None else _with_schema(checkpoint, schema)
@@ -146,8 +146,17 @@ def part_of(checkpoint: Checkpoint, name: str) -> Checkpoint:
     return replace(checkpoint, model=model, schema=part, config=replace(checkpoint.config, network=model.config))
 
 
-def _read_default() -> Checkpoint:
-    """The checkpoint in the package's `weights` folder."""
+def downloaded_file(model: ZooModel) -> Path:
+    """Where a published checkpoint is once it has been downloaded."""
+    return cache_folder() / model.url.rpartition("/")[2]
+
+
+def default_file() -> Path:
+    """The checkpoint in the package's `weights` folder.
+
+    Raises:
+        DarkposeError: it is not there.
+    """
     folder = files("darkpose") / "weights"
     shipped = [file for file in folder.iterdir() if file.name.endswith(".safetensors")] if folder.is_dir() else []
     if len(shipped) != 1:
@@ -155,5 +164,4 @@ def _read_default() -> Checkpoint:
             f"{folder}: expected the one .safetensors file darkpose comes with, found {len(shipped)}; install darkpose "
             "again, or name a checkpoint"
         )
-    with as_file(shipped[0]) as path:
-        return read_safetensors(path)
+    return Path(str(shipped[0]))
