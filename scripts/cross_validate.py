@@ -82,8 +82,8 @@ def gather(data: Path, runs: Path) -> dict[str, Any]:
         points = np.full((len(faces), len(WFLW_98), 2), np.inf)
         for fold in range(FOLDS):
             rows = np.flatnonzero(folds == fold)
-            file = runs / f"fold-{fold}" / name
-            points[rows] = read_predictions(file).as_array(len(rows), len(WFLW_98), str(file))
+            file, images = runs / f"fold-{fold}" / name, [faces[row].image.name for row in rows]
+            points[rows] = read_predictions(file).as_array(images, len(WFLW_98), str(file))
         caveat = f"cross-validation over {len(faces)} faces"
         found[f"flip test {way}"] = report(points, faces, WFLW_98, WFLW_DARK.published, [caveat]).to_dict()
     return found

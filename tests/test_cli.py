@@ -261,10 +261,15 @@ def test_an_evaluation_prints_a_table_or_json_and_keeps_its_predictions(
     code, out, _ = call(capsys, *common, "--json", "--against", file)
     assert code == 0
     assert json.loads(out)["subsets"]["all"]["faces"] == 2
-    assert json.loads(out)["others"][0]["first_minus_this"] == {"faces": 2, "difference": 0, "interval": [0, 0]}
+    assert json.loads(out)["others"][0]["first_minus_this"] == {
+        **{"faces": 2, "images": 2, "difference": 0, "interval": [0, 0], "missed": [0, 0]},
+    }
     assert json.loads(out)["published_row"] == "published row: none for this set-up"
     code, out, _ = call(capsys, *common, "--against", file)
-    assert "+0.000 (+0.000 .. +0.000), 2 faces: no difference shown" in out.splitlines()[-2]
+    assert "+0.000 (+0.000 .. +0.000), 2 faces: too few images for a verdict" in out.splitlines()[-3]
+    code, _, err = call(capsys, *common, "--boxes", "detector", "--decode", "argmax")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "--boxes, --decode is about predicting, which takes --weights" in err
     code, _, err = call(capsys, *common, "--weights", small_weights, "--boxes", "landmarks", "--device", "cpu")
     assert code == 2
     assert "the predictions of another run" in err

@@ -81,7 +81,7 @@ def test_annotation_file_and_jpeg_give_the_references_predictions_and_error(
     for kind, (report, file) in files.items():
         assert report.subsets["all"].nme / 100 == pytest.approx(float(expected[f"nme_{kind}"]), abs=1e-4)
         reference, margin = expected[f"preds_{kind}"], expected[f"margin_{kind}"]
-        points = read_predictions(file).as_array(len(reference), len(schema), str(file))
+        points = read_predictions(file).as_array([s.image.name for s in found.samples], len(schema), str(file))
         distance = np.linalg.norm(points - reference[..., :2], axis=-1)
         # A nearly singular Hessian throws a point out of its crop, in the reference, too; rounding decides how far.
         center, sides = box_to_crop(np.stack([sample.box for sample in found.samples]))
@@ -227,11 +227,48 @@ def test_the_last_line_says_how_far_the_published_row_is_or_why_it_is_another(ro
     file = predictions(tmp_path / "p.jsonl", truth)
     assert published(root, file, 5) == "published row: full 3.00, here 0.00 (-3.00); pose 7.00, not measured here"
     assert published(root, file, 224).endswith("not comparable: 5 faces here, 224 there")
-    weights = tiny_weights(tmp_path / "w.safetensors", W300_68, test_images_learnt=["1.png", "x.png"])
+    weights = tiny_weights(tmp_path / "w.safetensors", W300_68, test_images_learnt=["1.png", "x.png"], recipe="mine")
     ways = Choices(("landmarks",), ("off",), ("argmax",))
     line = published(root, tmp_path / "q.jsonl", 5, weights=weights, choices=ways, device="cpu")
-    assert line.startswith("published row: full 3.00, pose 7.00; not comparable: landmarks boxes; flip test off")
-    assert line.endswith("method argmax instead of dark; the weights have learnt from 1 of these faces")
+    assert line.removeprefix("published row: full 3.00, pose 7.00; not comparable: ").split("; ") == [
+        *("the weights have learnt from 1 of these faces", "weights of the training mine", "landmarks boxes"),
+        *("flip test off instead of published", "method argmax instead of dark"),
+    ]
+
+
+def test_weights_that_learnt_from_the_set_are_named_without_a_published_row_too(root: Path, tmp_path: Path) -> None:
+    weights = tiny_weights(tmp_path / "w.safetensors", W300_68, train_set="300w-lfpw, 5 faces")
+    found = evaluate_recipe(find_test("300w-lfpw"), root, tmp_path / "p.jsonl", weights=weights, device="cpu")
+    assert found.lines()[-1] == "published row: none for this set-up; the weights have learnt from this set"
+
+
+def test_without_a_name_files_are_named_by_what_made_them(
+    root: Path, tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    weights = tiny_weights(tmp_path / "w.safetensors", WFLW_98)
+    found = evaluate_recipe(recipe, root, None, weights=weights, shared=True, device="cpu")
+    assert str(found.file) == "300w-lfpw.w.wflw-98.predictions.annotation-published-dark.jsonl"
+    assert found.file.exists()
+    assert found.lines()[-2] == f"predictions: {found.file}"
+
+
+def test_predictions_of_faces_that_lie_elsewhere_are_not_continued(root: Path, tmp_path: Path, recipe: Recipe) -> None:
+    weights = tiny_weights(tmp_path / "w.safetensors", W300_68)
+    evaluate_recipe(recipe, root, tmp_path / "p.jsonl", weights=weights, device="cpu")
+    write_300w(root / "lfpw" / "testset", seed=1)
+    with pytest.raises(DarkposeError, match=r"another run \(faces_sha256: there"):
+        evaluate_recipe(recipe, root, tmp_path / "p.jsonl", weights=weights, device="cpu")
+
+
+def test_what_cannot_be_compared_is_said_before_anything_is_predicted(
+    root: Path, tmp_path: Path, recipe: Recipe
+) -> None:
+    weights = tiny_weights(tmp_path / "w.safetensors", W300_68)
+    against = [tmp_path / "nothing.jsonl"]
+    with pytest.raises(DarkposeError, match=r"nothing\.jsonl: cannot be read"):
+        evaluate_recipe(recipe, root, tmp_path / "p.jsonl", weights=weights, against=against, device="cpu")
+    assert not (tmp_path / "p.jsonl").exists()
 
 
 def test_drawn_faces_are_held_against_no_published_row(tmp_path: Path) -> None:
@@ -239,4 +276,5 @@ def test_drawn_faces_are_held_against_no_published_row(tmp_path: Path) -> None:
     weights = tiny_weights(tmp_path / "w.safetensors", WFLW_98)
     found = evaluate_recipe(WFLW_DARK, tmp_path, tmp_path / "p.jsonl", weights=weights, device="cpu")
     assert set(found.report.subsets) == {"all", *WFLW_DARK.published} - {"test"}
-    assert "not comparable: faces drawn by darkpose; 6 faces here, 2500 there" in found.lines()[-1]
+    assert "not comparable: faces drawn by darkpose; " in found.lines()[-1]
+    assert "6 faces here, 2500 there" in found.lines()[-1]

@@ -23,7 +23,7 @@ def test_what_is_written_is_read_in_the_data_sets_order(tmp_path: Path) -> None:
     writer.write([{"face": 1, "keypoints": None}])
     found = read_predictions(tmp_path / "p.jsonl")
     assert found.header["data_set"] == "wflw-test"
-    points = found.as_array(3, 2, "p.jsonl")
+    points = found.as_array(["a.jpg"] * 3, 2, "p.jsonl")
     assert points[:, 0, 0].tolist() == [0.0, np.inf, 2.0]
 
 
@@ -57,6 +57,16 @@ def test_a_file_of_another_run_is_refused_and_kept(tmp_path: Path) -> None:
         pytest.param([{"darkpose_predictions": 1}, face(0, keypoints=[[1, 2, 3]])], "line 2", id="three numbers"),
         pytest.param([{"darkpose_predictions": 1}, face(0, keypoints=[[1, "x"]])], "line 2", id="letters"),
         pytest.param([{"darkpose_predictions": 1}, '{"face": 0, "keypoints": [[NaN, 1]]}'], "finite", id="nan"),
+        pytest.param([{"darkpose_predictions": 1}, face(0, keypoints=[[1e308, 2]])], "at most", id="far out"),
+        pytest.param([{"darkpose_predictions": 1}, face(0, keypoints=[[10**400, 2]])], "line 2", id="huge"),
+        pytest.param([{"darkpose_predictions": 1}, face(0), face(0)], "line 3: .*stands in line 2, too", id="twice"),
+        pytest.param([{"darkpose_predictions": 1}, face(0, face=0.7)], "a whole number, got 0.7", id="part of a face"),
+        pytest.param([{"darkpose_predictions": 1}, '{"face": Infinity, "keypoints": null}'], "line 2", id="infinite"),
+        pytest.param([{"darkpose_predictions": 1}, "[" * 100_000], "line 2", id="deep"),
+        pytest.param([{"darkpose_predictions": True}], "the first line must be", id="true"),
+        pytest.param([{"darkpose_predictions": 2}], "of version 2, expected 1", id="version"),
+        pytest.param([{"darkpose_predictions": 1, "markup": ["x"]}], "markup must be a text", id="markup"),
+        pytest.param([{"darkpose_predictions": 1, "provenance": None}], "provenance must be", id="provenance"),
     ],
 )
 def test_a_damaged_file_is_one_error_with_its_line(tmp_path: Path, lines: list[Any], message: str) -> None:
@@ -69,9 +79,50 @@ def test_a_damaged_file_is_one_error_with_its_line(tmp_path: Path, lines: list[A
 
 @pytest.mark.parametrize(
     ("faces", "landmarks", "message"),
-    [(3, 2, "lacks 1 of 3 faces"), (1, 2, "has the faces"), (2, 5, "face 0 has 2 landmarks, the markup 5")],
+    [
+        (3, 2, "lacks 1 of 3 faces"),
+        (1, 2, "has the faces"),
+        (2, 5, "p.jsonl, line 2: face 0 has 2 landmarks, the markup 5"),
+    ],
 )
 def test_predictions_of_another_set_are_refused(tmp_path: Path, faces: int, landmarks: int, message: str) -> None:
     PredictionsWriter(tmp_path / "p.jsonl", HEADER).write([face(0), face(1)])
     with pytest.raises(DarkposeError, match=message):
-        read_predictions(tmp_path / "p.jsonl").as_array(faces, landmarks, "p.jsonl")
+        read_predictions(tmp_path / "p.jsonl").as_array(["a.jpg"] * faces, landmarks, "p.jsonl")
+
+
+def test_a_face_of_another_image_is_of_another_set(tmp_path: Path) -> None:
+    PredictionsWriter(tmp_path / "p.jsonl", HEADER).write([face(0, image="a.jpg"), face(1, image="there/b.jpg")])
+    found = read_predictions(tmp_path / "p.jsonl")
+    assert np.isfinite(found.as_array(["x/a.jpg", "b.jpg"], 2, "p.jsonl")).all()
+    with pytest.raises(DarkposeError, match=r"p\.jsonl, line 3: .*another set.* there/b\.jpg, face 1 .* in c\.jpg"):
+        found.as_array(["a.jpg", "c.jpg"], 2, "p.jsonl")
+
+
+def test_a_kill_just_before_a_lines_end_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    PredictionsWriter(path, HEADER).write([face(0), face(1)])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1])
+    assert PredictionsWriter(path, HEADER).done == {0, 1}
+    assert path.read_bytes() == whole
+    path.write_bytes(whole[: whole.index(b"\n") // 2])  # in the middle of the first line
+    assert PredictionsWriter(path, HEADER).done == set()
+    path.write_bytes(b"my notes, not predictions")
+    with pytest.raises(DarkposeError, match="line 1: not a line"):
+        PredictionsWriter(path, HEADER)
+    assert path.read_bytes() == b"my notes, not predictions"
+
+
+def test_what_differs_in_another_run_is_named_and_the_weights_path_does_not_matter(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    PredictionsWriter(path, HEADER | {"flip_test": "off", "weights": "a", "provenance": {"x": 1}}).write([face(0)])
+    PredictionsWriter(path, HEADER | {"flip_test": "off", "weights": "b", "provenance": {}})
+    with pytest.raises(DarkposeError, match=r'another run \(flip_test: there "off", here "exact"\)'):
+        PredictionsWriter(path, HEADER | {"flip_test": "exact"})
+
+
+def test_a_file_from_windows_with_blank_lines_is_read(tmp_path: Path) -> None:
+    lines = [json.dumps({"darkpose_predictions": 1}), "", json.dumps(face(0)), json.dumps(face(1)), "", ""]
+    (tmp_path / "p.jsonl").write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
+    assert set(read_predictions(tmp_path / "p.jsonl").keypoints) == {0, 1}

@@ -62,7 +62,7 @@ def test_other_lengths_are_named_and_right() -> None:
     sample = faces(1)[0]
     sample.visible[:] = 1
     lengths = normalisers([sample], WFLW_98)
-    width, height = np.ceil(sample.keypoints.max(axis=0)) - np.floor(sample.keypoints.min(axis=0))
+    width, height = sample.keypoints.max(axis=0) - sample.keypoints.min(axis=0)
     assert lengths["inter_ocular"][0] == pytest.approx(np.hypot(50, 2))
     eyes = sample.keypoints[60:68].mean(axis=0) - sample.keypoints[68:76].mean(axis=0)
     assert lengths["inter_pupil"][0] == pytest.approx(np.hypot(*eyes))
@@ -91,8 +91,20 @@ def test_a_comparison_is_the_difference_of_both_errors_on_the_faces_that_both_fo
     assert "the first is better" in found.line()
     assert compare(second, first, samples, WFLW_98).difference == pytest.approx(-found.difference)
     assert "no difference shown" in compare(first, first, samples, WFLW_98).line()
-    with pytest.raises(DarkposeError, match="found in both"):
-        compare(np.full_like(first, np.inf), second, samples, WFLW_98)
+    nothing = compare(np.full_like(first, np.inf), second, samples, WFLW_98)
+    assert (nothing.faces, nothing.missed, nothing.line()) == (0, (40, 1), "no face was found in both")
+    assert nothing.to_dict()["difference"] is None
+
+
+def test_there_is_no_verdict_on_few_images_or_where_one_missed_more() -> None:
+    samples = faces(12)  # six images
+    truth = np.stack([sample.keypoints for sample in samples])
+    assert compare(truth, truth + 1, samples, WFLW_98).line().endswith("too few images for a verdict")
+    samples = faces(40)
+    truth = np.stack([sample.keypoints for sample in samples])
+    missed = truth + 1
+    missed[3] = np.inf
+    assert compare(truth, missed, samples, WFLW_98).line().endswith("39 faces that both found")
 
 
 def test_aflw_is_normalised_by_its_annotated_square() -> None:
@@ -116,7 +128,8 @@ def test_the_table_has_a_line_per_subset_and_the_published_numbers() -> None:
     lines = report(np.stack([s.keypoints for s in samples]) + 1, samples, WFLW_98, {"pose": 6.99}).lines()
     assert [line.split()[0] for line in lines[2:5]] == ["all", "blur", "pose"]
     assert lines[4].endswith("6.99")
-    assert "inter_pupil" in lines[-2]
+    assert "inter_pupil" in lines[-3]
+    assert "mean of the faces" in lines[-2]
     assert "mouth" in lines[-1]
 
 
@@ -151,3 +164,27 @@ def test_the_mean_face_does_not_depend_on_where_and_how_large_faces_are() -> Non
     moved = [Sample(Path("a"), keypoints * size + shift, np.ones(98), box) for size, shift in ((1, 0), (3, 50))]
     low, high = keypoints.min(axis=0), keypoints.max(axis=0)
     np.testing.assert_allclose(mean_face(moved), (keypoints - (low + high) / 2) / (high - low).max(), atol=1e-12)
+
+
+def test_over_a_length_that_few_faces_have_the_number_of_faces_is_told() -> None:
+    samples = faces(4)
+    for sample in samples:
+        sample.visible[:] = 1
+    for sample in samples[1:]:
+        sample.visible[61] = 0  # no centre of the eye, but both corners
+    points = np.stack([s.keypoints + rng.normal(0, 3, (98, 2)) for s in samples])
+    row = report(points, samples, WFLW_98).subsets["all"]
+    eyes = samples[0].keypoints[60:68].mean(axis=0) - samples[0].keypoints[68:76].mean(axis=0)
+    alone = 100 * np.linalg.norm(points[0] - samples[0].keypoints, axis=-1).mean() / np.hypot(*eyes)
+    assert row.nme_by_normaliser["inter_pupil"] == pytest.approx(alone)
+    assert row.face_mean_by_normaliser["inter_pupil"] == pytest.approx(alone)
+    assert row.faces_by_normaliser["inter_pupil"] == 1
+    text = report(points, samples, WFLW_98).lines()[-3]
+    assert f"inter_pupil {alone:.2f} (1 faces)" in text
+
+
+def test_published_numbers_do_not_stand_beside_what_they_are_not_of() -> None:
+    samples = faces()
+    found = report(np.stack([s.keypoints for s in samples]), samples, WFLW_98, {"pose": 6.99}, ["drawn faces"])
+    assert not any(line.endswith("6.99") for line in found.lines())
+    assert found.published_line() == "published row: pose 6.99; not comparable: drawn faces"

@@ -1,15 +1,17 @@
 """The appendix: what stands in it is what the report says."""
 
 import csv
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from darkpose.errors import DarkposeError
 from darkpose.evaluation import Evaluation, Other
 from darkpose.image import read_image, write_image
 from darkpose.report import compare, report
-from darkpose.report_folder import write_report
+from darkpose.report_folder import prepare_report, write_report
 from darkpose.sample import Sample
 from darkpose.schema import AFLW_19
 
@@ -31,7 +33,10 @@ def evaluation(tmp_path: Path) -> Evaluation:
     others = truth + 1
     first, second = (report(each, samples, AFLW_19, {"full": 1.34}) for each in (points, others))
     other = Other("other", tmp_path / "other.jsonl", second, compare(points, others, samples, AFLW_19))
-    return Evaluation("aflw-dark", "p.jsonl", tmp_path / "p.jsonl", first, (other,), points, tuple(samples), AFLW_19)
+    header = {"system": "somebody's", "markup": "aflw-19"}
+    return Evaluation(
+        "aflw-dark", "p.jsonl", tmp_path / "p.jsonl", header, first, (other,), points, tuple(samples), AFLW_19
+    )
 
 
 def test_the_folder_holds_the_numbers_the_curves_and_the_pictures(tmp_path: Path, evaluation: Evaluation) -> None:
@@ -44,6 +49,7 @@ def test_the_folder_holds_the_numbers_the_curves_and_the_pictures(tmp_path: Path
     assert "full 1.34, here 4.00 (+2.66)" in text
     assert "* 5: face.png, NME 6.00" in text
     assert "| other | 0 |" in text
+    assert "system somebody's, markup aflw-19." in text
     for name in ("ced.png", "landmarks.png", "worst.png"):
         assert f"({name})" in text
 
@@ -70,7 +76,21 @@ def test_the_worst_faces_show_annotation_green_and_prediction_red(tmp_path: Path
         assert (picture == colour).all(axis=1).sum() > 19
 
 
-def test_a_report_is_written_even_if_the_images_are_gone(tmp_path: Path, evaluation: Evaluation) -> None:
+def test_an_earlier_reports_picture_does_not_stay(tmp_path: Path, evaluation: Evaluation) -> None:
+    write_report(tmp_path / "report", evaluation)
     (tmp_path / "face.png").unlink()
     write_report(tmp_path / "report", evaluation)
-    assert "* not drawn: " in (tmp_path / "report" / "report.md").read_text()
+    assert not (tmp_path / "report" / "worst.png").exists()
+    assert "worst.png" not in (tmp_path / "report" / "report.md").read_text()
+
+
+def test_what_hinders_a_report_is_said_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DarkposeError, match="the folder cannot be made"):
+        prepare_report(tmp_path / "file")
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(DarkposeError, match=r"pip install 'darkpose\[report\]'"):
+        prepare_report(tmp_path / "report")
+    assert not (tmp_path / "report").exists()

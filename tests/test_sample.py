@@ -47,3 +47,15 @@ def test_the_normaliser_of_a_markup_without_a_pair_is_the_boxs_long_side() -> No
     for box, side in (([5, 5, 25, 45], 40), ([5, 5, 65, 45], 60)):
         sample = face(keypoints=np.zeros((19, 2)), visible=np.ones(19), box=np.array(box, float))
         assert nme_normaliser(sample, AFLW_19) == side
+
+
+def test_a_normaliser_without_its_landmarks_is_not_a_number() -> None:
+    keypoints = np.random.default_rng(0).uniform(10, 90, (98, 2))
+    visible = np.ones(98)
+    visible[60] = 0
+    hidden = Sample(Path("a.jpg"), keypoints, visible, np.array([0.0, 0, 100, 100]))
+    assert nme_normaliser(hidden, WFLW_98) == pytest.approx(np.hypot(*(keypoints[60] - keypoints[72])))
+    keypoints = keypoints.copy()
+    keypoints[60] = 0
+    absent = Sample(Path("a.jpg"), keypoints, visible, np.array([0.0, 0, 100, 100]))
+    assert np.isnan(nme_normaliser(absent, WFLW_98))

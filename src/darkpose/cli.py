@@ -222,7 +222,7 @@ def make(
     root
         Folder to write to.
     train
-        Training faces; as many as published (7,500; 20,000) where it is not given.
+        Training faces; as many as published (7,500; 20,000, which AFLW must have) where it is not given.
     test
         Test faces; as many as published (2,500; 4,386) where it is not given.
     seed
@@ -230,8 +230,13 @@ def make(
     workers
         Processes that draw beside this one.
     """
+    from darkpose.datasets.aflw import PUBLISHED
     from darkpose.datasets.made import make_aflw, make_wflw
 
+    if name == "aflw" and train not in (None, PUBLISHED["train"]["faces"]):
+        raise DarkposeError(
+            f"the splits of AFLW's file need the published {PUBLISHED['train']['faces']} training faces"
+        )
     sizes = {key: value for key, value in (("train", train), ("test", test)) if value is not None}
     write = make_wflw if name == "wflw" else make_aflw
     try:
@@ -312,7 +317,7 @@ def evaluate(
     root: Path,
     weights: str | None = None,
     predictions: Path | None = None,
-    boxes: str = "annotation",
+    boxes: str | None = None,
     flip_test: str | None = None,
     decode: str | None = None,
     against: Annotated[list[Path] | None, Parameter(negative="")] = None,
@@ -339,10 +344,10 @@ def evaluate(
     weights
         Checkpoint, by path or name; without, the predictions file is measured as it is.
     predictions
-        The file of predictions; RECIPE.predictions.jsonl where it is not given.
+        The file of predictions; one named by recipe, weights and way of predicting where it is not given.
     boxes
-        annotation (as published), landmarks, detector (the best that can be had), yunet, haar, or jitter:S; several
-        with commas: annotation,detector,jitter:0.1.
+        annotation (as published, and where it is not given), landmarks, detector (the best that can be had), yunet,
+        haar, or jitter:S; several with commas: annotation,detector,jitter:0.1.
     flip_test
         published, exact, off, or several with commas; the recipe's where it is not given.
     decode
@@ -370,27 +375,36 @@ def evaluate(
     from darkpose.inference import FlipTest
     from darkpose.predictions import read_predictions
     from darkpose.recipes import find_test, recipe_of_test_set
+    from darkpose.report_folder import prepare_report, write_report
 
     if weights is None and predictions is None:
         raise DarkposeError("name --weights to predict with, or a file of --predictions to measure")
+    ways = {"--boxes": boxes, "--flip-test": flip_test, "--decode": decode, "--schema": schema}
+    if weights is None and any(ways.values()):
+        given = ", ".join(flag for flag, value in ways.items() if value)
+        raise DarkposeError(
+            f"{given} is about predicting, which takes --weights; a predictions file is measured as it is"
+        )
     if recipe is None:
         named = read_predictions(predictions).header.get("data_set") if predictions and not weights else None
         if named is None:
-            raise DarkposeError("name the recipe or data set to measure (darkpose evaluate --help)")
+            why = f"; {predictions} does not name its data set" if predictions and not weights else ""
+            raise DarkposeError(f"name the recipe or data set to measure (darkpose evaluate --help){why}")
         experiment = recipe_of_test_set(str(named))
     else:
         experiment = find_test(recipe)
+    if report is not None:
+        prepare_report(report)
     choices = Choices(
-        tuple(boxes.split(",")),
+        tuple(name.strip() for name in (boxes or "annotation").split(",")),
         _several("--flip-test", flip_test, get_args(FlipTest)),
         _several("--decode", decode, get_args(Method)),
     )
-    file = predictions or Path(f"{experiment.name}.predictions.jsonl")
     try:
         found = evaluate_recipe(
             experiment,
             root,
-            file,
+            predictions,
             weights=weights,
             choices=choices,
             against=against or (),
@@ -400,19 +414,17 @@ def evaluate(
             workers=workers,
         )
     except KeyboardInterrupt:
-        print(f"darkpose: interrupted; the faces in {file} are kept, the same command goes on", file=sys.stderr)
+        print("darkpose: interrupted; the predicted faces are kept, the same command goes on", file=sys.stderr)
         return 130
+    print(dumps(found.to_dict(), indent=2) if json else "\n".join(found.lines()), flush=True)
     if report is not None:
-        from darkpose.report_folder import write_report
-
         write_report(report, found)
-    print(dumps(found.to_dict(), indent=2) if json else "\n".join(found.lines()))
     return 0
 
 
 def _several(flag: str, given: str | None, choices: tuple[str, ...]) -> Any:
     """The names that a flag lists with commas."""
-    names = tuple(given.split(",")) if given else ()
+    names = tuple(name.strip() for name in given.split(",")) if given else ()
     unknown = [name for name in names if name not in choices]
     if unknown:
         raise DarkposeError(f"{flag} takes {', '.join(choices)}, or several with commas, got {unknown[0]!r}")

@@ -1,7 +1,8 @@
 """A recipe's evaluation: predictions into files, then the files against the annotations."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from darkpose.predict_samples import Variant, predict_to_files
 from darkpose.predictions import Predictions, PredictionsWriter, read_predictions
 from darkpose.recipes import Recipe
 from darkpose.report import Comparison, Report, compare, report
-from darkpose.sample import Sample
+from darkpose.sample import Sample, nme_normaliser
 from darkpose.schema import SCHEMAS, KeypointSchema
 from darkpose.zoo import load_checkpoint, part_of
 
@@ -64,6 +65,7 @@ class Evaluation:
         recipe: its name.
         name: the way of predicting, or the file's name.
         file: the predictions that were measured.
+        header: the first line of that file.
         report: their numbers.
         others: the same faces predicted in other ways or by other systems.
         points: (N, K, 2) image px, those predictions; infinite for faces that were not found.
@@ -73,6 +75,7 @@ class Evaluation:
     recipe: str
     name: str
     file: Path
+    header: Mapping[str, Any]
     report: Report
     others: tuple[Other, ...]
     points: NDArray[np.float64]
@@ -86,7 +89,7 @@ class Evaluation:
                 "name": other.name,
                 "file": str(other.file),
                 **other.report.to_dict(),
-                "first_minus_this": asdict(other.comparison),
+                "first_minus_this": other.comparison.to_dict(),
             }
             for other in self.others
         ]
@@ -105,7 +108,7 @@ class Evaluation:
             lines += ["", f"{'the same faces':42}{'missed':>7}{'NME':>8}{'FR10':>8}   the first minus it"]
             lines.append(_row(self.name, self.report))
         lines += [f"{_row(other.name, other.report)}   {other.comparison.line()}" for other in self.others]
-        return [*lines, self.report.published_line()]
+        return [*lines, f"predictions: {self.file}", self.report.published_line()]
 
 
 def _row(name: str, report: Report) -> str:
@@ -116,7 +119,7 @@ def _row(name: str, report: Report) -> str:
 def evaluate_recipe(
     recipe: Recipe,
     root: Path,
-    predictions: Path,
+    predictions: Path | None,
     *,
     weights: str | None = None,
     choices: Choices = Choices(),
@@ -132,7 +135,7 @@ def evaluate_recipe(
         recipe: the experiment.
         root: folder of its data set.
         predictions: the file; of darkpose or, without `weights`, of any system (see `predictions`). Further ways to
-            predict get files of their own beside it.
+            predict get files of their own beside it. None: files named by recipe, weights, markup and way, here.
         weights: checkpoint to predict with, by path or name; None: measure the file as it is.
         choices: ways to predict.
         against: other files of predictions, to compare with face by face.
@@ -145,15 +148,25 @@ def evaluate_recipe(
         DarkposeError: data, weights or a file cannot be used, or do not fit each other.
     """
     samples, schema = recipe.test_set.read(root), recipe.test_set.schema
-    files = [predictions]
-    if weights is not None:
+    _check_normalisers(samples, schema)
+    for file in against:
+        _markup(file, read_predictions(file), recipe, shared)
+    if weights is None:
+        if predictions is None:
+            raise DarkposeError("an evaluation needs weights, or a file of predictions")
+        files = [predictions]
+    else:
         checkpoint = _for_markup(load_checkpoint(weights, schema=markup, whole=True), schema)
         _check_markup(weights, checkpoint.schema, recipe, shared)
         target, variants = find_device(device), choices.variants(recipe)
-        files = [predictions, *(_beside(predictions, variant) for variant in variants[1:])]
+        if predictions is None:
+            base = _default_file(recipe, weights, checkpoint.schema)
+            files = [_beside(base, variant) for variant in variants]
+        else:
+            files = [predictions, *(_beside(predictions, variant) for variant in variants[1:])]
         detectors = {each.boxes: _detector(each.boxes) for each in variants if is_detector(each.boxes)}
         rules = {each.boxes: box_rule(each.boxes, detectors.get(each.boxes)) for each in variants}
-        headers = [_header(recipe, len(samples), checkpoint, weights, variant, detectors) for variant in variants]
+        headers = [_header(recipe, samples, checkpoint, weights, variant, detectors) for variant in variants]
         writers = {
             variant: PredictionsWriter(file, header)
             for variant, file, header in zip(variants, files, headers, strict=True)
@@ -174,19 +187,30 @@ def _measure(
         raise DarkposeError(f"predictions of different markups cannot be held against each other: {listed}")
     if markups[0].names != schema.names:
         samples = [_through_shared(sample, schema, markups[0]) for sample in samples]
-    points = [each.as_array(len(samples), len(markups[0]), str(file)) for file, each in zip(files, found, strict=True)]
+    images = [sample.image.name for sample in samples]
+    points = [each.as_array(images, len(markups[0]), str(file)) for file, each in zip(files, found, strict=True)]
     reports = [
         report(
             each, samples, markups[0], recipe.published, caveats + _caveats(recipe, samples, file.header, markups[0])
         )
         for each, file in zip(points, found, strict=True)
     ]
-    names = [_way(each.header) or file.name for each, file in zip(found, files, strict=True)]
+    names = _names(files, found)
     others = [
         Other(name, file, other, compare(points[0], each, samples, markups[0]))
         for name, file, other, each in zip(names[1:], files[1:], reports[1:], points[1:], strict=True)
     ]
-    return Evaluation(recipe.name, names[0], files[0], reports[0], tuple(others), points[0], tuple(samples), markups[0])
+    return Evaluation(
+        recipe.name,
+        names[0],
+        files[0],
+        found[0].header,
+        reports[0],
+        tuple(others),
+        points[0],
+        tuple(samples),
+        markups[0],
+    )
 
 
 def _for_markup(checkpoint: Checkpoint, schema: KeypointSchema) -> Checkpoint:
@@ -225,12 +249,43 @@ def _through_shared(sample: Sample, source: KeypointSchema, target: KeypointSche
     return replace(sample, keypoints=keypoints, visible=visible)
 
 
+def _names(files: Sequence[Path], found: Sequence[Predictions]) -> list[str]:
+    """What tells the files apart: the way one of darkpose's own was predicted; the file's name where that does not."""
+    ways = [_way(each.header) or file.name for file, each in zip(files, found, strict=True)]
+    return [
+        f"{way} ({file.name})" if ways.count(way) > 1 and way != file.name else way
+        for way, file in zip(ways, files, strict=True)
+    ]
+
+
 def _way(header: Mapping[str, Any]) -> str:
     """How the faces of one of darkpose's own files were predicted."""
-    if header.get("system") != "darkpose":
+    if header.get("system") != "darkpose" or not {"boxes", "flip_test", "method"} <= set(header):
         return ""
     boxes = header.get("detector", header["boxes"])
     return f"{boxes} boxes, flip {header['flip_test']}, {header['method']}"
+
+
+def _default_file(recipe: Recipe, weights: str, markup: KeypointSchema) -> Path:
+    own = "" if markup.names == recipe.test_set.schema.names else f".{markup.name}"
+    return Path(f"{recipe.name.replace('/', '-')}.{Path(weights).stem}{own}.predictions.jsonl")
+
+
+def _check_normalisers(samples: Sequence[Sample], schema: KeypointSchema) -> None:
+    for sample in samples:
+        length = nme_normaliser(sample, schema)
+        if not length > 0:
+            raise DarkposeError(f"{sample.source or sample.image}: its normaliser is {length}; it must be positive")
+
+
+def _digest(samples: Sequence[Sample]) -> str:
+    """SHA-256 of what predictions depend on: every face's image, landmarks and box."""
+    digest = hashlib.sha256()
+    for sample in samples:
+        digest.update(sample.image.name.encode(errors="surrogateescape"))
+        for values in (sample.keypoints, sample.visible, sample.box):
+            digest.update(np.ascontiguousarray(values, np.float64).tobytes())
+    return digest.hexdigest()
 
 
 def _beside(file: Path, variant: Variant) -> Path:
@@ -244,7 +299,7 @@ def _detector(name: str) -> Detector:
 
 def _header(
     recipe: Recipe,
-    faces: int,
+    samples: Sequence[Sample],
     checkpoint: Checkpoint,
     weights: str,
     variant: Variant,
@@ -254,7 +309,8 @@ def _header(
     return {
         "recipe": recipe.name,
         "data_set": recipe.test_set.name,
-        "faces": faces,
+        "faces": len(samples),
+        "faces_sha256": _digest(samples),
         "markup": checkpoint.schema.name,
         "system": "darkpose",
         "weights": weights,
@@ -289,8 +345,13 @@ def _predict(
 
 
 def _caveats(recipe: Recipe, samples: Sequence[Sample], header: Mapping[str, Any], markup: KeypointSchema) -> list[str]:
-    """Why numbers are not those that the recipe's published row should match."""
-    found = []
+    """Why numbers are not those that the recipe's published row should match, or not of unseen faces."""
+    learnt = set(header.get("provenance", {}).get("test_images_learnt", ()))
+    seen = sum(sample.image.name in learnt for sample in samples)
+    found = [f"the weights have learnt from {seen} of these faces"] if seen else []
+    found += _of_other_weights(recipe, header)
+    if not recipe.published:
+        return found
     published = recipe.test_set.published.get("faces", len(samples))
     if published != len(samples):
         found.append(f"{len(samples)} faces here, {published} there")
@@ -298,11 +359,20 @@ def _caveats(recipe: Recipe, samples: Sequence[Sample], header: Mapping[str, Any
         found.append(f"only the landmarks that {markup.name} shares")
     if header.get("boxes", "annotation") != "annotation":
         found.append(f"{header.get('detector', header['boxes'])} boxes")
-    for name, there in (("flip_test", recipe.test.flip_test), ("method", recipe.test.method)):
+    for name in ("flip_test", "method", "kernel_size"):
+        there = getattr(recipe.test, name)
         if header.get(name, there) != there:
             found.append(f"{name.replace('_', ' ')} {header[name]} instead of {there}")
-    learnt = set(header.get("provenance", {}).get("test_images_learnt", ()))
-    seen = sum(sample.image.name in learnt for sample in samples)
-    if seen:
-        found.append(f"the weights have learnt from {seen} of these faces")
     return found
+
+
+def _of_other_weights(recipe: Recipe, header: Mapping[str, Any]) -> list[str]:
+    """The row is of the published weights, and should be that of weights trained by the same recipe."""
+    if header.get("system") != "darkpose" or header.get("weights") == recipe.checkpoint:
+        return []
+    provenance = header.get("provenance", {})
+    if str(provenance.get("train_set", "")).split(",")[0] == recipe.test_set.name:
+        return ["the weights have learnt from this set"]
+    if recipe.published and provenance.get("recipe") != recipe.name and "sha256" not in provenance:
+        return [f"weights of the training {provenance.get('recipe', 'unknown')}"]
+    return []

@@ -1,6 +1,7 @@
 """Plots by Matplotlib: error distributions, the error of every landmark on a mean face, the course of training runs."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,9 +64,11 @@ def plot_landmark_errors(path: Path, face: Floats, errors: Floats, schema: Keypo
     """
 
     def draw(axes: "Axes") -> None:
-        for line in schema.outlines:
-            axes.plot(*face[list(line)].T, color="lightgrey", linewidth=1, zorder=1)
         known = np.isfinite(errors)
+        for line in schema.outlines:
+            for i, j in pairwise(line):
+                if known[i] and known[j]:
+                    axes.plot(*face[[i, j]].T, color="lightgrey", linewidth=1, zorder=1)
         largest = float(errors[known].max()) if known.any() else 1.0
         x, y = face[known].T
         marks = axes.scatter(x, y, s=12 + 130 * errors[known] / largest, c=errors[known], cmap="viridis_r", zorder=2)
@@ -125,11 +128,25 @@ def plot_training(path: Path, runs: Mapping[str, Sequence[Mapping[str, Any]]]) -
     _write(path, (13, 3.8), draw, columns=3)
 
 
-def _write(path: Path, size: tuple[float, float], draw: Callable[[Any], None], *, columns: int = 1) -> None:
+def check_matplotlib(what: object) -> None:
+    """Say at once that Matplotlib is missing.
+
+    Args:
+        what: is to be plotted, for the message.
+
+    Raises:
+        DarkposeError: it is.
+    """
     try:
-        from matplotlib.figure import Figure
+        import matplotlib.figure  # noqa: F401
     except ImportError as error:
-        raise DarkposeError(f"{path}: plots need Matplotlib: pip install 'darkpose[report]'") from error
+        raise DarkposeError(f"{what}: plots need Matplotlib: pip install 'darkpose[report]'") from error
+
+
+def _write(path: Path, size: tuple[float, float], draw: Callable[[Any], None], *, columns: int = 1) -> None:
+    check_matplotlib(path)
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=size, layout="constrained", dpi=130)
     draw(figure.subplots(1, columns))
     write_atomically(path, lambda temporary: figure.savefig(temporary, format="png"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
+from multiprocessing import get_all_start_methods
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -114,16 +115,24 @@ def predict_to_files(
         rules: which box to crop a face by, by the variants' names; faces without one are written as not found.
         crop_size: in crop px.
         padding: side of the crop over side of the box.
-        workers: processes that read and cut images beside this one.
+        workers: processes that read and cut images beside this one; none where processes cannot be forked.
 
     Raises:
         DarkposeError: an image cannot be read, or a file not be written; faces before it are in the files.
     """
+    can_fork = "fork" in get_all_start_methods()  # detectors and rules are handed over, not pickled
     for boxes, rule in rules.items():
         group = {variant: writer for variant, writer in writers.items() if variant.boxes == boxes}
         left = [face for face in range(len(samples)) if any(face not in writer.done for writer in group.values())]
         crops = _Crops(samples, schema, rule, crop_size, padding)
-        loader = DataLoader(crops, decoder.batch_size, sampler=left, num_workers=workers, collate_fn=list)
+        loader = DataLoader(
+            crops,
+            decoder.batch_size,
+            sampler=left,
+            num_workers=workers if can_fork else 0,
+            collate_fn=list,
+            multiprocessing_context="fork" if workers and can_fork else None,
+        )
         done = len(samples) - len(left)
         with tqdm(total=len(samples), initial=done, desc=f"{boxes} boxes", unit="face", disable=None) as bar:
             for batch in loader:

@@ -9,21 +9,28 @@ Every further line is one face, by its number in the order of the data set's rea
     {"face": 0, "keypoints": [[x, y], ...], "scores": [...], "box": [x0, y0, x1, y1], "image": "..."}
 
 Coordinates are image px, the centre of the first pixel at (0, 0). `keypoints` is null for a face that was not found;
-`scores`, `box` and `image` may be left out. Other systems' predictions in this format are measured in the same way.
+`scores`, `box` and `image` may be left out; an image that is given must be the one of the data set's face. Other
+systems' predictions in this format are measured in the same way; in their first line only `darkpose_predictions` is
+needed.
 """
 
 import json
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from darkpose.atomic import write_text
 from darkpose.errors import DarkposeError
 
 VERSION = 1
+FARTHEST = 1e6  # px; no landmark of a photograph is farther out
+_TEXTS = ("data_set", "markup", "system", "boxes", "flip_test", "method", "weights", "recipe", "detector")
+_ANOTHER_NAME = ("weights", "provenance", "recipe")  # what may differ between two runs that predict the same
 
 
 @dataclass(frozen=True)
@@ -33,17 +40,27 @@ class Predictions:
     Attributes:
         header: its first line.
         keypoints: face number -> (K, 2) float64 image px; None where the face was not found.
+        images: face number -> name of its image, where the file says it.
+        lines: face number -> line of the file.
     """
 
-    header: Mapping[str, Any]
-    keypoints: Mapping[int, NDArray[np.float64] | None]
+    header: dict[str, Any]
+    keypoints: dict[int, NDArray[np.float64] | None] = field(default_factory=dict)
+    images: dict[int, str] = field(default_factory=dict)
+    lines: dict[int, int] = field(default_factory=dict)
 
-    def as_array(self, faces: int, landmarks: int, source: str) -> NDArray[np.float64]:
+    def as_array(self, images: Sequence[str], landmarks: int, source: str) -> NDArray[np.float64]:
         """(N, K, 2) in the data set's order; infinite for faces that were not found.
 
+        Args:
+            images: name of every face's image, in the data set's order.
+            landmarks: K.
+            source: of the file, for messages.
+
         Raises:
-            DarkposeError: a face is missing or too many, or has another number of landmarks.
+            DarkposeError: a face is missing or too many, is of another image, or has another number of landmarks.
         """
+        faces = len(images)
         missing = [face for face in range(faces) if face not in self.keypoints]
         extra = [face for face in self.keypoints if not 0 <= face < faces]
         if missing or extra:
@@ -52,8 +69,12 @@ class Predictions:
             raise DarkposeError(f"{source}: predictions of another or an unfinished set: {lack or more}")
         points = np.full((faces, landmarks, 2), np.inf)
         for face, found in self.keypoints.items():
+            where = f"{source}, line {self.lines.get(face, '?')}"
+            if face in self.images and PurePath(self.images[face]).name != PurePath(images[face]).name:
+                theirs = f"{self.images[face]}, face {face} of the data set is in {images[face]}"
+                raise DarkposeError(f"{where}: predictions of another set: this face is in {theirs}")
             if found is not None and found.shape != (landmarks, 2):
-                raise DarkposeError(f"{source}: face {face} has {len(found)} landmarks, the markup {landmarks}")
+                raise DarkposeError(f"{where}: face {face} has {len(found)} landmarks, the markup {landmarks}")
             if found is not None:
                 points[face] = found
         return points
@@ -66,39 +87,64 @@ def read_predictions(path: Path) -> Predictions:
         DarkposeError: the file cannot be read or a line is not of the format; the message names the line.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        written = path.read_bytes().decode("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DarkposeError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    header: dict[str, Any] = {}
-    keypoints: dict[int, NDArray[np.float64] | None] = {}
-    for number, line in enumerate(lines, 1):
+    lines = [(number, line) for number, line in enumerate(written, 1) if line.strip()]
+    if not lines:
+        raise DarkposeError(f"{path}: an empty file, expected predictions")
+    found = Predictions({})
+    for number, line in lines:
         try:
             values = json.loads(line)
-            if number == 1:
-                header = _header(values)
+            if not found.header:
+                found.header.update(_header(values))
             else:
-                keypoints[int(values["face"])] = _keypoints(values["keypoints"])
-        except (KeyError, TypeError, ValueError) as error:
-            if number == len(lines) > 1 and isinstance(error, json.JSONDecodeError):
+                _add(found, values, number)
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+            half = number == len(written) > 1 and isinstance(error, json.JSONDecodeError)
+            if half and found.header:
                 break
-            raise DarkposeError(f"{path}, line {number}: not a line of a predictions file ({error})") from error
-    if not header:
-        raise DarkposeError(f"{path}: an empty file, expected predictions")
-    return Predictions(header, keypoints)
+            reason = f"no {error}" if isinstance(error, KeyError) else error
+            raise DarkposeError(f"{path}, line {number}: not a line of a predictions file ({reason})") from error
+    return found
 
 
 def _header(values: Any) -> dict[str, Any]:
-    if not isinstance(values, dict) or values.get("darkpose_predictions") != VERSION:
+    if not isinstance(values, dict) or type(values.get("darkpose_predictions")) is not int:
         raise ValueError(f'the first line must be {{"darkpose_predictions": {VERSION}, ...}}')
+    if values["darkpose_predictions"] != VERSION:
+        raise ValueError(f"of version {values['darkpose_predictions']}, expected {VERSION}")
+    for name in _TEXTS:
+        if not isinstance(values.get(name, ""), str):
+            raise ValueError(f"{name} must be a text, got {values[name]!r}")
+    if not isinstance(values.get("provenance", {}), dict):
+        raise ValueError(f"provenance must be an object, got {values['provenance']!r}")
     return values
+
+
+def _add(found: Predictions, values: Any, number: int) -> None:
+    """Take one face's line."""
+    face = values["face"]
+    if type(face) is not int:
+        raise ValueError(f"face must be a whole number, got {face!r}")
+    if face in found.keypoints:
+        raise ValueError(f"face {face} stands in line {found.lines[face]}, too")
+    found.keypoints[face], found.lines[face] = _keypoints(values["keypoints"]), number
+    if values.get("image") is not None:
+        found.images[face] = str(values["image"])
 
 
 def _keypoints(values: Any) -> NDArray[np.float64] | None:
     if values is None:
         return None
-    points = np.array(values, np.float64)
-    if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
-        raise ValueError("keypoints must be finite numbers, [[x, y], ...]")
+    if not isinstance(values, list) or not all(isinstance(point, list) and len(point) == 2 for point in values):
+        raise ValueError("keypoints must be [[x, y], ...] or null")
+    if not all(type(value) in (int, float) for point in values for value in point):
+        raise ValueError("keypoints must be numbers")
+    points = np.array(values, np.float64).reshape(-1, 2)
+    if not (np.abs(points) <= FARTHEST).all():
+        raise ValueError(f"keypoints must be finite numbers of at most {FARTHEST:g} px")
     return points
 
 
@@ -109,26 +155,39 @@ class PredictionsWriter:
         """Begin or continue.
 
         Raises:
-            DarkposeError: the file holds another run, or cannot be read or written.
+            DarkposeError: the file holds another run (what differs is named), or cannot be read or written.
         """
         self.path = path
         self.header = {"darkpose_predictions": VERSION, **header}
         self.done: set[int] = set()
         try:
-            if path.exists() and path.stat().st_size:
-                self._continue()
+            begun, first = path.read_bytes() if path.exists() else b"", json.dumps(self.header) + "\n"
+            if first.encode().startswith(begun):  # nothing yet, or a part of the first line
+                write_text(path, first)
             else:
-                path.write_text(json.dumps(self.header) + "\n", encoding="utf-8")
+                self._continue()
         except OSError as error:
             raise DarkposeError(f"{path}: cannot be written: {error.strerror or error}") from error
 
     def _continue(self) -> None:
         found = read_predictions(self.path)
-        if dict(found.header) != self.header:
-            raise DarkposeError(f"{self.path}: holds the predictions of another run; name another file or remove it")
+        wanted = json.loads(json.dumps(self.header))
+        for name in sorted({*found.header, *wanted} - set(_ANOTHER_NAME)):
+            there, here = found.header.get(name), wanted.get(name)
+            if there != here:
+                raise DarkposeError(
+                    f"{self.path}: holds the predictions of another run ({name}: there {_short(there)}, here "
+                    f"{_short(here)}); name another file or remove it"
+                )
         self.done = set(found.keypoints)
-        whole, newline, _ = self.path.read_text(encoding="utf-8").rpartition("\n")
-        self.path.write_text(whole + newline, encoding="utf-8")  # without the half of a line, if there is one
+        content = self.path.read_bytes()
+        if not content.endswith(b"\n"):  # a kill in the middle of a line, or just before its end
+            tail = content[content.rindex(b"\n") + 1 :]
+            if _is_whole(tail):
+                with self.path.open("ab") as file:
+                    file.write(b"\n")
+            else:
+                os.truncate(self.path, len(content) - len(tail))
 
     def write(self, faces: Sequence[Mapping[str, Any]]) -> None:
         """Append faces, each with "face" and "keypoints" at least.
@@ -142,3 +201,16 @@ class PredictionsWriter:
         except OSError as error:
             raise DarkposeError(f"{self.path}: cannot be written: {error.strerror or error}") from error
         self.done.update(face["face"] for face in faces)
+
+
+def _is_whole(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

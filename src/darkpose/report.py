@@ -17,6 +17,7 @@ Floats = NDArray[np.float64]
 WHOLE = "all"
 WHOLE_SET = {"test": WHOLE, "full": WHOLE}  # what published tables call all faces of a test set
 NAN = float("nan")
+FEW_IMAGES = 10  # on fewer, an interval over images says little
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class SubsetReport:
         nme: pooled over visible landmarks, as published.
         interval: 95 % bootstrap interval of `nme`, by image.
         nme_by_face: mean of the faces' means.
-        nme_by_normaliser: `nme` over other lengths, by their names.
+        nme_by_normaliser, face_mean_by_normaliser: `nme` and `nme_by_face` over other lengths, by their names.
+        faces_by_normaliser: of how many faces found those lengths are known.
         nme_by_region: `nme` of parts of the face.
         failure_rates, aucs: by threshold in per cent, over all faces.
         percentiles: of the faces' means, by percentage; 50 is the median.
@@ -41,6 +43,8 @@ class SubsetReport:
     interval: tuple[float, float]
     nme_by_face: float
     nme_by_normaliser: dict[str, float]
+    face_mean_by_normaliser: dict[str, float]
+    faces_by_normaliser: dict[str, int]
     nme_by_region: dict[str, float]
     failure_rates: dict[int, float]
     aucs: dict[int, float]
@@ -73,10 +77,11 @@ class Report:
         """A table for people, with the published numbers beside it."""
         head = f"{'subset':14}{'faces':>6}{'missed':>7}{'NME':>7}{'95 % interval':>16}{'FR8':>7}{'FR10':>7}"
         lines = [
-            f"NME over {self.normaliser}, in per cent",
+            f"NME over {self.normaliser}, in per cent; missed faces are failures in FR and AUC, and left out elsewhere",
             head + f"{'AUC8':>7}{'AUC10':>7}{'median':>7}{'P90':>7}{'P95':>7}{'P99':>7}{'published':>11}",
         ]
-        printed = {WHOLE_SET.get(name, name): value for name, value in self.published.items()}
+        comparable = {} if self.caveats else self.published
+        printed = {WHOLE_SET.get(name, name): value for name, value in comparable.items()}
         for name, row in self.subsets.items():
             low, high = row.interval
             published = f"{printed[name]:11.2f}" if name in printed else f"{'-':>11}"
@@ -87,14 +92,15 @@ class Report:
             )
         whole = self.subsets[WHOLE]
         lines.append(f"all, mean of the faces' own NME: {whole.nme_by_face:.2f}")
-        lines.append("all, over other lengths: " + _listed(whole.nme_by_normaliser))
+        lines.append("all, over other lengths: " + _listed(whole.nme_by_normaliser, whole.faces_by_normaliser))
+        lines.append("all, mean of the faces, over other lengths: " + _listed(whole.face_mean_by_normaliser))
         lines.append("all, by region: " + _listed(whole.nme_by_region))
         return lines
 
     def published_line(self) -> str:
         """Which published row this should match, and by how much it differs; or why it cannot be held against one."""
         if not self.published:
-            return "published row: none for this set-up"
+            return "; ".join(["published row: none for this set-up", *self.caveats])
         if self.caveats:
             return f"published row: {_listed(self.published)}; not comparable: {'; '.join(self.caveats)}"
         parts = []
@@ -105,8 +111,10 @@ class Report:
         return "published row: " + "; ".join(parts)
 
 
-def _listed(values: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {value:.2f}" for name, value in values.items())
+def _listed(values: Mapping[str, float], faces: Mapping[str, int] | None = None) -> str:
+    """Names and numbers; and of how many faces, where that is not the same for all."""
+    few = {name: f" ({n} faces)" for name, n in (faces or {}).items() if n < max((faces or {}).values())}
+    return ", ".join(f"{name} {value:.2f}{few.get(name, '')}" for name, value in values.items())
 
 
 def _without_nan(value: Any) -> Any:
@@ -120,8 +128,9 @@ def _without_nan(value: Any) -> Any:
 def normalisers(samples: Sequence[Sample], schema: KeypointSchema) -> dict[str, Floats]:
     """The lengths in use, by name, each (N,) image px; NaN where a face's landmarks for it are not annotated.
 
-    inter_ocular: outer eye corners; inter_pupil: centres of the eyes; box: longer side of the annotated box;
-    landmark_diagonal and landmark_sqrt: diagonal and sqrt(width * height) of the landmarks' tight box.
+    inter_ocular: outer eye corners; inter_pupil: centres of the eyes; box: longer side of the box that crops are cut
+    around, which is AFLW's annotated square and elsewhere the landmarks' box in whole px (or OpenMMLab's square);
+    landmark_diagonal and landmark_sqrt: diagonal and sqrt(width * height) of the landmarks' extent.
     """
     found: dict[str, list[float]] = {}
     corners = [
@@ -129,8 +138,8 @@ def normalisers(samples: Sequence[Sample], schema: KeypointSchema) -> dict[str, 
     ]
     for sample in samples:
         box = sample.box if sample.box_size is None else np.array([0, 0, sample.box_size, sample.box_size])
-        tight = landmark_box(sample.keypoints[sample.visible > 0]) if (sample.visible > 0).any() else np.full(4, np.nan)
-        width, height = tight[2:] - tight[:2]
+        seen = sample.keypoints[sample.visible > 0]
+        width, height = np.ptp(seen, axis=0) if len(seen) else (NAN, NAN)
         lengths = {
             "inter_ocular": _between(sample, corners[:1], corners[1:]),
             "inter_pupil": _between(sample, schema.left_eye, schema.right_eye),
@@ -209,15 +218,17 @@ def face_nmes(points: Floats, samples: Sequence[Sample], schema: KeypointSchema)
 
 
 def mean_face(samples: Sequence[Sample]) -> Floats:
-    """Mean landmarks (K, 2), every face scaled to its landmarks' box and centred; 0 where nothing is annotated."""
+    """Mean landmarks (K, 2), every face scaled to its landmarks' box and centred; NaN where nothing is annotated."""
     total, count = np.zeros(samples[0].keypoints.shape), np.zeros(len(samples[0].keypoints))
     for sample in samples:
         seen = sample.visible > 0
+        if not seen.any():
+            continue
         box = landmark_box(sample.keypoints[seen])
         side = (box[2:] - box[:2]).max()
         total[seen] += (sample.keypoints[seen] - (box[:2] + box[2:]) / 2) / side
         count += seen
-    return np.asarray(total / np.maximum(count, 1)[:, None])
+    return np.asarray(np.where(count[:, None] > 0, total / np.maximum(count, 1)[:, None], np.nan))
 
 
 def _mean(values: Floats) -> float:
@@ -231,39 +242,57 @@ class Comparison:
     """Two systems on the same faces, all in per cent of the published normaliser.
 
     Attributes:
-        faces: how many both found.
-        difference: pooled NME of the first minus that of the second; negative: the first is better.
+        faces, images: how many both found, on how many images.
+        difference: pooled NME of the first minus that of the second on those faces; negative: the first is better.
         interval: its 95 % bootstrap interval, by image.
+        missed: how many faces each missed; those that only one found are no part of the difference.
     """
 
     faces: int
+    images: int
     difference: float
     interval: tuple[float, float]
+    missed: tuple[int, int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values; what is not a number is null."""
+        return cast(dict[str, Any], _without_nan(asdict(self)))
 
     def line(self) -> str:
-        """For people."""
+        """For people; no verdict on few images, or where one missed faces that the other found."""
+        if not self.faces:
+            return "no face was found in both"
         low, high = self.interval
+        found = f"{self.difference:+.3f} ({low:+.3f} .. {high:+.3f}), {self.faces} faces"
+        if self.missed[0] != self.missed[1]:
+            return f"{found} that both found"
+        if self.images < FEW_IMAGES:
+            return f"{found}: too few images for a verdict"
         verdict = "no difference shown" if low <= 0 <= high else f"the first is {'better' if high < 0 else 'worse'}"
-        return f"{self.difference:+.3f} ({low:+.3f} .. {high:+.3f}), {self.faces} faces: {verdict}"
+        return f"{found}: {verdict}"
 
 
 def compare(points: Floats, others: Floats, samples: Sequence[Sample], schema: KeypointSchema) -> Comparison:
     """Compare two predictions (N, K, 2), image px, face by face; faces that one of them missed are left out.
 
+    The difference is NaN where no face was found in both.
+
     Raises:
-        DarkposeError: shapes differ, a normaliser is not positive, or no face was found by both.
+        DarkposeError: shapes differ, or a normaliser is not positive.
     """
     annotated = np.stack([sample.keypoints for sample in samples])
     visible = np.stack([sample.visible for sample in samples]) > 0
-    both = np.isfinite(points).all(axis=(1, 2)) & np.isfinite(others).all(axis=(1, 2))
+    found = [np.isfinite(each).all(axis=(1, 2)) for each in (points, others)]
+    both, missed = found[0] & found[1], (int((~found[0]).sum()), int((~found[1]).sum()))
     if not both.any():
-        raise DarkposeError("no face was found in both predictions")
+        return Comparison(0, 0, NAN, (NAN, NAN), missed)
     usual = np.array([nme_normaliser(sample, schema) for sample in samples])[both]
     gaps = [100 * normalised_errors(each[both], annotated[both], usual) for each in (points, others)]
     seen = visible[both]
     rows = np.stack([np.where(seen, gaps[0] - gaps[1], 0).sum(axis=1), seen.sum(axis=1)], axis=1)
     images = np.array([str(sample.image) for sample in samples])[both]
-    return Comparison(int(both.sum()), _pooled(rows), bootstrap_interval(rows, _pooled, groups=images))
+    interval = bootstrap_interval(rows, _pooled, groups=images)
+    return Comparison(int(both.sum()), len(np.unique(images)), _pooled(rows), interval, missed)
 
 
 def _pooled(rows: Floats) -> float:
@@ -284,17 +313,24 @@ def _measure(
     found = np.isfinite(by_face)
     sums = np.stack([np.where(visible, errors, 0).sum(axis=1), visible.sum(axis=1)], axis=1)[found]
 
-    def over(length: Floats) -> float:
-        counted = visible & found[:, None] & np.isfinite(length)[:, None]
-        return float((100 * distances / length[:, None])[counted].mean()) if counted.any() else NAN
+    def over(length: Floats) -> tuple[float, float, int]:
+        """Pooled, mean of the faces, and number of faces."""
+        known = found & np.isfinite(length)
+        if not (visible & known[:, None]).any():
+            return NAN, NAN, 0
+        relative = 100 * distances[known] / length[known, None]
+        return float(relative[visible[known]].mean()), _mean(face_errors(relative, visible[known])), int(known.sum())
 
+    by_length = {name: over(length) for name, length in others.items()}
     return SubsetReport(
         faces=len(errors),
-        missed=int(np.isinf(by_face).sum()),
+        missed=int(np.isinf(distances).any(axis=1).sum()),
         nme=_pooled(sums) if len(sums) else NAN,
         interval=bootstrap_interval(sums, _pooled, groups=images[found]) if len(sums) else (NAN, NAN),
         nme_by_face=float(by_face[found].mean()) if len(sums) else NAN,
-        nme_by_normaliser={name: over(length) for name, length in others.items()},
+        nme_by_normaliser={name: values[0] for name, values in by_length.items()},
+        face_mean_by_normaliser={name: values[1] for name, values in by_length.items()},
+        faces_by_normaliser={name: values[2] for name, values in by_length.items()},
         nme_by_region={name: _mean(errors[found][:, part][visible[found][:, part]]) for name, part in parts.items()},
         failure_rates={t: 100 * failure_rate(by_face, t) for t in (8, 10)},
         aucs={t: 100 * auc(by_face, t) for t in (8, 10)},

@@ -14,7 +14,7 @@ from darkpose.errors import DarkposeError
 from darkpose.evaluation import Evaluation
 from darkpose.image import write_image
 from darkpose.metrics import ced
-from darkpose.plots import plot_ced, plot_landmark_errors
+from darkpose.plots import check_matplotlib, plot_ced, plot_landmark_errors
 from darkpose.report import WHOLE_SET, face_nmes, mean_face
 from darkpose.schema import regions
 
@@ -22,8 +22,19 @@ THRESHOLDS = np.linspace(0, 20, 401)  # per cent
 WORST = 12
 
 _HOW = """NME: distance of every landmark from its annotation over the face's normaliser, pooled over all visible
-landmarks of all faces found. FR and AUC count faces that were not found as failures. Intervals: 95 %, bootstrap over
-images."""
+landmarks of all faces found. FR and AUC count faces that were not found as failures; everything else, percentiles too,
+leaves them out. Intervals: 95 %, bootstrap over images."""
+
+
+def prepare_report(folder: Path) -> None:
+    """Make sure that a report can be written, before anything is measured.
+
+    Raises:
+        DarkposeError: Matplotlib is missing, or the folder cannot be made or written to.
+    """
+    check_matplotlib(folder)
+    make_folder(folder)
+    write_text(folder / "report.md", "The evaluation is not finished.\n")
 
 
 def write_report(folder: Path, evaluation: Evaluation) -> None:
@@ -61,21 +72,23 @@ def _csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _draw_worst(path: Path, evaluation: Evaluation, by_face: NDArray[np.float64]) -> list[str]:
-    """Draw the found faces with the largest errors; returns a line on each, in the picture's order."""
+    """Draw the found faces with the largest errors; a line on each, in the picture's order, none if they cannot be."""
+    path.unlink(missing_ok=True)  # of an earlier report
     found = np.flatnonzero(np.isfinite(by_face))
     chosen = found[np.argsort(-by_face[found], kind="stable")][:WORST]
     samples = [evaluation.samples[i] for i in chosen]
     try:
         write_image(path, error_sheet(samples, evaluation.points[chosen], evaluation.schema))
-    except DarkposeError as error:
-        return [f"not drawn: {error}"]
+    except DarkposeError:  # nothing found, or the images are gone
+        return []
     return [f"{i}: {sample.image.name}, NME {by_face[i]:.2f}" for i, sample in zip(chosen, samples, strict=True)]
 
 
 def _markdown(evaluation: Evaluation, worst: Sequence[str]) -> list[str]:
     report = evaluation.report
     lengths, parts = (list(v) for v in (report.subsets["all"].nme_by_normaliser, report.subsets["all"].nme_by_region))
-    printed = {WHOLE_SET.get(name, name): f"{value:.2f}" for name, value in report.published.items()}
+    comparable = {} if report.caveats else report.published
+    printed = {WHOLE_SET.get(name, name): f"{value:.2f}" for name, value in comparable.items()}
     measured = [
         [name, row.faces, row.missed, f"**{row.nme:.3f}**", f"{row.interval[0]:.2f} .. {row.interval[1]:.2f}"]
         + [f"{row.nme_by_face:.2f}"]
@@ -87,6 +100,7 @@ def _markdown(evaluation: Evaluation, worst: Sequence[str]) -> list[str]:
     lines = [
         f"# Evaluation: {evaluation.recipe}",
         f"\nPredictions: `{evaluation.file.name}` ({evaluation.name}).",
+        *_facts(evaluation),
         f"All numbers in per cent of {report.normaliser.replace('_', ' ')}.",
         f"\n{_HOW}\n",
         f"Published row: {report.published_line().removeprefix('published row: ')}.",
@@ -101,10 +115,17 @@ def _markdown(evaluation: Evaluation, worst: Sequence[str]) -> list[str]:
     ]
     if evaluation.others:
         lines += ["## The same faces in other ways", *_table(_OTHERS, _others(evaluation))]
-    lines += ["## The largest errors", "Annotated green, predicted red; row by row:", *_bullets(worst)]
-    return ["\n" + line if line[0] in "#![" else line for line in lines] + [
-        "\n![the faces with the largest errors](worst.png)"
-    ]
+    if worst:
+        picture = "![the faces with the largest errors](worst.png)"
+        lines += ["## The largest errors", "Annotated green, predicted red; row by row:", *_bullets(worst), picture]
+    return ["\n" + line if line[0] in "#![" else line for line in lines]
+
+
+def _facts(evaluation: Evaluation) -> list[str]:
+    """What the predictions file says of itself."""
+    names = ("system", "data_set", "markup", "weights", "weights_sha256", "kernel_size")
+    facts = [f"{name.replace('_', ' ')} {evaluation.header[name]}" for name in names if name in evaluation.header]
+    return [f"{', '.join(facts)}."] if facts else []
 
 
 def _rows(evaluation: Evaluation, field: str) -> list[list[object]]:

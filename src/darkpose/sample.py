@@ -45,8 +45,15 @@ class Sample:
 
 
 def nme_normaliser(sample: Sample, schema: KeypointSchema) -> float:
-    """The markup's usual NME normaliser of one face, in image px."""
+    """The markup's usual NME normaliser of one face, in image px.
+
+    Landmarks that are not visible count with the coordinates they have, as in the reference; where they have none (the
+    published files write 0, 0), it is NaN.
+    """
     if schema.nme_pair is None:
         return float((sample.box[2:] - sample.box[:2]).max()) if sample.box_size is None else sample.box_size
     first, second = schema.nme_pair
-    return float(np.linalg.norm(sample.keypoints[first] - sample.keypoints[second]))
+    pair = sample.keypoints[[first, second]]
+    if not ((sample.visible[[first, second]] > 0) | pair.any(axis=1)).all():
+        return float("nan")
+    return float(np.linalg.norm(pair[0] - pair[1]))

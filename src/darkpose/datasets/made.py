@@ -65,9 +65,11 @@ def make_wflw(root: Path, *, train: int = 7500, test: int = 2500, seed: int = 0,
         How many images were drawn; the others were there already.
 
     Raises:
-        DarkposeError: a number of faces is not positive, the seed is negative, or a file cannot be written.
+        DarkposeError: a number of faces is not positive, the seed is negative, the folder holds a data set that is not
+            drawn, or a file cannot be written.
     """
     _check_numbers(root, seed, train=train, test=test)
+    _check_place(root, "WFLW_annotations")
     images, annotations = root / "WFLW_images", root / "WFLW_annotations"
     attributes = [*wflw_attributes(train, seed), *wflw_attributes(test, seed)]
     faces = _faces("wflw train", seed, attributes[:train], [images / "train"])
@@ -133,11 +135,12 @@ def make_aflw(
 
     Raises:
         DarkposeError: a number of faces is not positive, more are frontal than there are, the seed is negative, SciPy
-            is missing, or a file cannot be written.
+            is missing, the folder holds a data set that is not drawn, or a file cannot be written.
     """
     if frontal is None:
         frontal = max(1, round(test * aflw.PUBLISHED["frontal"]["faces"] / aflw.PUBLISHED["full"]["faces"]))
     _check_numbers(root, seed, train=train, test=test, frontal=frontal)
+    _check_place(root, "AFLWinfo_release.mat")
     if frontal > test:
         raise DarkposeError(f"{root}: expected no more frontal faces than test faces, got {frontal} of {test}")
     try:
@@ -213,6 +216,12 @@ def _check_numbers(root: Path, seed: int, **counts: int) -> None:
         raise DarkposeError(f"{root}: every number of faces to draw must be at least 1, got {got}")
     if seed < 0:
         raise DarkposeError(f"{root}: the seed of drawn faces must not be negative, got {seed}")
+
+
+def _check_place(root: Path, annotations: str) -> None:
+    """Drawn faces replace no others."""
+    if (root / annotations).exists() and not is_drawn(root):
+        raise DarkposeError(f"{root / annotations}: a data set that darkpose did not draw; choose another folder")
 
 
 def _faces(split: str, seed: int, attributes: Sequence[frozenset[str]], folders: Sequence[Path]) -> list[_Face]:
