@@ -30,7 +30,8 @@ FOOT = """## At size
 `python benchmarks/evaluation_at_size.py DRAWN OUT.json` makes, checks and evaluates 10,000 faces drawn by darkpose in
 WFLW's official files (`benchmarks/evaluation_at_size.json`; commit {commit}, {machine}, {workers} worker
 process beside the main one; `darkpose evaluate NAME --root DRAWN --weights default --flip-test off --workers 1`).
-Memory is the sum of the processes, the largest within each third of the way.
+Memory is the sum of the processes' resident sets, shared pages counted in each, the largest within each third of the
+way: it does not grow with the number of faces. The machine was busy with other work in between.
 
 {table}
 """
@@ -72,11 +73,12 @@ def section(key: str, result: dict[str, Any]) -> list[str]:
     ways = table(
         ["way", "missed", "NME", "FR 10", "the first minus this, on faces both found", "95 %"], way_rows(result)
     )
-    parts = [f"## {TITLES[key]}", f"`{result['command']}`", ways]
+    command = result["command"].replace("{", "").replace("}", "")
+    parts = [f"## {TITLES[key]}", f"`{command}`", ways]
     if len(result["subsets"]) > 1:
         head = ["subset", "faces", "NME", "95 % interval", "FR 10", "AUC 10", "median", "P95"]
         parts += [f"By subset, {result['name']}:", table(head, subset_rows(result))]
-    regions = result["subsets"]["all"]["nme_by_region"].items()
+    regions = [pair for pair in result["subsets"]["all"]["nme_by_region"].items() if pair[1] is not None]
     lengths = result["subsets"]["all"]["nme_by_normaliser"].items()
     parts.append("By region: " + ", ".join(f"{name} {value:.2f}" for name, value in regions) + ".")
     parts.append("Over other lengths: " + ", ".join(f"{name} {value:.2f}" for name, value in lengths) + ".")

@@ -114,7 +114,8 @@ class Report:
 def _listed(values: Mapping[str, float], faces: Mapping[str, int] | None = None) -> str:
     """Names and numbers; and of how many faces, where that is not the same for all."""
     few = {name: f" ({n} faces)" for name, n in (faces or {}).items() if n < max((faces or {}).values())}
-    return ", ".join(f"{name} {value:.2f}{few.get(name, '')}" for name, value in values.items())
+    known = {name: value for name, value in values.items() if not np.isnan(value)}
+    return ", ".join(f"{name} {value:.2f}{few.get(name, '')}" for name, value in known.items())
 
 
 def _without_nan(value: Any) -> Any:

@@ -130,7 +130,10 @@ def _facts(evaluation: Evaluation) -> list[str]:
 
 def _rows(evaluation: Evaluation, field: str) -> list[list[object]]:
     subsets = evaluation.report.subsets
-    return [[name, *(f"{value:.2f}" for value in getattr(row, field).values())] for name, row in subsets.items()]
+    return [
+        [name, *("-" if np.isnan(value) else f"{value:.2f}" for value in getattr(row, field).values())]
+        for name, row in subsets.items()
+    ]
 
 
 _OTHERS = ["predictions", "missed", "NME", "FR 10", "this report minus it", "95 % interval"]
