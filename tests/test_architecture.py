@@ -1,6 +1,8 @@
 """Which module may import which: every arrow is written out, and there is no cycle."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -111,6 +113,9 @@ DOORS = {
 }
 
 
+OPTIONAL = ("accelerate", "h5py", "matplotlib", "scipy")  # what the extras bring
+
+
 def modules() -> dict[str, ast.Module]:
     files = sorted(SOURCE.rglob("*.py"))
     return {".".join(f.relative_to(SOURCE).with_suffix("").parts): ast.parse(f.read_text()) for f in files}
@@ -180,3 +185,14 @@ def test_the_layers_below_the_command_line_need_no_command_line_library() -> Non
     for name, tree in modules().items():
         if name not in ("cli", "__main__"):
             assert not any(i.split(".")[0] in ("cyclopts", "rich") for i in imports(tree)), name
+
+
+def test_every_module_can_be_imported_without_the_extras() -> None:
+    names = [name for name in modules() if name not in ("__init__", "__main__")]
+    script = (
+        "import sys, importlib\n"
+        f"for name in {OPTIONAL!r}: sys.modules[name] = None\n"
+        f"for name in {names!r}: importlib.import_module('darkpose.' + name.removesuffix('.__init__'))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

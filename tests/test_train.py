@@ -190,6 +190,15 @@ def test_nothing_to_train_on_and_an_infinite_loss_are_named(samples: list[Sample
         train(QUICK, samples, DOTS, tmp_path, start=broken, workers=0)
 
 
+def test_without_accelerate_the_extra_is_named(
+    samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "accelerate", None)
+    with pytest.raises(DarkposeError, match=r"pip install 'darkpose\[train\]'"):
+        train(QUICK, samples, DOTS, tmp_path / "run", workers=0)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_start_of_another_markup_a_damaged_state_and_a_file_for_a_folder_are_named(
     samples: list[Sample], tmp_path: Path
 ) -> None:

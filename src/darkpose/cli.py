@@ -450,13 +450,8 @@ def train(recipe: str, *, root: Path, out: Path, start: str | None = None, worke
     workers
         Loader processes.
     """
-    try:
-        from darkpose.recipes import find_recipe
-        from darkpose.runs import train_recipe
-    except ModuleNotFoundError as error:
-        if error.name != "accelerate":
-            raise
-        raise DarkposeError("training needs accelerate: pip install 'darkpose[train]'") from error
+    from darkpose.recipes import find_recipe
+    from darkpose.runs import train_recipe
 
     experiment = find_recipe(recipe)
     best = train_recipe(experiment, root, out, start=start, workers=workers)

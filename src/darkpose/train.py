@@ -12,11 +12,9 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from math import isfinite
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import torch
-from accelerate import Accelerator, DataLoaderConfiguration
-from accelerate.utils import set_seed
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
@@ -36,6 +34,9 @@ from darkpose.runlog import RunLog
 from darkpose.sample import Sample
 from darkpose.schedule import Cosine, Schedule
 from darkpose.schema import KeypointSchema
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class Trained(NamedTuple):
 class _Run:
     """What a run is made of, and what has to be restored to go on with it."""
 
-    accelerator: Accelerator
+    accelerator: "Accelerator"
     model: nn.Module
     average: AveragedModel | None
     optimizer: torch.optim.Optimizer
@@ -159,13 +160,19 @@ def train(
         The model, on the CPU and in evaluation mode, and its validation.
 
     Raises:
-        DarkposeError: there is nothing to train on, the folder holds another run, or the loss is not finite.
+        DarkposeError: accelerate is missing, there is nothing to train on, the folder holds another run, or the loss is
+            not finite.
     """
     if not samples:
         raise DarkposeError("there are no training samples")
     if start is not None and start.config != HRNetConfig(len(schema)):
         got = f"{start.config}, the markup {schema.name} needs {HRNetConfig(len(schema))}"
         raise DarkposeError(f"the weights to start from are of {got}")
+    try:  # here, so that reading a recipe or a checkpoint does not need it
+        from accelerate import Accelerator, DataLoaderConfiguration
+        from accelerate.utils import set_seed
+    except ModuleNotFoundError as error:
+        raise DarkposeError("training needs accelerate: pip install 'darkpose[train]'") from error
     use_one_thread()  # loaders and the network share the cores
     accelerator = Accelerator(
         mixed_precision=config.precision,
@@ -196,7 +203,7 @@ def train(
     return Trained(run.kept.cpu().eval(), run.best)
 
 
-def _prepare(config: TrainConfig, keypoints: int, accelerator: Accelerator, start: HRNet | None) -> _Run:
+def _prepare(config: TrainConfig, keypoints: int, accelerator: "Accelerator", start: HRNet | None) -> _Run:
     model = HRNet(HRNetConfig(keypoints))
     if start is None:
         initialise(model, seed=config.seed)
