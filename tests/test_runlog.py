@@ -50,3 +50,10 @@ def test_other_processes_write_nothing(tmp_path: Path) -> None:
     quiet.path.write_text(json.dumps({"epoch": 9}) + "\n")
     quiet.forget_after(1)
     assert len(read_log(quiet.path)) == 1
+
+
+@pytest.mark.parametrize("line", ["[]", "3", '{"face": 0}'])
+def test_lines_of_something_else_are_named(tmp_path: Path, line: str) -> None:
+    (tmp_path / "log.jsonl").write_text(f"{line}\n{line}\n")
+    with pytest.raises(DarkposeError, match=r"log\.jsonl, line 1: not a line of a run's log, which names its epoch"):
+        read_log(tmp_path / "log.jsonl")

@@ -96,7 +96,8 @@ def plot_training(path: Path, runs: Mapping[str, Sequence[Mapping[str, Any]]]) -
         DarkposeError: Matplotlib is missing, a log has no training lines, or the file cannot be written.
     """
     for name, lines in runs.items():
-        if not any(line["mode"] == "train" for line in lines):
+        whole = [line for line in lines if line.get("mode") == "train" and {"iter", "lr", "loss"} <= set(line)]
+        if not whole:
             raise DarkposeError(f"{name}: expected a training log, found no lines of training in it")
 
     def draw(axes: "NDArray[Any]") -> None:

@@ -21,10 +21,14 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     lines = []
     for number, line in enumerate(written, 1):
         try:
-            lines.append(json.loads(line))
+            values = json.loads(line)
         except json.JSONDecodeError as error:
-            if number < len(written):
-                raise DarkposeError(f"{path}, line {number}: not a line of a run's log ({error})") from error
+            if number == len(written):
+                break
+            raise DarkposeError(f"{path}, line {number}: not a line of a run's log ({error})") from error
+        if not isinstance(values, dict) or "epoch" not in values:
+            raise DarkposeError(f"{path}, line {number}: not a line of a run's log, which names its epoch")
+        lines.append(values)
     return lines
 
 
