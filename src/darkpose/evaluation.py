@@ -22,8 +22,8 @@ from darkpose.inference import CropDecoder, FlipTest, find_device
 from darkpose.predict_samples import Variant, predict_to_files
 from darkpose.predictions import Predictions, PredictionsWriter, read_predictions
 from darkpose.recipes import Recipe
-from darkpose.report import Comparison, Report, compare, report
-from darkpose.sample import Sample, nme_normaliser
+from darkpose.report import Comparison, Report, compare, published_lengths, report
+from darkpose.sample import Sample
 from darkpose.schema import SCHEMAS, KeypointSchema
 from darkpose.zoo import load_checkpoint, part_of
 
@@ -148,7 +148,7 @@ def evaluate_recipe(
         DarkposeError: data, weights or a file cannot be used, or do not fit each other.
     """
     samples, schema = recipe.test_set.read(root), recipe.test_set.schema
-    _check_normalisers(samples, schema)
+    published_lengths(samples, schema)  # a face that cannot be normalised is named before anything is predicted
     for file in against:
         _markup(file, read_predictions(file), recipe, shared)
     if weights is None:
@@ -269,13 +269,6 @@ def _way(header: Mapping[str, Any]) -> str:
 def _default_file(recipe: Recipe, weights: str, markup: KeypointSchema) -> Path:
     own = "" if markup.names == recipe.test_set.schema.names else f".{markup.name}"
     return Path(f"{recipe.name.replace('/', '-')}.{Path(weights).stem}{own}.predictions.jsonl")
-
-
-def _check_normalisers(samples: Sequence[Sample], schema: KeypointSchema) -> None:
-    for sample in samples:
-        length = nme_normaliser(sample, schema)
-        if not length > 0:
-            raise DarkposeError(f"{sample.source or sample.image}: its normaliser is {length}; it must be positive")
 
 
 def _digest(samples: Sequence[Sample]) -> str:

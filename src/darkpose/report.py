@@ -160,6 +160,19 @@ def _between(sample: Sample, left: Sequence[int], right: Sequence[int]) -> float
     return float(np.linalg.norm(sample.keypoints[list(left)].mean(axis=0) - sample.keypoints[list(right)].mean(axis=0)))
 
 
+def published_lengths(samples: Sequence[Sample], schema: KeypointSchema) -> Floats:
+    """The markup's usual normaliser of every face, (N,) image px.
+
+    Raises:
+        DarkposeError: one is not a positive number; the face is named.
+    """
+    lengths = np.array([nme_normaliser(sample, schema) for sample in samples])
+    for sample, length in zip(samples, lengths, strict=True):
+        if not (np.isfinite(length) and length > 0):
+            raise DarkposeError(f"{sample.source or sample.image}: its normaliser is {length}; it must be positive")
+    return lengths
+
+
 def report(
     points: Floats,
     samples: Sequence[Sample],
@@ -182,10 +195,7 @@ def report(
     annotated = np.stack([sample.keypoints for sample in samples])
     if points.shape != annotated.shape:
         raise DarkposeError(f"predictions must be {annotated.shape}, as the annotations, got {points.shape}")
-    usual = np.array([nme_normaliser(sample, schema) for sample in samples])
-    for sample, length in zip(samples, usual, strict=True):
-        if not (np.isfinite(length) and length > 0):
-            raise DarkposeError(f"{sample.source or sample.image}: its normaliser is {length}; it must be positive")
+    usual = published_lengths(samples, schema)
     visible = np.stack([sample.visible for sample in samples]) > 0
     distances = np.linalg.norm(points - annotated, axis=-1)
     members = {WHOLE: np.ones(len(samples), bool)}
@@ -213,7 +223,7 @@ def face_nmes(points: Floats, samples: Sequence[Sample], schema: KeypointSchema)
         schema: their markup.
     """
     annotated = np.stack([sample.keypoints for sample in samples])
-    usual = np.array([nme_normaliser(sample, schema) for sample in samples])
+    usual = published_lengths(samples, schema)
     distances = 100 * np.linalg.norm(points - annotated, axis=-1) / usual[:, None]
     return face_errors(distances, np.stack([sample.visible for sample in samples]))
 
@@ -287,7 +297,7 @@ def compare(points: Floats, others: Floats, samples: Sequence[Sample], schema: K
     both, missed = found[0] & found[1], (int((~found[0]).sum()), int((~found[1]).sum()))
     if not both.any():
         return Comparison(0, 0, NAN, (NAN, NAN), missed)
-    usual = np.array([nme_normaliser(sample, schema) for sample in samples])[both]
+    usual = published_lengths(samples, schema)[both]
     gaps = [100 * normalised_errors(each[both], annotated[both], usual) for each in (points, others)]
     seen = visible[both]
     rows = np.stack([np.where(seen, gaps[0] - gaps[1], 0).sum(axis=1), seen.sum(axis=1)], axis=1)
