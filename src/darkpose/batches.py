@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
@@ -32,27 +33,50 @@ def cut(
     *,
     padding: float = PADDING,
 ) -> CroppedFace:
-    """Cut a sample's face, augmented or, without an augmentation, as for evaluation.
+    """Cut a sample's face out of its image file, augmented or, without an augmentation, as for evaluation."""
+    return cut_from(read_image(sample.image), sample, schema, size, augmentation, padding=padding)
 
-    The mirror is composed with the crop's matrix: the image is sampled once.
-    """
+
+def cut_from(
+    image: Pixels,
+    sample: Sample,
+    schema: KeypointSchema,
+    size: int,
+    augmentation: Augmentation | None = None,
+    *,
+    padding: float = PADDING,
+) -> CroppedFace:
+    """Cut a sample's face out of pixels, whose frame is that of its keypoints and box."""
     drawn = augmentation or Augmentation()
-    image = read_image(sample.image)
-    center, sides = box_to_crop(sample.box, padding=padding)
-    mirror = mirror_matrix(image.shape[1])
-    keypoints, visible = sample.keypoints, sample.visible
-    if drawn.flip:
-        center, visible = transform(mirror, center), visible[schema.flip_index]
-        keypoints = mirror_keypoints(keypoints, schema.flip_index, image.shape[1])
-    matrix = image_to_crop(
-        center + np.asarray(drawn.shift) * sides, float(sides[0]) * drawn.scale, (size, size), drawn.rotation
-    )
-    pixels = warp(image, compose(matrix, mirror) if drawn.flip else matrix, (size, size))
+    matrix, keypoints, visible = image_to_augmented_crop(image.shape[1], sample, schema, size, drawn, padding=padding)
+    pixels = warp(image, matrix, (size, size))
     if drawn.light != Light():
         pixels = relight(pixels, drawn.light.gamma, drawn.light.gains, grey=drawn.light.grey)
     if drawn.damage != Damage():
         pixels = degrade(pixels, drawn.damage)
-    return CroppedFace(pixels, transform(matrix, keypoints), visible)
+    return CroppedFace(pixels, keypoints, visible)
+
+
+def image_to_augmented_crop(
+    width: int, sample: Sample, schema: KeypointSchema, size: int, drawn: Augmentation, *, padding: float = PADDING
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Matrix (2, 3) from image px to px of an augmented crop, and the landmarks there.
+
+    The mirror is composed with the crop's matrix: the image, `width` px wide, is sampled once.
+
+    Returns:
+        matrix; keypoints (K, 2) crop px; visible (K,).
+    """
+    center, sides = box_to_crop(sample.box, padding=padding)
+    mirror = mirror_matrix(width)
+    keypoints, visible = sample.keypoints, sample.visible
+    if drawn.flip:
+        center, visible = transform(mirror, center), visible[schema.flip_index]
+        keypoints = mirror_keypoints(keypoints, schema.flip_index, width)
+    matrix = image_to_crop(
+        center + np.asarray(drawn.shift) * sides, float(sides[0]) * drawn.scale, (size, size), drawn.rotation
+    )
+    return compose(matrix, mirror) if drawn.flip else matrix, transform(matrix, keypoints), visible
 
 
 class AugmentedFaces(Dataset[tuple[Tensor, Tensor, Tensor]]):
