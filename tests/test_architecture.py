@@ -17,7 +17,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "about": {"detector", "zoo"},
     "atomic": {"errors"},
     "augment": {"degrade"},
-    "batches": {"augment", "degrade", "geometry", "image", "sample", "schema"},
+    "average": set(),
+    "batches": {"augment", "degrade", "errors", "geometry", "image", "sample", "schema"},
     "boxfile": {"errors"},
     "boxrule": {"detector", "errors", "geometry", "image", "sample"},
     "catalogue": {
@@ -28,8 +29,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "checkpoint": {"atomic", "errors", "geometry", "heatmap", "hrnet", "image", "schema"},
     "cli": {
         *("about", "boxfile", "catalogue", "check", "contact_sheet", "datasets.aflw", "datasets.made", "detector"),
-        *("errors", "evaluation", "heatmap", "image", "inference", "models", "plots", "predict_files", "predictions"),
-        *("predictor", "recipes", "report_folder", "results", "runlog", "runs", "zoo"),
+        *("errors", "evaluation", "heatmap", "image", "inference", "models", "plan", "plots", "predict_files"),
+        *("predictions", "predictor", "recipes", "report_folder", "results", "runlog", "runs", "zoo"),
     },
     "contact_sheet": {"batches", "draw", "errors", "face", "geometry", "image", "sample", "schema"},
     "datasets.__init__": set(),
@@ -38,8 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "datasets.cofw": {"datasets.reading", "errors", "image", "sample", "schema"},
     "datasets.joined": {"datasets.w300", "datasets.wflw", "derive", "errors", "sample", "schema"},
     "datasets.made": {
-        *("atomic", "datasets.aflw", "datasets.wflw", "derive", "drawn_face", "errors", "geometry", "image"),
-        "schema",
+        *("atomic", "datasets.aflw", "datasets.wflw", "derive", "drawn_face", "errors", "geometry", "image", "schema"),
     },
     "datasets.openmmlab": {"datasets.coco", "datasets.reading", "geometry", "sample", "schema"},
     "datasets.openmmlab_tree": {"datasets.openmmlab", "datasets.reading", "errors", "sample", "schema"},
@@ -53,6 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "download": {"errors"},
     "draw": {"face", "geometry", "image", "opencv"},
     "drawn_face": {"errors", "geometry", "image", "opencv", "schema"},
+    "epoch_steps": set(),
     "errors": set(),
     "evaluation": {
         *("boxrule", "checkpoint", "datasets.made", "derive", "detector", "errors", "heatmap", "inference"),
@@ -71,6 +72,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": {"recipes", "zoo"},
     "opencv": set(),
     "pickles": {"errors"},
+    "plan": {"batches", "epoch_steps", "run_state", "runs", "sent_step", "train", "training_step"},
     "plots": {"atomic", "errors", "schema"},
     "predict_files": {"atomic", "boxfile", "draw", "errors", "image", "predictor", "results", "schema"},
     "predict_samples": {
@@ -81,31 +83,40 @@ MAY_IMPORT: dict[str, set[str]] = {
     "predictor": {"detector", "errors", "face", "geometry", "heatmap", "hrnet", "image", "inference", "schema", "zoo"},
     "pts": {"errors"},
     "published": {"checkpoint", "errors", "hrnet", "pickles", "schema"},
-    "recipes": {"augment", "catalogue", "errors", "heatmap", "inference", "schedule", "start", "train"},
+    "recipes": {"augment", "catalogue", "errors", "heatmap", "inference", "schedule", "start", "train_config"},
     "report": {"errors", "geometry", "metrics", "sample", "schema"},
     "report_folder": {
         *("atomic", "contact_sheet", "errors", "evaluation", "image", "metrics", "plots", "report", "schema"),
     },
     "results": {"face", "pts", "schema"},
+    "run_state": {"atomic", "average", "errors", "hrnet", "train_config"},
     "runlog": {"atomic", "errors"},
-    "runs": {"checkpoint", "heads", "hrnet", "inference", "predict_samples", "recipes", "sample", "start", "train"},
+    "runs": {
+        *("augment", "checkpoint", "errors", "heads", "hrnet", "inference", "predict_samples", "recipes", "sample"),
+        *("schedule", "schema", "start", "train"),
+    },
     "sample": {"errors", "schema"},
     "schedule": set(),
     "schema": {"errors"},
+    "sent_step": {"atomic", "batches", "errors", "run_state", "runlog"},
     "start": {"checkpoint", "download", "errors", "heads", "hrnet", "pickles", "published", "schema", "zoo"},
+    "stopping": set(),
+    "trackers": {"errors", "train_config"},
     "train": {
-        *("atomic", "augment", "batches", "errors", "geometry", "heatmap", "hrnet", "image", "inference", "loss"),
-        *("runlog", "sample", "schedule", "schema"),
+        *("atomic", "batches", "epoch_steps", "errors", "hrnet", "image", "run_state", "runlog", "sample", "schema"),
+        *("sent_step", "stopping", "trackers", "train_config", "training_step"),
     },
+    "train_config": {"augment", "errors", "geometry", "hrnet", "schedule", "schema"},
+    "training_step": {"batches", "geometry", "heatmap", "hrnet", "image", "loss", "run_state", "train_config"},
     "zoo": {"checkpoint", "download", "errors", "heads", "published", "schema"},
 }
 
 # One outside thing, one door.
 DOORS = {
     "cv2": {"opencv"},
-    "safetensors": {"checkpoint"},
+    "safetensors": {"checkpoint", "sent_step"},
     "urllib": {"download"},
-    "accelerate": {"train"},
+    "accelerate": {"run_state", "train", "trackers"},
     "cyclopts": {"cli"},
     "matplotlib": {"plots"},
     "h5py": {"datasets.cofw"},
@@ -176,7 +187,7 @@ def test_torch_load_is_called_in_two_places_and_always_with_weights_only() -> No
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load"
     ]
-    assert {name for name, _ in calls} == {"pickles", "train"}
+    assert {name for name, _ in calls} == {"pickles", "run_state"}
     for name, node in calls:
         assert "weights_only=True" in ast.unparse(node), name
 

@@ -1,7 +1,6 @@
 """Training crops: labels lie where the pixels are, a draw depends on (seed, epoch, index) alone."""
 
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -12,7 +11,8 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from darkpose.augment import Augmentation, AugmentConfig
-from darkpose.batches import AugmentedFaces, ShuffledEpoch, cut
+from darkpose.batches import AugmentedFaces, Batch, cut
+from darkpose.epoch_steps import EpochSteps
 from darkpose.geometry import mirror_keypoints
 from darkpose.image import Pixels
 from darkpose.sample import Sample
@@ -125,10 +125,11 @@ def faces(dotted: Sample) -> AugmentedFaces:
 
 
 def test_an_item_is_a_crop_with_its_labels_as_tensors(faces: AugmentedFaces) -> None:
-    crop, keypoints, visible = faces[0, 0]
-    assert (crop.shape, crop.dtype) == ((3, 64, 64), torch.uint8)
-    assert (keypoints.shape, keypoints.dtype) == ((4, 2), torch.float64)
-    assert (visible.shape, visible.dtype) == ((4,), torch.float64)
+    face = faces[0, 3]
+    assert (face.crops.shape, face.crops.dtype) == ((3, 64, 64), torch.uint8)
+    assert (face.keypoints.shape, face.keypoints.dtype) == ((4, 2), torch.float64)
+    assert (face.visible.shape, face.visible.dtype) == ((4,), torch.float64)
+    assert (face.wanted, face.taken) == (3, 3)
 
 
 def test_a_draw_depends_on_seed_epoch_and_index_alone(faces: AugmentedFaces) -> None:
@@ -136,25 +137,37 @@ def test_a_draw_depends_on_seed_epoch_and_index_alone(faces: AugmentedFaces) -> 
     torch.rand(5)
     faces[0, 1]  # another item in between
     for again in (faces[2, 3], AugmentedFaces(faces.samples, FOUR, 64, faces.augment, seed=7)[2, 3]):
-        assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+        assert torch.equal(first.crops, again.crops)
+        assert torch.equal(first.keypoints, again.keypoints)
     others = [faces[1, 3], AugmentedFaces(faces.samples, FOUR, 64, faces.augment, seed=8)[2, 3]]
     others.append(AugmentedFaces([faces.samples[3]] * 6, FOUR, 64, faces.augment, seed=7)[2, 4])  # the same face
-    assert not any(torch.equal(first[1], other[1]) for other in others)
+    assert not any(torch.equal(first.keypoints, other.keypoints) for other in others)
 
 
 def test_workers_give_the_same_bytes_as_no_workers(faces: AugmentedFaces) -> None:
-    order = ShuffledEpoch(len(faces.samples), seed=7, epoch=1)
-    alone, shared = (list(DataLoader(faces, batch_size=2, sampler=order, num_workers=workers)) for workers in (0, 2))
+    order = EpochSteps(len(faces.samples), 2, seed=7, epoch=1)
+    alone, shared = (list(DataLoader(faces, batch_sampler=order, num_workers=workers)) for workers in (0, 2))
     assert len(alone) == len(shared) == 3
     for expected, batch in zip(alone, shared, strict=True):
-        assert all(torch.equal(a, b) for a, b in zip(expected, batch, strict=True))
+        assert isinstance(batch, Batch)
+        assert all(torch.equal(*map(torch.as_tensor, pair)) for pair in zip(expected, batch, strict=True))
 
 
-def test_an_epoch_visits_every_face_once_in_an_order_of_its_own() -> None:
-    epochs = [list(ShuffledEpoch(50, seed=3, epoch=epoch)) for epoch in range(3)]
-    for epoch, keys in enumerate(epochs):
-        assert sorted(keys) == [(epoch, index) for index in range(50)]
-        assert len(ShuffledEpoch(50, seed=3, epoch=epoch)) == 50
-        assert keys == list(ShuffledEpoch(50, seed=3, epoch=epoch))
-    orders = [[index for _, index in keys] for keys in epochs]
-    assert all(one != other for one, other in pairwise([*orders, [index for _, index in ShuffledEpoch(50, 4, 2)]]))
+def test_a_face_that_cannot_be_read_gives_its_place_to_the_next(faces: AugmentedFaces, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    samples = [replace(sample, image=broken if i in (1, 2) else sample.image) for i, sample in enumerate(faces.samples)]
+    holed = AugmentedFaces(samples, FOUR, 64, faces.augment, seed=7)
+    face = holed[0, 1]
+    assert (face.wanted, face.taken) == (1, 3)
+    assert face.crops.any()
+    assert (holed[0, 0].wanted, holed[0, 0].taken) == (0, 0)
+    gone = AugmentedFaces([samples[1]] * 3, FOUR, 64, faces.augment, seed=7)
+    assert (gone[0, 1].wanted, gone[0, 1].taken) == (1, -1)
+
+
+def test_pixels_may_come_from_elsewhere_than_the_file(dotted: Sample) -> None:
+    white = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
+    still = AugmentConfig(flip=0, scale_std=0, rotation_probability=0)
+    faces = AugmentedFaces([dotted], FOUR, 64, still, seed=7, pixels=lambda index: white)
+    assert (faces[0, 0].crops == 255).all()

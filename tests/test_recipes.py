@@ -45,7 +45,7 @@ def test_every_number_is_the_published_one(recipe: Recipe) -> None:
     assert (augment.gamma_std, augment.gain_std, augment.grey) == (0, 0, 0)
     assert (test.flip_test, test.method, test.kernel_size, test.batch_size) == ("published", "dark", 11, 32)
     assert recipe.start == "imagenet"
-    assert (train.select, train.precision) == ("best", "no")
+    assert (train.select, train.precision) == ("best-on-test-set", "no")
 
 
 @pytest.mark.parametrize("name", FILES)

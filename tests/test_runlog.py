@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from darkpose import runlog
 from darkpose.errors import DarkposeError
 from darkpose.runlog import RunLog, read_log
 
@@ -57,3 +58,32 @@ def test_lines_of_something_else_are_named(tmp_path: Path, line: str) -> None:
     (tmp_path / "log.jsonl").write_text(f"{line}\n{line}\n")
     with pytest.raises(DarkposeError, match=r"log\.jsonl, line 1: not a line of a run's log, which names its epoch"):
         read_log(tmp_path / "log.jsonl")
+
+
+def test_steps_that_will_be_run_again_are_forgotten_and_earlier_ones_of_their_epoch_stay(tmp_path: Path) -> None:
+    log = RunLog(tmp_path / "log.jsonl", writes=True)
+    for epoch in (1, 2):
+        for step in range(3):
+            log.write(mode="train", epoch=epoch, iter=3 * (epoch - 1) + step)
+        log.write(mode="val", epoch=epoch)
+    log.forget_after(1, 4)
+    kept = [(line["mode"], line.get("iter")) for line in read_log(log.path)]
+    assert kept == [("train", 0), ("train", 1), ("train", 2), ("val", None), ("train", 3)]
+
+
+def test_on_a_full_disk_lines_wait_until_they_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log, full = RunLog(tmp_path / "log.jsonl", writes=True), True
+    append = runlog._append
+
+    def refuse(path: Path, text: str) -> None:
+        if full:
+            raise OSError(28, "No space left on device")
+        append(path, text)
+
+    monkeypatch.setattr(runlog, "_append", refuse)
+    log.write(epoch=1)
+    log.write(epoch=2)
+    assert not log.path.exists()
+    full = False
+    log.write(epoch=3)
+    assert [line["epoch"] for line in read_log(log.path)] == [1, 2, 3]

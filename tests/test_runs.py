@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from darkpose.catalogue import DataSet
 from darkpose.checkpoint import Checkpoint, CheckpointConfig, read_safetensors, save_checkpoint
 from darkpose.datasets.joined import FACES
 from darkpose.errors import DarkposeError
@@ -14,7 +15,8 @@ from darkpose.hrnet import HRNet, HRNetConfig, initialise
 from darkpose.image import write_image
 from darkpose.pts import format_pts
 from darkpose.recipes import SEVERAL_MARKUPS, SMALL_FIRST
-from darkpose.runs import train_recipe
+from darkpose.runlog import read_log
+from darkpose.runs import overfit, read_task, run_task, train_recipe
 from darkpose.schedule import Cosine, Schedule
 from darkpose.schema import COFW_29, W300_68
 from darkpose.zoo import load_checkpoint
@@ -29,10 +31,15 @@ def write_300w(root: Path) -> None:
         (root / folder / "a.pts").write_text(format_pts(rng.uniform(10, 70, (68, 2))))
 
 
+NETWORK = HRNetConfig(1, widths=(4, 4, 4, 4), modules=(1, 1, 1), blocks=1, stem=8)
+QUICK = replace(
+    SMALL_FIRST, train=replace(SMALL_FIRST.train, network=NETWORK, crop_size=64, epochs=1, precision="no", batch_size=4)
+)
+
+
 def test_a_run_keeps_a_checkpoint_that_says_where_it_comes_from(tmp_path: Path) -> None:
     write_300w(tmp_path)
-    quick = replace(SMALL_FIRST, train=replace(SMALL_FIRST.train, crop_size=64, epochs=1, precision="no"))
-    best = train_recipe(quick, tmp_path, tmp_path / "run", workers=0)
+    best = train_recipe(QUICK, tmp_path, tmp_path / "run", workers=0).best_validation
     kept = read_safetensors(tmp_path / "run" / "weights.safetensors")
     assert kept.config.crop_size == 64
     assert kept.schema.name == "300w-68"
@@ -52,7 +59,8 @@ def test_a_run_may_start_from_weights_of_another_markup(tmp_path: Path) -> None:
         SEVERAL_MARKUPS.train, crop_size=64, epochs=1, precision="no", ema=0.0, schedule=Schedule(0.0, Cosine())
     )
     recipe = replace(SEVERAL_MARKUPS, train=still)
-    best = train_recipe(recipe, tmp_path, tmp_path / "run", start=str(tmp_path / "first.safetensors"), workers=0)
+    trained = train_recipe(recipe, tmp_path, tmp_path / "run", start=str(tmp_path / "first.safetensors"), workers=0)
+    best = trained.best_validation
     kept = read_safetensors(tmp_path / "run" / "weights.safetensors")
     assert kept.schema == FACES
     assert kept.provenance["start"] == "first.safetensors"
@@ -78,3 +86,46 @@ def test_a_start_whose_landmarks_have_nothing_to_do_with_the_recipes_is_refused(
     with pytest.raises(DarkposeError, match="weights for cofw-29 are no start for 300w-68: not all"):
         train_recipe(SEVERAL_MARKUPS, tmp_path, tmp_path / "run", start=str(tmp_path / "cofw.safetensors"), workers=0)
     assert not (tmp_path / "run").exists()
+
+
+def test_images_are_held_out_whole_and_the_same_ones_again(tmp_path: Path) -> None:
+    write_300w(tmp_path)
+    faces = QUICK.train_set.read(tmp_path)
+    twice = DataSet("twice", W300_68, lambda root, broken=None: faces * 2, {})
+    recipe = replace(QUICK, train_set=twice, train=replace(QUICK.train, held_out=0.3, select="best"))
+    task, again = read_task(recipe, tmp_path), read_task(recipe, tmp_path)
+    assert (len(task.samples), len(task.validation), task.held_out) == (4, 2, True)
+    assert not {face.image for face in task.samples} & {face.image for face in task.validation}
+    assert [face.image for face in task.validation] == [face.image for face in again.validation]
+    with pytest.raises(DarkposeError, match="of 3 images 90% cannot be held out: none would be left to train on"):
+        read_task(replace(recipe, train=replace(recipe.train, held_out=0.9)), tmp_path)
+
+
+def test_the_best_epoch_on_held_out_faces_is_kept_and_the_checkpoint_says_so(tmp_path: Path) -> None:
+    write_300w(tmp_path)
+    config = replace(QUICK.train, held_out=0.3, select="best", epochs=2)
+    trained = train_recipe(replace(QUICK, train=config), tmp_path, tmp_path / "run", workers=0)
+    kept = read_safetensors(tmp_path / "run" / "weights.safetensors")
+    assert kept.provenance["validation_set"] == "300w-train, held out, 1 faces"
+    assert kept.provenance["train_set"] == "300w-train, 2 faces"
+    assert kept.provenance["validation_nme"] == trained.best_validation
+
+
+def test_selection_on_the_test_set_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_300w(tmp_path)
+    recipe = replace(QUICK, train=replace(QUICK.train, select="best-on-test-set"))
+    train_recipe(recipe, tmp_path, tmp_path / "run", workers=0)
+    assert "300w-128 keeps the epoch that is best on its test set, as published" in capsys.readouterr().err
+
+
+def test_a_network_learns_a_face_by_heart(tmp_path: Path) -> None:
+    write_300w(tmp_path)
+    task = overfit(read_task(QUICK, tmp_path), 1)
+    assert task.validation == task.samples
+    config = replace(task.recipe.train, batch_size=1, epochs=60, network=replace(NETWORK, widths=(8, 8, 8, 8)))
+    run_task(task._replace(recipe=replace(task.recipe, train=config)), tmp_path / "run", workers=0)
+    lines = read_log(tmp_path / "run" / "log.jsonl")
+    losses = [line["loss"] for line in lines if line["mode"] == "train"]
+    assert losses[-1] < 0.5 * losses[0]
+    with pytest.raises(DarkposeError, match="expected from 1 to 3 faces to learn by heart, got 4"):
+        overfit(read_task(QUICK, tmp_path), 4)

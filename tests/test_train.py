@@ -2,10 +2,12 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,18 +15,24 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from darkpose import atomic, run_state, training_step
+from darkpose.epoch_steps import EpochSteps
 from darkpose.errors import DarkposeError
 from darkpose.hrnet import HRNet, HRNetConfig
-from darkpose.image import Normalisation, write_image
+from darkpose.image import write_image
 from darkpose.sample import Sample
 from darkpose.schedule import Cosine, Schedule
 from darkpose.schema import KeypointSchema, flip_pairs_from_names
-from darkpose.train import TrainConfig, Trained, normalise_on_device, train
+from darkpose.train import Trained, train
+from darkpose.train_config import TrainConfig
 
 NAMES = ("left_dot", "right_dot", "middle_dot")
 DOTS = KeypointSchema("dots", NAMES, flip_pairs_from_names(NAMES))
+SMALL = HRNetConfig(3, widths=(4, 4, 4, 4), modules=(1, 1, 1), blocks=1, stem=8)
 QUICK = TrainConfig(
+    network=SMALL,
     crop_size=32,
     batch_size=4,
     epochs=2,
@@ -79,7 +87,7 @@ def test_a_run_stopped_between_epochs_ends_with_the_same_weights(samples: list[S
 
 
 def test_the_loss_falls_and_the_log_has_the_usual_keys(samples: list[Sample], tmp_path: Path) -> None:
-    longer = replace(QUICK, epochs=4, schedule=Schedule(5e-3, Cosine(), warmup=2), select="best")
+    longer = replace(QUICK, epochs=4, schedule=Schedule(5e-3, Cosine(), warmup=2), select="best-on-test-set")
     seen: list[dict[str, Any]] = []
     trained = train(
         longer,
@@ -87,14 +95,13 @@ def test_the_loss_falls_and_the_log_has_the_usual_keys(samples: list[Sample], tm
         DOTS,
         tmp_path,
         workers=0,
-        log_every=1,
         validate=lambda model: 0.25 if model.training else 0.5,
         keep=lambda model, facts: seen.append(facts),
     )
     lines = log(tmp_path)
     steps = [line for line in lines if line["mode"] == "train"]
     assert [line["iter"] for line in steps] == list(range(8))
-    assert {"epoch", "lr", "loss", "time", "data_time"} <= set(steps[0])
+    assert {"mode", "epoch", "iter", "lr", "loss", "time", "data_time", "memory"} == set(steps[0])
     assert steps[-1]["loss"] < steps[0]["loss"]
     assert [line["NME"] for line in lines if line["mode"] == "val"] == [0.5] * 4
     assert seen == [{"epoch": 1, "validation_nme": 0.5}]  # kept once: later ones are not lower
@@ -102,9 +109,9 @@ def test_the_loss_falls_and_the_log_has_the_usual_keys(samples: list[Sample], tm
     assert not trained.model.training
 
 
-@pytest.mark.parametrize(("select", "epochs"), [("last", [1, 2, 3]), ("best", [1, 2])])
+@pytest.mark.parametrize(("select", "epochs"), [("last", [1, 2, 3]), ("best-on-test-set", [1, 2])])
 def test_the_last_weights_are_kept_or_the_best_even_if_the_run_was_stopped_between(
-    samples: list[Sample], tmp_path: Path, select: Literal["last", "best"], epochs: list[int]
+    samples: list[Sample], tmp_path: Path, select: Literal["last", "best-on-test-set"], epochs: list[int]
 ) -> None:
     config = replace(QUICK, epochs=3, batch_size=2, select=select)
     errors = [0.5, 0.3, None, 0.4]  # stopped while the third epoch is validated, which is then run again
@@ -138,12 +145,8 @@ def test_the_last_weights_are_kept_or_the_best_even_if_the_run_was_stopped_betwe
     assert same == (select == "last")
 
 
-def test_the_last_weights_are_kept_unless_asked_otherwise() -> None:
-    assert TrainConfig().select == "last"
-
-
 def test_a_start_gives_its_weights_and_no_average_keeps_the_last_ones(samples: list[Sample], tmp_path: Path) -> None:
-    start = HRNet(HRNetConfig(3))
+    start = HRNet(SMALL)
     still = replace(QUICK, epochs=1, ema=0.0, weight_decay=0.0, schedule=Schedule(0.0, Cosine()))
     model = train(still, samples, DOTS, tmp_path, start=start, workers=0).model
     for name, parameter in start.named_parameters():
@@ -151,7 +154,7 @@ def test_a_start_gives_its_weights_and_no_average_keeps_the_last_ones(samples: l
 
 
 def test_accumulated_batches_give_the_loss_and_gradient_of_one_batch(samples: list[Sample], tmp_path: Path) -> None:
-    start = HRNet(HRNetConfig(3))  # with a constant output batch norm sees, but does not change, the result
+    start = HRNet(SMALL)  # with a constant output batch norm sees, but does not change, the result
     torch.nn.init.zeros_(start.head[3].weight)  # type: ignore[arg-type]
     gradients: dict[str, list[torch.Tensor]] = {}
 
@@ -163,7 +166,7 @@ def test_accumulated_batches_give_the_loss_and_gradient_of_one_batch(samples: li
         config = replace(QUICK, epochs=1, batch_size=batch_size, accumulate=accumulate)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(torch.optim.AdamW, "step", recorded)
-            train(config, samples, DOTS, tmp_path / name, start=start, workers=0, log_every=1)
+            train(config, samples, DOTS, tmp_path / name, start=start, workers=0)
     whole, parts = (
         [line["loss"] for line in log(tmp_path / name) if line["mode"] == "train"] for name in ("whole", "parts")
     )
@@ -184,7 +187,7 @@ def test_a_folder_of_another_run_is_refused(samples: list[Sample], tmp_path: Pat
 def test_nothing_to_train_on_and_an_infinite_loss_are_named(samples: list[Sample], tmp_path: Path) -> None:
     with pytest.raises(DarkposeError, match="no training samples"):
         train(QUICK, [], DOTS, tmp_path)
-    broken = HRNet(HRNetConfig(3))
+    broken = HRNet(SMALL)
     torch.nn.init.constant_(broken.head[3].weight, float("nan"))  # type: ignore[arg-type]
     with pytest.raises(DarkposeError, match="the loss is nan at epoch 1, iteration 0; training stopped"):
         train(QUICK, samples, DOTS, tmp_path, start=broken, workers=0)
@@ -205,7 +208,7 @@ def test_a_start_of_another_markup_a_damaged_state_and_a_file_for_a_folder_are_n
     with pytest.raises(
         DarkposeError, match=r"the weights to start from are of HRNetConfig\(keypoints=5.*the markup dots"
     ):
-        train(QUICK, samples, DOTS, tmp_path / "a", start=HRNet(HRNetConfig(5)), workers=0)
+        train(QUICK, samples, DOTS, tmp_path / "a", start=HRNet(replace(SMALL, keypoints=5)), workers=0)
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "state.pt").write_bytes(b"junk")
     with pytest.raises(DarkposeError, match=r"state\.pt: not the state of a run"):
@@ -216,15 +219,109 @@ def test_a_start_of_another_markup_a_damaged_state_and_a_file_for_a_folder_are_n
 
 
 def test_a_start_of_another_width_is_refused(samples: list[Sample], tmp_path: Path) -> None:
-    small = HRNet(HRNetConfig(3, widths=(4, 4, 4, 4), modules=(1, 1, 1), blocks=1, stem=4))
+    small = HRNet(replace(SMALL, stem=4))
     with pytest.raises(DarkposeError, match="the weights to start from"):
         train(QUICK, samples, DOTS, tmp_path, start=small, workers=0)
 
 
-def test_normalisation_on_the_device_equals_the_one_for_files() -> None:
-    crops = np.random.default_rng(0).integers(0, 255, (2, 8, 9, 3), np.uint8)
-    on_device = normalise_on_device(torch.from_numpy(crops).permute(0, 3, 1, 2), Normalisation())
-    np.testing.assert_allclose(on_device.numpy(), Normalisation()(crops), atol=1e-6)
+def test_a_run_stopped_within_an_epoch_ends_with_the_same_weights_and_log(
+    samples: list[Sample], tmp_path: Path
+) -> None:
+    config = replace(QUICK, batch_size=2)  # three steps an epoch
+    straight = weights(train(config, samples, DOTS, tmp_path / "straight", workers=0).model)
+    ends = []
+    for _ in range(12):
+        part = train(config, samples, DOTS, tmp_path / "parts", workers=0, max_time=0)
+        ends.append((part.stopped, part.epoch, part.step))
+        if not part.stopped:
+            break
+    assert ends[0] == ("time", 0, 2)
+    assert ends[-1] == ("", 2, 0)
+    assert len(ends) > 3
+    for name, value in straight.items():
+        assert torch.equal(weights(part.model)[name], value), name
+    whole, parts = (
+        [(x["epoch"], x["iter"], x["lr"], x["loss"]) for x in log(tmp_path / name)] for name in ("straight", "parts")
+    )
+    assert parts == whole
+
+
+def test_training_ends_when_held_out_faces_gain_nothing_any_more(samples: list[Sample], tmp_path: Path) -> None:
+    config = replace(QUICK, epochs=9, batch_size=6, held_out=0.2, select="best", patience=2)
+    errors = iter([0.5, 0.4, 0.45, 0.41, 0.3])
+    kept: list[int] = []
+    trained = train(
+        config,
+        samples,
+        DOTS,
+        tmp_path,
+        workers=0,
+        validate=lambda _: next(errors),
+        keep=lambda _, facts: kept.append(facts["epoch"]),
+    )
+    assert (trained.stopped, trained.epoch, trained.best_validation) == ("patience", 4, 0.4)
+    assert kept == [1, 2]
+    again = train(config, samples, DOTS, tmp_path, workers=0, validate=lambda _: next(errors))
+    assert again.epoch == 4  # and stays ended
+
+
+def test_an_unreadable_image_is_passed_over_and_counted(samples: list[Sample], tmp_path: Path) -> None:
+    broken = replace(samples[2], image=tmp_path / "gone.png")
+    faces = [*samples[:2], broken, *samples[3:]]
+    train(replace(QUICK, epochs=2), faces, DOTS, tmp_path / "run", workers=1)
+    assert [line.get("unreadable") for line in log(tmp_path / "run")][-1] == 2  # once an epoch
+    with pytest.raises(DarkposeError, match=r"gone\.png and the 9 images after it cannot be read: is it there\?"):
+        train(QUICK, [broken] * 3, DOTS, tmp_path / "none", workers=1)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_its_batch(samples: list[Sample], tmp_path: Path) -> None:
+    config = replace(QUICK, batch_size=2)
+    train(config, samples, DOTS, tmp_path, workers=0, max_time=0)
+    state = (tmp_path / "state.pt").read_bytes()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training_step, "heatmap_mse", lambda output, *_: output.mean() * float("nan"))
+        with pytest.raises(
+            DarkposeError, match=r"the loss is nan at epoch 1, iteration 2; training stopped, its crops"
+        ):
+            train(config, samples, DOTS, tmp_path, workers=0)
+    assert (tmp_path / "state.pt").read_bytes() == state
+    batch = load_file(tmp_path / "not-finite-0.safetensors")
+    order = EpochSteps(6, 2, seed=0, epoch=0)
+    assert batch["wanted"].tolist() == order.micro_batches(2)[0].tolist()
+    assert batch["crops"].shape == (2, 3, 32, 32)
+    assert not train(config, samples, DOTS, tmp_path, workers=0).stopped  # and it can go on
+
+
+def test_weights_that_are_not_finite_are_never_saved(samples: list[Sample], tmp_path: Path) -> None:
+    poisoned = replace(QUICK, epochs=1, batch_size=6, schedule=Schedule(float("inf"), Cosine()), weight_decay=0.0)
+    with pytest.raises(DarkposeError, match=r"the weights are no longer finite; .*state\.pt stays as it was"):
+        train(poisoned, samples, DOTS, tmp_path, workers=0)
+    assert not (tmp_path / "state.pt").exists()
+
+
+def test_on_a_full_disk_a_run_goes_on_and_saves_when_it_can(
+    samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    straight = weights(train(QUICK, samples, DOTS, tmp_path / "straight", workers=0).model)
+    refused: list[Path] = []
+
+    def full(path: Path, content: Callable[[Path], object]) -> None:
+        if len(refused) < 2:
+            refused.append(path)
+            raise DarkposeError(f"{path}: cannot be written: No space left on device") from OSError(28)
+        atomic.write_atomically(path, content)
+
+    monkeypatch.setattr(run_state, "write_atomically", full)
+    trained = train(replace(QUICK), samples, DOTS, tmp_path / "full", workers=0, save_every=0)
+    assert "No space left on device; training goes on, the state before stays" in capsys.readouterr().err
+    for name, value in straight.items():
+        assert torch.equal(weights(trained.model)[name], value), name
+
+
+def test_a_tracker_gets_losses_and_validations(samples: list[Sample], tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard", reason="the tracker tensorboard is not installed")
+    train(QUICK, samples, DOTS, tmp_path, workers=0, validate=lambda _: 0.5, track=["tensorboard"])
+    assert list(tmp_path.rglob("events.out.tfevents.*"))
 
 
 KILLED_RUN = """
@@ -238,19 +335,24 @@ torch.set_num_threads(1)
 from dataclasses import replace
 folder = Path({folder!r})
 samples = dots(folder)
-model = train(replace(QUICK, epochs=6), samples, DOTS, folder / "run", workers=1).model
-torch.save(model.state_dict(), folder / "final.pt")
+config = replace(QUICK, epochs=6, batch_size=2)
+trained = train(config, samples, DOTS, folder / "run", workers=1, save_every={every})
+torch.save(trained.model.state_dict(), folder / "final.pt")
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("delay", [0.0, 0.15, 0.4], ids=["while the state is written", "soon after", "in an epoch"])
-def test_a_run_killed_at_any_moment_ends_with_the_same_weights(tmp_path: Path, delay: float) -> None:
+@pytest.mark.parametrize(
+    ("delay", "every"),
+    [(0.0, 0), (0.15, 0), (0.4, 300), (random.uniform(0, 1), 0.3)],
+    ids=["while a state is written", "soon after", "with a state an epoch", "at random"],
+)
+def test_a_run_killed_at_any_moment_ends_with_the_same_weights(tmp_path: Path, delay: float, every: float) -> None:
     finals = []
     for name, kills in (("straight", 0), ("killed", 2)):
         folder = tmp_path / name
         folder.mkdir()
-        code = KILLED_RUN.format(tests=str(Path(__file__).parent), folder=str(folder))
+        code = KILLED_RUN.format(tests=str(Path(__file__).parent), folder=str(folder), every=every)
         for _ in range(kills):
             _kill_after_a_state(subprocess.Popen([sys.executable, "-c", code]), folder / "run", delay)
         subprocess.run([sys.executable, "-c", code], check=True)

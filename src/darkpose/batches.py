@@ -1,16 +1,17 @@
-"""Samples -> training batches: augment, warp, encode."""
+"""Samples -> training crops: draw an augmentation, warp, change the light, damage."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
 from darkpose.augment import Augmentation, AugmentConfig, Light, draw_augmentation
 from darkpose.degrade import Damage, degrade
+from darkpose.errors import DarkposeError
 from darkpose.geometry import PADDING, box_to_crop, compose, image_to_crop, mirror_keypoints, mirror_matrix, transform
 from darkpose.image import Pixels, read_image, relight, warp
 from darkpose.sample import Sample
@@ -79,11 +80,40 @@ def image_to_augmented_crop(
     return compose(matrix, mirror) if drawn.flip else matrix, transform(matrix, keypoints), visible
 
 
-class AugmentedFaces(Dataset[tuple[Tensor, Tensor, Tensor]]):
+class Batch(NamedTuple):
+    """Training faces, or one of them (without the first axis).
+
+    Attributes:
+        crops: (N, 3, size, size) uint8 RGB.
+        keypoints: (N, K, 2) float64 crop px.
+        visible: (N, K) float64.
+        wanted: (N,) index of the face that was asked for.
+        taken: (N,) index of the face that is here: another where the image asked for cannot be read; -1: none.
+    """
+
+    crops: Tensor
+    keypoints: Tensor
+    visible: Tensor
+    wanted: int | Tensor
+    taken: int | Tensor
+
+
+class AugmentedFaces(Dataset[Batch]):
     """Augmented crops, addressed by (epoch, index): every draw is a function of (seed, epoch, index) alone.
 
-    An item is crop (3, size, size) uint8, keypoints (K, 2) float64 crop px, visible (K,) float64.
+    A face whose image cannot be read gives its place to the next that can, so that batches keep their sizes.
+
+    Args:
+        samples: the faces.
+        schema: their markup.
+        size: side of a crop in px.
+        augment: distribution of the draws.
+        seed: of the draws.
+        padding: side of a crop over side of the box.
+        pixels: gives the image that a sample, by its index, lies on; None: the sample's file is read.
     """
+
+    ATTEMPTS = 10
 
     def __init__(
         self,
@@ -94,28 +124,26 @@ class AugmentedFaces(Dataset[tuple[Tensor, Tensor, Tensor]]):
         seed: int,
         *,
         padding: float = PADDING,
+        pixels: Callable[[int], Pixels] | None = None,
     ) -> None:
         self.samples, self.schema, self.size, self.augment, self.seed = samples, schema, size, augment, seed
-        self.padding = padding
+        self.padding, self.pixels = padding, pixels or self._read
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
-        epoch, index = key
-        rng = np.random.default_rng((self.seed, epoch, index))
-        draw = draw_augmentation(self.augment, rng)
-        face = cut(self.samples[index], self.schema, self.size, draw, padding=self.padding)
-        crop = torch.from_numpy(face.crop).permute(2, 0, 1).contiguous()
-        return crop, torch.from_numpy(face.keypoints), torch.from_numpy(face.visible)
+    def _read(self, index: int) -> Pixels:
+        return read_image(self.samples[index].image)
 
-
-class ShuffledEpoch(Sampler[tuple[int, int]]):
-    """The keys (epoch, index) of one epoch in an order that depends on (seed, epoch) alone."""
-
-    def __init__(self, count: int, seed: int, epoch: int) -> None:
-        self.order = np.random.default_rng((seed, epoch)).permutation(count)
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self.order)
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        return ((self.epoch, int(index)) for index in self.order)
+    def __getitem__(self, key: tuple[int, int]) -> Batch:
+        epoch, wanted = key
+        draw = draw_augmentation(self.augment, np.random.default_rng((self.seed, epoch, wanted)))
+        for attempt in range(self.ATTEMPTS):
+            index = (wanted + attempt) % len(self.samples)
+            try:
+                image = self.pixels(index)
+            except DarkposeError:
+                continue
+            face = cut_from(image, self.samples[index], self.schema, self.size, draw, padding=self.padding)
+            crop = torch.from_numpy(face.crop).permute(2, 0, 1).contiguous()
+            return Batch(crop, torch.from_numpy(face.keypoints), torch.from_numpy(face.visible), wanted, index)
+        blank, points = torch.zeros(3, self.size, self.size, dtype=torch.uint8), len(self.schema)
+        nowhere, unseen = torch.zeros(points, 2, dtype=torch.float64), torch.zeros(points, dtype=torch.float64)
+        return Batch(blank, nowhere, unseen, wanted, -1)

@@ -432,8 +432,24 @@ def _several(flag: str, given: str | None, choices: tuple[str, ...]) -> Any:
 
 
 @app.command
-def train(recipe: str, *, root: Path, out: Path, start: str | None = None, workers: int = 1) -> int:
-    """Train a network as a recipe says; a killed run goes on where it was when started again.
+def train(
+    recipe: str,
+    *,
+    root: Path,
+    out: Path | None = None,
+    start: str | None = None,
+    workers: int = 1,
+    held_out: float | None = None,
+    patience: int | None = None,
+    max_time: str | None = None,
+    save_every: float = 300.0,
+    track: list[str] | None = None,
+    compile: Annotated[bool, Parameter(negative="")] = False,
+    overfit: int = 0,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Train a network as a recipe says; a run that was killed or stopped goes on when started again.
 
     Parameters
     ----------
@@ -443,21 +459,85 @@ def train(recipe: str, *, root: Path, out: Path, start: str | None = None, worke
     root
         Folder of the data set.
     out
-        Folder of the run.
+        Folder of the run; needed unless --dry-run.
     start
         What to start from, instead of the recipe's: nothing, imagenet (downloaded once) or such a file, or a checkpoint
         by path or name.
     workers
         Loader processes.
+    held_out
+        Share of the training images to validate on instead of the test set; the best epoch on them is kept.
+    patience
+        End after so many epochs without a lower error on the held-out faces.
+    max_time
+        Stop, saved, after this time: seconds, or 90m, 7.5h.
+    save_every
+        Seconds between two savings of the run's state.
+    track
+        Also track with tensorboard or wandb.
+    compile
+        Let torch compile the network: minutes at the start, faster steps on a GPU.
+    overfit
+        Learn this many faces by heart instead, without augmentation: a check of data and loop.
+    dry_run
+        Print what the run would be, with a step's time measured on two batches, and write nothing.
+    json
+        Print the plan or the outcome as JSON.
     """
+    from dataclasses import asdict, replace
+    from json import dumps
+
     from darkpose.recipes import find_recipe
-    from darkpose.runs import train_recipe
+    from darkpose.runs import read_task, train_recipe
 
     experiment = find_recipe(recipe)
-    best = train_recipe(experiment, root, out, start=start, workers=workers)
-    kept = f"{out / 'weights.safetensors'} ({experiment.train.select} epoch)"
-    print(f"lowest validation NME {100 * best:.3f} % -> {kept}")
-    return 0
+    if held_out is not None or patience is not None:
+        share = experiment.train.held_out if held_out is None else held_out
+        select = "best" if share else experiment.train.select
+        config = replace(experiment.train, held_out=share, patience=patience or 0, select=select)
+        experiment = replace(experiment, train=config)
+    if dry_run:
+        from darkpose.plan import plan_run
+
+        plan = plan_run(read_task(experiment, root))
+        print(dumps({**asdict(plan), "hours": plan.hours}) if json else plan)
+        return 0
+    if out is None:
+        raise DarkposeError("name the folder of the run with --out")
+    trained = train_recipe(
+        experiment,
+        root,
+        out,
+        start=start,
+        workers=workers,
+        by_heart=overfit,
+        max_time=None if max_time is None else _seconds(max_time),
+        save_every=save_every,
+        track=track or (),
+        compiled=compile,
+    )
+    kept, lowest = out / "weights.safetensors", trained.best_validation
+    if json:
+        outcome = {"weights": str(kept), "best_validation_nme": lowest if lowest < float("inf") else None}
+        print(dumps({**outcome, "stopped": trained.stopped, "epoch": trained.epoch, "step": trained.step}))
+    elif trained.stopped in ("signal", "time"):
+        print(f"stopped after epoch {trained.epoch}, step {trained.step}, and saved: the same command goes on")
+    else:
+        print(f"lowest validation NME {100 * lowest:.3f} % -> {kept} ({experiment.train.select} epoch)")
+    return 130 if trained.stopped == "signal" else 0
+
+
+def _seconds(text: str) -> float:
+    """Seconds of a length of time: a number, or one followed by s, m or h."""
+    units = {"s": 1, "m": 60, "h": 3600}
+    number, unit = (text[:-1], units[text[-1]]) if text[-1:] in units else (text, 1)
+    try:
+        value = float(number) * unit
+    except ValueError:
+        value = float("nan")
+    if not value >= 0:
+        raise DarkposeError(f"expected a length of time like 3600, 90m or 7.5h, got {text!r}")
+    return value
 
 
 @app.command

@@ -43,6 +43,9 @@ class HRNetConfig:
             raise ValueError(f"expected whole positive numbers, four widths and three modules, got {self}")
 
 
+W18 = HRNetConfig(keypoints=1)  # its shape; `replace` the number of heatmaps
+
+
 def conv_bn(inputs: int, outputs: int, kernel: int, stride: int = 1, *, relu: bool = False) -> nn.Sequential:
     """Convolution without bias, batch norm and, if asked for, ReLU."""
     layers: list[nn.Module] = [

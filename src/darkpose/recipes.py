@@ -12,7 +12,7 @@ from darkpose.heatmap import Method
 from darkpose.inference import FlipTest
 from darkpose.schedule import Cosine, Schedule, Steps
 from darkpose.start import IMAGENET, NOTHING
-from darkpose.train import TrainConfig
+from darkpose.train_config import TrainConfig
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ PUBLISHED_TRAINING = TrainConfig(
         shift_std=0.0,
     ),
     precision="no",
-    select="best",
+    select="best-on-test-set",
 )
 PUBLISHED_TEST = Protocol(flip_test="published", method="dark", kernel_size=11, batch_size=32)
 

@@ -1,8 +1,13 @@
-"""The log of a training run: one JSON line per log step and per validation."""
+"""The log of a training run: one JSON line per step and per validation."""
 
 import json
+import os
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm
 
 from darkpose.atomic import write_atomically
 from darkpose.errors import DarkposeError
@@ -33,7 +38,7 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 
 class RunLog:
-    """A log that is written to by one process.
+    """A log that is written to by one process. On a full disk, lines wait in memory until they can be written.
 
     Attributes:
         path: of the file.
@@ -42,15 +47,45 @@ class RunLog:
 
     def __init__(self, path: Path, *, writes: bool) -> None:
         self.path, self.writes = path, writes
+        self._waiting: list[str] = []
 
     def write(self, **values: Any) -> None:
         """Append a line."""
-        if self.writes:
-            with self.path.open("a") as file:
-                file.write(json.dumps(values) + "\n")
+        if not self.writes:
+            return
+        self._waiting.append(json.dumps(values) + "\n")
+        try:
+            _append(self.path, "".join(self._waiting))
+            self._waiting.clear()
+        except OSError as error:
+            if len(self._waiting) == 1:
+                tqdm.write(
+                    f"{self.path}: cannot be written ({error.strerror or error}); its lines wait in memory",
+                    file=sys.stderr,
+                )
 
-    def forget_after(self, epoch: int) -> None:
-        """Drop the lines of later epochs: they will be run again."""
+    def forget_after(self, epoch: int, iteration: int | None = None) -> None:
+        """Drop what will be run again: the steps from `iteration` on (None: of later epochs), later validations."""
         if self.writes and self.path.exists():
-            kept = [json.dumps(line) + "\n" for line in read_log(self.path) if line["epoch"] <= epoch]
-            write_atomically(self.path, lambda temporary: temporary.write_text("".join(kept)))
+            lines = [line for line in read_log(self.path) if _is_before(line, epoch, iteration)]
+            text = "".join(json.dumps(line) + "\n" for line in lines)
+            write_atomically(self.path, lambda temporary: temporary.write_text(text))
+
+
+def _is_before(line: Mapping[str, Any], epoch: int, iteration: int | None) -> bool:
+    if iteration is None or "iter" not in line:
+        return bool(line["epoch"] <= epoch)
+    return bool(line["iter"] < iteration)
+
+
+def _append(path: Path, text: str) -> None:
+    """Append the whole text or nothing."""
+    with path.open("ab", buffering=0) as file:
+        before = os.fstat(file.fileno()).st_size
+        data = text.encode()
+        try:
+            if file.write(data) != len(data):
+                raise OSError("the disk took a part of a line")
+        except OSError:
+            os.ftruncate(file.fileno(), before)
+            raise

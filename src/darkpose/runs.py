@@ -1,23 +1,119 @@
 """A recipe's training run."""
 
-from dataclasses import asdict
+import sys
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from tqdm import tqdm
 
+from darkpose.augment import AugmentConfig
 from darkpose.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
+from darkpose.errors import DarkposeError
 from darkpose.heads import with_rows
-from darkpose.hrnet import HRNet, HRNetConfig
+from darkpose.hrnet import HRNet
 from darkpose.inference import CropDecoder
 from darkpose.predict_samples import predict_samples, samples_nme
 from darkpose.recipes import Recipe
 from darkpose.sample import Sample
+from darkpose.schedule import Cosine, Schedule
+from darkpose.schema import KeypointSchema
 from darkpose.start import NOTHING, start_from
-from darkpose.train import train
+from darkpose.train import Trained, train
 
 
-def train_recipe(recipe: Recipe, root: Path, out: Path, *, start: str | None = None, workers: int = 1) -> float:
+class Task(NamedTuple):
+    """What a recipe trains on and is validated on.
+
+    Attributes:
+        recipe: the experiment.
+        samples: training faces.
+        validation: faces to validate on, of the markup `measured`.
+        measured: the markup of the validation.
+        held_out: whether the validation faces were held out of the training set, rather than being the test set.
+    """
+
+    recipe: Recipe
+    samples: list[Sample]
+    validation: list[Sample]
+    measured: KeypointSchema
+    held_out: bool = False
+
+    @property
+    def use(self) -> CheckpointConfig:
+        """How the trained network is used."""
+        config = self.recipe.train
+        return CheckpointConfig(
+            config.network_for(self.recipe.train_set.schema),
+            config.crop_size,
+            config.padding,
+            config.sigma,
+            kernel_size=self.recipe.test.kernel_size,
+        )
+
+
+def read_task(recipe: Recipe, root: Path) -> Task:
+    """Read the faces of a recipe; a share of the training images is held out, if the recipe says so.
+
+    Faces of one image are on the same side. Which images are held out depends on the recipe's seed alone.
+
+    Raises:
+        DarkposeError: the data cannot be used, or nothing would be left to train on.
+    """
+    samples, share = recipe.train_set.read(root), recipe.train.held_out
+    if not share:
+        return Task(recipe, samples, recipe.test_set.read(root), recipe.test_set.schema)
+    images, membership = np.unique([str(sample.image) for sample in samples], return_inverse=True)
+    count = max(1, round(share * len(images)))
+    if count >= len(images):
+        raise DarkposeError(f"of {len(images)} images {share:.0%} cannot be held out: none would be left to train on")
+    out = np.random.default_rng((recipe.train.seed, 1)).permutation(len(images))[:count]
+    kept = [sample for sample, image in zip(samples, membership, strict=True) if image not in out]
+    held = [sample for sample, image in zip(samples, membership, strict=True) if image in out]
+    return Task(recipe, kept, held, recipe.train_set.schema, held_out=True)
+
+
+def overfit(task: Task, faces: int) -> Task:
+    """The task of learning some faces by heart, without augmentation, average or decay: a check of data and loop.
+
+    Raises:
+        DarkposeError: there are not as many faces.
+    """
+    if not 1 <= faces <= len(task.samples):
+        raise DarkposeError(f"expected from 1 to {len(task.samples)} faces to learn by heart, got {faces}")
+    few, recipe = task.samples[:faces], task.recipe
+    still = AugmentConfig(flip=0.0, scale_std=0.0, rotation_probability=0.0)
+    rate = Schedule(recipe.train.schedule.peak, Cosine(), warmup=10)
+    config = replace(
+        recipe.train,
+        batch_size=min(faces, recipe.train.batch_size),
+        accumulate=1,
+        epochs=150,
+        schedule=rate,
+        weight_decay=0.0,
+        ema=0.0,
+        augment=still,
+        select="last",
+        held_out=0.0,
+        patience=0,
+    )
+    name = f"{recipe.name}-by-heart-{faces}"
+    return Task(replace(recipe, name=name, train=config), few, few, recipe.train_set.schema, held_out=True)
+
+
+def train_recipe(
+    recipe: Recipe,
+    root: Path,
+    out: Path,
+    *,
+    start: str | None = None,
+    workers: int = 1,
+    by_heart: int = 0,
+    **options: Any,
+) -> Trained:
     """Train as a recipe says, validate after every epoch, keep `weights.safetensors`.
 
     Args:
@@ -26,46 +122,67 @@ def train_recipe(recipe: Recipe, root: Path, out: Path, *, start: str | None = N
         out: folder of the run.
         start: what to start from, instead of the recipe's (see `start.start_from`).
         workers: loader processes.
-
-    Returns:
-        The lowest validation NME, a fraction of the markup's usual normaliser.
+        by_heart: if above 0, learn this many faces by heart instead, see `overfit`.
+        options: `save_every`, `max_time`, `track`, `compiled` of `train.train`.
 
     Raises:
-        DarkposeError: data, checkpoint or run folder cannot be used.
+        DarkposeError: data, checkpoint or run folder cannot be used, or the loss is not finite.
     """
-    schema, config, test = recipe.train_set.schema, recipe.train, recipe.test
-    samples, validation = recipe.train_set.read(root), recipe.test_set.read(root)
-    use = CheckpointConfig(
-        HRNetConfig(len(schema)), config.crop_size, config.padding, config.sigma, kernel_size=test.kernel_size
-    )
-    source = start or recipe.start
-    first = start_from(source, schema, seed=config.seed)
-    measured = recipe.test_set.schema
-    rows = range(len(schema))[schema.rows(measured.name)]
+    task = read_task(recipe, root)
+    return run_task(overfit(task, by_heart) if by_heart else task, out, start=start, workers=workers, **options)
 
-    def validate(model: HRNet) -> float:
-        decoder = CropDecoder(
-            with_rows(model, rows),
-            use.normalisation,
-            measured.flip_index,
-            next(model.parameters()).device,
-            test.flip_test,
-            test.method,
-            test.kernel_size,
-            test.batch_size,
+
+def run_task(task: Task, out: Path, *, start: str | None = None, workers: int = 1, **options: Any) -> Trained:
+    """As `train_recipe`, of faces that are read."""
+    schema, config = task.recipe.train_set.schema, task.recipe.train
+    source = start or task.recipe.start
+    first = start_from(source, schema, seed=config.seed, network=config.network)
+    if config.select == "best-on-test-set":
+        tqdm.write(
+            f"{task.recipe.name} keeps the epoch that is best on its test set, as published: "
+            "the NME it logs is not that of unseen faces",
+            file=sys.stderr,
         )
-        found = predict_samples(decoder, validation, measured, crop_size=use.crop_size, padding=use.padding)
-        return samples_nme(found.points, validation, measured)
 
     def keep(model: HRNet, facts: dict[str, Any]) -> None:
-        provenance = {**_provenance(recipe, samples, validation, source), **facts}
-        save_checkpoint(Checkpoint(model, use, schema, provenance), out / "weights.safetensors")
+        provenance = {**_provenance(task, source), **facts}
+        save_checkpoint(Checkpoint(model, task.use, schema, provenance), out / "weights.safetensors")
 
-    trained = train(config, samples, schema, out, start=first, validate=validate, keep=keep, workers=workers)
-    return trained.best_validation
+    return train(
+        config,
+        task.samples,
+        schema,
+        out,
+        start=first,
+        validate=partial(validation_nme, task),
+        keep=keep,
+        workers=workers,
+        **options,
+    )
 
 
-def _provenance(recipe: Recipe, samples: list[Sample], validation: list[Sample], start: str) -> dict[str, Any]:
+def validation_nme(task: Task, model: HRNet) -> float:
+    """NME of a network over a task's validation faces, a fraction of the markup's usual normaliser."""
+    use, test, measured = task.use, task.recipe.test, task.measured
+    schema = task.recipe.train_set.schema
+    rows = range(len(schema)) if measured is schema else range(len(schema))[schema.rows(measured.name)]
+    decoder = CropDecoder(
+        with_rows(model, rows),
+        use.normalisation,
+        measured.flip_index,
+        next(model.parameters()).device,
+        test.flip_test,
+        test.method,
+        test.kernel_size,
+        test.batch_size,
+    )
+    found = predict_samples(decoder, task.validation, measured, crop_size=use.crop_size, padding=use.padding)
+    return samples_nme(found.points, task.validation, measured)
+
+
+def _provenance(task: Task, start: str) -> dict[str, Any]:
+    recipe, samples = task.recipe, task.samples
+    validated = recipe.train_set.name + ", held out" if task.held_out else recipe.test_set.name
     return {
         "recipe": recipe.name,
         "recipe_values": asdict(recipe.train),
@@ -73,6 +190,6 @@ def _provenance(recipe: Recipe, samples: list[Sample], validation: list[Sample],
         "start": "He initialisation" if start == NOTHING else Path(start).name,
         "train_set": f"{recipe.train_set.name}, {len(samples)} faces",
         "test_images_learnt": sorted({each.image.name for each in samples if "wflw-test" in each.subsets}),
-        "validation_set": f"{recipe.test_set.name}, {len(validation)} faces",
+        "validation_set": f"{validated}, {len(task.validation)} faces",
         "torch": torch.__version__,
     }

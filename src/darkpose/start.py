@@ -1,5 +1,6 @@
 """What training starts from: nothing, a network that learnt ImageNet's classes, or any checkpoint."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -9,7 +10,7 @@ from darkpose.checkpoint import load_strictly
 from darkpose.download import cache_folder, fetch
 from darkpose.errors import DarkposeError
 from darkpose.heads import nearest_rows, with_rows
-from darkpose.hrnet import HRNet, HRNetConfig
+from darkpose.hrnet import W18, HRNet, HRNetConfig
 from darkpose.pickles import unpickle
 from darkpose.published import file_digest, state_dict
 from darkpose.schema import KeypointSchema
@@ -22,7 +23,7 @@ IMAGENET_SHA256 = "00eb2006"
 _CLASSIFIER = ("incre_modules.", "downsamp_modules.", "final_layer.", "classifier.")
 
 
-def start_from(start: str, schema: KeypointSchema, *, seed: int) -> HRNet | None:
+def start_from(start: str, schema: KeypointSchema, *, seed: int, network: HRNetConfig = W18) -> HRNet | None:
     """The network that training starts from.
 
     Args:
@@ -31,6 +32,7 @@ def start_from(start: str, schema: KeypointSchema, *, seed: int) -> HRNet | None
             the nearest landmarks.
         schema: what the network is to learn.
         seed: of a head that is drawn.
+        network: shape of the network that a classifier's weights are for; it gets a heatmap for every landmark.
 
     Raises:
         DarkposeError: the file cannot be had or read, or its landmarks have nothing to do with the markup.
@@ -43,9 +45,9 @@ def start_from(start: str, schema: KeypointSchema, *, seed: int) -> HRNet | None
             path = fetch(IMAGENET_URL, target, sha256_prefix=IMAGENET_SHA256)
         except DarkposeError as error:
             raise DarkposeError(f"{error}; name that file with --start, or --start {NOTHING}") from error
-        return read_classifier(path, HRNetConfig(len(schema)), seed=seed)
+        return read_classifier(path, replace(network, keypoints=len(schema)), seed=seed)
     if Path(start).suffix == ".pth" and Path(start).is_file() and _is_classifier(Path(start)):
-        return read_classifier(Path(start), HRNetConfig(len(schema)), seed=seed)
+        return read_classifier(Path(start), replace(network, keypoints=len(schema)), seed=seed)
     known = load_checkpoint(start, whole=True)
     return with_rows(known.model, nearest_rows(known.schema, schema))
 

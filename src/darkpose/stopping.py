@@ -1,0 +1,53 @@
+"""When a run is asked to stop: by Ctrl-C, by a terminating signal, or by the clock."""
+
+import signal
+import sys
+import threading
+import time
+from types import FrameType, TracebackType
+from typing import Literal
+
+from tqdm import tqdm
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stopping:
+    """Collects the wish to stop, so that a step is finished and saved first; a second signal stops at once.
+
+    Args:
+        max_time: seconds from now after which to stop; None: never.
+    """
+
+    def __init__(self, max_time: float | None = None) -> None:
+        self.deadline = None if max_time is None else time.monotonic() + max_time
+        self.signalled = False
+        self._before: dict[signal.Signals, signal._HANDLER] = {}
+
+    @property
+    def why(self) -> Literal["", "signal", "time"]:
+        """Why to stop; empty: go on."""
+        if self.signalled:
+            return "signal"
+        return "time" if self.deadline is not None and time.monotonic() >= self.deadline else ""
+
+    def _take(self, number: int, _: FrameType | None) -> None:
+        if self.signalled:
+            raise KeyboardInterrupt
+        self.signalled = True
+        tqdm.write("stopping after this step; once more to stop at once", file=sys.stderr)
+
+    def __enter__(self) -> "Stopping":
+        if threading.current_thread() is threading.main_thread():
+            self._before = {each: signal.signal(each, self._take) for each in SIGNALS}
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        for each, handler in self._before.items():
+            signal.signal(each, handler)
+
+
+def leave_signals_to_the_parent(_: int = 0) -> None:
+    """For a loader's process: it ends when its parent ends it, not on Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,0 +1,84 @@
+"""What a training run is made of, as a value: a checkpoint carries it."""
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from typing import Literal
+
+from darkpose.augment import AugmentConfig
+from darkpose.errors import DarkposeError
+from darkpose.geometry import PADDING
+from darkpose.hrnet import W18, HRNetConfig
+from darkpose.schedule import Cosine, Schedule
+from darkpose.schema import KeypointSchema
+
+Select = Literal["last", "best", "best-on-test-set"]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run; the defaults are darkpose's, `recipes` holds the published ones.
+
+    Attributes:
+        network: shape of the network; it has as many heatmaps as the markup has landmarks, whatever is written here.
+        crop_size: side of the crop in crop px, a multiple of 32.
+        sigma, unbiased: of the target heatmaps, in heatmap px.
+        batch_size: crops per forward pass and process; batch norm sees these.
+        accumulate: forward passes per optimizer step, shared among the processes; the gradient is that of all their
+            crops together.
+        epochs: passes over the data.
+        schedule: learning rate by iteration.
+        weight_decay: decoupled (AdamW); 0 is plain Adam.
+        ema: decay of the averaged weights that are validated and kept (reached by a warm-up); 0: no average.
+        augment: random crops.
+        padding: side of the crop over side of the box.
+        precision: "no", "bf16" or (on a GPU) "fp16" autocast.
+        select: which epoch's weights are kept: "last"; "best", with the lowest NME on held-out training faces; or, as
+            the published recipes do, "best-on-test-set", whose NME is then no longer the error on unseen faces.
+        held_out: share of the training images that is not trained on but validated on; 0: the test set is validated on.
+        patience: epochs without a lower NME on held-out faces after which training ends; 0: never.
+        seed: of initialisation, order and draws.
+
+    Raises:
+        DarkposeError: a value is out of range, or "best" or `patience` lack held-out faces.
+    """
+
+    network: HRNetConfig = W18
+    crop_size: int = 256
+    sigma: float = 2.0
+    unbiased: bool = True
+    batch_size: int = 16
+    accumulate: int = 1
+    epochs: int = 60
+    schedule: Schedule = field(default_factory=lambda: Schedule(1e-3, Cosine(), warmup=200))
+    weight_decay: float = 1e-4
+    ema: float = 0.999
+    augment: AugmentConfig = field(default_factory=lambda: AugmentConfig(shift_std=0.05))
+    padding: float = PADDING
+    precision: Literal["no", "bf16", "fp16"] = "bf16"
+    select: Select = "last"
+    held_out: float = 0.0
+    patience: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.crop_size < 32 or self.crop_size % 32:
+            raise DarkposeError(f"crop_size must be a positive multiple of 32, got {self.crop_size}")
+        if min(self.batch_size, self.accumulate, self.epochs) < 1:
+            numbers = (self.batch_size, self.accumulate, self.epochs)
+            raise DarkposeError(f"batch_size, accumulate and epochs must be at least 1, got {numbers}")
+        if not 0 <= self.held_out < 1:
+            raise DarkposeError(f"held_out is a share of the training images, from 0 to below 1, got {self.held_out}")
+        if not self.held_out and (self.select == "best" or self.patience):
+            what = f"stopping after {self.patience} epochs" if self.patience else 'select="best"'
+            raise DarkposeError(
+                f"{what} needs held-out training images (held_out above 0): the test set is not selected on, unless "
+                'select="best-on-test-set" says so'
+            )
+
+    def network_for(self, schema: KeypointSchema) -> HRNetConfig:
+        """The network that learns a markup."""
+        return replace(self.network, keypoints=len(schema))
+
+    def to_json(self) -> str:
+        """The values as text: equal for equal runs."""
+        return json.dumps(asdict(self), sort_keys=True)

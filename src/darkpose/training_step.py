@@ -1,0 +1,67 @@
+"""One optimizer step: crops and keypoints -> targets, loss, gradient, weights, average."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+import torch
+from torch import Tensor
+
+from darkpose.batches import Batch
+from darkpose.geometry import crop_to_heatmap
+from darkpose.heatmap import encode
+from darkpose.hrnet import STRIDE
+from darkpose.image import Normalisation
+from darkpose.loss import heatmap_mse
+from darkpose.run_state import Run
+from darkpose.train_config import TrainConfig
+
+
+def take_step(run: Run, config: TrainConfig, rate: float, batches: Sequence[Batch], faces: int) -> Tensor:
+    """One step over some batches, each weighted by its share of the crops.
+
+    Args:
+        run: the run, which is changed.
+        config: of the run.
+        rate: learning rate.
+        batches: those of this process, on its device.
+        faces: how many crops there are in the batches of all processes.
+
+    Returns:
+        This process's share of the loss, a scalar on its device; the shares of all processes add up to the loss.
+    """
+    for group in run.optimizer.param_groups:
+        group["lr"] = rate
+    run.optimizer.zero_grad()
+    total = torch.zeros((), device=run.accelerator.device)
+    for number, batch in enumerate(batches, 1):
+        with nullcontext() if number == len(batches) else run.accelerator.no_sync(run.model):
+            share = _loss(run, config, batch) * (len(batch.crops) / faces)
+            run.accelerator.backward(share * run.accelerator.num_processes)  # whose gradients are averaged
+        total += share.detach()
+    run.optimizer.step()
+    if run.average is not None:
+        run.average.update(run.bare)
+    return total
+
+
+def _loss(run: Run, config: TrainConfig, batch: Batch) -> Tensor:
+    size = config.crop_size // STRIDE
+    target, weights = encode(
+        crop_to_heatmap(batch.keypoints, stride=STRIDE),
+        batch.visible,
+        size=(size, size),
+        sigma=config.sigma,
+        unbiased=config.unbiased,
+    )
+    inputs = normalise_on_device(batch.crops, Normalisation()).contiguous(memory_format=torch.channels_last)
+    with run.accelerator.autocast():
+        output = run.model(inputs)
+    return heatmap_mse(output.float(), target, weights)
+
+
+def normalise_on_device(crops: Tensor, normalisation: Normalisation) -> Tensor:
+    """(N, 3, H, W) uint8 RGB -> float32, on the crops' device."""
+    mean, std = (
+        torch.tensor(values, device=crops.device)[:, None, None] for values in (normalisation.mean, normalisation.std)
+    )
+    return (crops / 255 - mean) / std
