@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from darkpose.catalogue import DataSet
-from darkpose.datasets.joined import FACES, under_markups
+from darkpose.datasets.joined import ELSEWHERE, FACES, under_markups, without
 from darkpose.datasets.w300 import read_300w
 from darkpose.datasets.wflw import read_wflw
 from darkpose.evaluation import Choices, evaluate_recipe
@@ -25,9 +25,7 @@ from darkpose.runs import train_recipe
 from darkpose.sample import Sample
 from darkpose.schema import W300_68, WFLW_98
 
-FOLDS, TIMES = 5, 5
-# Landmarks of WFLW that 300-W numbers alike and places elsewhere (docs/experiments.md): learnt from WFLW's faces alone.
-ELSEWHERE = FACES.rows("wflw-98").start + np.array([*range(16), *range(17, 33), 83, 84, 86, 87, 89, 91, 93, 95])
+FOLDS, TIMES = 5, 24
 OUT = Path("benchmarks/cross_validation.json")
 
 
@@ -35,13 +33,6 @@ def fold_of(samples: list[Sample]) -> np.ndarray:
     """The fold of every face, (N,): faces of one image share theirs."""
     images, membership = np.unique([str(sample.image) for sample in samples], return_inverse=True)
     return np.random.default_rng(0).permutation(len(images))[membership] % FOLDS
-
-
-def without(sample: Sample, rows: np.ndarray) -> Sample:
-    """The sample with some of its landmarks invisible."""
-    visible = sample.visible.copy()
-    visible[rows] = 0
-    return replace(sample, visible=visible)
 
 
 def recipe_for(fold: int) -> Recipe:

@@ -8,9 +8,12 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from darkpose import cli
+from darkpose.image import write_image
+from darkpose.pts import format_pts
 
 BOX = "178,65,270,190"
 
@@ -289,3 +292,84 @@ def test_the_course_of_runs_is_drawn(capsys: pytest.CaptureFixture[str], tmp_pat
     assert picture.exists()
     code, _, err = call(capsys, "plot", tmp_path / "nothing.jsonl", "--output", picture)
     assert (code, err) == (2, f"darkpose: {tmp_path}/nothing.jsonl: cannot be read: No such file or directory\n")
+
+
+def write_training_set(root: Path) -> Path:
+    """A recipe of a small network as a Python file, and four 300-W faces for it."""
+    rng = np.random.default_rng(0)
+    for folder in ("afw", "helen/trainset", "lfpw/trainset", "lfpw/testset"):
+        (root / folder).mkdir(parents=True)
+        write_image(root / folder / "a.png", rng.integers(0, 255, (80, 80, 3), np.uint8))
+        (root / folder / "a.pts").write_text(format_pts(rng.uniform(10, 70, (68, 2))))
+    recipe = root / "recipe.py"
+    recipe.write_text(
+        "from dataclasses import replace\n"
+        "from darkpose.hrnet import HRNetConfig\n"
+        "from darkpose.recipes import SMALL_FIRST\n"
+        "network = HRNetConfig(1, widths=(4, 4, 4, 4), modules=(1, 1, 1), blocks=1, stem=8)\n"
+        "small = dict(network=network, crop_size=64, batch_size=2, precision='no')\n"
+        "recipe = replace(SMALL_FIRST, name='small', train=replace(SMALL_FIRST.train, **small))\n"
+    )
+    return recipe
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    recipe = write_training_set(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    code, out, _ = call(capsys, "train", recipe, "--root", tmp_path, "--dry-run")
+    assert code == 0
+    assert "3 to train on, 1 to validate on (the test set)" in out
+    code, out, _ = call(capsys, "train", recipe, "--root", tmp_path, "--dry-run", "--held-out", "0.3", "--json")
+    plan = json.loads(out)
+    assert (plan["faces"], plan["validation"], plan["held_out"], plan["epochs"]) == (2, 1, True, 24)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_training_stops_in_time_and_the_same_command_goes_on(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    command = ("train", write_training_set(tmp_path), "--root", tmp_path, "--out", tmp_path / "run", "--workers", 0)
+    code, out, _ = call(capsys, *command, "--max-time", "0s")
+    assert (code, out) == (0, "stopped after epoch 0, step 2, and saved: the same command goes on\n")
+    code, out, err = call(capsys, *command, "--json")
+    outcome = json.loads(out)
+    assert (code, outcome["stopped"], outcome["epoch"]) == (0, "", 24)
+    assert "going on after epoch 0 of 24, step 2" in err
+    assert outcome["best_validation_nme"] > 0
+    assert Path(outcome["weights"]).is_file()
+
+
+def test_ctrl_c_saves_a_training_run_and_leaves_with_130(tmp_path: Path) -> None:
+    recipe = write_training_set(tmp_path)
+    arguments = ("train", recipe, "--root", tmp_path, "--out", tmp_path / "run", "--workers", "1")
+    command = [sys.executable, "-m", "darkpose", *map(str, arguments)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not (tmp_path / "run" / "log.jsonl").exists():
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert out.startswith("stopped after epoch ")
+    assert "and saved: the same command goes on" in out
+    assert "Traceback" not in err
+    assert (tmp_path / "run" / "state.pt").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ((), "name the folder of the run with --out"),
+        (("--out", "run", "--max-time", "soon"), "expected a length of time like 3600, 90m or 7.5h, got 'soon'"),
+        (("--out", "run", "--patience", "2"), "stopping after 2 epochs needs held-out training images"),
+        (("--out", "run", "--overfit", "9"), "expected from 1 to 3 faces to learn by heart, got 9"),
+        (("--out", "run", "--track", "aim"), "there is no tracker 'aim'"),
+    ],
+)
+def test_a_mistake_in_a_training_command_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, flags: tuple[str, ...], message: str
+) -> None:
+    code, _, err = call(capsys, "train", write_training_set(tmp_path), "--root", tmp_path, *flags)
+    assert code == 2
+    assert message in err
+    assert err.count("\n") == 1
+    assert not Path("run").exists()

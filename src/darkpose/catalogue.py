@@ -89,6 +89,6 @@ DATA_SETS = {
         *_splits("cofw", COFW_29, _read_cofw, cofw.PUBLISHED),
         DataSet("faces-lfpw", W300_68, partial(w300.read_300w, folders=("300w/lfpw/testset",)), {"faces": 224}),
         DataSet("faces-300w", joined.FACES, partial(joined.read_faces, folders={"300w": 1}), {}),
-        DataSet("faces", joined.FACES, partial(joined.read_faces, folders={"300w": 1, "wflw": 5}), {}),
+        DataSet("faces", joined.FACES, partial(joined.read_faces, folders={"300w": 1, "wflw": 24}), {}),
     )
 }

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from darkpose.datasets.joined import FACES, read_faces, under_markups
+from darkpose.datasets.joined import ELSEWHERE, FACES, read_faces, under_markups
 from darkpose.errors import DarkposeError
 from darkpose.geometry import mirror_keypoints
 from darkpose.pts import format_pts
@@ -143,7 +143,10 @@ def test_the_training_faces_of_the_sets_come_one_set_after_the_other(root: Path)
     assert {face.keypoints.shape for face in faces} == {(185, 2)}
     np.testing.assert_allclose(faces[2].keypoints[W300], landmarks(68, 2), rtol=0, atol=1e-6)
     np.testing.assert_array_equal(faces[3].keypoints[WFLW], landmarks(98, 10))
-    assert [face.visible.sum() for face in faces] == [185, 185, 185, 167, 167]
+    known = 185 - len(ELSEWHERE)  # where WFLW's own faces say it, 300-W's do not
+    assert [face.visible.sum() for face in faces] == [known] * 3 + [167, 167]
+    assert not any(face.visible[ELSEWHERE].any() for face in faces[:3])
+    assert all(face.visible[ELSEWHERE].all() for face in [*faces[3:], *read_faces(root, {"300w": 1})])
     assert names(read_faces(root, {"wflw": 1, "300w": 1})) == ["10", "11", "0", "1", "2"]
 
 
