@@ -274,6 +274,18 @@ def test_an_unreadable_image_is_passed_over_and_counted(samples: list[Sample], t
         train(QUICK, [broken] * 3, DOTS, tmp_path / "none", workers=1)
 
 
+def test_crops_that_are_cut_once_train_as_well(samples: list[Sample], tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    trained = [train(QUICK, samples, DOTS, tmp_path / name, workers=1, cache=cache) for name in ("one", "two")]
+    assert len(list(cache.iterdir())) == 1
+    for name, value in weights(trained[0].model).items():
+        assert torch.equal(weights(trained[1].model)[name], value), name
+    files = train(QUICK, samples, DOTS, tmp_path / "files", workers=0)
+    assert not torch.equal(files.model.head[3].weight, trained[0].model.head[3].weight)  # type: ignore[arg-type]
+    losses = [[line["loss"] for line in log(tmp_path / name)] for name in ("one", "files")]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=0.1)
+
+
 def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_its_batch(samples: list[Sample], tmp_path: Path) -> None:
     config = replace(QUICK, batch_size=2)
     train(config, samples, DOTS, tmp_path, workers=0, max_time=0)

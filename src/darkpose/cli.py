@@ -439,6 +439,7 @@ def train(
     out: Path | None = None,
     start: str | None = None,
     workers: int = 1,
+    cache: Path | None = None,
     held_out: float | None = None,
     patience: int | None = None,
     max_time: str | None = None,
@@ -465,6 +466,9 @@ def train(
         by path or name.
     workers
         Loader processes.
+    cache
+        Folder for the faces' crops, cut once: training then reads those, and on a GPU makes its random crops there. The
+        second interpolation makes crops a little softer.
     held_out
         Share of the training images to validate on instead of the test set; the best epoch on them is kept.
     patience
@@ -510,6 +514,7 @@ def train(
         out,
         start=start,
         workers=workers,
+        cache=cache,
         by_heart=overfit,
         max_time=None if max_time is None else _seconds(max_time),
         save_every=save_every,

@@ -28,15 +28,19 @@ class Damage:
     seed: int = 0
 
 
+def patch_edges(damage: Damage, width: int, height: int) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of the patch in px of a crop, right and bottom excluded; no area without a patch."""
+    x, y, across, down = damage.patch
+    left, top, right, bottom = x * width, y * height, (x + across) * width, (y + down) * height
+    return max(0, round(left)), max(0, round(top)), max(0, round(right)), max(0, round(bottom))
+
+
 def degrade(crop: Pixels, damage: Damage) -> Pixels:
     """A damaged copy of a crop (h, w, 3) uint8 RGB: patch, then blur, noise and compression."""
     height, width = crop.shape[:2]
     damaged = crop.copy()
-    x, y, across, down = damage.patch
-    if across > 0 and down > 0:
-        left, top = round(x * width), round(y * height)
-        right, bottom = round((x + across) * width), round((y + down) * height)
-        damaged[max(0, top) : max(0, bottom), max(0, left) : max(0, right)] = damage.colour
+    left, top, right, bottom = patch_edges(damage, width, height)
+    damaged[top:bottom, left:right] = damage.colour
     if damage.blur > 0:
         damaged = blur(damaged, damage.blur * width)
     if damage.noise > 0:

@@ -1,6 +1,7 @@
 """The frames and the ways between them; every half pixel of the project lives here.
 
 image    the photograph; (x, y) in px, the centre of its first pixel is (0, 0).
+cached   the larger square around a face that training crops are cut from, see `crop_cache`.
 crop     the square cut around a face and fed to the network, for example 256x256.
 heatmap  the network's output, for example 64x64; heatmap index j lies on crop pixel 4j (no half-pixel term, because
          both stride-2 convolutions are 3x3 with padding 1).
@@ -161,6 +162,19 @@ def compose(*matrices: ArrayLike) -> Floats:
     for matrix in matrices:
         total = total @ np.vstack([np.asarray(matrix, np.float64), [0.0, 0.0, 1.0]])
     return total[:2]
+
+
+def grid_matrix(matrix: ArrayLike, side: int) -> Floats:
+    """Matrix (2, 3) from crop px to the grid in which torch samples the square picture that the crop is cut from.
+
+    The grid runs from -1 to 1 between the outer edges of the picture (`grid_sample` with align_corners=False).
+
+    Args:
+        matrix: (2, 3), px of the picture to crop px.
+        side: of the picture, px.
+    """
+    to_grid = np.array([[2.0, 0.0, 1.0 - side], [0.0, 2.0, 1.0 - side]]) / side
+    return compose(to_grid, cv2.invertAffineTransform(np.asarray(matrix, np.float64)))
 
 
 def mirror_keypoints(keypoints: ArrayLike, flip_index: Sequence[int] | NDArray[np.intp], width: int) -> Floats:

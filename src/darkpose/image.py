@@ -95,10 +95,20 @@ def blur(image: Pixels, sigma: float) -> Pixels:
     return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.uint8)
 
 
+def to_jpeg(image: Pixels, quality: int) -> bytes:
+    """The image (H, W, 3) RGB as a JPEG file of a quality from 1 to 100, colour at half the resolution."""
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return data.tobytes()
+
+
+def from_jpeg(data: bytes) -> Pixels:
+    """The image (H, W, 3) RGB of a JPEG file that `to_jpeg` made."""
+    return np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB), np.uint8)
+
+
 def compress(image: Pixels, quality: int) -> Pixels:
     """The image (H, W, 3) as it is after JPEG compression of a quality from 1 to 100."""
-    _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), np.uint8)
+    return from_jpeg(to_jpeg(image, quality))
 
 
 def use_one_thread() -> None:

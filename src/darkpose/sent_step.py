@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from darkpose.atomic import write_atomically
 from darkpose.batches import AugmentedFaces, Batch
+from darkpose.device_batches import CachedFaces
 from darkpose.errors import DarkposeError
 from darkpose.run_state import Run
 from darkpose.runlog import RunLog
@@ -36,7 +37,7 @@ class SentStep(NamedTuple):
     began: float
 
 
-def look_at(run: Run, step: SentStep, faces: AugmentedFaces, log: RunLog, bar: "tqdm[int]") -> bool:
+def look_at(run: Run, step: SentStep, faces: AugmentedFaces | CachedFaces, log: RunLog, bar: "tqdm[int]") -> bool:
     """Wait for a step's loss and log it; says whether some process is asked to stop.
 
     Raises:
@@ -59,7 +60,7 @@ def look_at(run: Run, step: SentStep, faces: AugmentedFaces, log: RunLog, bar: "
     return bool(asked)
 
 
-def _count_unreadable(run: Run, batches: Sequence[Batch], faces: AugmentedFaces) -> None:
+def _count_unreadable(run: Run, batches: Sequence[Batch], faces: AugmentedFaces | CachedFaces) -> None:
     for batch in batches:
         for wanted, taken in zip(torch.as_tensor(batch.wanted).tolist(), torch.as_tensor(batch.taken), strict=True):
             if int(taken) == wanted:

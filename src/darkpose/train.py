@@ -18,6 +18,7 @@ What goes wrong, and what becomes of it:
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -28,10 +29,12 @@ from tqdm import tqdm
 
 from darkpose.atomic import make_folder
 from darkpose.batches import AugmentedFaces, Batch
+from darkpose.crop_cache import open_crop_cache
+from darkpose.device_batches import CachedFaces, augment_on_device
 from darkpose.epoch_steps import EpochSteps
 from darkpose.errors import DarkposeError
 from darkpose.hrnet import HRNet
-from darkpose.image import Pixels, use_one_thread
+from darkpose.image import use_one_thread
 from darkpose.run_state import Run, StateFile, start_run
 from darkpose.runlog import RunLog
 from darkpose.sample import Sample
@@ -75,7 +78,7 @@ def train(
     start: HRNet | None = None,
     validate: Validate | None = None,
     keep: Keep | None = None,
-    pixels: Callable[[int], Pixels] | None = None,
+    cache: Path | None = None,
     workers: int = 1,
     save_every: float = 300.0,
     max_time: float | None = None,
@@ -92,7 +95,8 @@ def train(
         start: weights to start from; None: He initialisation.
         validate: called after every epoch with the model to keep, on the main process; returns its NME.
         keep: called after a validation with the model and facts about it, if `config.select` takes this epoch so far.
-        pixels: as in `AugmentedFaces`.
+        cache: folder for the faces' crops, cut once (see `crop_cache`), to draw from; on a GPU, augmentation is made
+            there. None: image files are read anew for every crop.
         workers: loader processes.
         save_every: seconds between two savings of the state within an epoch.
         max_time: seconds after which to stop; None: never.
@@ -119,16 +123,14 @@ def train(
         tqdm.write(f"going on after epoch {run.epoch} of {config.epochs}, step {run.step}", file=sys.stderr)
     log.forget_after(run.epoch, run.epoch * _order(run, config, len(samples)).steps + run.step)
     start_trackers(accelerator, track, config)
-    faces = AugmentedFaces(
-        samples, schema, config.crop_size, config.augment, config.seed, padding=config.padding, pixels=pixels
-    )
+    feed = _feed(config, samples, schema, cache, accelerator)
     stopped: Literal["", "signal", "time", "patience"] = ""
     with Stopping(max_time) as stopping:
         while run.epoch < config.epochs and not stopped:
             if config.patience and run.stale >= config.patience:
                 stopped = "patience"
                 break
-            stopped = _train_epoch(run, config, faces, stopping, log, state, workers)
+            stopped = _train_epoch(run, config, feed, stopping, log, state, workers)
             if not stopped:
                 run.epoch, run.step = run.epoch + 1, 0
                 if validate is not None and main:
@@ -165,6 +167,33 @@ def make_accelerator(config: TrainConfig, folder: Path | None = None, track: Seq
     return accelerator
 
 
+class _Feed(NamedTuple):
+    """Where batches come from: a data set for the loader, and how what it loads becomes a batch on the device."""
+
+    faces: AugmentedFaces | CachedFaces
+    to_batch: Callable[[Any], Batch]
+
+
+def _feed(
+    config: TrainConfig,
+    samples: Sequence[Sample],
+    schema: KeypointSchema,
+    folder: Path | None,
+    accelerator: "Accelerator",
+) -> _Feed:
+    size, draws, device = config.crop_size, (config.augment, config.seed), accelerator.device
+    on_device = partial(to_device, device=device)
+    if folder is None:
+        return _Feed(AugmentedFaces(samples, schema, size, *draws, padding=config.padding), on_device)
+    with accelerator.main_process_first():
+        cache = open_crop_cache(folder, samples, crop_size=size, augment=config.augment, padding=config.padding)
+    if device.type == "cuda":
+        cached = CachedFaces(cache, schema, size, *draws, padding=config.padding)
+        return _Feed(cached, partial(augment_on_device, size=size, device=device))
+    faces = AugmentedFaces(cache.samples, schema, size, *draws, padding=config.padding, pixels=cache.pixels)
+    return _Feed(faces, on_device)
+
+
 def _order(run: Run, config: TrainConfig, faces: int) -> EpochSteps:
     """What is left of the run's epoch."""
     return EpochSteps(
@@ -182,7 +211,7 @@ def _order(run: Run, config: TrainConfig, faces: int) -> EpochSteps:
 def _train_epoch(
     run: Run,
     config: TrainConfig,
-    faces: AugmentedFaces,
+    feed: _Feed,
     stopping: Stopping,
     log: RunLog,
     state: StateFile,
@@ -192,16 +221,16 @@ def _train_epoch(
 
     A step's loss is looked at when the next step has been sent to the device, which so never waits for the host.
     """
-    order, main = _order(run, config, len(faces.samples)), run.accelerator.is_main_process
+    order, main = _order(run, config, len(feed.faces.samples)), run.accelerator.is_main_process
     cuda = run.accelerator.device.type == "cuda"
     loader = DataLoader(
-        faces,
+        feed.faces,
         batch_sampler=order,
         num_workers=workers,
         pin_memory=cuda,
         worker_init_fn=leave_signals_to_the_parent,
     )
-    batches = (to_device(batch, run.accelerator.device) for batch in loader)
+    batches = map(feed.to_batch, loader)
     run.model.train()
     left = range(run.step, order.steps)
     title = f"epoch {run.epoch + 1}/{config.epochs}"
@@ -220,17 +249,17 @@ def _train_epoch(
             share = take_step(run, config, rate, group, order.faces_in(step))
             facts = run.accelerator.reduce(torch.stack([share, torch.full_like(share, bool(stopping.why))]), "sum")
             if before is not None:
-                asked = look_at(run, before, faces, log, bar)
+                asked = look_at(run, before, feed.faces, log, bar)
             before, run.step = SentStep(facts, group, line, began), step + 1
             if asked or (main and state.due):
-                asked = look_at(run, before, faces, log, bar) or asked
+                asked = look_at(run, before, feed.faces, log, bar) or asked
                 before = None
             if asked:
                 break
             if main and state.due:
                 state.save_or_warn(run)
         if before is not None:
-            asked = look_at(run, before, faces, log, bar)
+            asked = look_at(run, before, feed.faces, log, bar)
     return (stopping.why or "signal") if asked else ""
 
 

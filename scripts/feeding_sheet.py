@@ -1,0 +1,57 @@
+"""The three ways to a training crop, side by side: feeding_sheet.py 300W OUT.png
+
+Eight faces of 300-W, one a row, each under one draw of the recipe `faces`: cut from the image, from the cache, and from
+the cache on the device, with the landmarks as each way gives them. The three must look alike, but for their noise.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import default_collate
+
+from darkpose.batches import AugmentedFaces, Batch
+from darkpose.crop_cache import open_crop_cache
+from darkpose.datasets.w300 import read_300w
+from darkpose.device_batches import CachedFaces, augment_on_device
+from darkpose.draw import draw_faces
+from darkpose.face import Face
+from darkpose.image import Pixels, write_image
+from darkpose.recipes import SEVERAL_MARKUPS
+from darkpose.schema import W300_68
+
+SIZE, FACES, SEED = 256, 8, 5
+AUGMENT = SEVERAL_MARKUPS.train.augment
+
+
+def drawn(batch: Batch, row: int) -> Pixels:
+    """One crop of a batch with its landmarks."""
+    crop = np.ascontiguousarray(batch.crops[row].permute(1, 2, 0).cpu().numpy())
+    points, box = batch.keypoints[row].cpu().numpy().astype(np.float32), np.array([0.0, 0.0, SIZE, SIZE])
+    return draw_faces(crop, [Face(points, np.ones(len(points), np.float32), box, W300_68)], boxes=False)
+
+
+def main(root: Path, out: Path) -> None:
+    """Draw and write."""
+    every = read_300w(root)
+    samples = [every[index] for index in np.random.default_rng(SEED).permutation(len(every))[:FACES]]
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    with tempfile.TemporaryDirectory() as folder:
+        cache = open_crop_cache(Path(folder), samples, crop_size=SIZE, augment=AUGMENT)
+        image = AugmentedFaces(samples, W300_68, SIZE, AUGMENT, SEED)
+        cached = AugmentedFaces(cache.samples, W300_68, SIZE, AUGMENT, SEED, pixels=cache.pixels)
+        uncut = CachedFaces(cache, W300_68, SIZE, AUGMENT, SEED)
+        keys = [(0, index) for index in range(FACES)]
+        ways = [default_collate([faces[key] for key in keys]) for faces in (image, cached)]
+        ways.append(augment_on_device(default_collate([uncut[key] for key in keys]), SIZE, device))
+    rows = [np.concatenate([drawn(way, row) for way in ways], axis=1) for row in range(FACES)]
+    halves = [np.concatenate(rows[half], axis=0) for half in (slice(None, FACES // 2), slice(FACES // 2, None))]
+    write_image(out, np.concatenate(halves, axis=1))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

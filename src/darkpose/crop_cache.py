@@ -1,0 +1,236 @@
+"""Faces cut out once, with a margin, into one file: training then decodes a small JPEG instead of a photograph.
+
+The frame "cached": the square around a face's box from which augmented crops are cut, (x, y) in px, the centre of its
+first pixel is (0, 0). Its side follows from the augmentation, so that a crop meets the square's border only where it
+is shifted by more than three standard deviations. Beyond the image it is black, as a crop is.
+
+The file: a header (format, digest of what it was made of, number and side of the crops), an index (place, length and
+checksum of each JPEG) and the JPEGs. Its name holds the digest too: an image, a box or a setting that changes asks for
+another file, and one that is damaged, cut short or of another format is made again.
+"""
+
+import hashlib
+import json
+import os
+import struct
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import groupby
+from math import ceil, cos, radians, sin
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from darkpose.atomic import make_folder, write_atomically
+from darkpose.augment import AugmentConfig
+from darkpose.errors import DarkposeError
+from darkpose.geometry import PADDING, Floats, box_to_crop, image_to_crop, transform
+from darkpose.image import Pixels, from_jpeg, read_image, to_jpeg, warp
+from darkpose.sample import Sample
+
+FORMAT = 1
+QUALITY = 95
+SIGMAS = 3  # of the shift, that the margin holds
+
+_HEADER = struct.Struct("<8sI32sQII")  # magic, format, digest, crops, their side, checksum of the index
+_MAGIC = b"dpcrops\n"
+_ENTRY = np.dtype([("start", "<u8"), ("length", "<u4"), ("crc", "<u4")])  # no length: the image cannot be read
+_CHUNK = 64  # images whose crops are in memory at once
+
+Face = tuple[str, tuple[float, ...]]  # absolute path and box: what tells one crop from another
+
+
+@dataclass(frozen=True, eq=False)
+class CropCache:
+    """Crops of faces in one file, which every process opens for itself.
+
+    Attributes:
+        path: of the file.
+        side: of a cached crop, cached px.
+        samples: the faces as they were given, with keypoints, box and box_size in cached px (of the face's own crop);
+            `image` still names the photograph.
+        places: (N,) where each sample's crop lies in the file; equal faces share one.
+    """
+
+    path: Path
+    side: int
+    samples: list[Sample]
+    places: NDArray[np.void]
+
+    def pixels(self, index: int) -> Pixels:
+        """The crop of a sample, by its index: (side, side, 3) uint8 RGB.
+
+        Raises:
+            DarkposeError: the image could not be read when the file was made, or the file is gone or damaged.
+        """
+        start, length, crc = self.places[index].tolist()
+        image = self.samples[index].image
+        if not length:
+            raise DarkposeError(f"{image}: could not be read for {self.path}; delete that file to have it tried again")
+        try:
+            with self.path.open("rb") as file:
+                file.seek(start)
+                data = file.read(length)
+        except OSError as error:
+            raise DarkposeError(f"{self.path}: cannot be read: {error.strerror or error}") from error
+        if zlib.crc32(data) != crc:
+            raise DarkposeError(f"{self.path}: damaged at the crop of {image}; delete it, and it is made again")
+        return from_jpeg(data)
+
+
+def open_crop_cache(
+    folder: Path,
+    samples: Sequence[Sample],
+    *,
+    crop_size: int,
+    augment: AugmentConfig,
+    padding: float = PADDING,
+    density: float = 1.0,
+) -> CropCache:
+    """The cached crops of faces: read from `folder`, or made there if they are not there or do not fit.
+
+    Several processes may ask for one file at the same time: each makes its own and renames it, and they are equal.
+    Files made of other images or settings are left where they are.
+
+    Args:
+        folder: for the file, `crops-DIGEST.pack`; made if needed.
+        samples: the faces.
+        crop_size: side of a training crop in crop px.
+        augment: distribution of the training crops.
+        padding: side of an unaugmented crop over side of the box.
+        density: cached px per crop px of an unaugmented crop. All crops have one side, so a face with fewer px is
+            enlarged. Above 1, crops are sharper: each is the second of two interpolations.
+
+    Returns:
+        A value that can be sent to other processes. An image that cannot be read fails in `CropCache.pixels` alone.
+
+    Raises:
+        DarkposeError: a box has no side, or the file cannot be written.
+    """
+    side = cached_side(crop_size, augment, density)
+    stretch = padding * side / (crop_size * density)
+    matrices = [_image_to_cached(sample, side, stretch) for sample in samples]
+    keys = [_face(sample) for sample in samples]
+    crops = dict(sorted(zip(keys, matrices, strict=True), key=lambda crop: crop[0]))  # those of an image are neighbours
+    digest = _digest(crops, side, stretch)
+    path = folder / f"crops-{digest.hex()[:16]}.pack"
+    index = _read_index(path, digest, len(crops), side)
+    if index is None:
+        make_folder(folder)
+        write_atomically(path, lambda temporary: _write(temporary, crops, digest, side))
+        index = _read_index(path, digest, len(crops), side)
+    if index is None:
+        raise DarkposeError(f"{path}: is not what was written there; is the disk failing?")
+    row = {key: number for number, key in enumerate(crops)}
+    cached = [_cached(sample, matrix) for sample, matrix in zip(samples, matrices, strict=True)]
+    return CropCache(path, side, cached, index[[row[key] for key in keys]])
+
+
+def cached_side(crop_size: int, augment: AugmentConfig, density: float = 1.0) -> int:
+    """Side of a cached crop in cached px: the widest crop, turned as it may be, with three sigmas of shift around.
+
+    Args:
+        crop_size, augment, density: as of `open_crop_cache`.
+    """
+    turned = augment.rotation_probability > 0 and augment.rotation_std > 0
+    angle = radians(min(augment.rotation_limit, 45.0)) if turned else 0.0
+    scale = 1 + augment.scale_limit if augment.scale_std > 0 else 1.0
+    margin = scale * (cos(angle) + sin(angle)) + 2 * SIGMAS * augment.shift_std
+    return ceil(crop_size * density * margin) + 2  # a pixel on either side, for the interpolation
+
+
+def _face(sample: Sample) -> Face:
+    return os.path.abspath(sample.image), tuple(sample.box.tolist())  # noqa: PTH100 (links stay as they are)
+
+
+def _image_to_cached(sample: Sample, side: int, stretch: float) -> Floats:
+    center, sides = box_to_crop(sample.box, padding=stretch)
+    try:
+        return image_to_crop(center, float(sides[0]), (side, side))
+    except DarkposeError as error:
+        raise DarkposeError(f"{sample.source or sample.image}: {error}") from error
+
+
+def _cached(sample: Sample, matrix: Floats) -> Sample:
+    box = transform(matrix, sample.box.reshape(2, 2)).reshape(4)
+    size = None if sample.box_size is None else sample.box_size * float(matrix[0, 0])
+    return replace(sample, keypoints=transform(matrix, sample.keypoints), box=box, box_size=size)
+
+
+def _digest(faces: Iterable[Face], side: int, stretch: float) -> bytes:
+    """Of everything that the crops depend on; an image counts with its path, size and time of change."""
+    content = [FORMAT, QUALITY, side, stretch, [[image, _state(image), boxes] for image, boxes in _by_image(faces)]]
+    return hashlib.sha256(json.dumps(content).encode()).digest()
+
+
+def _by_image(faces: Iterable[Face]) -> Iterator[tuple[str, list[Face]]]:
+    return ((image, list(its)) for image, its in groupby(faces, key=lambda face: face[0]))
+
+
+def _state(image: str) -> list[int]:
+    try:
+        found = Path(image).stat()
+    except OSError:
+        return []
+    return [found.st_size, found.st_mtime_ns]
+
+
+class _Header(NamedTuple):
+    magic: bytes
+    format: int
+    digest: bytes
+    crops: int
+    side: int
+    crc: int
+
+
+def _write(path: Path, crops: dict[Face, Floats], digest: bytes, side: int) -> None:
+    """The file; the index is written last, over the place that was left for it."""
+    index = np.zeros(len(crops), _ENTRY)
+    with path.open("wb") as file:
+        file.seek(_HEADER.size + index.nbytes)
+        for number, data in enumerate(_jpegs(crops, side)):
+            index[number] = file.tell(), len(data), zlib.crc32(data)
+            file.write(data)
+        file.seek(0)
+        file.write(_HEADER.pack(*_Header(_MAGIC, FORMAT, digest, len(crops), side, zlib.crc32(index.tobytes()))))
+        file.write(index.tobytes())
+
+
+def _jpegs(crops: dict[Face, Floats], side: int) -> Iterator[bytes]:
+    """Every crop, encoded; nothing where the image cannot be read. OpenCV's work runs in threads."""
+
+    def encode(faces: list[Face]) -> list[bytes]:
+        try:
+            image = read_image(Path(faces[0][0]))
+            return [to_jpeg(warp(image, crops[face], (side, side)), QUALITY) for face in faces]
+        except DarkposeError:
+            return [b""] * len(faces)
+
+    groups = [faces for _, faces in _by_image(crops)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool, tqdm(total=len(crops), desc="cutting", disable=None) as bar:
+        for first in range(0, len(groups), _CHUNK):
+            for cut in pool.map(encode, groups[first : first + _CHUNK]):
+                yield from cut
+                bar.update(len(cut))
+
+
+def _read_index(path: Path, digest: bytes, crops: int, side: int) -> NDArray[Any] | None:
+    """(crops,) places in a file that is whole and what is asked for; None where there is no such file."""
+    try:
+        with path.open("rb") as file:
+            head, entries = file.read(_HEADER.size), file.read(crops * _ENTRY.itemsize)
+            size = os.fstat(file.fileno()).st_size
+    except OSError:
+        return None
+    if len(head) < _HEADER.size or _Header(*_HEADER.unpack(head)) != (
+        *(_MAGIC, FORMAT, digest, crops, side, zlib.crc32(entries)),
+    ):
+        return None
+    index = np.frombuffer(entries, _ENTRY)
+    return index if size == len(head) + len(entries) + index["length"].sum(dtype=np.int64) else None

@@ -1,0 +1,187 @@
+"""Training crops made on the device: the host decodes cached crops and draws, the device warps, lights and damages.
+
+Both ways, this one and `batches.AugmentedFaces`, make the same picture of the same (seed, epoch, index), up to the
+interpolation's and the compression's rounding and the noise, whose numbers are others of the same distribution.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from darkpose import device_effects, device_jpeg
+from darkpose.augment import Augmentation, AugmentConfig, draw_augmentation
+from darkpose.batches import AugmentedFaces, Batch, image_to_augmented_crop
+from darkpose.crop_cache import CropCache
+from darkpose.degrade import patch_edges
+from darkpose.errors import DarkposeError
+from darkpose.geometry import PADDING, grid_matrix
+from darkpose.image import Pixels
+from darkpose.sample import Sample
+from darkpose.schema import KeypointSchema
+
+
+class Effects(NamedTuple):
+    """What is done to a crop once it is cut; with a first axis N in a batch.
+
+    Attributes:
+        gamma: () float64, exponent on pixel values in [0, 1].
+        gains: (3,) float32, factors on red, green and blue.
+        grey: () bool, the colour is dropped first.
+        patch: (4,) int64 left, top, right and bottom in crop px, right and bottom excluded.
+        colour: (3,) int64, of the patch, RGB.
+        blur: () float64, standard deviation in crop px; 0: none.
+        noise: () float64, standard deviation in grey levels; 0: none.
+        quality: () int64, of JPEG compression; 0: none.
+        seed: () int64, of the noise.
+    """
+
+    gamma: Tensor
+    gains: Tensor
+    grey: Tensor
+    patch: Tensor
+    colour: Tensor
+    blur: Tensor
+    noise: Tensor
+    quality: Tensor
+    seed: Tensor
+
+
+class CachedFace(NamedTuple):
+    """A cached crop and what becomes of it; with a first axis N in a batch.
+
+    Attributes:
+        pixels: (S, S, 3) uint8 RGB.
+        grid: (2, 3) float32 of `geometry.grid_matrix`: from crop px to where the cached crop is sampled.
+        effects: on the pixels of the crop.
+        keypoints, visible, wanted, taken: as of `batches.Batch`.
+    """
+
+    pixels: Tensor
+    grid: Tensor
+    effects: Effects
+    keypoints: Tensor
+    visible: Tensor
+    wanted: int | Tensor
+    taken: int | Tensor
+
+
+class CachedFaces(Dataset[CachedFace]):
+    """Cached crops with their draws, addressed by (epoch, index): every draw is a function of (seed, epoch, index).
+
+    A face whose crop cannot be had gives its place to the next, as in `batches.AugmentedFaces`.
+
+    Args:
+        cache: of the faces.
+        schema: their markup.
+        size: side of a crop in px.
+        augment: distribution of the draws.
+        seed: of the draws.
+        padding: side of a crop over side of the box.
+    """
+
+    ATTEMPTS = AugmentedFaces.ATTEMPTS
+
+    def __init__(
+        self,
+        cache: CropCache,
+        schema: KeypointSchema,
+        size: int,
+        augment: AugmentConfig,
+        seed: int,
+        *,
+        padding: float = PADDING,
+    ) -> None:
+        self.cache, self.schema, self.size, self.augment, self.seed = cache, schema, size, augment, seed
+        self.samples, self.padding = cache.samples, padding
+
+    def __getitem__(self, key: tuple[int, int]) -> CachedFace:
+        epoch, wanted = key
+        drawn = draw_augmentation(self.augment, np.random.default_rng((self.seed, epoch, wanted)))
+        for attempt in range(self.ATTEMPTS):
+            index = (wanted + attempt) % len(self.samples)
+            try:
+                pixels = self.cache.pixels(index)
+            except DarkposeError:
+                continue
+            face = plan_cut(pixels, self.samples[index], self.schema, self.size, drawn, padding=self.padding)
+            return face._replace(wanted=wanted, taken=index)
+        blank = torch.zeros(self.cache.side, self.cache.side, 3, dtype=torch.uint8)
+        nowhere, unseen = (torch.zeros(len(self.schema), *last, dtype=torch.float64) for last in ((2,), ()))
+        return CachedFace(blank, torch.zeros(2, 3), effects_of(Augmentation(), self.size), nowhere, unseen, wanted, -1)
+
+
+def plan_cut(
+    pixels: Pixels, sample: Sample, schema: KeypointSchema, size: int, drawn: Augmentation, *, padding: float = PADDING
+) -> CachedFace:
+    """What `batches.cut_from` would do with a cached crop (S, S, 3), for the device to do; its index is left open."""
+    side = len(pixels)
+    matrix, keypoints, visible = image_to_augmented_crop(side, sample, schema, size, drawn, padding=padding)
+    grid = torch.from_numpy(grid_matrix(matrix, side)).float()
+    points, seen = torch.from_numpy(keypoints), torch.from_numpy(visible)
+    return CachedFace(torch.from_numpy(pixels), grid, effects_of(drawn, size), points, seen, wanted=-1, taken=-1)
+
+
+def effects_of(drawn: Augmentation, size: int) -> Effects:
+    """The part of a draw that changes the pixels of a crop of side `size` px."""
+    light, damage = drawn.light, drawn.damage
+    return Effects(
+        gamma=torch.tensor(light.gamma, dtype=torch.float64),
+        gains=torch.tensor(light.gains, dtype=torch.float32),
+        grey=torch.tensor(light.grey),
+        patch=torch.tensor(patch_edges(damage, size, size)),
+        colour=torch.tensor(damage.colour),
+        blur=torch.tensor(damage.blur * size, dtype=torch.float64),
+        noise=torch.tensor(damage.noise, dtype=torch.float64),
+        quality=torch.tensor(damage.quality),
+        seed=torch.tensor(damage.seed),
+    )
+
+
+@torch.no_grad()
+def augment_on_device(faces: CachedFace, size: int, device: torch.device) -> Batch:
+    """A batch of cached crops as a batch of training crops.
+
+    Which crops drew an effect is read on the host, so that the host never waits for the device, and a crop that drew
+    none is not touched.
+
+    Args:
+        faces: a batch, on the host.
+        size: side of a training crop in px, as of the data set.
+        device: to work on.
+
+    Returns:
+        The batch as `batches.AugmentedFaces` gives it, its tensors on the device.
+    """
+    with torch.autocast(device.type, enabled=False):
+        pixels = faces.pixels.to(device, non_blocking=True).permute(0, 3, 1, 2)
+        crops = device_effects.warp(pixels, faces.grid.to(device, non_blocking=True), size)
+        for drew, effect, values in _steps(faces.effects):
+            rows = torch.nonzero(drew)[:, 0]
+            if len(rows):
+                there = rows.to(device, non_blocking=True)
+                arguments = [value.to(device, non_blocking=True) for value in values(rows)]
+                crops = crops.index_copy(0, there, effect(crops[there], *arguments))
+    keypoints, visible = (part.to(device, non_blocking=True) for part in (faces.keypoints, faces.visible))
+    return Batch(crops.to(torch.uint8), keypoints, visible, faces.wanted, faces.taken)
+
+
+def _steps(effects: Effects) -> list[tuple[Tensor, Callable[..., Tensor], Callable[[Tensor], list[Tensor]]]]:
+    """In their order: which crops drew an effect (N,), the effect, and its values for some rows; all on the host."""
+    gamma, gains, grey, patch, colour, blur, noise, quality, seed = effects
+    lit = (gamma != 1) | (gains != 1).any(1) | grey
+    patched = (patch[:, 2:] > patch[:, :2]).all(1)
+    return [
+        (lit, device_effects.relight, lambda rows: [gamma[rows].float(), gains[rows], grey[rows]]),
+        (patched, device_effects.cover, lambda rows: [patch[rows], colour[rows]]),
+        (blur > 0, device_effects.blur, lambda rows: [device_effects.gaussian_taps(blur[rows])]),
+        (noise > 0, device_effects.noise, lambda rows: [noise[rows].float(), seed[rows]]),
+        (
+            quality > 0,
+            device_jpeg.compress,
+            lambda rows: [torch.from_numpy(device_jpeg.quantisation_tables(quality[rows].numpy()))],
+        ),
+    ]
