@@ -41,8 +41,9 @@ def recipe_for(fold: int) -> Recipe:
     def train(root: Path, *, broken: list[str] | None = None) -> list[Sample]:
         faces = read_wflw(root / "wflw")
         learnt = [face for face, its in zip(faces, fold_of(faces), strict=True) if its != fold]
-        w300 = [without(under_markups(face, W300_68), ELSEWHERE) for face in read_300w(root / "300w")]
-        wflw = [replace(under_markups(face, WFLW_98), subsets=frozenset(["wflw-test"])) for face in learnt]
+        w300 = [without(under_markups(face, W300_68), ELSEWHERE["wflw-98"]) for face in read_300w(root / "300w")]
+        known = (without(under_markups(face, WFLW_98), ELSEWHERE["300w-68"]) for face in learnt)
+        wflw = [replace(face, subsets=frozenset(["wflw-test"])) for face in known]
         return w300 + wflw * TIMES
 
     def test(root: Path, *, broken: list[str] | None = None) -> list[Sample]:

@@ -143,10 +143,24 @@ def test_the_training_faces_of_the_sets_come_one_set_after_the_other(root: Path)
     assert {face.keypoints.shape for face in faces} == {(185, 2)}
     np.testing.assert_allclose(faces[2].keypoints[W300], landmarks(68, 2), rtol=0, atol=1e-6)
     np.testing.assert_array_equal(faces[3].keypoints[WFLW], landmarks(98, 10))
-    known = 185 - len(ELSEWHERE)  # where WFLW's own faces say it, 300-W's do not
-    assert [face.visible.sum() for face in faces] == [known] * 3 + [167, 167]
-    assert not any(face.visible[ELSEWHERE].any() for face in faces[:3])
-    assert all(face.visible[ELSEWHERE].all() for face in [*faces[3:], *read_faces(root, {"300w": 1})])
+    w300, wflw = ELSEWHERE["300w-68"], ELSEWHERE["wflw-98"]  # what a set places elsewhere, only its own faces say
+    assert [face.visible.sum() for face in faces] == [185 - len(wflw)] * 3 + [167 - len(w300)] * 2
+    assert not any(face.visible[wflw].any() for face in faces[:3])
+    assert not any(face.visible[w300].any() for face in faces[3:])
+    assert all(face.visible[wflw].all() for face in [*faces[3:], *read_faces(root, {"300w": 1})])
+    assert all(face.visible[w300].all() for face in [*faces[:3], *read_faces(root, {"wflw": 1})])
+
+
+def test_what_two_sets_place_elsewhere_is_numbered_alike_in_both() -> None:
+    names = {part.name: np.array(FACES.names) for part in FACES.parts}
+    w300 = [name.partition("/")[2] for name in names["300w-68"][ELSEWHERE["300w-68"]]]
+    wflw = [name.partition("/")[2] for name in names["wflw-98"][ELSEWHERE["wflw-98"]]]
+    assert w300[-8:] == wflw[-8:]  # the lips
+    assert (len(w300), len(wflw)) == (16 + 8, 32 + 8)
+    assert not any("chin" in name for name in [*w300, *wflw])
+
+
+def test_sets_may_come_in_any_order(root: Path) -> None:
     assert names(read_faces(root, {"wflw": 1, "300w": 1})) == ["10", "11", "0", "1", "2"]
 
 

@@ -22,9 +22,11 @@ from darkpose.sample import Sample
 from darkpose.schema import AFLW_19, W300_68, WFLW_98, KeypointSchema, join_schemas
 
 FACES = join_schemas(W300_68, WFLW_98, AFLW_19)
-# Landmarks of WFLW that 300-W numbers alike and places elsewhere (docs/experiments.md): the contour but its chin, lower
-# and inner lips. Where WFLW's own faces are there, they are learnt from those alone.
-ELSEWHERE = FACES.rows("wflw-98").start + np.array([*range(16), *range(17, 33), 83, 84, 86, 87, 89, 91, 93, 95])
+# Landmarks that 300-W and WFLW number alike and place elsewhere (docs/experiments.md): the contour but its chin, lower
+# and inner lips. Where faces of both sets are there, either's are learnt from its own faces alone.
+_LIPS = {"300w-68": (55, 56, 58, 59, 61, 63, 65, 67), "wflw-98": (83, 84, 86, 87, 89, 91, 93, 95)}
+_CONTOUR = {"300w-68": (*range(8), *range(9, 17)), "wflw-98": (*range(16), *range(17, 33))}
+ELSEWHERE = {name: FACES.rows(name).start + np.array(_CONTOUR[name] + _LIPS[name]) for name in _LIPS}
 
 
 def under_markups(sample: Sample, schema: KeypointSchema, joined: KeypointSchema = FACES) -> Sample:
@@ -58,13 +60,18 @@ def without(sample: Sample, rows: Sequence[int] | NDArray[np.intp]) -> Sample:
     return replace(sample, visible=visible)
 
 
+def other_than(schema: KeypointSchema) -> KeypointSchema:
+    """WFLW's markup for 300-W's, and the other way."""
+    return W300_68 if schema is WFLW_98 else WFLW_98
+
+
 def read_faces(root: Path, folders: Mapping[str, int], *, broken: list[str] | None = None) -> list[Sample]:
     """The training faces of some sets below a folder, under the joined markup `FACES`.
 
     Args:
         root: the folder.
-        folders: "300w" and "wflw" -> how many times a face of the set appears in an epoch. With both, 300-W's faces
-            lack the derived landmarks of `ELSEWHERE`.
+        folders: "300w" and "wflw" -> how many times a face of the set appears in an epoch. With both, each set's
+            faces lack the derived landmarks of `ELSEWHERE`.
         broken: given a list, faces that cannot be read add their messages to it instead of raising.
 
     Raises:
@@ -75,13 +82,13 @@ def read_faces(root: Path, folders: Mapping[str, int], *, broken: list[str] | No
         split = ""
         if folder == "300w":
             found, schema = read_300w(root / folder, broken=broken), W300_68
-            left_out = ELSEWHERE if "wflw" in folders else ()
         elif folder == "wflw":
             split = _wflw_split(root / folder)
-            found, schema, left_out = read_wflw(root / folder, split, broken=broken), WFLW_98, ()
+            found, schema = read_wflw(root / folder, split, broken=broken), WFLW_98
         else:
             raise DarkposeError(f"expected the folders 300w and wflw, got {folder!r}")
         marks = {f"{folder}-test"} if split == "test" else set()
+        left_out = ELSEWHERE[other_than(schema).name] if {"300w", "wflw"} <= set(folders) else ()
         known = (without(under_markups(sample, schema), left_out) for sample in found)
         faces += [replace(sample, subsets=sample.subsets | marks) for sample in known] * times
     return faces
