@@ -8,7 +8,7 @@ import pytest
 
 from darkpose.errors import DarkposeError
 from darkpose.image import read_image
-from darkpose.plots import plot_ced, plot_landmark_errors, plot_training
+from darkpose.plots import plot_by_crop_size, plot_ced, plot_landmark_errors, plot_training
 from darkpose.schema import AFLW_19
 
 pytest.importorskip("matplotlib", reason="needs Matplotlib: pip install 'darkpose[report]'")
@@ -59,3 +59,9 @@ def test_training_runs_are_drawn_with_and_without_validation(tmp_path: Path) -> 
     with pytest.raises(DarkposeError, match="empty: expected a training log"):
         plot_training(tmp_path / "u.png", {"empty": []})
     assert not (tmp_path / "u.png").exists()
+
+
+def test_errors_are_drawn_by_the_size_of_the_crop(tmp_path: Path) -> None:
+    curves = {"argmax": [12.0, 7.0, 4.5], "DARK": [8.0, 5.0, 4.0]}
+    plot_by_crop_size(tmp_path / "sizes.png", [64, 128, 256], curves, "NME (%)")
+    assert read_image(tmp_path / "sizes.png").shape[1] > 700

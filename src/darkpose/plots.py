@@ -129,6 +129,35 @@ def plot_training(path: Path, runs: Mapping[str, Sequence[Mapping[str, Any]]]) -
     _write(path, (13, 3.8), draw, columns=3)
 
 
+def plot_by_crop_size(path: Path, sizes: Sequence[int], curves: Mapping[str, Sequence[float]], error: str) -> None:
+    """Write errors against the side of the crop as a PNG, both axes logarithmic.
+
+    Args:
+        path: of the picture.
+        sizes: (S,) sides in px.
+        curves: name -> (S,) errors in per cent.
+        error: what they are, for the axis.
+
+    Raises:
+        DarkposeError: Matplotlib is missing, or the file cannot be written.
+    """
+
+    def draw(axes: "Axes") -> None:
+        for name, values in curves.items():
+            axes.loglog(sizes, values, marker="o", label=name)
+        axes.set_xticks(list(sizes), [str(size) for size in sizes])
+        axes.set_xticks([], minor=True)
+        ticks = [2, 3, 4, 5, 6, 8, 10, 15, 20]
+        axes.set_yticks(ticks, [str(tick) for tick in ticks])
+        axes.set_yticks([], minor=True)
+        every = [value for values in curves.values() for value in values]
+        axes.set(xlabel="side of the crop (px)", ylabel=error, ylim=(0.9 * min(every), 1.1 * max(every)))
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
+
+    _write(path, (6.4, 4.6), draw)
+
+
 def check_matplotlib(what: object) -> None:
     """Say at once that Matplotlib is missing.
 

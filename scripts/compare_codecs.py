@@ -1,0 +1,94 @@
+"""Does DARK matter most where crops are small? compare_codecs.py 300W RUNS [--sizes 64 128 256] [--seeds 0 1]
+
+The paper's comparison on other data: HRNetV2-W18 learns 300-W's training faces from nothing, for the same ten epochs,
+at every size of crop, with quantised and with unbiased targets; each network then finds LFPW's test faces, its heatmaps
+decoded by argmax, the quarter offset and DARK. The last epoch counts, nothing is chosen on the test faces. RUNS/ holds
+the runs, which go on where they were; when all are there, benchmarks/codecs.json and docs/codecs.png are written.
+"""
+
+import argparse
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from darkpose.augment import AugmentConfig
+from darkpose.evaluation import Choices, evaluate_recipe
+from darkpose.plots import plot_by_crop_size
+from darkpose.recipes import SMALL_FIRST, Protocol, Recipe
+from darkpose.runs import train_recipe
+from darkpose.schedule import Cosine, Schedule
+from darkpose.train_config import TrainConfig
+
+DECODERS = ("argmax", "quarter", "dark")
+OUT, PICTURE = Path("benchmarks/codecs.json"), Path("docs/codecs.png")
+
+
+def recipe_for(size: int, seed: int, *, unbiased: bool) -> Recipe:
+    """The experiment at one size of crop with one kind of target."""
+    config = TrainConfig(
+        crop_size=size,
+        unbiased=unbiased,
+        batch_size=16,
+        epochs=10,
+        schedule=Schedule(1e-3, Cosine(), warmup=200),
+        augment=AugmentConfig(shift_std=0.05),
+        seed=seed,
+    )
+    name = f"{size}-{'unbiased' if unbiased else 'quantised'}-{seed}"
+    return replace(SMALL_FIRST, name=name, train=config, test=Protocol(flip_test="off", batch_size=16))
+
+
+def measure(recipe: Recipe, data: Path, runs: Path) -> dict[str, Any]:
+    """Train what is left, predict what is left; NME in per cent and its interval for every decoder."""
+    folder = runs / recipe.name
+    if not (folder / "done").exists():
+        train_recipe(recipe, data, folder)
+        (folder / "done").touch()
+    found = evaluate_recipe(
+        recipe,
+        data,
+        folder / "predictions.jsonl",
+        weights=str(folder / "weights.safetensors"),
+        choices=Choices(methods=("dark", "quarter", "argmax")),
+    )
+    reports = {"dark": found.report, **dict(zip(("quarter", "argmax"), (o.report for o in found.others), strict=True))}
+    rows = {name: reports[name].subsets["all"] for name in DECODERS}
+    return {name: {"nme": row.nme, "interval": list(row.interval)} for name, row in rows.items()}
+
+
+def mean_nme(found: dict[str, dict[str, Any]], size: int, unbiased: bool, decoder: str) -> float:
+    """The mean over the seeds."""
+    runs = [run for run in found.values() if (run["size"], run["unbiased"]) == (size, unbiased)]
+    return float(np.mean([run["decoders"][decoder]["nme"] for run in runs]))
+
+
+def main() -> None:
+    """Run, gather, draw."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("runs", type=Path)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128, 256])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    choice = parser.parse_args()
+    found: dict[str, dict[str, Any]] = {}
+    for size in choice.sizes:
+        for seed in choice.seeds:
+            for unbiased in (True, False):
+                recipe = recipe_for(size, seed, unbiased=unbiased)
+                found[recipe.name] = {"size": size, "unbiased": unbiased, "seed": seed}
+                found[recipe.name]["decoders"] = measure(recipe, choice.data, choice.runs)
+    values = asdict(recipe_for(choice.sizes[0], choice.seeds[0], unbiased=True).train)
+    OUT.write_text(json.dumps({"method": __doc__, "runs": found, "recipe": values}, indent=1) + "\n")
+    curves = {
+        f"{kind} targets, {decoder}": [mean_nme(found, size, kind == "unbiased", decoder) for size in choice.sizes]
+        for kind in ("quantised", "unbiased")
+        for decoder in DECODERS
+    }
+    plot_by_crop_size(PICTURE, choice.sizes, curves, "NME over the outer eye corners (%)")
+
+
+if __name__ == "__main__":
+    main()
