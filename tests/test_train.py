@@ -274,6 +274,12 @@ def test_an_unreadable_image_is_passed_over_and_counted(samples: list[Sample], t
         train(QUICK, [broken] * 3, DOTS, tmp_path / "none", workers=1)
 
 
+def test_a_run_may_learn_by_the_adaptive_wing_loss(samples: list[Sample], tmp_path: Path) -> None:
+    train(replace(QUICK, loss="adaptive_wing", epochs=4), samples, DOTS, tmp_path, workers=0)
+    losses = [line["loss"] for line in log(tmp_path)]
+    assert losses[-1] < losses[0]
+
+
 def test_crops_that_are_cut_once_train_as_well(samples: list[Sample], tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     trained = [train(QUICK, samples, DOTS, tmp_path / name, workers=1, cache=cache) for name in ("one", "two")]

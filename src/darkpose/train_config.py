@@ -22,6 +22,7 @@ class TrainConfig:
         network: shape of the network; it has as many heatmaps as the markup has landmarks, whatever is written here.
         crop_size: side of the crop in crop px, a multiple of 32.
         sigma, unbiased: of the target heatmaps, in heatmap px.
+        loss: "mse", or "adaptive_wing" (see `adaptive_wing`).
         batch_size: crops per forward pass and process; batch norm sees these.
         accumulate: forward passes per optimizer step, shared among the processes; the gradient is that of all their
             crops together.
@@ -46,6 +47,7 @@ class TrainConfig:
     crop_size: int = 256
     sigma: float = 2.0
     unbiased: bool = True
+    loss: Literal["mse", "adaptive_wing"] = "mse"
     batch_size: int = 16
     accumulate: int = 1
     epochs: int = 60

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor
 
+from darkpose.adaptive_wing import adaptive_wing
 from darkpose.batches import Batch
 from darkpose.geometry import crop_to_heatmap
 from darkpose.heatmap import encode
@@ -56,7 +57,8 @@ def _loss(run: Run, config: TrainConfig, batch: Batch) -> Tensor:
     inputs = normalise_on_device(batch.crops, Normalisation()).contiguous(memory_format=torch.channels_last)
     with run.accelerator.autocast():
         output = run.model(inputs)
-    return heatmap_mse(output.float(), target, weights)
+    loss = adaptive_wing if config.loss == "adaptive_wing" else heatmap_mse
+    return loss(output.float(), target, weights)
 
 
 def normalise_on_device(crops: Tensor, normalisation: Normalisation) -> Tensor:
