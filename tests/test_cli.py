@@ -339,14 +339,19 @@ def test_training_stops_in_time_and_the_same_command_goes_on(
     assert Path(outcome["weights"]).is_file()
 
 
-def test_ctrl_c_saves_a_training_run_and_leaves_with_130(tmp_path: Path) -> None:
+@pytest.mark.parametrize("to_all", [False, True], ids=["to the process", "to its loaders, too"])
+def test_ctrl_c_saves_a_training_run_and_leaves_with_130(tmp_path: Path, to_all: bool) -> None:
     recipe = write_training_set(tmp_path)
     arguments = ("train", recipe, "--root", tmp_path, "--out", tmp_path / "run", "--workers", "1")
     command = [sys.executable, "-m", "darkpose", *map(str, arguments)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(command, text=True, start_new_session=True, **pipes)  # type: ignore[call-overload]
     while process.poll() is None and not (tmp_path / "run" / "log.jsonl").exists():
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    if to_all:
+        os.killpg(process.pid, signal.SIGTERM)
+    else:
+        process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert out.startswith("stopped after epoch ")

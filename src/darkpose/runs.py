@@ -91,7 +91,7 @@ def overfit(task: Task, faces: int) -> Task:
         recipe.train,
         batch_size=min(faces, recipe.train.batch_size),
         accumulate=1,
-        epochs=150,
+        epochs=4,
         schedule=rate,
         weight_decay=0.0,
         ema=0.0,
@@ -101,7 +101,7 @@ def overfit(task: Task, faces: int) -> Task:
         patience=0,
     )
     name = f"{recipe.name}-by-heart-{faces}"
-    return Task(replace(recipe, name=name, train=config), few, few, recipe.train_set.schema, held_out=True)
+    return Task(replace(recipe, name=name, train=config), few * 50, few, recipe.train_set.schema, held_out=True)
 
 
 def train_recipe(

@@ -48,6 +48,6 @@ class Stopping:
 
 
 def leave_signals_to_the_parent(_: int = 0) -> None:
-    """For a loader's process: it ends when its parent ends it, not on Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    """For a loader's process: its parent ends it by a message; a signal to all processes must not."""
+    for each in SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
