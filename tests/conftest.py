@@ -1,5 +1,6 @@
 """Shared fixtures: golden arrays, the reference's rule for filling a network, real images where they are to be had."""
 
+import os
 import zlib
 from collections.abc import Callable
 from functools import cache
@@ -19,6 +20,9 @@ Golden = Callable[[str], Arrays]
 
 TESTS = Path(__file__).parent
 SHARED_DATA = TESTS.parents[1] / "shared" / "data"
+
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")  # Triton, if it is there, reads this when it is imported
 
 settings.register_profile("no deadline", settings(), deadline=None)  # the machine may be busy
 settings.load_profile("no deadline")

@@ -15,6 +15,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__init__": {"*"},
     "__main__": {"cli"},
     "about": {"detector", "zoo"},
+    "adaptive_wing": set(),
     "atomic": {"errors"},
     "augment": {"degrade"},
     "average": set(),
@@ -32,8 +33,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("errors", "evaluation", "heatmap", "image", "inference", "models", "plan", "plots", "predict_files"),
         *("predictions", "predictor", "recipes", "report_folder", "results", "runlog", "runs", "zoo"),
     },
+    "compiled": set(),
     "contact_sheet": {"batches", "draw", "errors", "face", "geometry", "image", "sample", "schema"},
     "crop_cache": {"atomic", "augment", "errors", "geometry", "image", "sample"},
+    "dark_numpy": {"gaussian_fit", "modulation"},
+    "dark_torch": {"dark_numpy", "errors", "gaussian_fit", "modulation"},
     "datasets.__init__": set(),
     "datasets.aflw": {"datasets.reading", "errors", "sample", "schema"},
     "datasets.coco": {"datasets.reading", "errors"},
@@ -67,6 +71,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("predict_samples", "predictions", "recipes", "report", "sample", "schema", "zoo"),
     },
     "face": {"errors", "geometry", "image", "schema"},
+    "fused": {"compiled", "dark_numpy", "gaussian_fit", "modulation", "threads"},
+    "fused_encode": {"compiled", "threads"},
+    "fused_gpu": {"dark_numpy", "dark_torch", "errors", "modulation"},
+    "gaussian_fit": set(),
+    "gaussians": set(),
     "geometry": {"errors", "opencv"},
     "heads": {"derive", "errors", "hrnet", "schema"},
     "heatmap": {"compiled", "dark_numpy", "dark_torch", "errors", "fused", "fused_encode", "gaussians", "modulation"},
@@ -74,13 +83,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "image": {"atomic", "errors", "geometry", "imagefile", "opencv"},
     "imagefile": {"errors", "opencv"},
     "inference": {"errors", "geometry", "heatmap", "image"},
-    "loss": set(),
+    "loss": {"gaussians"},
     "metrics": {"errors"},
     "models": {"recipes", "zoo"},
+    "modulation": {"errors"},
     "opencv": set(),
     "pickles": {"errors"},
     "plan": {"batches", "epoch_steps", "run_state", "runs", "sent_step", "train", "training_step"},
-    "plots": {"atomic", "errors", "schema"},
+    "plots": {"atomic", "errors", "inference", "schema"},
     "predict_files": {"atomic", "boxfile", "draw", "errors", "image", "predictor", "results", "schema"},
     "predict_samples": {
         *("batches", "boxrule", "errors", "geometry", "heatmap", "hrnet", "image", "inference", "metrics"),
@@ -108,13 +118,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sent_step": {"atomic", "batches", "device_batches", "errors", "run_state", "runlog"},
     "start": {"checkpoint", "download", "errors", "heads", "hrnet", "pickles", "published", "schema", "zoo"},
     "stopping": set(),
+    "threads": set(),
     "trackers": {"errors", "train_config"},
     "train": {
         *("atomic", "batches", "crop_cache", "device_batches", "epoch_steps", "errors", "hrnet", "image", "run_state"),
         *("runlog", "sample", "schema", "sent_step", "stopping", "trackers", "train_config", "training_step"),
     },
     "train_config": {"augment", "errors", "geometry", "hrnet", "schedule", "schema"},
-    "training_step": {"batches", "geometry", "heatmap", "hrnet", "image", "loss", "run_state", "train_config"},
+    "training_step": {
+        *("adaptive_wing", "batches", "geometry", "heatmap", "hrnet", "image", "loss", "run_state", "train_config"),
+    },
     "zoo": {"checkpoint", "download", "errors", "heads", "published", "schema"},
 }
 
@@ -126,12 +139,14 @@ DOORS = {
     "accelerate": {"run_state", "train", "trackers"},
     "cyclopts": {"cli"},
     "matplotlib": {"plots"},
+    "numba": {"compiled"},
     "h5py": {"datasets.cofw"},
     "scipy": {"datasets.aflw", "datasets.made"},
+    "triton": {"fused_gpu"},
 }
 
 
-OPTIONAL = ("accelerate", "h5py", "matplotlib", "scipy")  # what the extras bring
+OPTIONAL = ("accelerate", "h5py", "matplotlib", "numba", "scipy", "triton")  # what the extras bring
 
 
 def modules() -> dict[str, ast.Module]:

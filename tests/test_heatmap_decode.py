@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from conftest import Golden
 from darkpose.geometry import heatmap_to_image
-from darkpose.heatmap import Method, decode, encode, modulation_kernel
+from darkpose.heatmap import Method, decode, encode
+from darkpose.modulation import modulation_kernel
 
 Map = NDArray[np.float64]
 NOISE = (*(f"noise{i}" for i in range(6)), *(f"noise_uniform{i}" for i in range(3)))  # nearly singular Hessians

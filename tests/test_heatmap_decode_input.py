@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from darkpose.errors import DarkposeError
 from darkpose.heatmap import Method, decode, encode
 
-METHODS: tuple[Method, ...] = ("argmax", "quarter", "dark")
+METHODS: tuple[Method, ...] = ("argmax", "quarter", "dark", "dark+")
 
 
 def some_maps() -> NDArray[np.float32]:
@@ -204,7 +204,7 @@ def test_an_empty_batch_gives_no_landmarks(shape: tuple[int, ...], method: Metho
         assert decoded.scores.shape == shape[:2]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ["argmax", "quarter", "dark"])
 @pytest.mark.parametrize("size", [(1, 1), (1, 6), (4, 3), (5, 4)], ids=str)
 def test_a_map_without_a_cell_two_from_every_border_gives_the_maximum(size: tuple[int, int], method: Method) -> None:
     width, height = size
@@ -228,7 +228,7 @@ def test_a_map_without_a_cell_two_from_every_border_gives_the_maximum(size: tupl
         pytest.param(np.zeros((1, 1, 8, 8)), {"kernel_size": 10}, "positive odd number, got 10", id="even kernel"),
         pytest.param(np.zeros((1, 1, 8, 8)), {"kernel_size": 0}, "positive odd number, got 0", id="no kernel"),
         pytest.param(np.zeros((1, 1, 8, 8)), {"kernel_size": -3}, "positive odd number, got -3", id="negative kernel"),
-        pytest.param(np.zeros((1, 1, 8, 8)), {"method": "softargmax"}, "\"dark\", got 'softargmax'", id="method"),
+        pytest.param(np.zeros((1, 1, 8, 8)), {"method": "softargmax"}, "\"dark\\+\", got 'softargmax'", id="method"),
     ],
 )
 def test_unusable_input_is_refused(maps: Any, options: dict[str, Any], message: str) -> None:

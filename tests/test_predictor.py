@@ -152,7 +152,7 @@ def test_an_unknown_box_kind_or_device_is_one_clear_error(
     ("setting", "message"),
     [
         ({"flip_test": "averge"}, "flip_test must be one of off, published, exact, got 'averge'"),
-        ({"method": "drk"}, "method must be one of argmax, quarter, dark, got 'drk'"),
+        ({"method": "drk"}, r"method must be one of argmax, quarter, dark, dark\+, got 'drk'"),
         ({"batch_size": 0}, "batch_size must be a whole number of at least 1, got 0"),
     ],
 )

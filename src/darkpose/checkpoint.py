@@ -19,9 +19,9 @@ from torch import Tensor
 from darkpose.atomic import write_atomically
 from darkpose.errors import DarkposeError
 from darkpose.geometry import PADDING
-from darkpose.heatmap import modulation_kernel
 from darkpose.hrnet import HRNet, HRNetConfig
 from darkpose.image import Normalisation
+from darkpose.modulation import modulation_kernel
 from darkpose.schema import KeypointSchema
 
 FORMAT = "1"

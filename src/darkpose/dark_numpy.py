@@ -1,0 +1,164 @@
+"""Maxima and their refinement in NumPy: the reference that the compiled decoders are measured against.
+
+Source: "Distribution-Aware Coordinate Representation for Human Pose Estimation" (see `heatmap`), section 3.2. The cells
+around a maximum are blurred and fitted in float64, whatever type the maps have.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkpose.gaussian_fit import fit_gaussians
+from darkpose.modulation import blur_variance
+
+Floats = NDArray[np.floating[Any]]
+Cells = NDArray[np.intp]
+
+FLOOR = 1e-10  # the reference's clip before the logarithm
+MARGIN = 4  # cells: nearer to the border "dark+" fits a Gaussian
+TRUSTED = 1.0  # px: a longer Newton step is none that "dark+" takes
+
+
+class Found(NamedTuple):
+    """Landmarks of M maps, in heatmap px.
+
+    Attributes:
+        points: (M, 2) of the maps' type, at least float32; (-1, -1) where a map has no positive maximum or holds a NaN.
+        scores: (M,), likewise; NaN where a map holds one.
+        covariance: (M, 2, 2) likewise, px^2, NaN where there is none; None if not asked for.
+    """
+
+    points: Floats
+    scores: Floats
+    covariance: Floats | None = None
+
+
+def decode_maps(maps: Floats, method: str, taps: NDArray[np.float64], covariance: bool = False) -> Found:
+    """Find one landmark in every map (M, H, W); see `heatmap.decode`. `taps` is the blur's kernel."""
+    maps = np.ascontiguousarray(maps, dtype=np.result_type(maps, np.float32))
+    cells, scores = find_maxima(maps)
+    if method == "argmax":
+        return Found(cells.astype(maps.dtype), scores)
+    if method == "quarter":
+        return Found((cells + quarter_offset(maps, cells)).astype(maps.dtype), scores)
+    refine = dark_offset if method == "dark" else dark_plus_offset
+    offset, spread = refine(maps, cells, scores, taps)
+    return Found((cells + offset).astype(maps.dtype), scores, spread.astype(maps.dtype) if covariance else None)
+
+
+def find_maxima(maps: Floats) -> tuple[Cells, Floats]:
+    """(M, H, W) -> cells (M, 2) as (x, y), first of equals, (-1, -1) without a positive maximum; scores (M,)."""
+    flat = maps.reshape(len(maps), maps.shape[1] * maps.shape[2])
+    best = flat.argmax(axis=1)  # the first NaN, if there is one
+    scores = flat[np.arange(len(flat)), best]
+    y, x = np.divmod(best, maps.shape[2])
+    cells = np.stack([x, y], axis=1)
+    cells[~(scores > 0)] = -1
+    return cells, scores
+
+
+def _interior(cells: Cells, shape: tuple[int, ...], before: int, after: int) -> Cells:
+    """Indices of the maps whose maximum has at least `before` and `after` cells on either side, along both axes."""
+    limits = np.array([shape[2], shape[1]]) - after
+    return np.flatnonzero(((cells >= before) & (cells < limits)).all(axis=1))
+
+
+def quarter_offset(maps: Floats, cells: Cells) -> Floats:
+    """(M, 2) offset of a quarter cell towards the higher neighbour on each axis."""
+    offset = np.zeros((len(maps), 2), maps.dtype)
+    m = _interior(cells, maps.shape, before=2, after=1)  # the reference tests 1 < x < W-1
+    x, y = cells[m].T
+    for axis, (dx, dy) in enumerate(((1, 0), (0, 1))):
+        after, before = maps[m, y + dy, x + dx], maps[m, y - dy, x - dx]
+        offset[m, axis] = 0.25 * (after > before) - 0.25 * (after < before)  # infinities compare, but do not subtract
+    return offset
+
+
+@np.errstate(divide="ignore", over="ignore", invalid="ignore")  # what is not finite ends in no step
+def dark_offset(
+    maps: Floats, cells: Cells, scores: Floats, taps: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The Newton step on the logarithm of the blurred maps, from the maximum's cell, and the covariance there.
+
+    Only the 5x5 neighbourhood of the maximum is blurred. The reference scales the blurred map to its old maximum, a
+    constant under the logarithm, and clips at 1e-10: where a blurred value of the stencil does not exceed the clip, the
+    factor matters, and the whole map is blurred.
+
+    Returns:
+        (M, 2) px, 0 where the step is not finite or the maximum lies in the two outer rows or columns; and (M, 2, 2)
+        px^2, the inverse of minus the Hessian, NaN where that is not positive definite.
+    """
+    offset, covariance = np.zeros((len(maps), 2)), np.full((len(maps), 2, 2), np.nan)
+    m = _interior(cells, maps.shape, before=2, after=2)
+    blurred = _blur_neighbourhoods(maps, m, cells[m], taps)
+    low = np.flatnonzero(~(blurred.reshape(len(m), 25)[:, _STENCIL] > FLOOR).all(axis=1))
+    if low.size:
+        blurred[low] = _modulate_whole_maps(maps[m[low]], cells[m[low]], scores[m[low]], taps)
+    offset[m], covariance[m] = _newton_step(np.log(np.maximum(blurred, FLOOR)))
+    return offset, covariance
+
+
+def dark_plus_offset(
+    maps: Floats, cells: Cells, scores: Floats, taps: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """`dark_offset` where its step can be trusted, else a Gaussian fit, else no step.
+
+    Trusted: the maximum is `MARGIN` cells inside, the Hessian negative definite, the step not longer than `TRUSTED`.
+    A fit's covariance is its variance plus the blur's: what DARK's Hessian is on that Gaussian.
+    """
+    offset, covariance = dark_offset(maps, cells, scores, taps)
+    trusted = np.zeros(len(maps), bool)
+    trusted[_interior(cells, maps.shape, before=MARGIN, after=MARGIN)] = True
+    trusted &= np.isfinite(covariance[:, 0, 0]) & (np.hypot(offset[:, 0], offset[:, 1]) <= TRUSTED)
+    m = np.flatnonzero(~trusted & (scores > 0))
+    fit = fit_gaussians(maps[m], cells[m], scores[m])
+    offset[m] = fit.offset
+    covariance[m] = (fit.sigma**2 + blur_variance(taps))[:, None, None] * np.eye(2)
+    return offset, covariance
+
+
+# Cells of the flattened 5x5 neighbourhood that the derivatives use.
+_STENCIL = np.array([2, 6, 7, 8, 10, 11, 12, 13, 14, 16, 17, 18, 22])
+
+
+def _blur_neighbourhoods(maps: Floats, index: Cells, cells: Cells, taps: NDArray[np.float64]) -> Floats:
+    """(M, 5, 5) values around `cells` of the zero-padded, blurred maps `maps[index]`."""
+    height, width = maps.shape[1:]
+    reach = len(taps) // 2 + 2
+    around = np.arange(-reach, reach + 1)
+    x, y = cells[:, 0, None] + around, cells[:, 1, None] + around
+    windows = maps[index[:, None, None], np.clip(y, 0, height - 1)[:, :, None], np.clip(x, 0, width - 1)[:, None, :]]
+    # Taps of the five blurred cells over the window, zero where the window leaves the map.
+    bands = np.stack([np.pad(taps, (i, 4 - i)) for i in range(5)])
+    along_x = bands * ((x >= 0) & (x < width))[:, None, :]
+    along_y = bands * ((y >= 0) & (y < height))[:, None, :]
+    return np.asarray(along_y @ windows.astype(np.float64) @ along_x.transpose(0, 2, 1))
+
+
+def _modulate_whole_maps(maps: Floats, cells: Cells, scores: Floats, taps: NDArray[np.float64]) -> Floats:
+    """(M, 5, 5) values around `cells` of the blurred maps, scaled so that each map keeps its maximum."""
+    reach = len(taps) // 2
+    for axis in (1, 2):
+        pad = [(0, 0), (0, 0), (0, 0)]
+        pad[axis] = (reach, reach)
+        maps = np.lib.stride_tricks.sliding_window_view(np.pad(maps, pad), len(taps), axis=axis) @ taps
+    scaled = maps * (scores / maps.max(axis=(1, 2)))[:, None, None]
+    around = np.arange(-2, 3)
+    rows, columns = cells[:, 1, None, None] + around[:, None], cells[:, 0, None, None] + around
+    return np.asarray(scaled[np.arange(len(maps))[:, None, None], rows, columns])
+
+
+def _newton_step(log_maps: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(M, 5, 5) log-heatmaps around their maxima -> (M, 2) step -H^-1 g, zero where not finite; (M, 2, 2) -H^-1."""
+    at = {(dx, dy): log_maps[:, dy + 2, dx + 2] for dx in range(-2, 3) for dy in range(-2, 3)}
+    gx, gy = 0.5 * (at[1, 0] - at[-1, 0]), 0.5 * (at[0, 1] - at[0, -1])
+    hxx = 0.25 * (at[2, 0] - 2 * at[0, 0] + at[-2, 0])
+    hyy = 0.25 * (at[0, 2] - 2 * at[0, 0] + at[0, -2])
+    hxy = 0.25 * (at[1, 1] - at[1, -1] - at[-1, 1] + at[-1, -1])
+    determinant = hxx * hyy - hxy * hxy
+    step = np.stack([hxy * gy - hyy * gx, hxy * gx - hxx * gy], axis=1) / determinant[:, None]
+    step = np.where(np.isfinite(step).all(axis=1, keepdims=True), step, 0)
+    inverse = np.stack([-hyy, hxy, hxy, -hxx], axis=1).reshape(-1, 2, 2) / determinant[:, None, None]
+    definite = (hxx < 0) & (determinant > 0)
+    return step, np.where(definite[:, None, None] & np.isfinite(inverse), inverse, np.nan)

@@ -1,0 +1,183 @@
+"""DARK on a GPU in one pass over the maps, written in Triton: one program finds the landmark of one map.
+
+A program reads its map once, keeps the maximum with the first place that has it, reads the cells around that place
+again (from the cache), blurs the 13 that the derivatives use, and writes one point. It computes in float32, whatever
+type the maps have. Triton comes with PyTorch for CUDA.
+
+Maps of which a blurred cell falls to the clip before the logarithm are marked, as in `dark_torch`.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from darkpose.dark_numpy import FLOOR
+from darkpose.dark_torch import FoundTensors
+from darkpose.errors import DarkposeError
+from darkpose.modulation import modulation_taps
+
+try:
+    import triton
+    import triton.language as tl
+except ImportError:
+    triton = None
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+AVAILABLE = triton is not None
+CELLS = 4096  # read at once: a map of 64x64
+LARGEST = 256  # cells along a side
+METHODS = {"argmax": 0, "quarter": 1, "dark": 2}
+
+
+def decode_gpu(heatmaps: Tensor, *, method: str = "dark", kernel_size: int = 11) -> FoundTensors:
+    """Find one landmark in every heatmap, on the GPU where they are, without waiting for it.
+
+    Args:
+        heatmaps: (..., H, W) float32, float16 or bfloat16, H and W at most 256; never modified, copied only where not
+            contiguous.
+        method: "argmax", "quarter" or "dark", as in `heatmap.decode`.
+        kernel_size: of DARK's blur, odd.
+
+    Returns:
+        `FoundTensors`, float32; `clipped` tells which points may differ from the reference's.
+
+    Raises:
+        DarkposeError: Triton is not installed, or it is another method, type or size, or an even kernel.
+    """
+    if triton is None:
+        raise DarkposeError("decoding in one pass on a GPU needs Triton, which comes with PyTorch for CUDA")
+    if method not in METHODS:
+        raise DarkposeError(f'method must be "argmax", "quarter" or "dark", got {method!r}')
+    height, width = heatmaps.shape[-2:]
+    if heatmaps.dtype not in (torch.float32, torch.float16, torch.bfloat16) or not 0 < height <= LARGEST >= width > 0:
+        raise DarkposeError(
+            f"heatmaps must be float32, float16 or bfloat16 of up to 256x256, got {heatmaps.dtype} {width}x{height}"
+        )
+    maps = heatmaps.detach().reshape(-1, height, width).contiguous()
+    taps = _taps(kernel_size, maps.device)
+    points, scores = maps.new_empty((len(maps), 2), dtype=torch.float32), maps.new_empty(len(maps), dtype=torch.float32)
+    spread = maps.new_full((len(maps), 2, 2), torch.nan, dtype=torch.float32)
+    clipped = maps.new_zeros(len(maps), dtype=torch.bool)
+    if len(maps):
+        kernel: Any = _decode_one
+        kernel[(len(maps),)](
+            *(maps, taps, points, scores, spread, clipped, height, width, METHODS[method], kernel_size, FLOOR),
+            cells=min(CELLS, triton.next_power_of_2(height * width)),
+            side=triton.next_power_of_2(kernel_size + 4),
+        )
+    shape = heatmaps.shape[:-2]
+    return FoundTensors(
+        points.reshape(*shape, 2), scores.reshape(shape), spread.reshape(*shape, 2, 2), clipped.reshape(shape)
+    )
+
+
+_kept: dict[tuple[int, torch.device], Tensor] = {}
+
+
+def _taps(kernel_size: int, device: torch.device) -> Tensor:
+    """The blur's kernel on a device; copied there once, as a copy waits."""
+    if (kernel_size, device) not in _kept:
+        _kept[kernel_size, device] = torch.tensor(modulation_taps(kernel_size), dtype=torch.float32, device=device)
+    return _kept[kernel_size, device]
+
+
+if triton is not None:
+
+    def _jit(function: Function) -> Function:
+        return triton.jit(function)  # type: ignore[no-any-return]
+
+    @_jit
+    def _blurred(rows: Any, taps: Any, at: Any, column: Any, size: Any) -> Any:
+        """The cell `column` of 5 along x, from the window's columns (side,) blurred along y."""
+        tap = tl.load(taps + at - column, mask=(at >= column) & (at < column + size), other=0.0)
+        return tl.sum(rows * tap, axis=0)
+
+    @_jit
+    def _blurred_row(window: Any, taps: Any, at: Any, row: Any, size: Any) -> Any:
+        """The row `row` of 5, blurred along y: (side, side) -> (side,)."""
+        tap = tl.load(taps + at - row, mask=(at >= row) & (at < row + size), other=0.0)
+        return tl.sum(window * tap[:, None], axis=0)
+
+    @_jit
+    def _decode_one(
+        maps: Any,
+        taps: Any,
+        points: Any,
+        scores: Any,
+        spread: Any,
+        clipped: Any,
+        height: Any,
+        width: Any,
+        method: Any,
+        size: Any,
+        floor: Any,
+        cells: tl.constexpr,
+        side: tl.constexpr,
+    ) -> None:
+        m = tl.program_id(0)
+        one = maps + m.to(tl.int64) * height * width
+        best, top, broken = 0, float("-inf"), 0
+        for start in range(0, height * width, cells):
+            place = start + tl.arange(0, cells)
+            value = tl.load(one + place, mask=place < height * width, other=float("-inf")).to(tl.float32)
+            broken = tl.maximum(broken, tl.max((value != value).to(tl.int32), axis=0))
+            value = tl.where(value != value, float("-inf"), value)
+            highest = tl.max(value, axis=0)
+            first = tl.min(tl.where(value == highest, place, height * width), axis=0)
+            best = tl.where(highest > top, first, best)
+            top = tl.maximum(highest, top)
+        x, y = best % width, best // width
+        px, py = x.to(tl.float32), y.to(tl.float32)
+        inside = (x > 1) & (x < width - 2) & (y > 1) & (y < height - 2)
+        found = (broken == 0) & (top > 0)
+        if (method == 1) & found & (x > 1) & (x < width - 1) & (y > 1) & (y < height - 1):
+            right, left = tl.load(one + best + 1).to(tl.float32), tl.load(one + best - 1).to(tl.float32)
+            below, above = tl.load(one + best + width).to(tl.float32), tl.load(one + best - width).to(tl.float32)
+            px += 0.25 * (right > left).to(tl.float32) - 0.25 * (right < left).to(tl.float32)
+            py += 0.25 * (below > above).to(tl.float32) - 0.25 * (below < above).to(tl.float32)
+        if (method == 2) & found & inside:
+            at = tl.arange(0, side)
+            i, j = x - 2 - size // 2 + at, y - 2 - size // 2 + at
+            there = (at < size + 4)[None, :] & (i >= 0)[None, :] & (i < width)[None, :]
+            there = there & (at < size + 4)[:, None] & (j >= 0)[:, None] & (j < height)[:, None]
+            window = tl.load(one + j[:, None] * width + i[None, :], mask=there, other=0.0).to(tl.float32)
+            row = _blurred_row(window, taps, at, 0, size)
+            up2 = _blurred(row, taps, at, 2, size)
+            row = _blurred_row(window, taps, at, 1, size)
+            up_left, up = _blurred(row, taps, at, 1, size), _blurred(row, taps, at, 2, size)
+            up_right = _blurred(row, taps, at, 3, size)
+            row = _blurred_row(window, taps, at, 2, size)
+            left2, left1 = _blurred(row, taps, at, 0, size), _blurred(row, taps, at, 1, size)
+            centre = _blurred(row, taps, at, 2, size)
+            right1, right2 = _blurred(row, taps, at, 3, size), _blurred(row, taps, at, 4, size)
+            row = _blurred_row(window, taps, at, 3, size)
+            down_left, down = _blurred(row, taps, at, 1, size), _blurred(row, taps, at, 2, size)
+            down_right = _blurred(row, taps, at, 3, size)
+            row = _blurred_row(window, taps, at, 4, size)
+            down2 = _blurred(row, taps, at, 2, size)
+            above_floor = (up2 > floor) & (up_left > floor) & (up > floor) & (up_right > floor) & (left2 > floor)
+            above_floor = above_floor & (left1 > floor) & (centre > floor) & (right1 > floor) & (right2 > floor)
+            above_floor = above_floor & (down_left > floor) & (down > floor) & (down_right > floor) & (down2 > floor)
+            if above_floor:
+                gx, gy = 0.5 * tl.log(right1 / left1), 0.5 * tl.log(down / up)
+                hxx = 0.25 * tl.log((right2 / centre) * (left2 / centre))
+                hyy = 0.25 * tl.log((down2 / centre) * (up2 / centre))
+                hxy = 0.25 * tl.log((down_right / up_right) * (up_left / down_left))
+                determinant = hxx * hyy - hxy * hxy
+                dx, dy = (hxy * gy - hyy * gx) / determinant, (hxy * gx - hxx * gy) / determinant
+                finite = (tl.abs(dx) < float("inf")) & (tl.abs(dy) < float("inf"))
+                px += tl.where(finite, dx, 0.0)
+                py += tl.where(finite, dy, 0.0)
+                if (hxx < 0) & (determinant > 0):
+                    tl.store(spread + 4 * m, -hyy / determinant)
+                    tl.store(spread + 4 * m + 1, hxy / determinant)
+                    tl.store(spread + 4 * m + 2, hxy / determinant)
+                    tl.store(spread + 4 * m + 3, -hxx / determinant)
+            else:
+                tl.store(clipped + m, True)
+        tl.store(points + 2 * m, tl.where(found, px, -1.0))
+        tl.store(points + 2 * m + 1, tl.where(found, py, -1.0))
+        tl.store(scores + m, tl.where(broken == 1, float("nan"), top))

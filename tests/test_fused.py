@@ -1,0 +1,260 @@
+"""The compiled decoder gives what the reference gives, for every map, type, thread and installation."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from conftest import Golden
+from darkpose import dark_numpy
+from darkpose.dark_numpy import Found
+from darkpose.heatmap import Decoded, Method, decode
+from darkpose.modulation import modulation_kernel
+from random_maps import METHODS, assert_agree, random_maps
+
+pytest.importorskip("numba", reason='needs Numba, the extra "fast"')
+from darkpose import fused
+
+KERNELS = (1, 3, 9, 11, 17, 25)
+SOURCE = Path(dark_numpy.__file__).parents[1]
+
+
+def as_kind(maps: NDArray[np.float32], kind: str) -> tuple[NDArray[Any], NDArray[np.floating[Any]]]:
+    """Maps as `fused` takes them in a type, and the same numbers as the reference takes them."""
+    if kind == "bfloat16":
+        half = torch.from_numpy(maps).bfloat16()
+        return half.view(torch.int16).numpy(), half.float().numpy()
+    with np.errstate(over="ignore"):
+        typed = maps.astype(kind)
+    return typed, typed
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64", "float16", "bfloat16"])
+@pytest.mark.parametrize("method", METHODS)
+@settings(max_examples=60)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+    kernel=st.sampled_from(KERNELS),
+)
+def test_every_map_is_decoded_as_by_the_reference(
+    kind: str, method: str, seed: int, height: int, width: int, kernel: int
+) -> None:
+    maps, numbers = as_kind(random_maps(np.random.default_rng(seed), 12, height, width), kind)
+    taps = modulation_kernel(kernel)
+    assert_agree(fused.decode_maps(maps, method, taps, method.startswith("dark")), numbers, method, taps)
+
+
+@pytest.mark.parametrize("case", ["k19", "k98", "rect", "edge"])
+@pytest.mark.parametrize("method", METHODS)
+def test_the_golden_maps_are_decoded_as_by_the_reference(golden: Golden, case: str, method: str) -> None:
+    arrays = golden(f"b_decode_{case}")
+    maps = arrays["heatmaps_f16" if case == "k98" else "heatmaps"]
+    maps = maps.reshape(-1, *maps.shape[2:])
+    for size in (11, 17):
+        taps = modulation_kernel(size)
+        assert_agree(fused.decode_maps(maps, method, taps, method.startswith("dark")), maps, method, taps)
+
+
+@pytest.mark.parametrize("negative", [False, True], ids=["NaN", "NaN with its sign bit set"])
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("cell", [0, 255, 256, 511, 579])
+def test_a_nan_is_seen_in_every_block_of_cells(cell: int, kind: type[Any], negative: bool) -> None:
+    maps = np.full((1, 20, 29), 0.5, kind)
+    maps.reshape(-1)[cell] = np.copysign(kind(np.nan), -1 if negative else 1)
+    found = fused.decode_maps(maps, "argmax", modulation_kernel(1))
+    assert found.points.tolist() == [[-1, -1]]
+    assert np.isnan(found.scores[0])
+
+
+@pytest.mark.parametrize("lowest", [-0.0, 0.0, -1e-45, -2.0, -np.inf])
+def test_a_map_without_a_positive_value_gives_its_maximum_as_score(lowest: float) -> None:
+    maps = np.full((1, 20, 29), -np.inf, np.float32)
+    maps[0, 11, 3] = lowest
+    found = fused.decode_maps(maps, "dark+", modulation_kernel(11))
+    assert found.points.tolist() == [[-1, -1]]
+    assert found.scores[0] == np.float32(lowest)
+
+
+def some_maps(count: int = 98) -> NDArray[np.float32]:
+    """(2, count / 2, 64, 64)."""
+    return random_maps(np.random.default_rng(3), count, 64, 64).reshape(2, count // 2, 64, 64)
+
+
+def assert_equal(one: Decoded[Any], other: Decoded[Any]) -> None:
+    for a, b in zip((*one, one.covariance), (*other, other.covariance), strict=True):
+        np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
+def test_views_are_decoded_as_their_copies(kind: torch.dtype) -> None:
+    maps = torch.from_numpy(some_maps()).to(kind)
+    views = [
+        maps.transpose(2, 3),
+        maps[:, ::3],
+        maps[..., 5:40],
+        maps.permute(1, 0, 2, 3),
+        maps.contiguous(memory_format=torch.channels_last),
+        maps[:1].expand(3, -1, -1, -1),
+    ]
+    for view in views:
+        assert_equal(decode(view, covariance=True), decode(view.clone().contiguous(), covariance=True))
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+def test_read_only_reversed_and_unaligned_arrays_are_decoded_as_their_copies(kind: type[Any]) -> None:
+    maps = some_maps(8).astype(kind)
+    expected = decode(maps, covariance=True)
+    frozen = maps.copy()
+    frozen.flags.writeable = False
+    assert_equal(decode(frozen, covariance=True), expected)
+    assert_equal(decode(maps[:, ::-1][:, ::-1][::1], covariance=True), expected)
+    unaligned = np.frombuffer(b"\0" + maps.tobytes(), np.uint8)[1:].view(kind).reshape(maps.shape)
+    assert_equal(decode(unaligned, covariance=True), expected)
+    swapped = maps.astype(np.dtype(kind).newbyteorder())
+    np.testing.assert_allclose(decode(swapped, method="argmax").points, decode(maps, method="argmax").points)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+def test_half_precision_tensors_are_not_copied(kind: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    maps = torch.from_numpy(some_maps(4)).to(kind)
+    given: list[NDArray[Any]] = []
+
+    def look(maps: NDArray[Any], *_: Any) -> Found:
+        given.append(maps)
+        return dark_numpy.decode_maps(np.zeros(maps.shape), "argmax", modulation_kernel(1))
+
+    monkeypatch.setattr(fused, "decode_maps", look)
+    decode(maps)
+    assert given[0].ctypes.data == maps.data_ptr()
+    assert given[0].itemsize == 2
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_any_number_of_threads_gives_the_same(threads: int) -> None:
+    maps = random_maps(np.random.default_rng(5), 300, 64, 64)[None]
+    expected = decode(maps, method="dark+", covariance=True)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        assert_equal(decode(maps, method="dark+", covariance=True), expected)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_several_threads_may_decode_at_once() -> None:
+    maps = [random_maps(np.random.default_rng(seed), 300, 64, 64)[None] for seed in range(3)]
+    expected = [decode(each, method="dark+") for each in maps]
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        with ThreadPoolExecutor(6) as pool:
+            for i, found in enumerate(pool.map(lambda i: decode(maps[i % 3], method="dark+"), range(60))):
+                assert_equal(found, expected[i % 3])
+    finally:
+        torch.set_num_threads(before)
+
+
+def run(script: str, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_a_forked_process_decodes_with_threads_of_its_own() -> None:
+    run(
+        """
+        import multiprocessing, numpy as np, torch
+        from darkpose import decode
+        torch.set_num_threads(2)
+        maps = np.random.default_rng(0).random((1, 200, 64, 64), np.float32)
+        expected = decode(maps).points
+
+        def child(results):
+            results.put(decode(maps).points)
+
+        context = multiprocessing.get_context("fork")
+        results = context.Queue()
+        process = context.Process(target=child, args=(results,))
+        process.start()
+        assert np.array_equal(results.get(timeout=60), expected)
+        process.join(60)
+        assert process.exitcode == 0
+        """
+    )
+
+
+def test_without_numba_the_reference_decodes_and_encodes() -> None:
+    out = run(
+        """
+        import sys
+        sys.modules["numba"] = None
+        import numpy as np, torch
+        from darkpose import decode, encode
+        heatmaps, _ = encode(np.array([[[20.3, 30.7]]]), truncate=True)
+        for maps in (heatmaps, torch.from_numpy(heatmaps).bfloat16(), torch.from_numpy(heatmaps).half()):
+            assert abs(np.asarray(decode(maps, method="dark+").points)[0, 0] - [20.3, 30.7]).max() < 0.02
+        print("darkpose.fused" in sys.modules)
+        """
+    )
+    assert out.strip() == "False"
+
+
+READ_ONLY_INSTALLATION = """
+import numpy as np
+from numba.core import caching
+
+real = caching._CacheLocator.ensure_cache_path
+refused = {refused!r}
+
+def ensure(self):  # root may write anywhere: refuse as a read-only folder does
+    if any(self.get_cache_path().startswith(folder) for folder in refused):
+        raise PermissionError(self.get_cache_path())
+    real(self)
+
+caching._CacheLocator.ensure_cache_path = ensure
+from darkpose import decode
+found = decode(np.random.default_rng(0).random((1, 3, 20, 20), np.float32))
+assert np.isfinite(found.points).all()
+from darkpose.fused import _kernel
+print(_kernel(4).stats.cache_path or "not kept")
+"""
+
+
+def test_where_the_package_cannot_be_written_the_code_is_kept_in_the_users_folder(tmp_path: Path) -> None:
+    kept = run(READ_ONLY_INSTALLATION.format(refused=[str(SOURCE)]), XDG_CACHE_HOME=str(tmp_path)).strip()
+    assert kept.startswith(str(tmp_path))
+    assert list(tmp_path.rglob("*.nbc"))
+
+
+def test_where_no_folder_can_be_written_the_code_is_not_kept_and_decodes_all_the_same(tmp_path: Path) -> None:
+    refused = [str(SOURCE), str(tmp_path)]
+    assert run(READ_ONLY_INSTALLATION.format(refused=refused), XDG_CACHE_HOME=str(tmp_path)).strip() == "not kept"
+
+
+def test_a_map_at_the_clip_is_decoded_by_the_reference() -> None:
+    maps = np.zeros((1, 1, 40, 40), np.float32)
+    maps[..., 20, 20] = 1e-9
+    maps[..., 21, 20] = 0.9e-9
+    methods: tuple[Method, ...] = ("dark", "dark+")
+    for method in methods:
+        expected = dark_numpy.decode_maps(maps[0], method, modulation_kernel(11))
+        np.testing.assert_array_equal(decode(maps, method=method).points[0], expected.points)
