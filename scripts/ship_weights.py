@@ -1,21 +1,28 @@
-"""Put a trained checkpoint into the package, in half precision: ship_weights.py RUNS_FOLDER COMMIT HARDWARE
+"""Put a trained checkpoint into the package, in half precision: ship_weights.py NAME RUNS_FOLDER COMMIT HARDWARE
 
-RUNS_FOLDER holds the last run of train_default.sh at least, COMMIT is what it was made with; logs of earlier runs that
-are not there are those in docs/training/. The weights go to src/darkpose/weights/, the logs to docs/training/. What the
-logs say of hours and epochs goes into the provenance.
+NAME is that of the weights, RUNS_FOLDER holds the last of its runs at least (see train_default.sh), COMMIT is what it
+was made with; logs of earlier runs that are not there are those in docs/training/. The weights go to
+src/darkpose/weights/, the logs to docs/training/. What the logs say of hours and epochs goes into the provenance.
 """
 
 import json
 import shutil
 import sys
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from darkpose.checkpoint import read_safetensors, save_checkpoint, with_provenance
 from darkpose.runlog import read_log
+from darkpose.zoo import FACES, W300_ONLY
 
-RUNS = ("300w-128", "300w-256", "faces-300w")
-WEIGHTS = Path("src/darkpose/weights/300w-hrnetv2-w18-dark.safetensors")
+W300_RUNS = ("300w-128", "300w-256", "faces-300w")
+RUNS = {W300_ONLY: W300_RUNS, FACES: (*W300_RUNS, "faces")}
+TERMS = {
+    W300_ONLY: "learnt from 300-W, whose images are for research only",
+    FACES: "learnt from 300-W and from faces of WFLW's test set, whose images are for research only",
+}
+WEIGHTS = Path("src/darkpose/weights")
 LOGS = Path("docs/training")
 
 
@@ -23,11 +30,11 @@ def run_facts(log: Path) -> dict[str, Any]:
     """Epochs, iterations and hours of steps of one run, from its log (validation not counted)."""
     lines = read_log(log)
     steps = [line for line in lines if line["mode"] == "train"]
-    last_of_epoch = {line["epoch"]: line for line in steps}
-    per_epoch = (steps[-1]["iter"] + 1) / len(last_of_epoch)
+    numbers = [line["iter"] for line in steps]
+    gaps = [after - before for before, after in zip(numbers, [*numbers[1:], numbers[-1] + 1], strict=True)]
     return {
-        "epochs": len(last_of_epoch),
-        "hours": round(sum(line["time"] for line in last_of_epoch.values()) * per_epoch / 3600, 2),
+        "epochs": steps[-1]["epoch"],
+        "hours": round(sum(line["time"] * gap for line, gap in zip(steps, gaps, strict=True)) / 3600, 2),
         "validation_nme_percent": [round(100 * line["NME"], 3) for line in lines if line["mode"] == "val"],
     }
 
@@ -38,28 +45,29 @@ def log_of(runs: Path, name: str) -> Path:
     return own if own.exists() else LOGS / f"{name}.jsonl"
 
 
-def main(runs: Path, commit: str, hardware: str) -> None:
+def main(name: str, runs: Path, commit: str, hardware: str) -> None:
     """Write weights and logs."""
     checkpoint = with_provenance(
-        read_safetensors(runs / RUNS[-1] / "weights.safetensors"),
-        name=WEIGHTS.stem,
+        read_safetensors(runs / RUNS[name][-1] / "weights.safetensors"),
+        name=name,
         command="scripts/train_default.sh",
         commit=commit,
         hardware=hardware,
-        runs={name: run_facts(log_of(runs, name)) for name in RUNS},
-        terms="weights of darkpose, Apache-2.0; learnt from 300-W, whose images are for research only",
+        runs={run: run_facts(log_of(runs, run)) for run in RUNS[name]},
+        terms=f"weights of darkpose, Apache-2.0; {TERMS[name]}",
     )
-    WEIGHTS.parent.mkdir(exist_ok=True)
-    save_checkpoint(checkpoint, WEIGHTS, half=True)
+    file = WEIGHTS / f"{name}.safetensors"
+    WEIGHTS.mkdir(exist_ok=True)
+    save_checkpoint(checkpoint, file, half=True)
     LOGS.mkdir(exist_ok=True)
-    for name in RUNS:
-        if (runs / name / "log.jsonl").exists():
-            shutil.copyfile(runs / name / "log.jsonl", LOGS / f"{name}.jsonl")
-    print(f"{WEIGHTS}: {WEIGHTS.stat().st_size / 1e6:.1f} MB")
+    for run in RUNS[name]:
+        if (runs / run / "log.jsonl").exists():
+            shutil.copyfile(runs / run / "log.jsonl", LOGS / f"{run}.jsonl")
+    print(f"{file}: {file.stat().st_size / 1e6:.1f} MB, SHA-256 {sha256(file.read_bytes()).hexdigest()}")
     print(json.dumps(dict(checkpoint.provenance), indent=2))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
+    if len(sys.argv) != 5 or sys.argv[1] not in RUNS:
         sys.exit(__doc__)
-    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3])
+    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3], sys.argv[4])

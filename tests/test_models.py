@@ -6,18 +6,20 @@ from pathlib import Path
 import pytest
 
 from darkpose.models import models
-from darkpose.zoo import ZOO, downloaded_file
+from darkpose.zoo import SHIPPED, ZOO, downloaded_file
 
 
-def test_the_shipped_model_comes_first_and_is_here() -> None:
-    first, *others = models()
-    assert first.name == "default"
-    assert first.markups == {"300w-68": 68, "wflw-98": 98, "aflw-19": 19}
-    assert Path(first.file).is_file()
-    assert first.megabytes == pytest.approx(Path(first.file).stat().st_size / 1e6, abs=0.05)
-    assert all(2 < value < 5 for value in first.error.values())
-    assert [model.name for model in others] == list(ZOO)
-    assert json.loads(json.dumps([model.to_dict() for model in models()]))[0]["name"] == "default"
+def test_the_shipped_models_come_first_and_are_here() -> None:
+    found = models()
+    assert [model.name for model in found] == [*SHIPPED, *ZOO]
+    for model in found[: len(SHIPPED)]:
+        assert model.markups == {"300w-68": 68, "wflw-98": 98, "aflw-19": 19}
+        assert Path(model.file).is_file()
+        assert model.megabytes == pytest.approx(Path(model.file).stat().st_size / 1e6, abs=0.05)
+        assert all(2 < value < 5 for value in model.error.values())
+    assert [model.default_for for model in found[:2]] == [("300w-68", "aflw-19"), ("wflw-98",)]
+    assert "300w-hrnetv2-w18-dark, the default for 300w-68 and aflw-19" in found[0].lines()[0]
+    assert json.loads(json.dumps([model.to_dict() for model in models()]))[0]["name"] == SHIPPED[0]
 
 
 def test_a_published_model_has_its_published_numbers_and_is_here_once_downloaded(

@@ -1,5 +1,6 @@
 """The weights that darkpose comes with."""
 
+from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from darkpose.checkpoint import Checkpoint
 from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, read_300w
 from darkpose.inference import CropDecoder
 from darkpose.predict_samples import predict_samples, samples_nme
+from darkpose.zoo import FACES, SHIPPED, W300_ONLY
 
 
 @pytest.fixture(scope="module")
@@ -19,11 +21,18 @@ def checkpoint() -> Checkpoint:
     return load_checkpoint("default")
 
 
-def test_the_package_holds_one_checkpoint_of_about_19_megabytes_and_its_card() -> None:
+def test_the_package_holds_checkpoints_of_about_19_megabytes_and_their_cards() -> None:
     folder = files("darkpose") / "weights"
     names = sorted(file.name for file in folder.iterdir())
-    assert names == ["300w-hrnetv2-w18-dark.safetensors", "README.md"]
-    assert 19e6 < len((folder / names[0]).read_bytes()) < 20.5e6
+    assert names == sorted(f"{name}.{ending}" for name in SHIPPED for ending in ("md", "safetensors"))
+    assert all(19e6 < len((folder / f"{name}.safetensors").read_bytes()) < 20.5e6 for name in SHIPPED)
+
+
+def test_the_cards_name_the_files_digests() -> None:
+    folder = files("darkpose") / "weights"
+    for name in SHIPPED:
+        digest = sha256((folder / f"{name}.safetensors").read_bytes()).hexdigest()
+        assert digest in (folder / f"{name}.md").read_text(encoding="utf-8")
 
 
 def test_the_checkpoint_says_what_it_is_and_where_it_comes_from(checkpoint: Checkpoint) -> None:
@@ -38,6 +47,18 @@ def test_the_weights_know_three_markups_and_have_learnt_from_no_published_test_f
     assert [part.name for part in whole.schema.parts] == ["300w-68", "wflw-98", "aflw-19"]
     assert not whole.provenance.get("test_images_learnt")
     assert "WFLW" not in whole.provenance["terms"]
+
+
+def test_the_weights_that_have_learnt_from_wflws_test_faces_say_so() -> None:
+    whole = load_checkpoint(FACES, whole=True)
+    assert [part.name for part in whole.schema.parts] == ["300w-68", "wflw-98", "aflw-19"]
+    assert len(whole.provenance["test_images_learnt"]) > 200
+    assert "WFLW's test set" in whole.provenance["terms"]
+
+
+def test_the_default_for_a_markup_is_the_best_of_the_shipped_at_it() -> None:
+    assert load_checkpoint("default", schema="wflw-98").provenance["name"] == FACES
+    assert all(load_checkpoint("default", schema=name).provenance["name"] == W300_ONLY for name in (None, "300w-68"))
 
 
 @pytest.mark.usefixtures("offline")

@@ -75,7 +75,7 @@ def test_a_given_markup_counts_if_it_fits(name: str, folder: Path) -> None:
 
 
 def test_what_is_neither_file_nor_name_is_told_with_the_names(tmp_path: Path) -> None:
-    names = "default, aflw-hrnetv2-w18-dark, wflw-hrnetv2-w18-dark"
+    names = ", ".join(("default", *zoo.SHIPPED, *zoo.ZOO))
     with pytest.raises(DarkposeError, match=f"^wflw: there is no such file, and no model of that name; .* {names}$"):
         load_checkpoint("wflw")
     with pytest.raises(DarkposeError, match="cannot be read: File name too long"):
@@ -118,11 +118,14 @@ def test_default_is_what_the_package_holds(
     folder: Path, tmp_path: Path, checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(zoo, "files", lambda package: tmp_path)
-    with pytest.raises(DarkposeError, match=r"weights: expected the one \.safetensors .* found 0; install"):
+    with pytest.raises(
+        DarkposeError, match=r"300w-hrnetv2-w18-dark\.safetensors: darkpose comes with this file; install"
+    ):
         load_checkpoint("default")
     (tmp_path / "weights").mkdir()
-    (tmp_path / "weights" / "README.md").touch()
-    (tmp_path / "weights" / "any.safetensors").symlink_to(folder / "own.safetensors")
+    for name in zoo.SHIPPED:
+        (tmp_path / "weights" / f"{name}.safetensors").symlink_to(folder / "own.safetensors")
+        assert_same_network(load_checkpoint(name), checkpoint)
     assert_same_network(load_checkpoint("default"), checkpoint)
     assert load_checkpoint("default", schema=OTHER).schema == OTHER
 

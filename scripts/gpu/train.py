@@ -1,6 +1,6 @@
 """Train a model of the zoo on a GPU: train.py DATA RUN OUT RECIPE [--epochs N] [--minutes M] [--start FILE] ...
 
-For a machine with torch, OpenCV, safetensors and accelerate and nothing else (PYTHONPATH=src). DATA is the recipe's root,
+For a machine with torch, OpenCV, safetensors and accelerate alone (PYTHONPATH=src). DATA is the recipe's root,
 RUN the folder of the run, which goes on when called again. The recipe trains in bf16 and compiled, with 64 crops a step
 and its learning rate doubled (the square root of four times the crops), from crops that are cut once. OUT gets the log
 and, once a validation has been made, the weights in half precision in pieces of 15 MB.

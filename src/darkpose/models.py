@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from darkpose.recipes import RECIPES
-from darkpose.zoo import DEFAULT, ZOO, default_file, downloaded_file, load_checkpoint
+from darkpose.zoo import SHIPPED, ZOO, default_for, downloaded_file, load_checkpoint, shipped_file
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,7 @@ class Model:
         markups: name -> number of landmarks.
         error: NME in per cent by what it was measured on, and by whom.
         terms: of its use.
+        default_for: the markups for which it is the one that "default" means.
         file: path, where it is here; else empty.
         megabytes: size of the file, where it is here.
     """
@@ -24,6 +25,7 @@ class Model:
     markups: dict[str, int]
     error: dict[str, float]
     terms: str
+    default_for: tuple[str, ...] = ()
     file: str = ""
     megabytes: float | None = None
 
@@ -36,25 +38,27 @@ class Model:
         markups = ", ".join(f"{name} ({count} landmarks)" for name, count in self.markups.items())
         errors = ", ".join(f"{what} {value:.2f}" for what, value in self.error.items())
         here = f"{self.file}, {self.megabytes:.1f} MB" if self.file else "not here; downloaded at its first use"
-        return [self.name, f"  {markups}", f"  NME in per cent: {errors}", f"  {self.terms}", f"  {here}"]
+        default = f", the default for {' and '.join(self.default_for)}" if self.default_for else ""
+        return [self.name + default, f"  {markups}", f"  NME in per cent: {errors}", f"  {self.terms}", f"  {here}"]
 
 
 def models() -> list[Model]:
-    """All models that go by a name, the shipped one first.
+    """All models that go by a name, the shipped ones first.
 
     Raises:
         DarkposeError: the shipped weights cannot be read.
     """
-    return [_shipped(), *(_published(name) for name in ZOO)]
+    return [*(_shipped(name) for name in SHIPPED), *(_published(name) for name in ZOO)]
 
 
-def _shipped() -> Model:
-    found, file = load_checkpoint(DEFAULT, whole=True), default_file()
+def _shipped(name: str) -> Model:
+    found, file = load_checkpoint(name, whole=True), shipped_file(name)
     markups = {part.name: len(part) for part in found.schema.parts or (found.schema,)}
     validated = f"{found.provenance['validation_set']}, measured while training"
     error = {validated: 100 * float(found.provenance["validation_nme"])}
     terms, size = str(found.provenance.get("terms", "")), file.stat().st_size / 1e6
-    return Model(DEFAULT, markups, error, terms, str(file), round(size, 1))
+    default = tuple(markup for markup in markups if default_for(markup) == name)
+    return Model(name, markups, error, terms, default, str(file), round(size, 1))
 
 
 def _published(name: str) -> Model:
@@ -63,4 +67,4 @@ def _published(name: str) -> Model:
     file = downloaded_file(model)
     here = (str(file), round(file.stat().st_size / 1e6, 1)) if file.is_file() else ("", None)
     error = {f"{subset} (published)": value for subset, value in row.items()}
-    return Model(name, {model.schema.name: len(model.schema)}, error, model.terms, *here)
+    return Model(name, {model.schema.name: len(model.schema)}, error, model.terms, (), *here)

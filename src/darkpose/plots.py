@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from darkpose.atomic import write_atomically
 from darkpose.errors import DarkposeError
+from darkpose.inference import batched
 from darkpose.schema import KeypointSchema, regions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Floats = NDArray[np.float64]
+POINTS = 300  # of a curve over training steps, at most
 
 
 def plot_ced(path: Path, thresholds: Floats, curves: Mapping[str, Floats], normaliser: str) -> None:
@@ -107,7 +109,9 @@ def plot_training(path: Path, runs: Mapping[str, Sequence[Mapping[str, Any]]]) -
             epochs = [line for line in lines if line["mode"] == "val"]
             per_epoch = (steps[-1]["iter"] + 1) / steps[-1]["epoch"]
             where = [line["iter"] / per_epoch for line in steps]
-            loss.semilogy(where, [line["loss"] for line in steps], linewidth=0.9, label=name)
+            per_point = -(-len(steps) // POINTS)  # a log of every step is drawn as means over some
+            means = [np.mean([line["loss"] for line in group]) for group in batched(steps, per_point)]
+            loss.semilogy(where[::per_point], means, linewidth=0.9, label=name)
             rate.plot(where, [line["lr"] for line in steps])
             lowest = f": lowest {100 * min(line['NME'] for line in epochs):.2f} %" if epochs else ""
             error.plot(

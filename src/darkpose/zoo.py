@@ -12,6 +12,9 @@ from darkpose.published import read_pth
 from darkpose.schema import AFLW_19, WFLW_98, KeypointSchema
 
 DEFAULT = "default"
+# The checkpoints in the package, by the file's name. The first has learnt from no face of WFLW, the second has.
+W300_ONLY, FACES = "300w-hrnetv2-w18-dark", "faces-hrnetv2-w18-dark"
+SHIPPED = (W300_ONLY, FACES)
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,9 @@ def load_checkpoint(
     """Read a checkpoint.
 
     Args:
-        path_or_name: "default" (the weights darkpose comes with), a name in `ZOO` (downloaded once), or a path: one of
-            darkpose's `.safetensors`, or a `.pth`, `.pt` or `.tar` of another project.
+        path_or_name: a name in `SHIPPED` (in the package) or in `ZOO` (downloaded once); "default", the shipped weights
+            that are best at the markup asked for; or a path: one of darkpose's `.safetensors`, or a `.pth`, `.pt` or
+            `.tar` of another project.
         schema: which markup, by its name, of weights that know several (None: their first one); or a markup of the
             caller's own, instead of the file's or the known one with as many landmarks.
         whole: give weights that know several markups as they are, with the joined markup.
@@ -75,7 +79,9 @@ def load_checkpoint(
     """
     name = str(path_or_name)
     if name == DEFAULT:
-        checkpoint = read_safetensors(default_file())
+        name = default_for(schema if isinstance(schema, str) else None)
+    if name in SHIPPED:
+        checkpoint = read_safetensors(shipped_file(name))
     elif name in ZOO:
         model = ZOO[name]
         file = fetch(model.url, downloaded_file(model), sha256_prefix=model.sha256_prefix)
@@ -106,7 +112,7 @@ def _read_file(path: Path, schema: KeypointSchema | None) -> Checkpoint:
     if folder:
         raise DarkposeError(f"{path}: expected a checkpoint file, got a folder")
     if not there:
-        names = ", ".join((DEFAULT, *ZOO))
+        names = ", ".join((DEFAULT, *SHIPPED, *ZOO))
         raise DarkposeError(f"{path}: there is no such file, and no model of that name; the names are {names}")
     if path.suffix in PICKLED:
         return read_pth(path, schema)
@@ -151,17 +157,18 @@ def downloaded_file(model: ZooModel) -> Path:
     return cache_folder() / model.url.rpartition("/")[2]
 
 
-def default_file() -> Path:
-    """The checkpoint in the package's `weights` folder.
+def default_for(markup: str | None) -> str:
+    """The shipped weights that are best at a markup: WFLW's needs what only WFLW's faces teach."""
+    return FACES if markup == WFLW_98.name else W300_ONLY
+
+
+def shipped_file(name: str) -> Path:
+    """A checkpoint in the package's `weights` folder.
 
     Raises:
         DarkposeError: it is not there.
     """
-    folder = files("darkpose") / "weights"
-    shipped = [file for file in folder.iterdir() if file.name.endswith(".safetensors")] if folder.is_dir() else []
-    if len(shipped) != 1:
-        raise DarkposeError(
-            f"{folder}: expected the one .safetensors file darkpose comes with, found {len(shipped)}; install darkpose "
-            "again, or name a checkpoint"
-        )
-    return Path(str(shipped[0]))
+    file = Path(str(files("darkpose") / "weights" / f"{name}.safetensors"))
+    if not file.is_file():
+        raise DarkposeError(f"{file}: darkpose comes with this file; install darkpose again, or name a checkpoint")
+    return file
