@@ -45,7 +45,7 @@ def measure(recipe: Recipe, data: Path, runs: Path) -> dict[str, Any]:
     """Train what is left, predict what is left; NME in per cent and its interval for every decoder."""
     folder = runs / recipe.name
     if not (folder / "done").exists():
-        train_recipe(recipe, data, folder)
+        train_recipe(recipe, data, folder).finished()
         (folder / "done").touch()
     found = evaluate_recipe(
         recipe,

@@ -59,9 +59,9 @@ def recipe_for(fold: int) -> Recipe:
 
 
 def run_fold(data: Path, runs: Path, start: str, fold: int) -> None:
-    """Train without a fold and predict it, with and without flip test, from annotated and disturbed boxes."""
+    """Train without a fold and predict it, with and without flip test."""
     folder, recipe = runs / f"fold-{fold}", recipe_for(fold)
-    train_recipe(recipe, data, folder, start=start)
+    train_recipe(recipe, data, folder, start=start).finished()
     weights, ways = str(folder / "weights.safetensors"), Choices(flip_tests=("published", "off"))
     evaluate_recipe(recipe, data, folder / "predictions.jsonl", weights=weights, choices=ways)
 

@@ -63,7 +63,7 @@ def measure(name: str, seed: int, data: Path, runs: Path) -> dict[str, dict[str,
     recipe: Recipe = replace(SMALL_FIRST, name=slug, train=replace(CANDIDATES[name], seed=seed), test=protocol)
     task = read_task(recipe, data)
     if not (folder / "done").exists():
-        run_task(task, folder)
+        run_task(task, folder).finished()
         (folder / "done").touch()
     held_out = DataSet("held-out", task.measured, lambda root, broken=None: task.validation, {})
     found = evaluate_recipe(

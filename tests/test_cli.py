@@ -318,10 +318,10 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(capsys: pytest.CaptureFixt
     before = sorted(tmp_path.rglob("*"))
     code, out, _ = call(capsys, "train", recipe, "--root", tmp_path, "--dry-run")
     assert code == 0
-    assert "3 to train on, 1 to validate on (the test set)" in out
+    assert "3 to train on, 1 to validate on: the test set 300w-lfpw" in out
     code, out, _ = call(capsys, "train", recipe, "--root", tmp_path, "--dry-run", "--held-out", "0.3", "--json")
     plan = json.loads(out)
-    assert (plan["faces"], plan["validation"], plan["held_out"], plan["epochs"]) == (2, 1, True, 24)
+    assert (plan["faces"], plan["validation"], plan["validated"]) == (2, 1, "held out of 300w-train")
     assert sorted(tmp_path.rglob("*")) == before
 
 

@@ -13,11 +13,11 @@ def test_a_plan_counts_faces_steps_and_parameters_and_writes_nothing(tmp_path: P
     before = sorted(tmp_path.rglob("*"))
     config = replace(QUICK.train, batch_size=1, accumulate=2, epochs=5)
     plan = plan_run(read_task(replace(QUICK, train=config), tmp_path))
-    assert (plan.faces, plan.validation, plan.held_out) == (3, 1, False)
+    assert (plan.faces, plan.validation, plan.validated) == (3, 1, "the test set 300w-lfpw")
     assert (plan.step_faces, plan.steps, plan.epochs) == (2, 2, 5)
     assert (plan.landmarks, plan.crop_size, plan.processes) == (68, 64, 1)
     assert plan.seconds_per_step > 0
     assert plan.memory > 50
     assert plan.hours == plan.seconds_per_step * 10 / 3600
-    assert "3 to train on, 1 to validate on (the test set)" in str(plan)
+    assert "3 to train on, 1 to validate on: the test set 300w-lfpw" in str(plan)
     assert sorted(tmp_path.rglob("*")) == before

@@ -46,7 +46,7 @@ def test_a_run_keeps_a_checkpoint_that_says_where_it_comes_from(tmp_path: Path) 
     assert kept.provenance["validation_nme"] == best > 0
     assert kept.provenance["train_set"] == "300w-train, 3 faces"
     assert kept.provenance["recipe_values"]["epochs"] == 1
-    assert kept.provenance["validation_set"] == "300w-lfpw, 1 faces"
+    assert kept.provenance["validation_set"] == "the test set 300w-lfpw, 1 faces"
 
 
 def test_a_run_may_start_from_weights_of_another_markup(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_images_are_held_out_whole_and_the_same_ones_again(tmp_path: Path) -> No
     twice = DataSet("twice", W300_68, lambda root, broken=None: faces * 2, {})
     recipe = replace(QUICK, train_set=twice, train=replace(QUICK.train, held_out=0.3, select="best"))
     task, again = read_task(recipe, tmp_path), read_task(recipe, tmp_path)
-    assert (len(task.samples), len(task.validation), task.held_out) == (4, 2, True)
+    assert (len(task.samples), len(task.validation), task.validated) == (4, 2, "held out of twice")
     assert not {face.image for face in task.samples} & {face.image for face in task.validation}
     assert [face.image for face in task.validation] == [face.image for face in again.validation]
     with pytest.raises(DarkposeError, match="of 3 images 90% cannot be held out: none would be left to train on"):
@@ -106,7 +106,7 @@ def test_the_best_epoch_on_held_out_faces_is_kept_and_the_checkpoint_says_so(tmp
     config = replace(QUICK.train, held_out=0.3, select="best", epochs=2)
     trained = train_recipe(replace(QUICK, train=config), tmp_path, tmp_path / "run", workers=0)
     kept = read_safetensors(tmp_path / "run" / "weights.safetensors")
-    assert kept.provenance["validation_set"] == "300w-train, held out, 1 faces"
+    assert kept.provenance["validation_set"] == "held out of 300w-train, 1 faces"
     assert kept.provenance["train_set"] == "300w-train, 2 faces"
     assert kept.provenance["validation_nme"] == trained.best_validation
 

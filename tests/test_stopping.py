@@ -9,15 +9,24 @@ from darkpose.stopping import Stopping
 
 
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_is_remembered_and_a_second_one_stops_at_once(which: signal.Signals) -> None:
+def test_a_signal_is_remembered_and_its_repetition_by_a_launcher_changes_nothing(which: signal.Signals) -> None:
     before = signal.getsignal(which)
     with Stopping() as stopping:
         assert not stopping.signalled
-        os.kill(os.getpid(), which)
+        for _ in range(3):
+            os.kill(os.getpid(), which)
         assert stopping.why == "signal"
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(which)
     assert signal.getsignal(which) is before
+
+
+def test_a_second_ctrl_c_stops_at_once_and_a_second_termination_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([10.0, 11.5, 12.0])
+    with Stopping():
+        monkeypatch.setattr("time.monotonic", lambda: next(now))
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
 
 
 def test_the_time_runs_out() -> None:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
 from darkpose import atomic, run_state, training_step
@@ -270,7 +271,9 @@ def test_an_unreadable_image_is_passed_over_and_counted(samples: list[Sample], t
     faces = [*samples[:2], broken, *samples[3:]]
     train(replace(QUICK, epochs=2), faces, DOTS, tmp_path / "run", workers=1)
     assert [line.get("unreadable") for line in log(tmp_path / "run")][-1] == 2  # once an epoch
-    with pytest.raises(DarkposeError, match=r"gone\.png and the 9 images after it cannot be read: is it there\?"):
+    with pytest.raises(
+        DarkposeError, match=r"10 images one after another cannot be read, the first .*gone\.png: is the data there"
+    ):
         train(QUICK, [broken] * 3, DOTS, tmp_path / "none", workers=1)
 
 
@@ -310,10 +313,108 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_its_batch(samples: li
     assert not train(config, samples, DOTS, tmp_path, workers=0).stopped  # and it can go on
 
 
+def test_a_run_of_other_faces_is_refused_in_words(samples: list[Sample], tmp_path: Path) -> None:
+    train(QUICK, samples, DOTS, tmp_path, workers=0, max_time=0)
+    with pytest.raises(
+        DarkposeError, match=r"is of 6 faces \(\w+\) .* this run is of 5 faces .*, 4 a step; choose another"
+    ):
+        train(QUICK, samples[:5], DOTS, tmp_path, workers=0)
+    moved = [replace(sample, box=sample.box + 1) for sample in samples]
+    with pytest.raises(DarkposeError, match="choose another folder"):
+        train(QUICK, moved, DOTS, tmp_path, workers=0)
+    flat = replace(samples[0], box=np.array([4.0, 4, 4, 44]))
+    with pytest.raises(DarkposeError, match=r"the box \[4.0, 4.0, 4.0, 44.0\] has no side"):
+        train(QUICK, [flat], DOTS, tmp_path / "flat", workers=0)
+
+
+def test_a_validation_that_fails_is_made_up_for_when_the_run_goes_on(samples: list[Sample], tmp_path: Path) -> None:
+    def fail(_: HRNet) -> float:
+        raise DarkposeError("test.png: cannot be read")
+
+    with pytest.raises(DarkposeError, match="cannot be read"):
+        train(QUICK, samples, DOTS, tmp_path, workers=0, validate=fail)
+    trained = train(QUICK, samples, DOTS, tmp_path, workers=0, validate=lambda _: 0.5)
+    assert [line["iter"] for line in log(tmp_path) if line["mode"] == "train"] == [0, 1, 2, 3]
+    assert [line["epoch"] for line in log(tmp_path) if line["mode"] == "val"] == [1, 2]
+    assert trained.finished().best_validation == 0.5
+
+
+def test_a_validation_that_is_no_number_is_no_record(samples: list[Sample], tmp_path: Path) -> None:
+    errors, kept = iter([0.5, float("nan"), 0.3]), []
+    config = replace(QUICK, epochs=3, select="best-on-test-set")
+    trained = train(
+        config,
+        samples,
+        DOTS,
+        tmp_path,
+        workers=0,
+        validate=lambda _: next(errors),
+        keep=lambda _, facts: kept.append(facts["epoch"]),
+    )
+    assert (trained.best_validation, kept) == (0.3, [1, 3])
+
+
+def test_a_run_in_half_precision_resumes_exactly_and_gives_a_plain_network(
+    samples: list[Sample], tmp_path: Path
+) -> None:
+    AcceleratorState._reset_state(reset_partial_state=True)
+    config = replace(QUICK, precision="bf16", ema=0.0)
+    straight = train(config, samples, DOTS, tmp_path / "straight", workers=0).model
+    while (trained := train(config, samples, DOTS, tmp_path / "parts", workers=0, max_time=0)).stopped:
+        pass
+    for name, value in weights(straight).items():
+        assert torch.equal(weights(trained.model)[name], value), name
+    plain = HRNet(SMALL)
+    plain.load_state_dict(straight.state_dict())
+    crops = torch.rand(1, 3, 32, 32)
+    assert torch.equal(plain.eval()(crops), straight(crops))
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("precision", ["no", "bf16", "fp16"])
+def test_a_gpu_trains_from_files_and_from_cached_crops(
+    samples: list[Sample], tmp_path: Path, precision: Literal["no", "bf16", "fp16"]
+) -> None:
+    AcceleratorState._reset_state(reset_partial_state=True)
+    config = replace(QUICK, precision=precision)
+    for cache, compiled in ((None, False), (tmp_path / "cache", True)):
+        trained = train(config, samples, DOTS, tmp_path / str(compiled), workers=1, cache=cache, compiled=compiled)
+        assert all(line["loss"] < 1 for line in log(tmp_path / str(compiled)))
+        assert next(trained.model.parameters()).device.type == "cpu"
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+FAILING_RUN = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from test_train import DOTS, QUICK, dots
+from darkpose import training_step
+from darkpose.train import train
+def fail(*_):
+    raise RuntimeError("out of memory")
+training_step.heatmap_mse = fail
+folder = Path({folder!r})
+train(QUICK, dots(folder), DOTS, folder / "run", workers=2)
+"""
+
+
+def test_an_error_within_an_epoch_ends_the_process_and_its_loaders(tmp_path: Path) -> None:
+    code = FAILING_RUN.format(tests=str(Path(__file__).parent), folder=str(tmp_path))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1
+    assert "out of memory" in done.stderr
+
+
 def test_weights_that_are_not_finite_are_never_saved(samples: list[Sample], tmp_path: Path) -> None:
     poisoned = replace(QUICK, epochs=1, batch_size=6, schedule=Schedule(float("inf"), Cosine()), weight_decay=0.0)
+
+    def never(*_: object) -> Any:
+        raise AssertionError
+
     with pytest.raises(DarkposeError, match=r"the weights are no longer finite; .*state\.pt stays as it was"):
-        train(poisoned, samples, DOTS, tmp_path, workers=0)
+        train(poisoned, samples, DOTS, tmp_path, workers=0, validate=never, keep=never)
     assert not (tmp_path / "state.pt").exists()
 
 
@@ -339,7 +440,11 @@ def test_on_a_full_disk_a_run_goes_on_and_saves_when_it_can(
 def test_a_tracker_gets_losses_and_validations(samples: list[Sample], tmp_path: Path) -> None:
     pytest.importorskip("tensorboard", reason="the tracker tensorboard is not installed")
     train(QUICK, samples, DOTS, tmp_path, workers=0, validate=lambda _: 0.5, track=["tensorboard"])
-    assert list(tmp_path.rglob("events.out.tfevents.*"))
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(next(tmp_path.rglob("events.out.tfevents.*")).parent)).Reload()
+    assert [event.step for event in events.Scalars("NME")] == [2, 4]
+    assert [event.step for event in events.Scalars("loss")] == [0, 1, 2, 3]
 
 
 KILLED_RUN = """

@@ -18,13 +18,24 @@ from test_train import DOTS, QUICK, dots
 CONFIG = replace(QUICK, batch_size=2, accumulate=2, epochs=3)
 
 
-def as_one_process(folder: Path) -> None:
-    """What every process of the test runs, and the test itself: the folder holds nothing before."""
+def as_processes(folder: Path, max_time: float | None) -> None:
+    """What every process of a test runs, until it ends or is stopped; the state is saved at every step."""
     torch.set_num_threads(1)
-    rank = os.environ.get("RANK", "0")
-    (folder / f"dots-{rank}").mkdir()
-    trained = train(CONFIG, dots(folder / f"dots-{rank}", 8), DOTS, folder / "run", workers=0)
-    torch.save(trained.model.state_dict(), folder / f"final-{rank}.pt")
+    own = folder / f"dots-{os.environ.get('RANK', '0')}"
+    own.mkdir(exist_ok=True)
+    trained = train(
+        CONFIG,
+        dots(own, 8),
+        DOTS,
+        folder / "run",
+        workers=0,
+        validate=lambda _: 0.5,
+        save_every=0,
+        max_time=max_time,
+    )
+    assert (trained.stopped, trained.step) == ("", 0) if max_time is None else ("time", 2)
+    assert trained.best_validation == (0.5 if max_time is None else float("inf"))
+    torch.save(trained.model.state_dict(), folder / f"final-{own.name[-1]}.pt")
 
 
 def test_two_processes_give_the_losses_and_weights_of_one_that_accumulates_twice_as_much(tmp_path: Path) -> None:
@@ -35,7 +46,7 @@ def test_two_processes_give_the_losses_and_weights_of_one_that_accumulates_twice
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     subprocess.run([*torchrun, __file__, str(two)], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     losses = [
-        [json.loads(line)["loss"] for line in (folder / "run" / "log.jsonl").read_text().splitlines()]
+        [json.loads(line)["loss"] for line in (folder / "run" / "log.jsonl").read_text().splitlines() if "loss" in line]
         for folder in (one, two)
     ]
     assert len(losses[0]) == len(losses[1]) == 6  # eight faces, four a step, three epochs
@@ -52,5 +63,19 @@ def test_two_processes_give_the_losses_and_weights_of_one_that_accumulates_twice
         assert torch.equal(finals[1][name], finals[2][name]), name
 
 
+def test_two_processes_that_are_stopped_leave_together_and_end_with_the_same_weights(tmp_path: Path) -> None:
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", __file__]
+    for name, max_times in (("straight", [[]]), ("stopped", [["0"], []])):
+        (tmp_path / name).mkdir()
+        for max_time in max_times:
+            command = [*torchrun, str(tmp_path / name), *max_time]
+            subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=200)
+    straight, stopped = (
+        torch.load(tmp_path / name / "final-0.pt", weights_only=True) for name in ("straight", "stopped")
+    )
+    for key, value in straight.items():
+        assert torch.equal(stopped[key], value), key
+
+
 if __name__ == "__main__":
-    as_one_process(Path(sys.argv[1]))
+    as_processes(Path(sys.argv[1]), float(sys.argv[2]) if sys.argv[2:] else None)

@@ -492,19 +492,23 @@ def train(
     from json import dumps
 
     from darkpose.recipes import find_recipe
+    from darkpose.runs import overfit as by_heart
     from darkpose.runs import read_task, train_recipe
+    from darkpose.train import first_process
 
     experiment = find_recipe(recipe)
-    if held_out is not None or patience is not None:
-        share = experiment.train.held_out if held_out is None else held_out
-        select = "best" if share else experiment.train.select
-        config = replace(experiment.train, held_out=share, patience=patience or 0, select=select)
+    if held_out is not None:
+        config = replace(experiment.train, held_out=held_out, select="best" if held_out else experiment.train.select)
         experiment = replace(experiment, train=config)
+    if patience is not None:
+        experiment = replace(experiment, train=replace(experiment.train, patience=patience))
     if dry_run:
         from darkpose.plan import plan_run
 
-        plan = plan_run(read_task(experiment, root))
-        print(dumps({**asdict(plan), "hours": plan.hours}) if json else plan)
+        task = read_task(experiment, root)
+        plan = plan_run(by_heart(task, overfit) if overfit else task)
+        if first_process():
+            print(dumps({**asdict(plan), "hours": plan.hours}) if json else plan)
         return 0
     if out is None:
         raise DarkposeError("name the folder of the run with --out")
@@ -522,13 +526,15 @@ def train(
         compiled=compile,
     )
     kept, lowest = out / "weights.safetensors", trained.best_validation
-    if json:
+    if not first_process():
+        pass
+    elif json:
         outcome = {"weights": str(kept), "best_validation_nme": lowest if lowest < float("inf") else None}
         print(dumps({**outcome, "stopped": trained.stopped, "epoch": trained.epoch, "step": trained.step}))
     elif trained.stopped in ("signal", "time"):
         print(f"stopped after epoch {trained.epoch}, step {trained.step}, and saved: the same command goes on")
     else:
-        print(f"lowest validation NME {100 * lowest:.3f} % -> {kept} ({experiment.train.select} epoch)")
+        print(f"lowest validation NME {100 * lowest:.3f} % -> {kept}")
     return 130 if trained.stopped == "signal" else 0
 
 

@@ -7,10 +7,11 @@ from torch.utils.data import DataLoader
 
 from darkpose.batches import AugmentedFaces
 from darkpose.epoch_steps import EpochSteps
+from darkpose.feed import to_device
 from darkpose.run_state import start_run
 from darkpose.runs import Task
 from darkpose.sent_step import memory_in_use
-from darkpose.train import make_accelerator, to_device
+from darkpose.train import make_accelerator
 from darkpose.training_step import take_step
 
 
@@ -21,7 +22,7 @@ class Plan:
     Attributes:
         recipe: its name.
         faces, validation: how many are trained on and validated on.
-        held_out: whether the validation faces are from the training set, not the test set.
+        validated: what the faces to validate on are.
         landmarks, parameters: of the network.
         crop_size: side of a crop in px.
         processes, device: that would train.
@@ -35,7 +36,7 @@ class Plan:
     recipe: str
     faces: int
     validation: int
-    held_out: bool
+    validated: str
     landmarks: int
     parameters: int
     crop_size: int
@@ -54,11 +55,10 @@ class Plan:
         return self.seconds_per_step * self.steps * self.epochs / 3600
 
     def __str__(self) -> str:
-        where = "held out" if self.held_out else "the test set"
         return "\n".join(
             [
                 f"{self.recipe}: {self.landmarks} landmarks, {self.parameters / 1e6:.2f} M parameters",
-                f"faces      {self.faces} to train on, {self.validation} to validate on ({where})",
+                f"faces      {self.faces} to train on, {self.validation} to validate on: {self.validated}",
                 f"crops      {self.crop_size} px, {self.step_faces} a step over {self.processes} x {self.device}",
                 f"steps      {self.steps} an epoch, {self.epochs} epochs, learning rate {self.peak_rate:g} at its peak",
                 f"a step     {self.seconds_per_step:.2f} s, measured on two batches",
@@ -98,7 +98,7 @@ def plan_run(task: Task) -> Plan:
         task.recipe.name,
         len(task.samples),
         len(task.validation),
-        task.held_out,
+        task.validated,
         len(schema),
         sum(parameter.numel() for parameter in run.bare.parameters()),
         config.crop_size,

@@ -110,10 +110,11 @@ class StateFile:
     Attributes:
         path: of the file.
         every: seconds between two saves within an epoch.
+        faces: what the run learns, in words: a state of other faces is not taken over.
     """
 
-    def __init__(self, path: Path, config: TrainConfig, every: float) -> None:
-        self.path, self.every, self._config = path, every, config.to_json()
+    def __init__(self, path: Path, config: TrainConfig, faces: str, every: float) -> None:
+        self.path, self.every, self._config, self._faces = path, every, config.to_json(), faces
         self._saved = time.monotonic()
 
     @property
@@ -128,12 +129,21 @@ class StateFile:
             DarkposeError: the file cannot be written, or the weights are not finite; the old state stays.
         """
         self._saved = time.monotonic()  # a failed save is tried again when the next is due
-        if not _are_finite(list(run.bare.parameters())):
-            raise DarkposeError(f"the weights are no longer finite; {self.path} stays as it was before")
-        state = {"config": self._config, **run.state()}
+        self.check(run)
+        state = {"config": self._config, "faces": self._faces, **run.state()}
         data = io.BytesIO()  # torch's own writing to a file hides why the disk refuses
         torch.save(state, data)
         write_atomically(self.path, lambda temporary: temporary.write_bytes(data.getbuffer()))
+
+    def check(self, run: Run) -> None:
+        """Whether a run is worth keeping.
+
+        Raises:
+            DarkposeError: the weights are not finite.
+        """
+        tensors = (*run.bare.state_dict().values(), *run.kept.state_dict().values())
+        if not _are_finite([tensor for tensor in tensors if tensor.is_floating_point()]):
+            raise DarkposeError(f"the weights are no longer finite; {self.path} stays as it was before")
 
     def save_or_warn(self, run: Run) -> None:
         """Save in the middle of an epoch: on a full disk the run goes on with the old state, and tries again later."""
@@ -148,18 +158,20 @@ class StateFile:
         """Take a saved state over, if there is one.
 
         Raises:
-            DarkposeError: the file is damaged, or of another configuration.
+            DarkposeError: the file is damaged, or of another configuration or other faces.
         """
         if not self.path.exists():
             return False
         try:
             state = torch.load(self.path, map_location="cpu", weights_only=True)
-            same = state["config"] == self._config
+            same, faces = state["config"] == self._config, state["faces"]
         except Exception as error:  # a damaged pickle can fail in any way
             raise DarkposeError(f"{self.path}: not the state of a run ({error}); remove it to start anew") from error
         if not same:
             folder = self.path.parent
             raise DarkposeError(f"{folder} holds a run of another configuration; choose another folder or remove it")
+        if faces != self._faces:
+            raise DarkposeError(f"{self.path} is of {faces}; this run is of {self._faces}; choose another folder")
         run.restore(state)
         return True
 

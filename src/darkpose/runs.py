@@ -22,7 +22,7 @@ from darkpose.sample import Sample
 from darkpose.schedule import Cosine, Schedule
 from darkpose.schema import KeypointSchema
 from darkpose.start import NOTHING, start_from
-from darkpose.train import Trained, train
+from darkpose.train import Trained, first_process, train
 
 
 class Task(NamedTuple):
@@ -33,14 +33,14 @@ class Task(NamedTuple):
         samples: training faces.
         validation: faces to validate on, of the markup `measured`.
         measured: the markup of the validation.
-        held_out: whether the validation faces were held out of the training set, rather than being the test set.
+        validated: what the validation faces are, in words.
     """
 
     recipe: Recipe
     samples: list[Sample]
     validation: list[Sample]
     measured: KeypointSchema
-    held_out: bool = False
+    validated: str
 
     @property
     def use(self) -> CheckpointConfig:
@@ -65,7 +65,8 @@ def read_task(recipe: Recipe, root: Path) -> Task:
     """
     samples, share = recipe.train_set.read(root), recipe.train.held_out
     if not share:
-        return Task(recipe, samples, recipe.test_set.read(root), recipe.test_set.schema)
+        test = recipe.test_set
+        return Task(recipe, samples, test.read(root), test.schema, f"the test set {test.name}")
     images, membership = np.unique([str(sample.image) for sample in samples], return_inverse=True)
     count = max(1, round(share * len(images)))
     if count >= len(images):
@@ -73,7 +74,7 @@ def read_task(recipe: Recipe, root: Path) -> Task:
     out = np.random.default_rng((recipe.train.seed, 1)).permutation(len(images))[:count]
     kept = [sample for sample, image in zip(samples, membership, strict=True) if image not in out]
     held = [sample for sample, image in zip(samples, membership, strict=True) if image in out]
-    return Task(recipe, kept, held, recipe.train_set.schema, held_out=True)
+    return Task(recipe, kept, held, recipe.train_set.schema, f"held out of {recipe.train_set.name}")
 
 
 def overfit(task: Task, faces: int) -> Task:
@@ -101,7 +102,9 @@ def overfit(task: Task, faces: int) -> Task:
         patience=0,
     )
     name = f"{recipe.name}-by-heart-{faces}"
-    return Task(replace(recipe, name=name, train=config), few * 50, few, recipe.train_set.schema, held_out=True)
+    return Task(
+        replace(recipe, name=name, train=config), few * 50, few, recipe.train_set.schema, "the faces that are learnt"
+    )
 
 
 def train_recipe(
@@ -137,7 +140,7 @@ def run_task(task: Task, out: Path, *, start: str | None = None, workers: int = 
     schema, config = task.recipe.train_set.schema, task.recipe.train
     source = start or task.recipe.start
     first = start_from(source, schema, seed=config.seed, network=config.network)
-    if config.select == "best-on-test-set":
+    if config.select == "best-on-test-set" and first_process():
         tqdm.write(
             f"{task.recipe.name} keeps the epoch that is best on its test set, as published: "
             "the NME it logs is not that of unseen faces",
@@ -182,7 +185,6 @@ def validation_nme(task: Task, model: HRNet) -> float:
 
 def _provenance(task: Task, start: str) -> dict[str, Any]:
     recipe, samples = task.recipe, task.samples
-    validated = recipe.train_set.name + ", held out" if task.held_out else recipe.test_set.name
     return {
         "recipe": recipe.name,
         "recipe_values": asdict(recipe.train),
@@ -190,6 +192,6 @@ def _provenance(task: Task, start: str) -> dict[str, Any]:
         "start": "He initialisation" if start == NOTHING else Path(start).name,
         "train_set": f"{recipe.train_set.name}, {len(samples)} faces",
         "test_images_learnt": sorted({each.image.name for each in samples if "wflw-test" in each.subsets}),
-        "validation_set": f"{validated}, {len(task.validation)} faces",
+        "validation_set": f"{task.validated}, {len(task.validation)} faces",
         "torch": torch.__version__,
     }

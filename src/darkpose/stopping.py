@@ -13,7 +13,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopping:
-    """Collects the wish to stop, so that a step is finished and saved first; a second signal stops at once.
+    """Collects the wish to stop, so that a step is finished and saved first.
+
+    A second Ctrl-C, a second later or more, stops at once: launchers repeat signals faster than people do.
 
     Args:
         max_time: seconds from now after which to stop; None: never.
@@ -21,7 +23,7 @@ class Stopping:
 
     def __init__(self, max_time: float | None = None) -> None:
         self.deadline = None if max_time is None else time.monotonic() + max_time
-        self.signalled = False
+        self.signalled = 0.0  # when, by `time.monotonic`
         self._before: dict[signal.Signals, signal._HANDLER] = {}
 
     @property
@@ -32,10 +34,12 @@ class Stopping:
         return "time" if self.deadline is not None and time.monotonic() >= self.deadline else ""
 
     def _take(self, number: int, _: FrameType | None) -> None:
-        if self.signalled:
+        now = time.monotonic()
+        if not self.signalled:
+            self.signalled = now
+            tqdm.write("stopping after this step; Ctrl-C once more to stop at once", file=sys.stderr)
+        elif number == signal.SIGINT and now - self.signalled >= 1:
             raise KeyboardInterrupt
-        self.signalled = True
-        tqdm.write("stopping after this step; once more to stop at once", file=sys.stderr)
 
     def __enter__(self) -> "Stopping":
         if threading.current_thread() is threading.main_thread():

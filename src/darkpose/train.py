@@ -6,41 +6,41 @@ index) alone and the state holds the rest, so a run that is resumed equals one t
 
 What goes wrong, and what becomes of it:
 
-* killed: the same call goes on from the state, at most `save_every` seconds old;
+* killed: the same call goes on from the state, at most `save_every` seconds old, or from before the validation;
 * Ctrl-C, a terminating signal, the time limit: the step is finished and the state saved;
-* an image that cannot be read: another face takes its place; the log counts it. Ten in a row end the run;
+* an image that cannot be read: another face takes its place; the log counts it. Ten in a row end the run; so does one
+  to validate on, behind the state that was saved before;
 * a full disk: the run goes on, with the old state and the log's lines in memory, and tries again; only the end of an
   epoch, whose weights are to be kept, insists;
 * a loss that is not finite: the run ends, its batch lies in `not-finite-N.safetensors` (N: the process), the state is
   one from before.
 """
 
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
+from datetime import timedelta
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from darkpose.atomic import make_folder
-from darkpose.batches import AugmentedFaces, Batch
-from darkpose.crop_cache import open_crop_cache
-from darkpose.device_batches import CachedFaces, augment_on_device
 from darkpose.epoch_steps import EpochSteps
 from darkpose.errors import DarkposeError
+from darkpose.feed import Feed, make_feed
 from darkpose.hrnet import HRNet
 from darkpose.image import use_one_thread
 from darkpose.run_state import Run, StateFile, start_run
 from darkpose.runlog import RunLog
 from darkpose.sample import Sample
 from darkpose.schema import KeypointSchema
-from darkpose.sent_step import SentStep, look_at
-from darkpose.stopping import Stopping, leave_signals_to_the_parent
+from darkpose.sent_step import SentStep, look_at, send_step
+from darkpose.stopping import Stopping
 from darkpose.trackers import check_trackers, start_trackers
 from darkpose.train_config import TrainConfig
 from darkpose.training_step import take_step
@@ -48,7 +48,9 @@ from darkpose.training_step import take_step
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+PATIENCE = timedelta(hours=3)  # of processes that wait while the first one validates or cuts crops
 Validate = Callable[[HRNet], float]
+Stopped = Literal["", "signal", "time", "patience"]
 Keep = Callable[[HRNet, dict[str, Any]], None]
 
 
@@ -64,9 +66,19 @@ class Trained(NamedTuple):
 
     model: HRNet
     best_validation: float
-    stopped: Literal["", "signal", "time", "patience"] = ""
+    stopped: Stopped = ""
     epoch: int = 0
     step: int = 0
+
+    def finished(self) -> "Trained":
+        """The same, of a run that came to its end.
+
+        Raises:
+            KeyboardInterrupt: it was stopped before, by a signal or the clock.
+        """
+        if self.stopped in ("signal", "time"):
+            raise KeyboardInterrupt
+        return self
 
 
 def train(
@@ -114,33 +126,73 @@ def train(
         got = f"{start.config}, the markup {schema.name} needs {network}"
         raise DarkposeError(f"the weights to start from are of {got}")
     check_trackers(track)
-    accelerator = make_accelerator(config, folder, track)
-    run = start_run(config, network, accelerator, start, compiled=compiled)
-    main = accelerator.is_main_process
-    make_folder(folder)
-    log, state = RunLog(folder / "log.jsonl", writes=main), StateFile(folder / "state.pt", config, save_every)
-    if state.resume(run) and main:
-        tqdm.write(f"going on after epoch {run.epoch} of {config.epochs}, step {run.step}", file=sys.stderr)
-    log.forget_after(run.epoch, run.epoch * _order(run, config, len(samples)).steps + run.step)
-    start_trackers(accelerator, track, config)
-    feed = _feed(config, samples, schema, cache, accelerator)
-    stopped: Literal["", "signal", "time", "patience"] = ""
+    _check_boxes(samples)
     with Stopping(max_time) as stopping:
+        accelerator = make_accelerator(config, folder, track)
+        run = start_run(config, network, accelerator, start, compiled=compiled)
+        main = accelerator.is_main_process
+        make_folder(folder)
+        order = _order(run, config, len(samples))
+        state = StateFile(folder / "state.pt", config, _in_words(samples, schema, order), save_every)
+        log = RunLog(folder / "log.jsonl", writes=main)
+        if state.resume(run) and main:
+            tqdm.write(f"going on after epoch {run.epoch} of {config.epochs}, step {run.step}", file=sys.stderr)
+        _check_places(run)
+        whole = config.batch_size * max(config.accumulate, accelerator.num_processes)
+        if main and order.step_size != whole:
+            told = f"{accelerator.num_processes} processes do not divide accumulate = {config.accumulate}"
+            tqdm.write(f"{told}: a step sees {order.step_size} crops, not {whole}", file=sys.stderr)
+        log.forget_after(run.epoch, run.epoch * order.steps + run.step)
+        start_trackers(accelerator, track, config)
+        feed = make_feed(config, samples, schema, cache, accelerator)
+        stopped: Stopped = ""
         while run.epoch < config.epochs and not stopped:
             if config.patience and run.stale >= config.patience:
                 stopped = "patience"
                 break
             stopped = _train_epoch(run, config, feed, stopping, log, state, workers)
+            if not stopped and validate is not None and main:
+                state.check(run)
+                state.save_or_warn(run)  # a validation may be long, and may fail
+                _validate(run, config, validate, keep, log, run.epoch * order.steps + run.step)
             if not stopped:
                 run.epoch, run.step = run.epoch + 1, 0
-                if validate is not None and main:
-                    _validate(run, config, validate, keep, log)
-                _share_staleness(run)
+                _share_validation(run)
             if main:
                 state.save(run)
             accelerator.wait_for_everyone()
     accelerator.end_training()
-    return Trained(run.kept.cpu().eval(), run.best, stopped, run.epoch, run.step)
+    model = HRNet(network)  # without what accelerate wraps around it
+    model.load_state_dict(run.kept.state_dict())
+    return Trained(model.eval(), run.best, stopped, run.epoch, run.step)
+
+
+def first_process() -> bool:
+    """Whether this is the process that prints, of those that a launcher started."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def _check_boxes(samples: Sequence[Sample]) -> None:
+    for sample in samples:
+        if not (sample.box[2:] > sample.box[:2]).all():
+            raise DarkposeError(f"{sample.source or sample.image}: the box {sample.box.tolist()} has no side")
+
+
+def _in_words(samples: Sequence[Sample], schema: KeypointSchema, order: EpochSteps) -> str:
+    """What a run learns and in which steps: a state belongs to it."""
+    digest = sha256()
+    for sample in samples:
+        digest.update(sample.image.name.encode(errors="surrogateescape"))
+        digest.update(sample.box.tobytes() + sample.keypoints.tobytes() + sample.visible.tobytes())
+    faces = f"{len(samples)} faces ({digest.hexdigest()[:8]}) with the landmarks of {schema.name}"
+    return f"{faces}, {order.step_size} a step"
+
+
+def _check_places(run: Run) -> None:
+    """Whether all processes go on from the same place: with folders of their own they would not."""
+    places = run.accelerator.gather(torch.tensor([[run.epoch, run.step]], device=run.accelerator.device))
+    if len(torch.unique(places, dim=0)) > 1:
+        raise DarkposeError("the processes found different states: the folder of the run must be one that all share")
 
 
 def make_accelerator(config: TrainConfig, folder: Path | None = None, track: Sequence[str] = ()) -> "Accelerator":
@@ -151,7 +203,7 @@ def make_accelerator(config: TrainConfig, folder: Path | None = None, track: Seq
     """
     try:  # here, so that reading a recipe or a checkpoint does not need it
         from accelerate import Accelerator
-        from accelerate.utils import set_seed
+        from accelerate.utils import InitProcessGroupKwargs, set_seed
     except ModuleNotFoundError as error:
         raise DarkposeError("training needs accelerate: pip install 'darkpose[train]'") from error
     if config.precision == "fp16" and not torch.cuda.is_available():
@@ -162,36 +214,10 @@ def make_accelerator(config: TrainConfig, folder: Path | None = None, track: Seq
         cpu=not torch.cuda.is_available(),
         log_with=list(track) or None,
         project_dir=folder,
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
     )
     set_seed(config.seed)
     return accelerator
-
-
-class _Feed(NamedTuple):
-    """Where batches come from: a data set for the loader, and how what it loads becomes a batch on the device."""
-
-    faces: AugmentedFaces | CachedFaces
-    to_batch: Callable[[Any], Batch]
-
-
-def _feed(
-    config: TrainConfig,
-    samples: Sequence[Sample],
-    schema: KeypointSchema,
-    folder: Path | None,
-    accelerator: "Accelerator",
-) -> _Feed:
-    size, draws, device = config.crop_size, (config.augment, config.seed), accelerator.device
-    on_device = partial(to_device, device=device)
-    if folder is None:
-        return _Feed(AugmentedFaces(samples, schema, size, *draws, padding=config.padding), on_device)
-    with accelerator.main_process_first():
-        cache = open_crop_cache(folder, samples, crop_size=size, augment=config.augment, padding=config.padding)
-    if device.type == "cuda":
-        cached = CachedFaces(cache, schema, size, *draws, padding=config.padding)
-        return _Feed(cached, partial(augment_on_device, size=size, device=device))
-    faces = AugmentedFaces(cache.samples, schema, size, *draws, padding=config.padding, pixels=cache.pixels)
-    return _Feed(faces, on_device)
 
 
 def _order(run: Run, config: TrainConfig, faces: int) -> EpochSteps:
@@ -211,7 +237,7 @@ def _order(run: Run, config: TrainConfig, faces: int) -> EpochSteps:
 def _train_epoch(
     run: Run,
     config: TrainConfig,
-    feed: _Feed,
+    feed: Feed,
     stopping: Stopping,
     log: RunLog,
     state: StateFile,
@@ -219,25 +245,16 @@ def _train_epoch(
 ) -> Literal["", "signal", "time"]:
     """The steps that are left of an epoch; says why, if it is to be stopped.
 
-    A step's loss is looked at when the next step has been sent to the device, which so never waits for the host.
+    A step's loss is looked at when the next step has been sent to the device, which so does not wait for the host.
     """
     order, main = _order(run, config, len(feed.faces.samples)), run.accelerator.is_main_process
-    cuda = run.accelerator.device.type == "cuda"
-    loader = DataLoader(
-        feed.faces,
-        batch_sampler=order,
-        num_workers=workers,
-        pin_memory=cuda,
-        worker_init_fn=leave_signals_to_the_parent,
-    )
-    batches = map(feed.to_batch, loader)
     run.model.train()
     left = range(run.step, order.steps)
     title = f"epoch {run.epoch + 1}/{config.epochs}"
     bar = tqdm(left, title, order.steps, initial=run.step, disable=None if main else True)
     before: SentStep | None = None
-    asked = False
-    with bar:
+    asked = asked_early = False
+    with bar, feed.batches(order, workers) as batches:
         for step in bar:
             began = time.perf_counter()
             if before is not None:
@@ -247,45 +264,39 @@ def _train_epoch(
             rate = config.schedule(iteration, order.steps, config.epochs * order.steps)
             line = {"mode": "train", "epoch": run.epoch + 1, "iter": iteration, "lr": rate, "data_time": waited}
             share = take_step(run, config, rate, group, order.faces_in(step))
-            facts = run.accelerator.reduce(torch.stack([share, torch.full_like(share, bool(stopping.why))]), "sum")
-            if before is not None:
-                asked = look_at(run, before, feed.faces, log, bar)
-            before, run.step = SentStep(facts, group, line, began), step + 1
-            if asked or (main and state.due):
-                asked = look_at(run, before, feed.faces, log, bar) or asked
-                before = None
+            sent = send_step(run, share, bool(stopping.why), group, line, began)
+            # All processes learn of a step in the same turn, the next, and so leave together.
+            asked = look_at(run, before, feed.faces, log, bar) if before is not None else asked_early
+            before, run.step = sent, step + 1
             if asked:
                 break
             if main and state.due:
+                asked_early, before = look_at(run, before, feed.faces, log, bar), None
                 state.save_or_warn(run)
-        if before is not None:
-            asked = look_at(run, before, feed.faces, log, bar)
+        asked = (look_at(run, before, feed.faces, log, bar) if before is not None else asked_early) or asked
     return (stopping.why or "signal") if asked else ""
 
 
-def to_device(batch: Batch, device: torch.device) -> Batch:
-    """A batch whose tensors are on a device; its indices stay on the host."""
-    crops, keypoints, visible = (part.to(device, non_blocking=True) for part in batch[:3])
-    return Batch(crops, keypoints, visible, batch.wanted, batch.taken)
-
-
-def _validate(run: Run, config: TrainConfig, validate: Validate, keep: Keep | None, log: RunLog) -> None:
-    model = run.kept
+def _validate(
+    run: Run, config: TrainConfig, validate: Validate, keep: Keep | None, log: RunLog, iteration: int
+) -> None:
+    model, epoch = run.kept, run.epoch + 1
     model.eval()
     value = validate(model)
-    log.write(mode="val", epoch=run.epoch, NME=value)
-    run.accelerator.log({"NME": value, "epoch": run.epoch})
-    tqdm.write(f"epoch {run.epoch}: validation NME {100 * value:.3f} %", file=sys.stderr)
-    better = value < run.best
+    log.write(mode="val", epoch=epoch, NME=value)
+    run.accelerator.log({"NME": value, "epoch": epoch}, step=iteration)
+    tqdm.write(f"epoch {epoch}: validation NME {100 * value:.3f} %", file=sys.stderr)
+    better = value < run.best  # false for NaN
     run.stale = 0 if better else run.stale + 1
-    run.best = min(value, run.best)
+    run.best = value if better else run.best
     if keep is not None and (better or config.select == "last"):
-        keep(model, {"epoch": run.epoch, "validation_nme": value})
+        keep(model, {"epoch": epoch, "validation_nme": value})
 
 
-def _share_staleness(run: Run) -> None:
-    """Every process has to know when patience ends; only the main one validates."""
+def _share_validation(run: Run) -> None:
+    """Every process has to know when patience ends, and the lowest error; only the main one validates."""
     if run.accelerator.num_processes > 1:
-        mine = run.stale if run.accelerator.is_main_process else 0
-        shared = run.accelerator.reduce(torch.tensor(mine, device=run.accelerator.device), "sum")
-        run.stale = int(shared)
+        known = torch.tensor([run.stale, run.best], dtype=torch.float64, device=run.accelerator.device)
+        torch.distributed.broadcast(known, src=0)
+        stale, run.best = known.tolist()
+        run.stale = int(stale)

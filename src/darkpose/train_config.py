@@ -68,6 +68,8 @@ class TrainConfig:
         if min(self.batch_size, self.accumulate, self.epochs) < 1:
             numbers = (self.batch_size, self.accumulate, self.epochs)
             raise DarkposeError(f"batch_size, accumulate and epochs must be at least 1, got {numbers}")
+        if self.patience < 0:
+            raise DarkposeError(f"patience is a number of epochs, at least 0, got {self.patience}")
         if not 0 <= self.held_out < 1:
             raise DarkposeError(f"held_out is a share of the training images, from 0 to below 1, got {self.held_out}")
         if not self.held_out and (self.select == "best" or self.patience):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -63,7 +64,13 @@ def _loss(run: Run, config: TrainConfig, batch: Batch) -> Tensor:
 
 def normalise_on_device(crops: Tensor, normalisation: Normalisation) -> Tensor:
     """(N, 3, H, W) uint8 RGB -> float32, on the crops' device."""
-    mean, std = (
-        torch.tensor(values, device=crops.device)[:, None, None] for values in (normalisation.mean, normalisation.std)
-    )
+    mean, std = _on_device(normalisation, crops.device)
     return (crops / 255 - mean) / std
+
+
+@lru_cache  # a new tensor on a GPU would make the host wait
+def _on_device(normalisation: Normalisation, device: torch.device) -> tuple[Tensor, Tensor]:
+    mean, std = (
+        torch.tensor(values, device=device)[:, None, None] for values in (normalisation.mean, normalisation.std)
+    )
+    return mean, std
