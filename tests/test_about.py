@@ -14,3 +14,9 @@ def test_about_names_what_is_used_and_why(small_weights: Path) -> None:
     assert facts["weights"] == str(small_weights)
     assert str(facts["detector"]).startswith("haar (")
     assert "offline" in facts["detector"]
+    assert facts["codec"].startswith("fused, by Numba ")
+
+
+def test_about_says_which_codec_there_is_without_numba(small_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("darkpose.about.AVAILABLE", False)
+    assert about(str(small_weights))["codec"] == "NumPy (pip install 'darkpose[fast]': a faster one)"

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from darkpose.compiled import AVAILABLE
 from darkpose.detector import YuNet, best_detector
 from darkpose.zoo import load_checkpoint
 
@@ -20,11 +21,13 @@ def about(weights: str = "default") -> dict[str, Any]:
     detector, note = best_detector()
     packages = ("torch", "numpy", "opencv-python-headless", "safetensors")
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
+    fused = f"fused, by Numba {version('numba')}" if AVAILABLE else "NumPy (pip install 'darkpose[fast]': a faster one)"
     return {
         "darkpose": version("darkpose"),
         "python": platform.python_version(),
         **{name: version(name) for name in packages},
         "device": f"cuda ({gpu})" if gpu else f"cpu ({torch.get_num_threads()} threads)",
+        "codec": fused,
         "weights": weights,
         "markup": f"{checkpoint.schema.name}, {len(checkpoint.schema)} landmarks",
         "provenance": dict(checkpoint.provenance),

@@ -36,7 +36,7 @@ def predict(
     weights: str = "default",
     schema: str | None = None,
     flip_test: Literal["off", "published", "exact"] = "off",
-    method: Literal["dark", "quarter", "argmax"] = "dark",
+    method: Literal["dark", "dark+", "quarter", "argmax"] = "dark",
     device: str = "auto",
     batch_size: int = 16,
 ) -> int:
