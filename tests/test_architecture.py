@@ -14,7 +14,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "darkpose"
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": {"*"},
     "__main__": {"cli"},
-    "about": {"detector", "zoo"},
+    "about": {"compiled", "detector", "zoo"},
     "adaptive_wing": set(),
     "atomic": {"errors"},
     "augment": {"degrade"},
@@ -22,6 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "batches": {"augment", "degrade", "errors", "geometry", "image", "sample", "schema"},
     "boxfile": {"errors"},
     "boxrule": {"detector", "errors", "geometry", "image", "sample"},
+    "calibration": {"atomic", "errors", "modulation"},
     "catalogue": {
         *("datasets.aflw", "datasets.cofw", "datasets.joined", "datasets.openmmlab_tree", "datasets.w300"),
         *("datasets.wflw", "errors", "sample", "schema"),
@@ -31,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {
         *("about", "boxfile", "catalogue", "check", "contact_sheet", "datasets.aflw", "datasets.made", "detector"),
         *("errors", "evaluation", "heatmap", "image", "inference", "models", "plan", "plots", "predict_files"),
-        *("predictions", "predictor", "recipes", "report_folder", "results", "runlog", "runs", "zoo"),
+        *("predictions", "predictor", "recipes", "report_folder", "results", "runlog", "runs", "train", "zoo"),
     },
     "compiled": set(),
     "contact_sheet": {"batches", "draw", "errors", "face", "geometry", "image", "sample", "schema"},
@@ -62,7 +63,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "device_effects": set(),
     "device_jpeg": set(),
     "download": {"errors"},
-    "draw": {"face", "geometry", "image", "opencv"},
+    "draw": {"calibration", "face", "geometry", "image", "opencv"},
     "drawn_face": {"errors", "geometry", "image", "opencv", "schema"},
     "epoch_steps": set(),
     "errors": set(),
@@ -71,6 +72,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("predict_samples", "predictions", "recipes", "report", "sample", "schema", "zoo"),
     },
     "face": {"errors", "geometry", "image", "schema"},
+    "feed": {"batches", "crop_cache", "device_batches", "epoch_steps", "sample", "schema", "stopping", "train_config"},
     "fused": {"compiled", "dark_numpy", "gaussian_fit", "modulation", "threads"},
     "fused_encode": {"compiled", "threads"},
     "fused_gpu": {"dark_numpy", "dark_torch", "errors", "modulation"},
@@ -89,7 +91,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "modulation": {"errors"},
     "opencv": set(),
     "pickles": {"errors"},
-    "plan": {"batches", "epoch_steps", "run_state", "runs", "sent_step", "train", "training_step"},
+    "plan": {"batches", "epoch_steps", "feed", "run_state", "runs", "sent_step", "train", "training_step"},
     "plots": {"atomic", "errors", "inference", "schema"},
     "predict_files": {"atomic", "boxfile", "draw", "errors", "image", "predictor", "results", "schema"},
     "predict_samples": {
@@ -97,7 +99,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("predictions", "sample", "schema"),
     },
     "predictions": {"atomic", "errors"},
-    "predictor": {"detector", "errors", "face", "geometry", "heatmap", "hrnet", "image", "inference", "schema", "zoo"},
+    "predictor": {
+        *("calibration", "detector", "errors", "face", "geometry", "heatmap", "hrnet", "image", "inference", "schema"),
+        "zoo",
+    },
     "pts": {"errors"},
     "published": {"checkpoint", "errors", "hrnet", "pickles", "schema"},
     "recipes": {"augment", "catalogue", "errors", "heatmap", "inference", "schedule", "start", "train_config"},
@@ -121,8 +126,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "threads": set(),
     "trackers": {"errors", "train_config"},
     "train": {
-        *("atomic", "batches", "crop_cache", "device_batches", "epoch_steps", "errors", "hrnet", "image", "run_state"),
-        *("runlog", "sample", "schema", "sent_step", "stopping", "trackers", "train_config", "training_step"),
+        *("atomic", "epoch_steps", "errors", "feed", "hrnet", "image", "run_state", "runlog", "sample", "schema"),
+        *("sent_step", "stopping", "trackers", "train_config", "training_step"),
     },
     "train_config": {"augment", "errors", "geometry", "hrnet", "schedule", "schema"},
     "training_step": {
@@ -136,7 +141,7 @@ DOORS = {
     "cv2": {"opencv"},
     "safetensors": {"checkpoint", "sent_step"},
     "urllib": {"download"},
-    "accelerate": {"run_state", "train", "trackers"},
+    "accelerate": {"feed", "run_state", "train", "trackers"},
     "cyclopts": {"cli"},
     "matplotlib": {"plots"},
     "numba": {"compiled"},

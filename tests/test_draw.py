@@ -1,5 +1,7 @@
 """Overlays."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,18 @@ def test_a_zoomed_picture_keeps_landmarks_on_their_pixels(grey: np.ndarray) -> N
     assert drawn.shape == (480, 640, 3)
     y, x = np.argwhere((drawn != 128).any(axis=2)).mean(axis=0)
     assert (x, y) == pytest.approx((60.25 * 4 + 1.5,) * 2, abs=0.6)
+
+
+def test_covariances_are_drawn_as_ellipses_of_95_per_cent(grey: np.ndarray) -> None:
+    face = a_face(75, 75.5)  # so small that it is one dot
+    covariance = np.full((68, 2, 2), np.nan, np.float32)
+    covariance[7] = [[100, 0], [0, 25]]
+    y, x = np.argwhere((draw_faces(grey, [replace(face, covariance=covariance)], boxes=False) != 128).any(axis=2)).T
+    reach = np.sqrt(5.991465)
+    assert (x.max() - x.min()) / 2 == pytest.approx(10 * reach, abs=1.5)
+    assert (y.max() - y.min()) / 2 == pytest.approx(5 * reach, abs=1.5)
+    unknown = replace(face, covariance=np.full_like(covariance, np.nan))
+    assert (draw_faces(grey, [unknown]) == draw_faces(grey, [face])).all()
 
 
 def test_landmarks_far_outside_and_no_faces_do_no_harm(grey: np.ndarray) -> None:

@@ -146,3 +146,19 @@ def test_a_crop_decoder_gives_each_way_of_decoding_from_the_same_heatmaps() -> N
         alone = decoder._replace(flip_test=flip, method=method)(crops)
         np.testing.assert_array_equal(found.points, alone.points)
         np.testing.assert_array_equal(found.scores, alone.scores)
+
+
+def test_a_crop_decoder_gives_covariances_if_asked_and_none_else() -> None:
+    crops, index = some_crops(5), np.arange(2)
+    heatmaps = brightness_maps(torch.from_numpy(Normalisation()(crops))).numpy()
+    plain = CropDecoder(brightness_maps, Normalisation(), index, batch_size=2)
+    asked = plain._replace(covariance=True)
+    assert plain(crops).covariance is None
+    found, expected = asked(crops).covariance, decode(heatmaps, covariance=True).covariance
+    assert found is not None
+    assert expected is not None
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+    np.testing.assert_array_equal(asked(crops).points, plain(crops).points)
+    none = asked([]).covariance
+    assert none is not None
+    assert none.shape == (0, 2, 2, 2)

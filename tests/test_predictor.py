@@ -9,13 +9,17 @@ import numpy as np
 import pytest
 import torch
 
+from darkpose.calibration import Calibration, calibrated, file_beside, write_calibration
 from darkpose.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
 from darkpose.detector import BoxCorrection, Detections
 from darkpose.errors import DarkposeError
+from darkpose.geometry import image_to_crop
 from darkpose.hrnet import HRNet, HRNetConfig
-from darkpose.image import Pixels, read_image
+from darkpose.image import Pixels, read_image, warp
+from darkpose.inference import CropDecoder
 from darkpose.predictor import Predictor
 from darkpose.schema import AFLW_19, WFLW_98
+from darkpose.zoo import load_checkpoint
 
 BOX = [178.0, 65.0, 270.0, 190.0]
 
@@ -235,3 +239,65 @@ def test_published_landmark_boxes_give_the_published_crop(
 def test_a_gpu_finds_the_same_landmarks(small_weights: Path, image: Pixels) -> None:
     cpu, gpu = (Predictor(small_weights, device, detector=OneFace())(image)[0] for device in ("cpu", "cuda"))
     np.testing.assert_allclose(gpu.keypoints, cpu.keypoints, atol=0.05)
+
+
+@pytest.fixture
+def calibrated_weights(small_weights: Path, tmp_path: Path) -> Path:
+    """Weights with a calibration beside them."""
+    weights = tmp_path / "mine.safetensors"
+    weights.write_bytes(small_weights.read_bytes())
+    floor = tuple(np.linspace(0.1, 0.5, 68).tolist())
+    write_calibration(Calibration("300w-68", 7.8, (0.5,) * 68, floor, {}), tmp_path / "mine.calibration.json")
+    return weights
+
+
+def test_covariances_are_calibrated_and_in_image_pixels(calibrated_weights: Path, image: Pixels) -> None:
+    predictor = Predictor(calibrated_weights, "cpu", method="dark+", covariance=True)
+    (face,) = predictor(image, [[100, 60, 200, 160]], "square")
+    assert predictor.calibration is not None
+    assert face.covariance is not None
+    checkpoint, side = load_checkpoint(calibrated_weights), 125.0  # of the crop: padded
+    crop = warp(image, image_to_crop([150, 110], side, (64, 64)), (64, 64))
+    model = checkpoint.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    decoder = CropDecoder(
+        model, checkpoint.config.normalisation, checkpoint.schema.flip_index, method="dark+", covariance=True
+    )
+    peaks = decoder([crop]).covariance
+    assert peaks is not None
+    expected = calibrated(peaks, predictor.calibration)[0] * (side / 16) ** 2
+    assert np.isfinite(expected).any()
+    np.testing.assert_allclose(face.covariance, expected, rtol=1e-3)
+    plain = Predictor(calibrated_weights, "cpu", method="dark+")(image, [[100, 60, 200, 160]], "square")[0]
+    assert plain.covariance is None
+    assert (plain.keypoints == face.keypoints).all()
+
+
+def test_without_a_calibration_for_the_markup_covariances_are_not_known(
+    small_weights: Path, calibrated_weights: Path, image: Pixels
+) -> None:
+    other = file_beside(calibrated_weights)
+    other.write_text(other.read_text().replace("300w-68", "my-68"))
+    for weights in (small_weights, calibrated_weights):
+        predictor = Predictor(weights, "cpu", covariance=True)
+        (face,) = predictor(image, [BOX])
+        assert predictor.calibration is None
+        assert face.covariance is not None
+        assert face.covariance.shape == (68, 2, 2)
+        assert np.isnan(face.covariance).all()
+
+
+def test_a_broken_calibration_and_a_method_without_covariance_are_refused(calibrated_weights: Path) -> None:
+    with pytest.raises(DarkposeError, match='covariance needs the method "dark" or "dark\\+"'):
+        Predictor(calibrated_weights, "cpu", method="quarter", covariance=True)
+    file_beside(calibrated_weights).write_text("{")
+    with pytest.raises(DarkposeError, match="not a readable JSON file"):
+        Predictor(calibrated_weights, "cpu", covariance=True)
+    Predictor(calibrated_weights, "cpu")  # which does not ask
+
+
+def test_the_default_weights_say_how_far_their_landmarks_may_be_off(astronaut: Path) -> None:
+    (face,) = Predictor(device="cpu", covariance=True)(astronaut, [[178, 90, 270, 182]], "square")
+    assert face.covariance is not None
+    standard = np.sqrt(np.linalg.eigvalsh(face.covariance) / (face.box[2] - face.box[0]) ** 2)
+    assert (standard > 0.001).all()
+    assert (standard < 0.1).all()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from darkpose.calibration import ellipse
 from darkpose.face import Face
 from darkpose.geometry import resize_points
 from darkpose.image import Pixels
@@ -12,10 +13,12 @@ from darkpose.opencv import cv2
 _OUTLINE = (64, 224, 255)
 _POINT = (255, 255, 255)
 _POINT_EDGE = (20, 60, 90)
+_ELLIPSE = (255, 96, 160)
 _BOX = (255, 196, 64)
 _ANNOTATED = (64, 220, 64)
 _PREDICTED = (240, 48, 48)
 _SHIFT = 4  # OpenCV draws at 1/16 px
+LEVEL = 0.95  # of the ellipses: this share of landmarks should lie within theirs
 
 
 def zoom_for(image: Pixels, faces: Sequence[Face]) -> int:
@@ -33,7 +36,10 @@ def _side(box: np.ndarray) -> float:
 def draw_faces(
     image: Pixels, faces: Sequence[Face], *, boxes: bool = True, scores: bool = False, zoom: int = 1
 ) -> Pixels:
-    """A copy of the image (H, W, 3) RGB with outlines, landmarks, boxes and, if asked, scores, to each face's scale."""
+    """A copy of the image (H, W, 3) RGB with outlines, landmarks, boxes and, if asked, scores, to each face's scale.
+
+    Where a face has covariances, an ellipse shows within which each landmark should lie in 95 % of cases.
+    """
     size = (image.shape[1] * zoom, image.shape[0] * zoom)
     canvas = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC) if zoom > 1 else image.copy(), np.uint8)
     for face in faces:
@@ -45,6 +51,9 @@ def draw_faces(
             _polyline(canvas, box[[0, 1, 2, 1, 2, 3, 0, 3]].reshape(4, 2), _BOX, stroke, closed=True)
         for outline in face.schema.outlines:
             _polyline(canvas, keypoints[list(outline)], _OUTLINE, stroke)
+        if face.covariance is not None:
+            for line in ellipse(face.keypoints, face.covariance, LEVEL)[np.isfinite(face.covariance).all(axis=(1, 2))]:
+                _polyline(canvas, resize_points(line, zoom), _ELLIPSE, stroke, closed=True)
         radius = max(0.8, extent / 110)
         for point in keypoints:
             _disc(canvas, point, radius + max(0.5, radius / 3), _POINT_EDGE)

@@ -23,6 +23,8 @@ class Face:
         found_by: the detector's name, or "given".
         detection_score: the detector's own score; NaN for a given box.
         image: the picture the face is in, (H, W, 3) uint8 RGB.
+        covariance: (K, 2, 2) float32, image px^2: how far each landmark may be off, calibrated (see `calibration`);
+            NaN where that is not known; None if not asked for.
     """
 
     keypoints: NDArray[np.float32]
@@ -32,6 +34,7 @@ class Face:
     found_by: str = "given"
     detection_score: float = float("nan")
     image: Pixels | None = field(default=None, repr=False)
+    covariance: NDArray[np.float32] | None = field(default=None, repr=False)
 
     __iter__ = None  # a face is no sequence, though its landmarks have names
 

@@ -90,6 +90,7 @@ class CropDecoder(NamedTuple):
         device: where the model is.
         flip_test, method, kernel_size: as in `predict_heatmaps` and `decode`.
         batch_size: crops per forward pass.
+        covariance: whether a call gives the peaks' widths, too, as `decode` does.
     """
 
     model: Callable[[Tensor], Tensor]
@@ -100,6 +101,7 @@ class CropDecoder(NamedTuple):
     method: Method = "dark"
     kernel_size: int = 11
     batch_size: int = 32
+    covariance: bool = False
 
     def heatmaps(self, crops: Iterable[Pixels]) -> Iterator[NDArray[np.float32]]:
         """Heatmaps (n, K, H, W) float32 of crops (h, w, 3) uint8 RGB, batch by batch."""
@@ -119,9 +121,16 @@ class CropDecoder(NamedTuple):
     def __call__(self, crops: Iterable[Pixels]) -> Decoded[NDArray[np.floating]]:
         """Landmarks of crops (h, w, 3) uint8 RGB: points (N, K, 2) heatmap px and scores (N, K)."""
         parts = [
-            decode(heatmaps, method=self.method, kernel_size=self.kernel_size) for heatmaps in self.heatmaps(crops)
+            decode(heatmaps, method=self.method, kernel_size=self.kernel_size, covariance=self.covariance)
+            for heatmaps in self.heatmaps(crops)
         ]
-        if not parts:
+        if parts:
+            decoded = Decoded(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+        else:
             empty = np.zeros((0, len(self.flip_index), 2), np.float32)
-            return Decoded(empty, empty[..., 0])
-        return Decoded(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+            decoded = Decoded(empty, empty[..., 0])
+        if self.covariance:
+            none = np.zeros((0, len(self.flip_index), 2, 2), np.float32)
+            spreads = [part.covariance for part in parts if part.covariance is not None]
+            decoded.covariance = np.concatenate([none, *spreads])
+        return decoded

@@ -8,16 +8,17 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from darkpose.calibration import Calibration, calibrated, carried, file_beside, read_calibration
 from darkpose.detector import Detector, YuNet, best_detector
 from darkpose.errors import DarkposeError
 from darkpose.face import Face
-from darkpose.geometry import box_to_crop, heatmap_to_image, image_to_crop, whole_pixels
+from darkpose.geometry import box_to_crop, crop_to_image, heatmap_to_image, image_to_crop, whole_pixels
 from darkpose.heatmap import Method
 from darkpose.hrnet import STRIDE
 from darkpose.image import Pixels, as_rgb, read_image, warp
 from darkpose.inference import CropDecoder, FlipTest, find_device
 from darkpose.schema import KeypointSchema
-from darkpose.zoo import load_checkpoint
+from darkpose.zoo import DEFAULT, SHIPPED, ZOO, default_for, downloaded_file, load_checkpoint, shipped_file
 
 Image = str | Path | NDArray[np.generic]
 FARTHEST = 1e6  # px; coordinates beyond are no boxes of photographs
@@ -40,6 +41,7 @@ class Predictor:
     Attributes:
         schema: the markup of the landmarks.
         detector_note: a sentence about the detector in use, where a better one could not be had; else empty.
+        calibration: what the faces' covariances are calibrated by; None where they were not asked for or not known.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Predictor:
         method: Method = "dark",
         detector: Detector | None = None,
         batch_size: int = 16,
+        covariance: bool = False,
     ) -> None:
         """Load the weights; the detector is found when the first image without boxes comes.
 
@@ -64,15 +67,20 @@ class Predictor:
             method: decoder of the heatmaps.
             detector: of faces; None: YuNet where its file can be had, else OpenCV's Haar cascade.
             batch_size: faces per forward pass.
+            covariance: say of every landmark how far it may be off (`Face.covariance`), by the calibration that lies
+                beside the weights, a `.calibration.json` of the same name; NaN where there is none for the markup.
 
         Raises:
-            DarkposeError: the weights or the device cannot be used, or the weights do not know the markup.
+            DarkposeError: the weights, their calibration or the device cannot be used, the weights do not know the
+                markup, or a covariance is asked of "argmax" or "quarter".
         """
         flip: FlipTest = ("published" if flip_test else "off") if isinstance(flip_test, bool) else flip_test
         _check_choice("flip_test", flip, get_args(FlipTest))
         _check_choice("method", method, get_args(Method))
         if not (isinstance(batch_size, int) and batch_size >= 1):
             raise DarkposeError(f"batch_size must be a whole number of at least 1, got {batch_size!r}")
+        if covariance and method not in ("dark", "dark+"):
+            raise DarkposeError(f'covariance needs the method "dark" or "dark+", got {method!r}')
         checkpoint = load_checkpoint(weights, schema=schema)
         target = find_device(device)
         model = checkpoint.model.to(target, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -81,6 +89,7 @@ class Predictor:
         self.provenance = checkpoint.provenance
         self.detector_note = ""
         self.batch_size = batch_size
+        self.calibration = _calibration(_weights_file(weights, schema), checkpoint.schema) if covariance else None
         self._detector = detector
         self._decoder = CropDecoder(
             model,
@@ -91,6 +100,7 @@ class Predictor:
             method=method,
             kernel_size=self.config.kernel_size,
             batch_size=batch_size,
+            covariance=covariance,
         )
 
     @property
@@ -184,13 +194,44 @@ class Predictor:
             warp(region.image, image_to_crop(middle, float(side[0]), size), size)
             for region, middle, side in zip(regions, center, sides, strict=True)
         )
-        points, scores = self._decoder(crops)
+        decoded = self._decoder(crops)
+        points, scores = decoded
         heatmap_size = (size[0] // STRIDE, size[1] // STRIDE)
         keypoints = heatmap_to_image(points, center[:, None], sides[:, None], heatmap_size)
+        spreads = (
+            [None] * len(regions) if decoded.covariance is None else self._to_image(decoded.covariance, center, sides)
+        )
         return [
-            Face(found, score, region.box, self.schema, region.found_by, region.detection_score, region.image)
-            for found, score, region in zip(keypoints, scores, regions, strict=True)
+            Face(found, score, region.box, self.schema, region.found_by, region.detection_score, region.image, spread)
+            for found, score, region, spread in zip(keypoints, scores, regions, spreads, strict=True)
         ]
+
+    def _to_image(
+        self, peaks: NDArray[np.floating], center: NDArray[np.float64], sides: NDArray[np.float64]
+    ) -> list[NDArray[np.float32]]:
+        """Calibrated covariances (K, 2, 2) in image px^2 of each face's peaks, (N, K, 2, 2) heatmap px^2."""
+        if self.calibration is None:
+            return list(np.full(peaks.shape, np.nan, np.float32))
+        size = (self.config.crop_size, self.config.crop_size)
+        return [
+            carried(each, crop_to_image(middle, float(side[0]), size)[:, :2] * STRIDE).astype(np.float32)
+            for each, middle, side in zip(calibrated(peaks, self.calibration), center, sides, strict=True)
+        ]
+
+
+def _weights_file(weights: str | Path, schema: str | None) -> Path:
+    """Where the weights lie that `load_checkpoint` takes by this name or path."""
+    name = default_for(schema) if str(weights) == DEFAULT else str(weights)
+    if name in SHIPPED:
+        return shipped_file(name)
+    return downloaded_file(ZOO[name]) if name in ZOO else Path(name)
+
+
+def _calibration(weights: Path, schema: KeypointSchema) -> Calibration | None:
+    """The calibration beside the weights, if there is one and it is for this markup."""
+    file = file_beside(weights)
+    found = read_calibration(file) if file.is_file() else None
+    return found if found is not None and found.schema == schema.name else None
 
 
 def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:

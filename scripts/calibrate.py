@@ -1,0 +1,240 @@
+"""Calibrate the covariances of weights, and say how well that works: calibrate.py WEIGHTS 300W WFLW NAME
+
+The weights' 68 landmarks are found on LFPW test (of 300-W) and on WFLW's faces, by DARK, without flip test, in boxes
+made from the annotation. The calibration is fitted on one half of LFPW test, split by image. The shares of errors
+within the 50, 90 and 95 % regions are counted on the other half and on the WFLW faces (the 50 landmarks that both
+markups share): by the peak itself, by other ways to make a covariance of it, fitted on the same half, and calibrated.
+
+The file goes beside the weights, the numbers to benchmarks/calibration/NAME.json, the plot to
+docs/calibration-NAME.png. WEIGHTS is a path or a shipped name. 300W and WFLW are folders as `darkpose datasets check`
+takes them.
+"""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+
+from surroundings import surroundings
+
+from darkpose.atomic import make_folder, write_atomically, write_text
+from darkpose.calibration import (
+    LEVELS,
+    Calibration,
+    auroc,
+    calibrated,
+    chi2_quantile,
+    coverage,
+    file_beside,
+    fit_calibration,
+    peak_width,
+    spread,
+    squared_distances,
+    write_calibration,
+)
+from darkpose.checkpoint import Checkpoint
+from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, read_300w
+from darkpose.datasets.wflw import read_wflw
+from darkpose.derive import derive_shared
+from darkpose.geometry import box_to_crop, crop_to_heatmap, image_to_crop, transform
+from darkpose.inference import CropDecoder
+from darkpose.metrics import bootstrap_interval
+from darkpose.predict_samples import crops_of
+from darkpose.sample import Sample, nme_normaliser
+from darkpose.schema import W300_68, WFLW_98, KeypointSchema
+from darkpose.zoo import DEFAULT, SHIPPED, default_for, load_checkpoint, shipped_file
+
+Floats = NDArray[np.float64]
+SEED = 0  # of the split
+FAR = 0.10  # of the inter-ocular distance: a landmark is off beyond it
+CURVE = np.linspace(0.02, 0.98, 49)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found on N faces.
+
+    Attributes:
+        errors: (N, K, 2) heatmap px, NaN where not annotated.
+        peaks: (N, K, 2, 2) heatmap px^2, NaN where not known.
+        scores: (N, K).
+        shares: (N, K) distances over the inter-ocular distance.
+        images: (N,) the image of every face.
+    """
+
+    errors: Floats
+    peaks: Floats
+    scores: Floats
+    shares: Floats
+    images: NDArray[np.str_]
+
+    def of(self, faces: NDArray[np.intp]) -> "Found":
+        """Some of the faces."""
+        arrays = (self.errors, self.peaks, self.scores, self.shares, self.images)
+        return Found(*(each[faces] for each in arrays))  # type: ignore[arg-type]
+
+
+def find(checkpoint: Checkpoint, samples: list[Sample], schema: KeypointSchema) -> Found:
+    """Find landmarks, and hold them against the annotation."""
+    config = checkpoint.config
+    decoder = CropDecoder(
+        checkpoint.model,
+        config.normalisation,
+        checkpoint.schema.flip_index,
+        kernel_size=config.kernel_size,
+        batch_size=8,
+        covariance=True,
+    )
+    decoded = decoder(crops_of(samples, schema, config.crop_size, config.padding))
+    assert decoded.covariance is not None
+    center, sides = box_to_crop(np.stack([sample.box for sample in samples]), padding=config.padding)
+    size, annotated = (config.crop_size, config.crop_size), []
+    for sample, middle, side in zip(samples, center, sides, strict=True):
+        points, visible = derive_shared(sample.keypoints, sample.visible, schema, checkpoint.schema)
+        cells = crop_to_heatmap(transform(image_to_crop(middle, float(side[0]), size), points))
+        annotated.append(np.where(visible[:, None] > 0, cells, np.nan))
+    errors = decoded.points - np.stack(annotated)
+    lengths = np.array([nme_normaliser(sample, schema) for sample in samples])
+    cells_per_length = crop_to_heatmap(config.crop_size * lengths / sides[:, 0])
+    shares = np.linalg.norm(errors, axis=-1) / cells_per_length[:, None]
+    images = np.array([str(sample.image) for sample in samples])
+    return Found(errors, np.asarray(decoded.covariance, np.float64), np.asarray(decoded.scores), shares, images)
+
+
+def halves(images: NDArray[np.str_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The faces of one half of the images, and of the other."""
+    names, membership = np.unique(images, return_inverse=True)
+    first = (np.random.default_rng(SEED).permutation(len(names)) < len(names) // 2)[membership]
+    return np.flatnonzero(first), np.flatnonzero(~first)
+
+
+def ways(learnt: Found, calibration: Calibration) -> dict[str, Calibration]:
+    """The calibration beside other ways to make covariances of peaks, fitted on the same faces."""
+
+    def fit(peaks: Floats, width: float) -> Calibration:
+        return fit_calibration(learnt.errors, peaks, schema=calibration.schema, width=width, fitted={})
+
+    count, tiny = len(calibration.scale), 1e-9
+    quantiles = np.nanquantile(squared_distances(learnt.errors, learnt.peaks), LEVELS, axis=0)
+    factors = np.exp(np.log(quantiles / chi2_quantile(LEVELS)[:, None]).mean(axis=0))
+    return {
+        "the peak itself": Calibration(calibration.schema, 0.0, (1.0,) * count, (tiny,) * count, {}),
+        "factor * C": Calibration(calibration.schema, 0.0, tuple(factors.tolist()), (tiny,) * count, {}),
+        "scale * C + floor": fit(learnt.peaks, 0.0),
+        "floor alone": fit(np.where(np.isfinite(learnt.peaks), 0.0, np.nan), 0.0),  # its scale is 0
+        "calibrated": calibration,
+    }
+
+
+def coverage_with_interval(found: Found, covariances: Floats) -> dict[str, Any]:
+    """Shares within the regions, with 95 % intervals over images; those of each landmark's widest fifth of peaks."""
+    rows = np.concatenate([found.errors, covariances.reshape(*covariances.shape[:2], 4)], axis=-1)
+
+    def interval(level: float) -> list[float]:
+        def share(drawn: Floats) -> float:
+            return float(coverage(drawn[..., :2], drawn[..., 2:].reshape(*drawn.shape[:2], 2, 2), [level])[0])
+
+        return [round(each, 3) for each in bootstrap_interval(rows, share, groups=found.images, draws=200)]
+
+    distances = squared_distances(found.errors, covariances)
+    rank = np.argsort(np.argsort(spread(found.peaks), axis=0), axis=0)
+    widest = rank >= 0.8 * len(rank)
+    known = np.isfinite(distances)
+    likelihood = -np.log(2 * np.pi) - 0.5 * np.log(np.linalg.det(covariances[known])) - 0.5 * distances[known]
+    return {
+        "levels": LEVELS,
+        "coverage": np.round(coverage(found.errors, covariances, LEVELS), 3).tolist(),
+        "interval": [interval(level) for level in LEVELS],
+        "coverage_of_widest_fifth": np.round(coverage(found.errors[widest], covariances[widest], LEVELS), 3).tolist(),
+        "mean_log_likelihood": round(float(likelihood.mean()), 3),
+    }
+
+
+def detection(found: Found, covariances: Floats) -> dict[str, Any]:
+    """How well landmarks that are far off are told from the others."""
+    annotated = np.isfinite(found.shares)
+    off = found.shares[annotated] > FAR
+
+    def area(doubt: Floats) -> float:
+        return round(auroc(off, np.where(np.isnan(doubt), np.inf, doubt)[annotated]), 4)
+
+    return {
+        "landmarks": int(off.size),
+        "off": int(off.sum()),
+        "auroc": {
+            "score": area(-found.scores),
+            "root of the peak's trace": area(spread(found.peaks)),
+            "root of the calibrated trace": area(spread(covariances)),
+        },
+    }
+
+
+def report(found: Found, every: dict[str, Calibration]) -> dict[str, Any]:
+    """All numbers of one set of faces."""
+    covariances = {name: calibrated(found.peaks, way) for name, way in every.items()}
+    return {
+        "faces": len(found.errors),
+        "without_covariance": int((~np.isfinite(found.peaks).all(axis=(-2, -1))).sum()),
+        "ways": {name: coverage_with_interval(found, each) for name, each in covariances.items()},
+        "off_by_more_than_10_per_cent": detection(found, covariances["calibrated"]),
+    }
+
+
+def plot(path: Path, sets: dict[str, Found], every: dict[str, Calibration]) -> None:
+    """Share of errors within each region against the region's level."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5 * len(sets), 4.8), layout="constrained")
+    for axes, (title, found) in zip(figure.subplots(1, len(sets)), sets.items(), strict=True):
+        axes.plot([0, 100], [0, 100], color="grey", linewidth=0.8, linestyle=":")
+        for name, way in every.items():
+            shares = coverage(found.errors, calibrated(found.peaks, way), CURVE)
+            axes.plot(100 * CURVE, 100 * shares, label=name, linewidth=2.6 if name == "calibrated" else 1.2)
+        axes.set(xlabel="region (%)", ylabel="errors within (%)", xlim=(0, 100), ylim=(0, 100), aspect="equal")
+        axes.set_title(title, fontsize=10)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8, loc="lower right")
+    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=100))
+
+
+def main(weights: str, w300: str, wflw: str, name: str) -> None:
+    """Fit, measure, write."""
+    known = default_for(W300_68.name) if weights == DEFAULT else weights
+    checkpoint = load_checkpoint(known, schema=W300_68.name)
+    width = peak_width(checkpoint.config.sigma, checkpoint.config.kernel_size)
+    lfpw = find(checkpoint, read_300w(Path(w300), LFPW_TEST_FOLDERS), W300_68)
+    hard = find(checkpoint, read_wflw(Path(wflw)), WFLW_98)
+    learnt, held_out = (lfpw.of(faces) for faces in halves(lfpw.images))
+    fitted = {
+        "faces": f"{len(learnt.errors)} of LFPW test's {len(lfpw.errors)}, drawn by image with the seed {SEED}",
+        "boxes": "made from the annotation",
+        "flip_test": "off",
+        "method": "dark",
+        "kernel_size": checkpoint.config.kernel_size,
+        "levels": list(LEVELS),
+        "command": f"python scripts/calibrate.py {weights} 300W WFLW {name}",
+    }
+    calibration = fit_calibration(learnt.errors, learnt.peaks, schema=W300_68.name, width=width, fitted=fitted)
+    every = ways(learnt, calibration)
+    sets = {f"other half of LFPW test, {len(held_out.errors)} faces": held_out}
+    sets[f"{len(hard.errors)} hard faces of WFLW's test set"] = hard
+    results = {title: report(found, every) for title, found in sets.items()}
+    out = Path("benchmarks/calibration")
+    make_folder(out)
+    content = {**surroundings(), "method": __doc__, "weights": known, "fitted": fitted, "results": results}
+    write_text(out / f"{name}.json", json.dumps(content, indent=1) + "\n")
+    plot(Path(f"docs/calibration-{name}.png"), sets, every)
+    write_calibration(calibration, file_beside(shipped_file(known) if known in SHIPPED else Path(known)))
+    print(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 5:
+        sys.exit(__doc__)
+    main(*sys.argv[1:])
