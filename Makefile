@@ -1,6 +1,7 @@
 # make demo    photo in, landmarks out: demo.png and demo.json
 # make test    lint, types and tests
 # make setup   everything both need, into .venv
+# make bench   the codec's speed beside other packages': docs/benchmarks.md
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -11,7 +12,7 @@ else
 UV := UV_TORCH_BACKEND=auto $(BIN)/uv pip install --quiet --python $(BIN)/python
 endif
 
-.PHONY: setup demo test test-slow clean
+.PHONY: setup demo test test-slow bench clean
 
 setup: .venv/ready
 
@@ -36,6 +37,10 @@ test: setup
 
 test-slow: setup
 	$(BIN)/python -m pytest -q -m slow
+
+bench: setup
+	$(BIN)/python benchmarks/codec.py benchmarks/results
+	$(BIN)/python benchmarks/codec_page.py benchmarks/results/codec.json docs
 
 clean:
 	rm -rf .venv demo.png demo.json demo-out
