@@ -57,8 +57,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "derive": {"errors", "schema"},
     "detector": {"download", "errors", "image", "opencv"},
     "device_batches": {
-        *("augment", "batches", "crop_cache", "degrade", "device_effects", "device_jpeg", "errors", "geometry"),
-        *("image", "sample", "schema"),
+        *("augment", "batches", "crop_cache", "degrade", "device_effects", "device_jpeg", "geometry", "image"),
+        *("sample", "schema"),
     },
     "device_effects": set(),
     "device_jpeg": set(),

@@ -1,6 +1,7 @@
 """Samples -> training crops: draw an augmentation, warp, change the light, damage."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,8 @@ from darkpose.geometry import PADDING, box_to_crop, compose, image_to_crop, mirr
 from darkpose.image import Pixels, read_image, relight, warp
 from darkpose.sample import Sample
 from darkpose.schema import KeypointSchema
+
+ATTEMPTS = 10  # images in a row that are tried before training gives up
 
 
 class CroppedFace(NamedTuple):
@@ -98,6 +101,15 @@ class Batch(NamedTuple):
     taken: int | Tensor
 
 
+def first_readable(pixels: Callable[[int], Pixels], wanted: int, count: int) -> Iterator[tuple[int, Pixels]]:
+    """The image wanted, else the next of `count` that can be read, within `ATTEMPTS`: index and pixels, or nothing."""
+    for attempt in range(ATTEMPTS):
+        index = (wanted + attempt) % count
+        with suppress(DarkposeError):
+            yield index, pixels(index)
+            return
+
+
 class AugmentedFaces(Dataset[Batch]):
     """Augmented crops, addressed by (epoch, index): every draw is a function of (seed, epoch, index) alone.
 
@@ -112,8 +124,6 @@ class AugmentedFaces(Dataset[Batch]):
         padding: side of a crop over side of the box.
         pixels: gives the image that a sample, by its index, lies on; None: the sample's file is read.
     """
-
-    ATTEMPTS = 10
 
     def __init__(
         self,
@@ -135,12 +145,7 @@ class AugmentedFaces(Dataset[Batch]):
     def __getitem__(self, key: tuple[int, int]) -> Batch:
         epoch, wanted = key
         draw = draw_augmentation(self.augment, np.random.default_rng((self.seed, epoch, wanted)))
-        for attempt in range(self.ATTEMPTS):
-            index = (wanted + attempt) % len(self.samples)
-            try:
-                image = self.pixels(index)
-            except DarkposeError:
-                continue
+        for index, image in first_readable(self.pixels, wanted, len(self.samples)):
             face = cut_from(image, self.samples[index], self.schema, self.size, draw, padding=self.padding)
             crop = torch.from_numpy(face.crop).permute(2, 0, 1).contiguous()
             return Batch(crop, torch.from_numpy(face.keypoints), torch.from_numpy(face.visible), wanted, index)

@@ -14,10 +14,9 @@ from torch.utils.data import Dataset
 
 from darkpose import device_effects, device_jpeg
 from darkpose.augment import Augmentation, AugmentConfig, draw_augmentation
-from darkpose.batches import AugmentedFaces, Batch, image_to_augmented_crop
+from darkpose.batches import Batch, first_readable, image_to_augmented_crop
 from darkpose.crop_cache import CropCache
 from darkpose.degrade import patch_edges
-from darkpose.errors import DarkposeError
 from darkpose.geometry import PADDING, grid_matrix
 from darkpose.image import Pixels
 from darkpose.sample import Sample
@@ -83,8 +82,6 @@ class CachedFaces(Dataset[CachedFace]):
         padding: side of a crop over side of the box.
     """
 
-    ATTEMPTS = AugmentedFaces.ATTEMPTS
-
     def __init__(
         self,
         cache: CropCache,
@@ -101,12 +98,7 @@ class CachedFaces(Dataset[CachedFace]):
     def __getitem__(self, key: tuple[int, int]) -> CachedFace:
         epoch, wanted = key
         drawn = draw_augmentation(self.augment, np.random.default_rng((self.seed, epoch, wanted)))
-        for attempt in range(self.ATTEMPTS):
-            index = (wanted + attempt) % len(self.samples)
-            try:
-                pixels = self.cache.pixels(index)
-            except DarkposeError:
-                continue
+        for index, pixels in first_readable(self.cache.pixels, wanted, len(self.samples)):
             face = plan_cut(pixels, self.samples[index], self.schema, self.size, drawn, padding=self.padding)
             return face._replace(wanted=wanted, taken=index)
         blank = torch.zeros(self.cache.side, self.cache.side, 3, dtype=torch.uint8)

@@ -13,7 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from darkpose.atomic import write_atomically
-from darkpose.batches import AugmentedFaces, Batch
+from darkpose.batches import ATTEMPTS, AugmentedFaces, Batch
 from darkpose.device_batches import CachedFaces
 from darkpose.errors import DarkposeError
 from darkpose.run_state import Run
@@ -73,7 +73,7 @@ def look_at(run: Run, step: SentStep, faces: AugmentedFaces | CachedFaces, log: 
     run.unreadable += int(unreadable)
     _tell_unreadable(step.batches, faces)
     if gone:
-        attempts = f"{faces.ATTEMPTS} images one after another"
+        attempts = f"{ATTEMPTS} images one after another"
         raise DarkposeError(f"{attempts} cannot be read, {_first_missing(step.batches, faces)}: is the data there?")
     if not isfinite(loss):
         where = f"epoch {step.line['epoch']}, iteration {step.line['iter']}"
