@@ -3,7 +3,7 @@
 The paper's comparison on other data: HRNetV2-W18 learns 300-W's training faces from nothing, for the same ten epochs,
 at every size of crop, with quantised and with unbiased targets; each network then finds LFPW's test faces, its heatmaps
 decoded by argmax, the quarter offset and DARK. The last epoch counts, nothing is chosen on the test faces. RUNS/ holds
-the runs, which go on where they were; when all are there, benchmarks/codecs.json and docs/codecs.png are written.
+the runs, which go on where they were; every one that ends is added to benchmarks/codecs.json and docs/codecs.png.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def measure(recipe: Recipe, data: Path, runs: Path) -> dict[str, Any]:
     """Train what is left, predict what is left; NME in per cent and its interval for every decoder."""
     folder = runs / recipe.name
     if not (folder / "done").exists():
-        train_recipe(recipe, data, folder).finished()
+        train_recipe(recipe, data, folder, cache=runs / "crops").finished()
         (folder / "done").touch()
     found = evaluate_recipe(
         recipe,
@@ -73,21 +73,27 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128, 256])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     choice = parser.parse_args()
-    found: dict[str, dict[str, Any]] = {}
-    for size in choice.sizes:
-        for seed in choice.seeds:
+    found: dict[str, dict[str, Any]] = json.loads(OUT.read_text())["runs"] if OUT.exists() else {}
+    for seed in choice.seeds:
+        for size in choice.sizes:
             for unbiased in (True, False):
                 recipe = recipe_for(size, seed, unbiased=unbiased)
-                found[recipe.name] = {"size": size, "unbiased": unbiased, "seed": seed}
-                found[recipe.name]["decoders"] = measure(recipe, choice.data, choice.runs)
-    values = asdict(recipe_for(choice.sizes[0], choice.seeds[0], unbiased=True).train)
+                decoders = measure(recipe, choice.data, choice.runs)
+                found[recipe.name] = {"size": size, "unbiased": unbiased, "seed": seed, "decoders": decoders}
+            publish(found)
+
+
+def publish(found: dict[str, dict[str, Any]]) -> None:
+    """Write all runs and draw their means."""
+    values = asdict(recipe_for(64, 0, unbiased=True).train)
     OUT.write_text(json.dumps({"method": __doc__, "runs": found, "recipe": values}, indent=1) + "\n")
+    sizes = sorted({run["size"] for run in found.values()})
     curves = {
-        f"{kind} targets, {decoder}": [mean_nme(found, size, kind == "unbiased", decoder) for size in choice.sizes]
+        f"{kind} targets, {decoder}": [mean_nme(found, size, kind == "unbiased", decoder) for size in sizes]
         for kind in ("quantised", "unbiased")
         for decoder in DECODERS
     }
-    plot_by_crop_size(PICTURE, choice.sizes, curves, "NME over the outer eye corners (%)")
+    plot_by_crop_size(PICTURE, sizes, curves, "NME over the outer eye corners (%)")
 
 
 if __name__ == "__main__":
