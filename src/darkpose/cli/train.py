@@ -1,0 +1,151 @@
+"""`darkpose train` and `plot`: runs and their curves."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from darkpose.errors import DarkposeError
+
+
+def train(
+    recipe: str,
+    *,
+    root: Path,
+    out: Path | None = None,
+    start: str | None = None,
+    workers: int = 1,
+    cache: Path | None = None,
+    held_out: float | None = None,
+    patience: int | None = None,
+    max_time: str | None = None,
+    save_every: float = 300.0,
+    track: list[str] | None = None,
+    compile: Annotated[bool, Parameter(negative="")] = False,
+    overfit: int = 0,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Train a network as a recipe says; a run that was killed or stopped goes on when started again.
+
+    Parameters
+    ----------
+    recipe
+        aflw-dark, wflw-dark, 300w-dark, cofw-dark (as published), 300w-128, 300w-256, or the path of a Python file
+        that holds one (configs/face/darkpose/).
+    root
+        Folder of the data set.
+    out
+        Folder of the run; needed unless --dry-run.
+    start
+        What to start from, instead of the recipe's: nothing, imagenet (downloaded once) or such a file, or a checkpoint
+        by path or name.
+    workers
+        Loader processes.
+    cache
+        Folder for the faces' crops, cut once: training then reads those, and on a GPU makes its random crops there. The
+        second interpolation makes crops a little softer.
+    held_out
+        Share of the training images to validate on instead of the test set; the best epoch on them is kept.
+    patience
+        End after so many epochs without a lower error on the held-out faces.
+    max_time
+        Stop, saved, after this time: seconds, or 90m, 7.5h.
+    save_every
+        Seconds between two savings of the run's state.
+    track
+        Also track with tensorboard or wandb.
+    compile
+        Let torch compile the network: minutes at the start, faster steps on a GPU.
+    overfit
+        Learn this many faces by heart instead, without augmentation: a check of data and loop.
+    dry_run
+        Print what the run would be, with a step's time measured on two batches, and write nothing.
+    json
+        Print the plan or the outcome as JSON.
+    """
+    from dataclasses import asdict, replace
+    from json import dumps
+
+    from darkpose.recipes import find_recipe
+    from darkpose.runs import overfit as by_heart
+    from darkpose.runs import read_task, train_recipe
+    from darkpose.train import first_process
+
+    experiment = find_recipe(recipe)
+    if held_out is not None:
+        config = replace(experiment.train, held_out=held_out, select="best" if held_out else experiment.train.select)
+        experiment = replace(experiment, train=config)
+    if patience is not None:
+        experiment = replace(experiment, train=replace(experiment.train, patience=patience))
+    if dry_run:
+        from darkpose.plan import plan_run
+
+        task = read_task(experiment, root)
+        plan = plan_run(by_heart(task, overfit) if overfit else task)
+        if first_process():
+            print(dumps({**asdict(plan), "hours": plan.hours}) if json else plan)
+        return 0
+    if out is None:
+        raise DarkposeError("name the folder of the run with --out")
+    trained = train_recipe(
+        experiment,
+        root,
+        out,
+        start=start,
+        workers=workers,
+        cache=cache,
+        by_heart=overfit,
+        max_time=None if max_time is None else _seconds(max_time),
+        save_every=save_every,
+        track=track or (),
+        compiled=compile,
+    )
+    kept, lowest = out / "weights.safetensors", trained.best_validation
+    if not first_process():
+        pass
+    elif json:
+        outcome = {"weights": str(kept), "best_validation_nme": lowest if lowest < float("inf") else None}
+        print(dumps({**outcome, "stopped": trained.stopped, "epoch": trained.epoch, "step": trained.step}))
+    elif trained.stopped in ("signal", "time"):
+        print(f"stopped after epoch {trained.epoch}, step {trained.step}, and saved: the same command goes on")
+    else:
+        print(f"lowest validation NME {100 * lowest:.3f} % -> {kept}")
+    return 130 if trained.stopped == "signal" else 0
+
+
+def _seconds(text: str) -> float:
+    """Seconds of a length of time: a number, or one followed by s, m or h."""
+    units = {"s": 1, "m": 60, "h": 3600}
+    number, unit = (text[:-1], units[text[-1]]) if text[-1:] in units else (text, 1)
+    try:
+        value = float(number) * unit
+    except ValueError:
+        value = float("nan")
+    if not value >= 0:
+        raise DarkposeError(f"expected a length of time like 3600, 90m or 7.5h, got {text!r}")
+    return value
+
+
+def plot(*logs: Path, output: Path = Path("training.png")) -> int:
+    """Draw loss, learning rate and validation NME of training runs.
+
+    Parameters
+    ----------
+    logs
+        log.jsonl files, or the folders of runs that hold them.
+    output
+        Picture to write.
+    """
+    from darkpose.plots import plot_training
+    from darkpose.runlog import read_log
+
+    if not logs:
+        raise DarkposeError("name at least one log.jsonl or the folder of a run")
+    files = [log / "log.jsonl" if log.is_dir() else log for log in logs]
+    names = [file.parent.name if file.name == "log.jsonl" else file.stem for file in files]
+    if len(set(names)) < len(names):
+        names = [str(file) for file in files]
+    plot_training(output, {name: read_log(file) for name, file in zip(names, files, strict=True)})
+    print(f"{output}: {len(files)} run{'' if len(files) == 1 else 's'}")
+    return 0
