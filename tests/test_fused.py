@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,13 @@ from darkpose import fused
 
 KERNELS = (1, 3, 9, 11, 17, 25)
 SOURCE = Path(dark_numpy.__file__).parents[1]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_maps_are_shared_among_threads_too() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fused, "ALONE", 0)
+        yield
 
 
 def as_kind(maps: NDArray[np.float32], kind: str) -> tuple[NDArray[Any], NDArray[np.floating[Any]]]:
@@ -183,8 +191,9 @@ def test_a_forked_process_decodes_with_threads_of_its_own() -> None:
     run(
         """
         import multiprocessing, numpy as np, torch
-        from darkpose import decode
+        from darkpose import decode, fused
         torch.set_num_threads(2)
+        fused.ALONE = 0
         maps = np.random.default_rng(0).random((1, 200, 64, 64), np.float32)
         expected = decode(maps).points
 

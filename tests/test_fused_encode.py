@@ -107,7 +107,8 @@ def test_a_buffer_that_does_not_fit_is_refused(buffer: Any) -> None:
 
 @needs_numba
 @pytest.mark.parametrize("threads", [1, 3])
-def test_any_number_of_threads_draws_the_same(threads: int) -> None:
+def test_any_number_of_threads_draws_the_same(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("darkpose.fused_encode.ALONE", 0)
     keypoints, visible = some_keypoints(2, 200)
     expected, _ = encode(keypoints, visible)
     before = torch.get_num_threads()

@@ -8,8 +8,9 @@ from typing import Any, TypeVar, cast
 
 try:
     import numba
+    from llvmlite import ir as ir
 except ImportError:  # the extra "fast" is not installed
-    numba = None  # type: ignore[assignment]
+    numba = ir = None  # type: ignore[assignment]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -35,6 +36,15 @@ def once(make: Function) -> Function:
 def part(function: Function) -> Function:
     """Make a function callable from those that `compile_for` compiles; without Numba it stays as it is."""
     return _compile(function) if _compile else function
+
+
+def intrinsic(function: Callable[..., Any]) -> Any:
+    """Make of a function that tells a signature, and what writes LLVM's instructions for it (`ir`), a compiled one."""
+    if not AVAILABLE:
+        return function
+    from numba.extending import intrinsic as wrap
+
+    return wrap(function)
 
 
 def array(dtype: str, dimensions: int, *, written: bool = False) -> Any:

@@ -124,13 +124,28 @@ _STENCIL = np.array([2, 6, 7, 8, 10, 11, 12, 13, 14, 16, 17, 18, 22])
 
 def _blur_neighbourhoods(maps: Floats, index: Cells, cells: Cells, taps: NDArray[np.float64]) -> Floats:
     """(M, 5, 5) values around `cells` of the zero-padded, blurred maps `maps[index]`."""
-    height, width = maps.shape[1:]
     reach = len(taps) // 2 + 2
+    bands = np.stack([np.pad(taps, (i, 4 - i)) for i in range(5)])  # taps of the five blurred cells over the window
+    whole = _interior(cells, maps.shape, before=reach, after=reach)
+    blurred = np.empty((len(cells), 5, 5))
+    if whole.size:  # one product of matrices for all windows that lie in their maps
+        x, y = (cells[whole] - reach).T
+        windows = np.lib.stride_tricks.sliding_window_view(maps, bands.shape[1:] * 2, axis=(1, 2))[index[whole], y, x]
+        windows = windows.reshape(len(whole), bands.shape[1] ** 2).astype(np.float64)
+        blurred[whole] = (windows @ np.kron(bands, bands).T).reshape(-1, 5, 5)
+    cut = np.ones(len(cells), bool)
+    cut[whole] = False
+    blurred[cut] = _blur_cut_windows(maps, index[cut], cells[cut], bands)
+    return blurred
+
+
+def _blur_cut_windows(maps: Floats, index: Cells, cells: Cells, bands: NDArray[np.float64]) -> Floats:
+    """`_blur_neighbourhoods` where the window leaves the map: there the taps are 0."""
+    height, width = maps.shape[1:]
+    reach = bands.shape[1] // 2
     around = np.arange(-reach, reach + 1)
     x, y = cells[:, 0, None] + around, cells[:, 1, None] + around
     windows = maps[index[:, None, None], np.clip(y, 0, height - 1)[:, :, None], np.clip(x, 0, width - 1)[:, None, :]]
-    # Taps of the five blurred cells over the window, zero where the window leaves the map.
-    bands = np.stack([np.pad(taps, (i, 4 - i)) for i in range(5)])
     along_x = bands * ((x >= 0) & (x < width))[:, None, :]
     along_y = bands * ((y >= 0) & (y < height))[:, None, :]
     return np.asarray(along_y @ windows.astype(np.float64) @ along_x.transpose(0, 2, 1))

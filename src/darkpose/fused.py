@@ -6,7 +6,8 @@ How it is done:
   bits are, all of them above the negative ones, and a maximum of whole numbers is vectorised, one of floats is not. A
   NaN has bits above infinity's; one with its sign bit set is found by comparing without sign. So float16 and bfloat16
   maps need no copy of a wider type: only cells around the maximum are converted, by a table.
-* Only the cells around a maximum are blurred, in float64, and of the result only the 13 that the derivatives use.
+* Only the cells around a maximum are blurred, in float64, and of the result only the 13 that the derivatives use. With
+  the kernel of 11 this is done in vector instructions (`blur_vectors`).
 * The derivatives are logarithms of ratios: 5 logarithms in place of 13.
 * Maps with a cell that falls to the clip before the logarithm (`dark_numpy.FLOOR`) are left to `dark_numpy`.
 
@@ -16,16 +17,16 @@ of Numba is used, and any number of threads may decode, also after a fork.
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from darkpose import dark_numpy
+from darkpose.blur_vectors import COLUMNS, LANES, ROWS, TAPS, blur_stencil
 from darkpose.compiled import array, compile_for, once, part, scalar
 from darkpose.dark_numpy import FLOOR, MARGIN, TRUSTED, Found
 from darkpose.gaussian_fit import DAMPING, FARTHEST, LONGEST, OUTSIDE, REACH, SIGMAS, START, STEPS
-from darkpose.modulation import blur_variance
 from darkpose.threads import in_threads
 
 Maps = NDArray[Any]  # of floats, or of whole numbers that hold their bits
@@ -34,7 +35,7 @@ Table = NDArray[np.float32] | None
 
 METHODS = ("argmax", "quarter", "dark", "dark+")
 QUARTER, DARK, DARK_PLUS = 1, 2, 3
-ALONE = 1 << 19  # cells: fewer are not worth waking threads for
+ALONE = 1 << 22  # cells: fewer are not worth waking threads for
 BLOCK = 256  # cells whose maximum is taken at once
 SMALLEST, LARGEST = SIGMAS
 INFINITY = {"e": 0x7C00, "h": 0x7F80, "f": 0x7F80_0000, "d": 0x7FF0_0000_0000_0000}  # bits, by the type's letter
@@ -49,30 +50,25 @@ def decode_maps(maps: NDArray[Any], method: str, taps: NDArray[np.float64], cova
         taps: the blur's kernel.
         covariance: whether to give it.
     """
-    maps = np.require(maps, requirements=("C", "A"))
-    count, height, width = maps.shape
-    size, code, infinity = maps.itemsize, METHODS.index(method), INFINITY[maps.dtype.char]
-    kernel = _kernel(size)
-    table = _table(maps.dtype.char) if size == 2 else None
-    stored: Maps = maps if table is None else maps.view(np.int16)
-    bits = maps.view(f"i{size}").reshape(count, height * width)
-    kind = np.float64 if size == 8 else np.float32
+    if not (maps.flags.c_contiguous and maps.flags.aligned):
+        maps = np.require(maps, requirements=("C", "A"))
+    kernel, table, whole, kind, infinity, lowest = _setup(maps.dtype.char)
+    count, code = len(maps), METHODS.index(method)
+    bits: Maps = maps.view(whole)
+    stored = maps if table is None else bits
     points: Floats = np.empty((count, 2), kind)
     scores: Floats = np.empty(count, kind)
-    spread: Floats = np.full((count if covariance else 0, 2, 2), np.nan, kind)
-    clipped = np.zeros(count, np.bool_)
+    spread: Floats = np.empty((count if covariance else 0, 2, 2), kind)
+    clipped = np.empty(count, np.bool_)
 
     def work(first: int, last: int) -> None:
-        kernel(
-            *(stored, bits, bits.view(f"u{size}"), table, infinity, infinity | 1 << (8 * size - 1), code, taps),
-            *(blur_variance(taps), first, last, points, scores, spread, clipped),
-        )
+        kernel(stored, bits, table, infinity, lowest, code, taps, first, last, points, scores, spread, clipped)
 
     if maps.size < ALONE:
         work(0, count)
     else:
         in_threads(work, count)
-    low = np.flatnonzero(clipped)
+    low = clipped.nonzero()[0]
     if low.size:
         again = dark_numpy.decode_maps(stored[low] if table is None else table[stored[low]], method, taps, covariance)
         points[low] = again.points
@@ -81,7 +77,26 @@ def decode_maps(maps: NDArray[Any], method: str, taps: NDArray[np.float64], cova
     return Found(points, scores, spread if covariance else None)
 
 
+class _Setup(NamedTuple):
+    """What decoding maps of one type needs: see the kernel's arguments; `whole` is the type of their bits."""
+
+    kernel: Callable[..., None]
+    table: Table
+    whole: np.dtype[np.signedinteger[Any]]
+    kind: type[np.floating[Any]]
+    infinity: int
+    lowest: Maps
+
+
 @cache
+def _setup(letter: str) -> _Setup:
+    size = 2 if letter == "h" else np.dtype(letter).itemsize
+    lowest = np.array([INFINITY[letter] | 1 << (8 * size - 1)], f"u{size}")
+    kind = np.float64 if size == 8 else np.float32
+    table = _table(letter) if size == 2 else None
+    return _Setup(_kernel(size), table, np.dtype(f"i{size}"), kind, INFINITY[letter], lowest)
+
+
 def _table(letter: str) -> NDArray[np.float32]:
     """(65536,) the numbers of all half-precision bits; a negative index finds those with the sign bit."""
     bits = np.arange(1 << 16, dtype=np.uint32)
@@ -97,10 +112,9 @@ def _kernel(size: int) -> Callable[..., None]:
     return compile_for(
         _decode_range,
         array("int16" if size == 2 else kind, 3),
-        array(f"int{8 * size}", 2),
-        array(f"uint{8 * size}", 2),
+        array(f"int{8 * size}", 3),
         array(kind, 1) if size == 2 else scalar("none"),
-        *(scalar("int64"), scalar("uint64"), scalar("int64"), array("float64", 1), scalar("float64")),
+        *(scalar("int64"), array(f"uint{8 * size}", 1), scalar("int64"), array("float64", 1)),
         *(scalar("int64"), scalar("int64"), array(kind, 2, written=True), array(kind, 1, written=True)),
         *(array(kind, 3, written=True), array("boolean", 1, written=True)),
     )
@@ -108,19 +122,18 @@ def _kernel(size: int) -> Callable[..., None]:
 
 # ------------------------------------------------------------------------------------------------- compiled by Numba
 # Written for Numba: loops over numbers, scratch arrays made once per range. m counts maps. Constants of other modules
-# are compiled in, and kept code is made anew when this file changes, not theirs: who changes one changes this file too.
+# are compiled in, and kept code is made anew when this file changes, not theirs: who changes one, or `blur_vectors`,
+# changes this file too.
 
 
 def _decode_range(
     stored: Maps,
     bits: Maps,
-    unsigned: Maps,
     table: Table,
     infinity: int,
-    negative_infinity: int,
+    lowest: Maps,
     method: int,
     taps: Floats,
-    variance: float,
     first: int,
     last: int,
     points: Floats,
@@ -131,12 +144,19 @@ def _decode_range(
     """Decode maps first .. last; `clipped` tells which are left to the reference."""
     height, width = stored.shape[1], stored.shape[2]
     wide = (len(taps) + 19) // 16 * 16  # the window, up to a multiple that is vectorised without a remainder
-    row, columns, blurred = np.zeros(wide), np.zeros((5, wide)), np.zeros((5, 5))
-    newton, fit = np.zeros(5), np.zeros(3)
-    window, u, v = np.zeros((2 * REACH + 1, 2 * REACH + 1)), np.zeros(2 * REACH + 1), np.zeros(2 * REACH + 1)
-    along_x, along_y, system = np.zeros(2 * REACH + 1), np.zeros(2 * REACH + 1), np.zeros((4, 5))
+    row, columns, blurred = np.zeros(wide), np.zeros((5, wide)), np.zeros((5, LANES))
+    padded, cells = np.zeros((ROWS, COLUMNS)), bits.reshape(len(bits), height * width)
+    newton, fit, system = np.zeros(5), np.zeros(3), np.zeros((4, 5))
+    window, lines = np.zeros((2 * REACH + 1, 2 * REACH + 1)), np.zeros((4, 2 * REACH + 1))
+    u, v, along_x, along_y = lines[0], lines[1], lines[2], lines[3]
+    variance = 0.0
+    for i in range(len(taps)):
+        variance += taps[i] * (i - len(taps) // 2) ** 2
     for m in range(first, last):
-        best = _highest(bits[m], unsigned[m], infinity, negative_infinity)
+        clipped[m] = False
+        if len(spread):
+            spread[m] = np.nan
+        best = _highest(cells[m], infinity, lowest)
         if best == NOT_A_NUMBER:
             points[m], scores[m] = -1, np.nan
             continue
@@ -152,17 +172,26 @@ def _decode_range(
         elif method >= DARK:
             stepped = 2 <= x < width - 2 and 2 <= y < height - 2
             if stepped:
-                if not _blur(stored[m], table, x, y, taps, row, columns, blurred):
+                left, top = x - ROWS // 2, y - ROWS // 2
+                inside = min(left, top) >= 0 and left + COLUMNS <= width and top + ROWS <= height
+                if len(taps) != TAPS:
+                    _blur(stored[m], table, x, y, taps, row, columns, blurred)
+                elif inside and table is None:
+                    blur_stencil(stored[m], top, left, taps, blurred)
+                else:
+                    _cut_out(stored[m], table, left, top, inside, padded)
+                    blur_stencil(padded, 0, 0, taps, blurred)
+                if not _above_clip(blurred):
                     clipped[m] = True
                     continue
                 _newton(blurred, newton)
-            trusted = (
+            trusted = method == DARK or (
                 stepped
                 and min(x, y, width - 1 - x, height - 1 - y) >= MARGIN
                 and not np.isnan(newton[2])
                 and np.hypot(newton[0], newton[1]) <= TRUSTED
             )
-            if method == DARK_PLUS and not trusted:
+            if not trusted:
                 _fit(stored[m], table, x, y, scores[m], window, u, v, along_x, along_y, system, fit)
                 newton[0], newton[1], stepped = fit[0], fit[1], True
                 newton[2], newton[3], newton[4] = fit[2] ** 2 + variance, 0.0 * fit[2], fit[2] ** 2 + variance
@@ -177,24 +206,38 @@ NOT_POSITIVE, NOT_A_NUMBER = -1, -2
 
 
 @part
-def _highest(bits: Maps, unsigned: Maps, infinity: int, negative_infinity: int) -> int:
+def _highest(bits: Maps, infinity: int, lowest: Maps) -> int:
     """Index of the first positive maximum of one map, or NOT_POSITIVE or NOT_A_NUMBER."""
-    top, widest, at = bits[0], unsigned[0], 0
-    for start in range(0, len(bits), BLOCK):
-        block, same = bits[start : start + BLOCK], unsigned[start : start + BLOCK]
-        highest = block[0]
-        for i in range(len(block)):  # vectorised: over a slice, whose indices cannot be negative
-            highest = max(highest, block[i])
-            widest = max(widest, same[i])
-        if highest > top:
-            top, at = highest, start
-    if top > infinity or widest > negative_infinity:
+    kind = lowest.dtype.type  # without sign
+    top, widest, at, whole = bits[0], kind(bits[0]), 0, len(bits) // BLOCK
+    for block in range(whole):
+        start = np.uint64(block * BLOCK)  # vectorised are loops whose indices cannot be negative
+        highest = bits[start]
+        for i in range(BLOCK):
+            value = bits[start + np.uint64(i)]
+            highest = max(highest, value)
+            widest = max(widest, kind(value))
+        at = block if highest > top else at  # without a branch
+        top = max(top, highest)
+    rest, highest = bits[whole * BLOCK :], top
+    for i in range(len(rest)):
+        highest = max(highest, rest[i])
+        widest = max(widest, kind(rest[i]))
+    if highest > top:
+        top, at = highest, whole
+    if top > infinity or widest > lowest[0]:
         return NOT_A_NUMBER
     if top <= 0:
         return NOT_POSITIVE
-    while bits[at] != top:
-        at += 1
-    return at
+    first = at * BLOCK
+    if at == whole:
+        while bits[first] != top:
+            first += 1
+        return first
+    start, within = np.uint64(first), BLOCK
+    for i in range(BLOCK):
+        within = min(within, i if bits[start + np.uint64(i)] == top else BLOCK)
+    return first + within
 
 
 @part
@@ -226,11 +269,8 @@ def _quarter(before: float, after: float, table: Table) -> float:
 
 
 @part
-def _blur(stored: Maps, table: Table, x: int, y: int, taps: Floats, row: Floats, columns: Floats, out: Floats) -> bool:
-    """Fill the 13 cells of `out` (5, 5) that the derivatives use with the blurred map around (x, y).
-
-    False where one of them does not exceed the clip.
-    """
+def _blur(stored: Maps, table: Table, x: int, y: int, taps: Floats, row: Floats, columns: Floats, out: Floats) -> None:
+    """Fill the 13 cells of `out` (5, 5 or more) that the derivatives use with the blurred map around (x, y)."""
     size, reach = len(taps), len(taps) // 2
     left, right = max(0, x - 2 - reach), min(stored.shape[1], x + 3 + reach)
     top, bottom = max(0, y - 2 - reach), min(stored.shape[0], y + 3 + reach)
@@ -243,7 +283,6 @@ def _blur(stored: Maps, table: Table, x: int, y: int, taps: Floats, row: Floats,
             tap, blurred = taps[j - (y + dy - 2 - reach)], columns[dy]
             for i in range(len(blurred)):
                 blurred[i] += tap * row[i]
-    above = True
     for dy in range(5):
         for dx in range(abs(dy - 2), 5 - abs(dy - 2)):
             start = x + dx - 2 - reach - left  # the column under the first tap
@@ -253,7 +292,26 @@ def _blur(stored: Maps, table: Table, x: int, y: int, taps: Floats, row: Floats,
             for t in range(len(used)):
                 value += used[t] * under[t]
             out[dy, dx] = value
-            above &= value > FLOOR
+
+
+@part
+def _cut_out(stored: Maps, table: Table, left: int, top: int, inside: bool, out: Floats) -> None:
+    """Fill `out` (ROWS, COLUMNS) with the map's cells from row `top` and column `left` on, 0 beyond the map."""
+    if not inside:
+        out[:] = 0.0
+    for j in range(max(0, -top), min(ROWS, stored.shape[0] - top)):
+        cells, into = stored[top + j, max(0, left) : left + COLUMNS], out[j, max(0, -left) :]
+        for i in range(len(cells)):
+            into[i] = _value(cells[i], table)
+
+
+@part
+def _above_clip(blurred: Floats) -> bool:
+    """Whether all cells that the derivatives use exceed the clip."""
+    above = True
+    for dy in range(5):
+        for dx in range(abs(dy - 2), 5 - abs(dy - 2)):
+            above &= blurred[dy, dx] > FLOOR
     return above
 
 

@@ -15,7 +15,7 @@ from darkpose.threads import in_threads
 
 Floats = NDArray[np.floating[Any]]
 
-ALONE = 1 << 18  # cells: fewer are not worth waking threads for
+ALONE = 1 << 21  # cells: fewer are not worth waking threads for
 
 
 def draw_gaussians(

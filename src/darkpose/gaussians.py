@@ -23,9 +23,8 @@ def centres_and_weights(
     points = points if unbiased else torch.trunc(points + 0.5)
     radius = 3.0 * sigma
     first, last = points - radius, points + radius + 1
-    if not unbiased:
-        first, last = torch.trunc(first), torch.trunc(last)
-    inside = (first[..., 0] < size[0]) & (first[..., 1] < size[1]) & (last >= 0).all(-1)  # false for NaN
+    reaches = last >= 0 if unbiased else last > -1  # the reference truncates both, which matters for `last` alone
+    inside = (first[..., 0] < size[0]) & (first[..., 1] < size[1]) & reaches.all(-1)  # false for NaN
     weights = torch.where(inside & (visible > 0), visible.float(), 0.0)
     return torch.where((weights > 0.5)[..., None], points, torch.inf), weights
 

@@ -24,6 +24,7 @@ from darkpose.modulation import modulation_kernel
 
 Array = TypeVar("Array", NDArray[np.floating], torch.Tensor)
 Method = Literal["argmax", "quarter", "dark", "dark+"]
+_METHODS = get_args(Method)
 
 
 class _PointsAndScores(NamedTuple, Generic[Array]):
@@ -177,15 +178,15 @@ def decode(
             "quarter".
 
     Notes:
-        With Numba the first call for float32, float64 or half-precision maps compiles for some 4 s of CPU time; the
+        With Numba the first call for float32, float64 or half-precision maps compiles for some 5 s of CPU time; the
         code is kept, and later processes load it in 0.7 s (with Numba itself 1.2 s). Then 98 maps of 64x64 take less
         than 0.1 ms. Maps are shared among as many threads as `torch.set_num_threads` says.
     """
     if not isinstance(heatmaps, torch.Tensor):
         heatmaps = np.asarray(heatmaps)
-    if heatmaps.ndim != 4 or min(heatmaps.shape[2:]) < 1:
+    if heatmaps.ndim != 4 or heatmaps.shape[2] < 1 or heatmaps.shape[3] < 1:
         raise DarkposeError(f"heatmaps must be (N, K, H, W) with H, W >= 1, got {tuple(heatmaps.shape)}")
-    if method not in get_args(Method):
+    if method not in _METHODS:
         raise DarkposeError(f'method must be "argmax", "quarter", "dark" or "dark+", got {method!r}')
     refined = method in ("dark", "dark+")
     if covariance and not refined:
@@ -202,7 +203,7 @@ def decode(
         tensors = Decoded(torch.from_numpy(points), torch.from_numpy(scores))
         tensors.covariance = None if spread is None else torch.from_numpy(spread)
         return tensors
-    if not np.issubdtype(heatmaps.dtype, np.floating):
+    if heatmaps.dtype.kind != "f":
         raise DarkposeError(f"heatmaps must be of a floating type, got {heatmaps.dtype}")
     found = _decode_array(heatmaps, method, taps, covariance)
     decoded = Decoded(found.points, found.scores)
@@ -224,13 +225,20 @@ def _as_array(maps: torch.Tensor) -> NDArray[Any]:
 
 def _decode_array(maps: NDArray[Any], method: Method, taps: NDArray[np.float64], covariance: bool) -> Found:
     """Landmarks of (N, K, H, W), decoded as N*K maps; int16 holds bfloat16."""
-    shape = maps.shape[:2]
-    decode_maps = dark_numpy.decode_maps
-    if _compiled() and maps.dtype.isnative and maps.dtype.char in "efdh":
-        from darkpose.fused import decode_maps
-    points, scores, spread = decode_maps(maps.reshape(shape[0] * shape[1], *maps.shape[2:]), method, taps, covariance)
-    spread = None if spread is None else spread.reshape(*shape, 2, 2)
-    return Found(points.reshape(*shape, 2), scores.reshape(shape), spread)
+    n, k, height, width = maps.shape
+    compiled = _compiled() and maps.dtype.char in "efdh" and maps.dtype.isnative
+    decode_maps = _fused().decode_maps if compiled else dark_numpy.decode_maps
+    points, scores, spread = decode_maps(maps.reshape(n * k, height, width), method, taps, covariance)
+    spread = None if spread is None else spread.reshape(n, k, 2, 2)
+    return Found(points.reshape(n, k, 2), scores.reshape(n, k), spread)
+
+
+@cache
+def _fused() -> Any:
+    """The module, which is loaded here."""
+    from darkpose import fused
+
+    return fused
 
 
 def _decode_elsewhere(maps: torch.Tensor, method: Method, kernel_size: int, covariance: bool) -> Decoded[torch.Tensor]:

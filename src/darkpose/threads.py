@@ -1,5 +1,6 @@
 """Work split over threads: for functions that release Python's lock."""
 
+import itertools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,8 +21,19 @@ def in_threads(work: Callable[[int, int], object], count: int) -> None:
         work(0, count)
         return
     blocks = min(count, BLOCKS_PER_THREAD * threads)
-    bounds = [count * i // blocks for i in range(blocks + 1)]
-    list(_pool(threads).map(work, bounds[:-1], bounds[1:]))
+    numbers = itertools.count()  # the next block, for whoever is free
+
+    def share() -> None:
+        while (block := next(numbers)) < blocks:
+            work(count * block // blocks, count * (block + 1) // blocks)
+
+    helpers = [_pool(threads - 1).submit(share) for _ in range(threads - 1)]
+    try:
+        share()
+    finally:
+        for helper in helpers:
+            if not helper.cancel():  # one that has not begun has nothing left to do
+                helper.result()
 
 
 @cache
