@@ -16,7 +16,7 @@ from darkpose.image import write_image
 from darkpose.pts import format_pts
 from darkpose.recipes import SEVERAL_MARKUPS, SMALL_FIRST
 from darkpose.runlog import read_log
-from darkpose.runs import overfit, read_task, run_task, train_recipe
+from darkpose.runs import overfit, read_task, run_task, teacher_of, train_recipe
 from darkpose.schedule import Cosine, Schedule
 from darkpose.schema import COFW_29, W300_68
 from darkpose.zoo import load_checkpoint
@@ -86,6 +86,16 @@ def test_a_start_whose_landmarks_have_nothing_to_do_with_the_recipes_is_refused(
     with pytest.raises(DarkposeError, match="weights for cofw-29 are no start for 300w-68: not all"):
         train_recipe(SEVERAL_MARKUPS, tmp_path, tmp_path / "run", start=str(tmp_path / "cofw.safetensors"), workers=0)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_recipes_teacher_is_loaded_and_must_know_the_same_landmarks(tmp_path: Path, small_weights: Path) -> None:
+    write_300w(tmp_path)
+    taught = replace(QUICK, train=replace(QUICK.train, teaching=0.5), teacher=str(small_weights))
+    train_recipe(taught, tmp_path, tmp_path / "run", workers=0)
+    assert load_checkpoint(tmp_path / "run" / "weights.safetensors").provenance["teacher"] == "small.safetensors"
+    other = replace(SEVERAL_MARKUPS, train=replace(SEVERAL_MARKUPS.train, teaching=0.5), teacher=str(small_weights))
+    with pytest.raises(DarkposeError, match=r"a teacher of 300w-68, but .* is to be learnt"):
+        teacher_of(other)
 
 
 def test_images_are_held_out_whole_and_the_same_ones_again(tmp_path: Path) -> None:

@@ -283,6 +283,38 @@ def test_a_run_may_learn_by_the_adaptive_wing_loss(samples: list[Sample], tmp_pa
     assert losses[-1] < losses[0]
 
 
+def test_a_run_may_learn_from_a_teacher(samples: list[Sample], tmp_path: Path) -> None:
+    """Taught alone, landmarks that are not annotated are learnt, and the teacher stays as it is."""
+    teacher = train(replace(QUICK, epochs=3), samples, DOTS, tmp_path / "teacher", workers=0).model
+    before = weights(teacher)
+    blank = [replace(sample, visible=np.zeros(3)) for sample in samples]
+    taught = replace(QUICK, network=replace(SMALL, stem=4), teaching=1.0, epochs=4)
+    train(taught, blank, DOTS, tmp_path / "taught", teacher=teacher, workers=0)
+    losses = [line["loss"] for line in log(tmp_path / "taught")]
+    assert losses[-1] < losses[0]
+    assert all((value == before[name]).all() for name, value in teacher.state_dict().items())
+    alone = train(replace(taught, teaching=0.0), blank, DOTS, tmp_path / "alone", workers=0)
+    assert {line["loss"] for line in log(tmp_path / "alone")} == {0.0}
+    assert alone.stopped == ""
+
+
+def test_a_taught_loss_is_the_mean_of_both_losses(samples: list[Sample], tmp_path: Path) -> None:
+    teacher = HRNet(SMALL).eval()
+    first = {}
+    for share in (0.0, 0.25, 1.0):
+        config, folder = replace(QUICK, teaching=share, epochs=1), tmp_path / str(share)
+        train(config, samples, DOTS, folder, teacher=teacher if share else None, workers=0)
+        first[share] = log(folder)[0]["loss"]
+    assert first[0.25] == pytest.approx(0.75 * first[0.0] + 0.25 * first[1.0], rel=1e-5)
+
+
+def test_a_teacher_goes_with_teaching(samples: list[Sample], tmp_path: Path) -> None:
+    other = HRNet(replace(SMALL, keypoints=2))
+    for share, teacher, told in ((0.5, None, "none"), (0.0, HRNet(SMALL), "one of 3"), (0.5, other, "one of 2")):
+        with pytest.raises(DarkposeError, match=f"teaching = {share} of 3 landmarks, but the teacher is {told}"):
+            train(replace(QUICK, teaching=share), samples, DOTS, tmp_path, teacher=teacher, workers=0)
+
+
 def test_crops_that_are_cut_once_train_as_well(samples: list[Sample], tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     trained = [train(QUICK, samples, DOTS, tmp_path / name, workers=1, cache=cache) for name in ("one", "two")]

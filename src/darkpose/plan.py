@@ -9,7 +9,7 @@ from darkpose.batches import AugmentedFaces
 from darkpose.epoch_steps import EpochSteps
 from darkpose.feed import to_device
 from darkpose.run_state import start_run
-from darkpose.runs import Task
+from darkpose.runs import Task, teacher_of
 from darkpose.sent_step import memory_in_use
 from darkpose.train import make_accelerator
 from darkpose.training_step import take_step
@@ -76,7 +76,7 @@ def plan_run(task: Task) -> Plan:
     """
     config, schema = task.recipe.train, task.recipe.train_set.schema
     accelerator = make_accelerator(config)
-    run = start_run(config, config.network_for(schema), accelerator, None)
+    run = start_run(config, config.network_for(schema), accelerator, None, teacher=teacher_of(task.recipe))
     order = EpochSteps(
         len(task.samples),
         config.batch_size,

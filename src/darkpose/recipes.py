@@ -9,6 +9,7 @@ from darkpose.augment import AugmentConfig
 from darkpose.catalogue import DATA_SETS, DataSet
 from darkpose.errors import DarkposeError
 from darkpose.heatmap import Method
+from darkpose.hrnet import HRNetConfig
 from darkpose.inference import FlipTest
 from darkpose.schedule import Cosine, Schedule, Steps
 from darkpose.start import IMAGENET, NOTHING
@@ -45,6 +46,7 @@ class Recipe:
         published: subset -> NME in per cent, as published with this set-up; "full" and "test" are the whole test set.
         checkpoint: name of the published weights, where there are any.
         start: what training starts from, see `start.start_from`.
+        teacher: name or path of the checkpoint that teaches, where `train.teaching` asks for one.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Recipe:
     published: Mapping[str, float] = field(default_factory=dict)
     checkpoint: str = ""
     start: str = NOTHING
+    teacher: str = ""
 
 
 # HRNetV2-W18 and DARK for faces as published: 60 epochs of Adam at 2e-3, a tenth from epoch 40 and again from 55,
@@ -178,11 +181,39 @@ SEVERAL_SETS = replace(
     train=replace(SEVERAL_MARKUPS.train, epochs=1),  # in which WFLW's faces come 24 times
 )
 
+# A network of 1.9 GMAC (W18: 4.8): fewer exchange modules and blocks, half the stem. It learns small crops first, then
+# at full size, half from the landmarks, half from the heatmaps of the large network.
+SMALL_SHAPE = HRNetConfig(keypoints=1, modules=(1, 2, 2), blocks=2, stem=32)
+SMALL_NETWORK_FIRST = replace(
+    SEVERAL_MARKUPS,
+    name="small-128",
+    train=replace(
+        SEVERAL_MARKUPS.train,
+        network=SMALL_SHAPE,
+        crop_size=128,
+        epochs=24,
+        schedule=Schedule(1e-3, Cosine(), warmup=200),
+        augment=SMALL_FIRST.train.augment,
+    ),
+)
+SMALL_NETWORK = replace(
+    SEVERAL_MARKUPS,
+    name="small",
+    train=replace(
+        SEVERAL_MARKUPS.train,
+        network=SMALL_SHAPE,
+        epochs=16,
+        schedule=Schedule(8e-4, Cosine(), warmup=100),
+        teaching=0.5,
+    ),
+    teacher="300w-hrnetv2-w18-dark",
+)
+
 RECIPES = {
     recipe.name: recipe
     for recipe in (
         *(AFLW_DARK, WFLW_DARK, W300_DARK, COFW_DARK),
-        *(SMALL_FIRST, FULL_SIZE, SEVERAL_MARKUPS, SEVERAL_SETS),
+        *(SMALL_FIRST, FULL_SIZE, SEVERAL_MARKUPS, SEVERAL_SETS, SMALL_NETWORK_FIRST, SMALL_NETWORK),
     )
 }
 

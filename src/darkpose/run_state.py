@@ -31,6 +31,7 @@ class Run:
         model: the network as it is trained (wrapped, over several processes).
         average: its average, if there is one.
         optimizer: of the network.
+        teacher: a network whose heatmaps are learnt, too, if there is one; it does not change.
         epoch, step: where the run is: this many whole epochs, and steps of the next.
         best: lowest validation NME so far; inf if none.
         stale: epochs since then.
@@ -41,6 +42,7 @@ class Run:
     model: nn.Module
     average: WeightAverage | None
     optimizer: torch.optim.Optimizer
+    teacher: HRNet | None = None
     epoch: int = 0
     step: int = 0
     best: float = float("inf")
@@ -87,6 +89,7 @@ def start_run(
     accelerator: "Accelerator",
     start: HRNet | None,
     *,
+    teacher: HRNet | None = None,
     compiled: bool = False,
 ) -> Run:
     """A run before its first step: from `start`, or from He initialisation."""
@@ -101,7 +104,9 @@ def start_run(
     if compiled:
         model.compile()
     prepared, optimizer = accelerator.prepare(model, optimizer)
-    return Run(accelerator, prepared, average, optimizer)
+    if teacher is not None:
+        teacher = teacher.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Run(accelerator, prepared, average, optimizer, teacher)
 
 
 class StateFile:

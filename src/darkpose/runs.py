@@ -23,6 +23,7 @@ from darkpose.schedule import Cosine, Schedule
 from darkpose.schema import KeypointSchema
 from darkpose.start import NOTHING, start_from
 from darkpose.train import Trained, first_process, train
+from darkpose.zoo import load_checkpoint
 
 
 class Task(NamedTuple):
@@ -135,6 +136,20 @@ def train_recipe(
     return run_task(overfit(task, by_heart) if by_heart else task, out, start=start, workers=workers, **options)
 
 
+def teacher_of(recipe: Recipe) -> HRNet | None:
+    """The network that teaches, where a recipe has one.
+
+    Raises:
+        DarkposeError: it cannot be read, or is of other landmarks than the recipe's training faces.
+    """
+    if not recipe.teacher:
+        return None
+    found, wanted = load_checkpoint(recipe.teacher, whole=True), recipe.train_set.schema
+    if found.schema.names != wanted.names:
+        raise DarkposeError(f"{recipe.teacher}: a teacher of {found.schema.name}, but {wanted.name} is to be learnt")
+    return found.model
+
+
 def run_task(task: Task, out: Path, *, start: str | None = None, workers: int = 1, **options: Any) -> Trained:
     """As `train_recipe`, of faces that are read."""
     schema, config = task.recipe.train_set.schema, task.recipe.train
@@ -157,6 +172,7 @@ def run_task(task: Task, out: Path, *, start: str | None = None, workers: int = 
         schema,
         out,
         start=first,
+        teacher=teacher_of(task.recipe),
         validate=partial(validation_nme, task),
         keep=keep,
         workers=workers,
@@ -190,6 +206,7 @@ def _provenance(task: Task, start: str) -> dict[str, Any]:
         "recipe_values": asdict(recipe.train),
         "test_protocol": asdict(recipe.test),
         "start": "He initialisation" if start == NOTHING else Path(start).name,
+        **({"teacher": Path(recipe.teacher).name} if recipe.teacher else {}),
         "train_set": f"{recipe.train_set.name}, {len(samples)} faces",
         "test_images_learnt": sorted({each.image.name for each in samples if "wflw-test" in each.subsets}),
         "validation_set": f"{task.validated}, {len(task.validation)} faces",

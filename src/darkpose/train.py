@@ -88,6 +88,7 @@ def train(
     folder: Path,
     *,
     start: HRNet | None = None,
+    teacher: HRNet | None = None,
     validate: Validate | None = None,
     keep: Keep | None = None,
     cache: Path | None = None,
@@ -105,6 +106,7 @@ def train(
         schema: their markup.
         folder: of the run; made if needed.
         start: weights to start from; None: He initialisation.
+        teacher: the network that `config.teaching` asks for, of the same landmarks, in evaluation mode.
         validate: called after every epoch with the model to keep, on the main process; returns its NME.
         keep: called after a validation with the model and facts about it, if `config.select` takes this epoch so far.
         cache: folder for the faces' crops, cut once (see `crop_cache`), to draw from; on a GPU, augmentation is made
@@ -125,11 +127,14 @@ def train(
     if start is not None and start.config != network:
         got = f"{start.config}, the markup {schema.name} needs {network}"
         raise DarkposeError(f"the weights to start from are of {got}")
+    if bool(config.teaching) != (teacher is not None) or (teacher and teacher.config.keypoints != len(schema)):
+        got = f"one of {teacher.config.keypoints}" if teacher else "none"
+        raise DarkposeError(f"teaching = {config.teaching} of {len(schema)} landmarks, but the teacher is {got}")
     check_trackers(track)
     _check_boxes(samples)
     with Stopping(max_time) as stopping:
         accelerator = make_accelerator(config, folder, track)
-        run = start_run(config, network, accelerator, start, compiled=compiled)
+        run = start_run(config, network, accelerator, start, teacher=teacher, compiled=compiled)
         main = accelerator.is_main_process
         make_folder(folder)
         order = _order(run, config, len(samples))

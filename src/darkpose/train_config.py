@@ -23,6 +23,8 @@ class TrainConfig:
         crop_size: side of the crop in crop px, a multiple of 32.
         sigma, unbiased: of the target heatmaps, in heatmap px.
         loss: "mse", or "adaptive_wing" (see `adaptive_wing`).
+        teaching: share of the loss that is the mean squared error against a teacher's heatmaps of the same crops
+            (Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", 2015); 0: there is no teacher.
         batch_size: crops per forward pass and process; batch norm sees these.
         accumulate: forward passes per optimizer step, shared among the processes; the gradient is that of all their
             crops together.
@@ -48,6 +50,7 @@ class TrainConfig:
     sigma: float = 2.0
     unbiased: bool = True
     loss: Literal["mse", "adaptive_wing"] = "mse"
+    teaching: float = 0.0
     batch_size: int = 16
     accumulate: int = 1
     epochs: int = 60
@@ -68,6 +71,8 @@ class TrainConfig:
         if min(self.batch_size, self.accumulate, self.epochs) < 1:
             numbers = (self.batch_size, self.accumulate, self.epochs)
             raise DarkposeError(f"batch_size, accumulate and epochs must be at least 1, got {numbers}")
+        if not 0 <= self.teaching <= 1:
+            raise DarkposeError(f"teaching is a share of the loss, from 0 to 1, got {self.teaching}")
         if self.patience < 0:
             raise DarkposeError(f"patience is a number of epochs, at least 0, got {self.patience}")
         if not 0 <= self.held_out < 1:

@@ -58,8 +58,15 @@ def _loss(run: Run, config: TrainConfig, batch: Batch) -> Tensor:
     inputs = normalise_on_device(batch.crops, Normalisation()).contiguous(memory_format=torch.channels_last)
     with run.accelerator.autocast():
         output = run.model(inputs)
-    loss = adaptive_wing if config.loss == "adaptive_wing" else heatmap_mse
-    return loss(output.float(), target, weights)
+    measure = adaptive_wing if config.loss == "adaptive_wing" else heatmap_mse
+    loss = measure(output.float(), target, weights)
+    if run.teacher is None:
+        return loss
+    with torch.no_grad(), run.accelerator.autocast():
+        taught = run.teacher(inputs)
+    # What is not annotated can be taught, too.
+    taught_loss = heatmap_mse(output.float(), taught.float(), torch.ones_like(weights))
+    return (1 - config.teaching) * loss + config.teaching * taught_loss
 
 
 def normalise_on_device(crops: Tensor, normalisation: Normalisation) -> Tensor:
