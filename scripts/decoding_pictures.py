@@ -99,7 +99,7 @@ def main() -> None:
     size = (config.crop_size, config.crop_size)
     crop = warp(image, image_to_crop(center, float(sides[0]), size), size)
     decoder = CropDecoder(checkpoint.model, config.normalisation, checkpoint.schema.flip_index)
-    (heatmaps,) = decoder.heatmaps([crop])
+    (heatmaps,) = (maps.numpy() for maps in decoder.heatmaps([crop]))
     peaks = decode(heatmaps, kernel_size=config.kernel_size, covariance=True).covariance
     assert peaks is not None
     doubt = calibrated(peaks, predictor.calibration)[0]

@@ -135,6 +135,22 @@ def small_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def exported_default(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped weights for 68 landmarks as an ONNX file with heatmaps, and its report beside it."""
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    from darkpose.calibration import calibration_beside
+    from darkpose.export import ExportOptions
+    from darkpose.export_files import export_file
+    from darkpose.zoo import load_checkpoint, weights_file
+
+    checkpoint, file = load_checkpoint("default"), tmp_path_factory.mktemp("exported") / "default.onnx"
+    calibration = calibration_beside(weights_file("default"), checkpoint.schema.name)
+    export_file(checkpoint, file, ExportOptions(heatmaps=True), calibration=calibration)
+    return file
+
+
+@pytest.fixture(scope="session")
 def astronaut() -> Path:
     """The photograph that the project ships: 512x512, one face."""
     return TESTS.parent / "examples" / "astronaut.png"

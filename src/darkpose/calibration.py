@@ -64,6 +64,17 @@ def file_beside(weights: Path) -> Path:
     return weights.with_suffix(".calibration.json")
 
 
+def calibration_beside(weights: Path, schema: str) -> "Calibration | None":
+    """The calibration beside a checkpoint's file, if there is one and it is for the markup of this name.
+
+    Raises:
+        DarkposeError: it cannot be used.
+    """
+    file = file_beside(weights)
+    found = read_calibration(file) if file.is_file() else None
+    return found if found is not None and found.schema == schema else None
+
+
 def read_calibration(path: Path) -> Calibration:
     """Read a calibration file.
 

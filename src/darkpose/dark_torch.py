@@ -3,7 +3,7 @@
 The same as `dark_numpy`, map by map, without shapes that depend on values and without waiting for the device. The
 maximum is found in two steps, the highest row and the highest cell in it, which is several times faster than
 `torch.argmax` over a map and keeps the first of equals. The cells around it are blurred and fitted in float64 (float32
-where the device has no float64).
+where the device has no float64, or where that is asked for: a graph for other runtimes).
 
 One thing is left out, as it needs the whole blurred map: the scaling to the old maximum before the clip at 1e-10. It
 matters where a blurred cell falls to the clip; `clipped` tells which maps these are, and `heatmap.decode` gives them to
@@ -38,13 +38,16 @@ class FoundTensors(NamedTuple):
     clipped: Tensor
 
 
-def decode_torch(heatmaps: Tensor, *, method: str = "dark", kernel_size: int = 11) -> FoundTensors:
+def decode_torch(
+    heatmaps: Tensor, *, method: str = "dark", kernel_size: int = 11, fit_type: torch.dtype | None = None
+) -> FoundTensors:
     """Find one landmark in every heatmap on the tensor's device.
 
     Args:
         heatmaps: (..., H, W) of a floating type; never modified.
         method: "argmax", "quarter", "dark" or "dark+", as in `heatmap.decode`.
         kernel_size: of DARK's blur, odd.
+        fit_type: type in which cells are blurred and fitted; None: float64 where the device has it.
 
     Returns:
         `FoundTensors`.
@@ -55,19 +58,20 @@ def decode_torch(heatmaps: Tensor, *, method: str = "dark", kernel_size: int = 1
     taps = modulation_taps(kernel_size)
     height, width = heatmaps.shape[-2:]
     maps = heatmaps.detach().reshape(-1, height, width)
+    wide = fit_type or (torch.float32 if maps.device.type == "mps" else torch.float64)
     x, y, scores = _maxima(maps)
     points = torch.stack([x, y], -1)
-    offset = torch.zeros(points.shape, dtype=torch.float64 if _has_double(maps) else torch.float32, device=maps.device)
+    offset = torch.zeros(points.shape, dtype=wide, device=maps.device)
     covariance = torch.full_like(offset, torch.nan)[:, :, None].expand(-1, 2, 2)
     clipped = torch.zeros_like(x, dtype=torch.bool)
     if method == "quarter":
-        offset = _quarter(maps, x, y)
+        offset = _quarter(maps, x, y).to(wide)
     elif method in ("dark", "dark+"):
-        offset, covariance, clipped = _dark(maps, x, y, taps)
+        offset, covariance, clipped = _dark(maps, x, y, taps, wide)
         if method == "dark+":
             inside = torch.minimum(torch.minimum(x, width - 1 - x), torch.minimum(y, height - 1 - y)) >= MARGIN
             trusted = inside & covariance[:, 0, 0].isfinite() & (offset.norm(dim=1) <= TRUSTED)
-            fitted, sigma = _fit(maps, x, y, scores)
+            fitted, sigma = _fit(maps, x, y, scores, wide)
             variance = sum(tap * (i - len(taps) // 2) ** 2 for i, tap in enumerate(taps))
             spread = (sigma.square() + variance)[:, None, None] * torch.eye(2, dtype=sigma.dtype, device=sigma.device)
             offset = torch.where(trusted[:, None], offset, fitted)
@@ -87,10 +91,6 @@ def decode_torch(heatmaps: Tensor, *, method: str = "dark", kernel_size: int = 1
     )
 
 
-def _has_double(maps: Tensor) -> bool:
-    return maps.device.type != "mps"
-
-
 def _maxima(maps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """(M, H, W) -> x, y, scores (M,): the first maximum, or the first NaN."""
     y = maps.amax(-1).argmax(-1)
@@ -99,7 +99,7 @@ def _maxima(maps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return x, y, rows.gather(1, x[:, None])[:, 0]
 
 
-def _window(maps: Tensor, x: Tensor, y: Tensor, reach: int) -> tuple[Tensor, Tensor, Tensor]:
+def _window(maps: Tensor, x: Tensor, y: Tensor, reach: int, wide: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
     """(M, n, n) cells around (x, y), 0 outside the map; and which columns and rows (M, n) are inside."""
     height, width = maps.shape[1:]
     around = torch.arange(-reach, reach + 1, device=maps.device)
@@ -108,23 +108,23 @@ def _window(maps: Tensor, x: Tensor, y: Tensor, reach: int) -> tuple[Tensor, Ten
     cells = maps[each, rows.clamp(0, height - 1)[:, :, None], columns.clamp(0, width - 1)[:, None, :]]
     there_x, there_y = (columns >= 0) & (columns < width), (rows >= 0) & (rows < height)
     cells = torch.where(there_y[:, :, None] & there_x[:, None, :], cells, 0)
-    return cells.double() if _has_double(maps) else cells.float(), there_x, there_y
+    return cells.to(wide), there_x, there_y
 
 
 def _quarter(maps: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """(M, 2) offset of a quarter cell towards the higher neighbour on each axis."""
     height, width = maps.shape[1:]
-    cells, _, _ = _window(maps, x, y, 1)
+    cells, _, _ = _window(maps, x, y, 1, maps.dtype)
     inside = (x > 1) & (x < width - 1) & (y > 1) & (y < height - 1)
     pairs = ((cells[:, 1, 2], cells[:, 1, 0]), (cells[:, 2, 1], cells[:, 0, 1]))
     offset = torch.stack([0.25 * (after > before) - 0.25 * (after < before) for after, before in pairs], -1)
     return torch.where(inside[:, None], offset, 0)
 
 
-def _dark(maps: Tensor, x: Tensor, y: Tensor, taps: list[float]) -> tuple[Tensor, Tensor, Tensor]:
+def _dark(maps: Tensor, x: Tensor, y: Tensor, taps: list[float], wide: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
     """The Newton step (M, 2), the covariance (M, 2, 2), and which maps (M,) have a blurred cell at the clip."""
     height, width = maps.shape[1:]
-    cells, _, _ = _window(maps, x, y, len(taps) // 2 + 2)
+    cells, _, _ = _window(maps, x, y, len(taps) // 2 + 2, wide)
     # Taps of the five blurred cells over the window, from numbers: a copy from the host would wait.
     distance = torch.arange(len(taps) + 4, device=maps.device) - torch.arange(5, device=maps.device)[:, None]
     bands = torch.zeros(distance.shape, dtype=cells.dtype, device=maps.device)
@@ -148,10 +148,10 @@ def _dark(maps: Tensor, x: Tensor, y: Tensor, taps: list[float]) -> tuple[Tensor
     return step, torch.where(definite[:, None, None], inverse, torch.nan), clipped
 
 
-def _fit(maps: Tensor, x: Tensor, y: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
+def _fit(maps: Tensor, x: Tensor, y: Tensor, scores: Tensor, wide: torch.dtype) -> tuple[Tensor, Tensor]:
     """`gaussian_fit.fit_gaussians`: the offset (M, 2) and sigma (M,)."""
     height, width = maps.shape[1:]
-    cells, there_x, there_y = _window(maps, x, y, REACH)
+    cells, there_x, there_y = _window(maps, x, y, REACH, wide)
     cells = cells / scores.to(cells.dtype)[:, None, None]
     around = torch.arange(-REACH, REACH + 1, device=maps.device)
     amplitude, sigma = torch.ones_like(cells[:, 0, 0]), torch.full_like(cells[:, 0, 0], START)

@@ -42,7 +42,9 @@ def find_device(name: str) -> torch.device:
     return device
 
 
-def mirror_back(heatmaps: Tensor, flip_index: NDArray[np.intp], align: Literal["published", "exact"]) -> Tensor:
+def mirror_back(
+    heatmaps: Tensor, flip_index: NDArray[np.intp] | Tensor, align: Literal["published", "exact"]
+) -> Tensor:
     """Heatmaps (N, K, H, W) of mirrored crops, brought back onto the heatmaps of the crops.
 
     Mirrored and channels swapped, they lie 3/4 px too far left. "published" moves them by one whole column (column 0
@@ -103,11 +105,11 @@ class CropDecoder(NamedTuple):
     batch_size: int = 32
     covariance: bool = False
 
-    def heatmaps(self, crops: Iterable[Pixels]) -> Iterator[NDArray[np.float32]]:
-        """Heatmaps (n, K, H, W) float32 of crops (h, w, 3) uint8 RGB, batch by batch."""
+    def heatmaps(self, crops: Iterable[Pixels]) -> Iterator[Tensor]:
+        """Heatmaps (n, K, H, W) float32, on the device, of crops (h, w, 3) uint8 RGB, batch by batch."""
         for batch in batched(crops, self.batch_size):
             inputs = torch.from_numpy(self.normalisation(np.stack(batch))).to(self.device)
-            yield predict_heatmaps(self.model, inputs, self.flip_index, self.flip_test).cpu().numpy()
+            yield predict_heatmaps(self.model, inputs, self.flip_index, self.flip_test)
 
     def each(
         self, crops: Sequence[Pixels], variants: Sequence[tuple[FlipTest, Method]]
@@ -115,15 +117,11 @@ class CropDecoder(NamedTuple):
         """One batch of crops under several flip tests and decoders: points (n, K, 2) heatmap px and scores (n, K)."""
         inputs = torch.from_numpy(self.normalisation(np.stack(crops))).to(self.device)
         found = heatmaps_by_flip(self.model, inputs, self.flip_index, {flip: None for flip, _ in variants})
-        heatmaps = {flip: values.cpu().numpy() for flip, values in found.items()}
-        return [decode(heatmaps[flip], method=method, kernel_size=self.kernel_size) for flip, method in variants]
+        return [self._decode(found[flip], method) for flip, method in variants]
 
     def __call__(self, crops: Iterable[Pixels]) -> Decoded[NDArray[np.floating]]:
         """Landmarks of crops (h, w, 3) uint8 RGB: points (N, K, 2) heatmap px and scores (N, K)."""
-        parts = [
-            decode(heatmaps, method=self.method, kernel_size=self.kernel_size, covariance=self.covariance)
-            for heatmaps in self.heatmaps(crops)
-        ]
+        parts = [self._decode(heatmaps, self.method, self.covariance) for heatmaps in self.heatmaps(crops)]
         if parts:
             decoded = Decoded(*(np.concatenate(values) for values in zip(*parts, strict=True)))
         else:
@@ -134,3 +132,10 @@ class CropDecoder(NamedTuple):
             spreads = [part.covariance for part in parts if part.covariance is not None]
             decoded.covariance = np.concatenate([none, *spreads])
         return decoded
+
+    def _decode(self, heatmaps: Tensor, method: Method, covariance: bool = False) -> Decoded[NDArray[np.floating]]:
+        """Landmarks as arrays, found where the heatmaps are: only they leave a GPU."""
+        found = decode(heatmaps, method=method, kernel_size=self.kernel_size, covariance=covariance)
+        arrays = Decoded(found.points.cpu().numpy(), found.scores.cpu().numpy())
+        arrays.covariance = None if found.covariance is None else found.covariance.cpu().numpy()
+        return arrays

@@ -162,6 +162,86 @@ def plot_by_crop_size(path: Path, sizes: Sequence[int], curves: Mapping[str, Seq
     _write(path, (6.4, 4.6), draw)
 
 
+def plot_parity(path: Path, runs: Mapping[str, Floats], budget: tuple[float, float], names: Sequence[str]) -> None:
+    """Write how far an exported file's landmarks lie from the network's in torch: the worst face of every landmark.
+
+    Args:
+        path: of the picture.
+        runs: name of a runtime -> (N, K) distances in crop px.
+        budget: for the 99th percentile and the maximum, crop px.
+        names: of the landmarks.
+
+    Raises:
+        DarkposeError: Matplotlib is missing, or the file cannot be written.
+    """
+
+    def draw(axes: "Axes") -> None:
+        floor = 1e-6  # below which float32 holds no difference of coordinates
+        for number, (name, distances) in enumerate(runs.items()):
+            worst, middle = np.nanmax(distances, axis=0), np.nanmean(distances, axis=0)
+            axes.plot(np.maximum(worst, floor), f"C{number}o", markersize=4, label=f"{name}: worst face")
+            axes.plot(np.maximum(middle, floor), f"C{number}_", markersize=7, label=f"{name}: mean")
+        for limit, what in zip(budget, ("P99", "worst"), strict=True):
+            axes.axhline(limit, color="grey", linewidth=1, linestyle=":")
+            axes.annotate(f"allowed, {what}", (0, limit), fontsize=7, color="grey", va="bottom")
+        axes.set(yscale="log", xlabel="landmark", ylabel="distance from torch (crop px)", xlim=(-1, len(names)))
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=7, loc="center right")
+
+    _write(path, (8.0, 4.4), draw)
+
+
+def plot_speed(
+    path: Path,
+    batches: Mapping[str, Mapping[int, float]],
+    stages: Mapping[str, Mapping[str, float]],
+    first: int,
+    title: str,
+) -> None:
+    """Write a benchmark: the network with its decoder by batch size, and the whole way from a photograph by stage.
+
+    Args:
+        path: of the picture.
+        batches: name of a way -> batch size -> ms per face.
+        stages: name of a way -> stage -> ms per face.
+        first: batch size of the stages.
+        title: what was measured, and on what.
+
+    Raises:
+        DarkposeError: Matplotlib is missing, or the file cannot be written.
+    """
+    names, sizes = list(batches), list(next(iter(batches.values())))
+    places = np.arange(len(names), dtype=float)
+    kinds = list(dict.fromkeys(kind for each in stages.values() for kind in each))
+
+    def draw(axes: "NDArray[Any]") -> None:
+        left, right = axes
+        height = 0.8 / len(sizes)
+        for number, size in enumerate(sizes):
+            values = np.array([batches[name][size] for name in names])
+            bars = left.barh(places + height * (number - (len(sizes) - 1) / 2), values, height, label=f"batch {size}")
+            left.bar_label(bars, fmt="%.1f", fontsize=6, padding=2)
+        left.set_title("Crops to landmarks", fontsize=10)
+        offset = np.zeros(len(names))
+        for number, kind in enumerate(kinds):
+            values = np.array([stages[name].get(kind, 0.0) for name in names])
+            right.barh(places, values, 0.7, offset, label=kind, color=f"C{number}")
+            offset += values
+        for place, total in zip(places, offset, strict=True):
+            right.text(total, place, f" {1000 / total:.0f}/s", va="center", fontsize=7)
+        right.set_title(f"The whole way, batch {first}; faces per second", fontsize=10)
+        for each in axes:
+            each.set_yticks(places, names, fontsize=8)
+            each.invert_yaxis()
+            each.set_xlabel("ms per face")
+            each.set_xlim(0, 1.12 * each.get_xlim()[1])
+            each.grid(axis="x", alpha=0.3)
+            each.legend(fontsize=7, loc="lower right")
+        left.figure.suptitle(title, fontsize=10)
+
+    _write(path, (13, 1.6 + 0.46 * len(names)), draw, columns=2)
+
+
 def check_matplotlib(what: object) -> None:
     """Say at once that Matplotlib is missing.
 

@@ -2,23 +2,22 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, cast, get_args, overload
+from typing import Any, Literal, NamedTuple, cast, get_args, overload
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 
-from darkpose.calibration import Calibration, calibrated, carried, file_beside, read_calibration
 from darkpose.detector import Detector, YuNet, best_detector
 from darkpose.errors import DarkposeError
 from darkpose.face import Face
-from darkpose.geometry import box_to_crop, crop_to_image, heatmap_to_image, image_to_crop, whole_pixels
+from darkpose.face_crops import cut_crops
+from darkpose.geometry import whole_pixels
 from darkpose.heatmap import Method
-from darkpose.hrnet import STRIDE
-from darkpose.image import Pixels, as_rgb, read_image, warp
-from darkpose.inference import CropDecoder, FlipTest, find_device
+from darkpose.image import Pixels, as_rgb, read_image
+from darkpose.inference import FlipTest
+from darkpose.open_locator import Setup, open_locator
+from darkpose.runtimes import NumberType, Runtime
 from darkpose.schema import KeypointSchema
-from darkpose.zoo import DEFAULT, SHIPPED, ZOO, default_for, downloaded_file, load_checkpoint, shipped_file
 
 Image = str | Path | NDArray[np.generic]
 FARTHEST = 1e6  # px; coordinates beyond are no boxes of photographs
@@ -40,73 +39,86 @@ class Predictor:
 
     Attributes:
         schema: the markup of the landmarks.
+        config: how the network is to be used: its crop and what goes with it.
+        provenance: where the weights come from.
+        runtime: what runs the network, for people: "torch 2.13.0 (cpu)", "openvino 2026.4.1 (CPU, bf16)", ...
         detector_note: a sentence about the detector in use, where a better one could not be had; else empty.
-        calibration: what the faces' covariances are calibrated by; None where they were not asked for or not known.
+        calibrated: whether the faces' covariances were asked for and are known.
+        calibration: what the faces' covariances are calibrated by; None where they were not asked for or not known,
+            or where an exported file has it built in.
+        batch_size: faces per forward pass.
     """
 
     def __init__(
         self,
         weights: str | Path = "default",
         device: str = "auto",
-        flip_test: bool | FlipTest = False,
+        flip_test: bool | FlipTest | None = None,
         *,
         schema: str | None = None,
-        method: Method = "dark",
+        method: Method | None = None,
         detector: Detector | None = None,
         batch_size: int = 16,
         covariance: bool = False,
+        runtime: Runtime | Literal["auto"] = "auto",
+        threads: int | None = None,
+        providers: Sequence[str] = (),
+        numbers: NumberType = "fp32",
     ) -> None:
         """Load the weights; the detector is found when the first image without boxes comes.
 
         Args:
-            weights: path of a checkpoint, or a known name.
-            device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", ...
+            weights: path of a checkpoint or of an exported `.onnx` file, or a known name.
+            device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", ...; for the runtime torch.
             flip_test: average with the mirrored crop, twice the time: False, True (as published), or "exact", which
-                removes the published alignment's bias of 1/8 heatmap px.
+                removes the published alignment's bias of 1/8 heatmap px. None: an exported file's own, else False.
             schema: which markup, of weights that know several: "300w-68", "wflw-98", "aflw-19"; None: their first.
-            method: decoder of the heatmaps.
+            method: decoder of the heatmaps; None: an exported file's own, else "dark".
             detector: of faces; None: YuNet where its file can be had, else OpenCV's Haar cascade.
             batch_size: faces per forward pass.
             covariance: say of every landmark how far it may be off (`Face.covariance`), by the calibration that lies
                 beside the weights, a `.calibration.json` of the same name; NaN where there is none for the markup.
+            runtime: "torch", "onnxruntime", "openvino", or "auto": torch for a checkpoint, for an exported file the
+                faster one that is installed. A checkpoint for another runtime than torch is exported once, into the
+                cache (about half a minute).
+            threads: of the processor, with torch for the whole process; None: as many as the runtime thinks best.
+            providers: onnxruntime's execution providers or OpenVINO's devices, see `runtimes.open_graph`.
+            numbers: "bf16": let the network calculate in bfloat16, by torch or OpenVINO.
 
         Raises:
-            DarkposeError: the weights, their calibration or the device cannot be used, the weights do not know the
-                markup, or a covariance is asked of "argmax" or "quarter".
+            DarkposeError: the weights, their calibration, the runtime or the device cannot be used, the weights do not
+                know the markup, an exported file has another flip test or method built in, or a covariance is asked of
+                "argmax" or "quarter".
         """
-        flip: FlipTest = ("published" if flip_test else "off") if isinstance(flip_test, bool) else flip_test
-        _check_choice("flip_test", flip, get_args(FlipTest))
-        _check_choice("method", method, get_args(Method))
-        if not (isinstance(batch_size, int) and batch_size >= 1):
-            raise DarkposeError(f"batch_size must be a whole number of at least 1, got {batch_size!r}")
-        if covariance and method not in ("dark", "dark+"):
+        flip = flip_test if not isinstance(flip_test, bool) else "published" if flip_test else "off"
+        _check_choice("flip_test", flip or "off", get_args(FlipTest))
+        _check_choice("method", method or "dark", get_args(Method))
+        _check_choice("runtime", runtime, ("auto", *get_args(Runtime)))
+        _check_choice("numbers", numbers, get_args(NumberType))
+        for name, number in (("batch_size", batch_size), ("threads", threads)):
+            if number is not None and not (isinstance(number, int) and number >= 1):
+                raise DarkposeError(f"{name} must be a whole number of at least 1, got {number!r}")
+        if covariance and method in ("argmax", "quarter"):
             raise DarkposeError(f'covariance needs the method "dark" or "dark+", got {method!r}')
-        checkpoint = load_checkpoint(weights, schema=schema)
-        target = find_device(device)
-        model = checkpoint.model.to(target, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.schema: KeypointSchema = checkpoint.schema
-        self.config = checkpoint.config
-        self.provenance = checkpoint.provenance
-        self.detector_note = ""
-        self.batch_size = batch_size
-        self.calibration = _calibration(_weights_file(weights, schema), checkpoint.schema) if covariance else None
-        self._detector = detector
-        self._decoder = CropDecoder(
-            model,
-            self.config.normalisation,
-            self.schema.flip_index,
-            target,
+        opened = open_locator(
+            weights,
+            schema,
+            Setup(runtime, device, threads, tuple(providers), numbers, batch_size),
             flip_test=flip,
             method=method,
-            kernel_size=self.config.kernel_size,
-            batch_size=batch_size,
             covariance=covariance,
         )
+        self.schema: KeypointSchema = opened.schema
+        self.config, self.provenance, self.calibration = opened.config, opened.provenance, opened.calibration
+        self.calibrated = opened.calibrated
+        self.runtime, self.device, self._facts = opened.runtime, opened.device, opened.facts
+        self.detector_note = ""
+        self.batch_size = batch_size
+        self._detector, self._locator = detector, opened.locator
 
-    @property
-    def device(self) -> torch.device:
-        """Where the network runs."""
-        return self._decoder.device
+    def facts(self) -> dict[str, Any]:
+        """What its landmarks depend on, but for the boxes, as JSON values."""
+        return dict(self._facts)
 
     @property
     def detector(self) -> Detector:
@@ -188,50 +200,14 @@ class Predictor:
         """The second half of a call: the faces of regions, of any images, through the network in batches."""
         if not regions:
             return []
-        size = (self.config.crop_size, self.config.crop_size)
-        center, sides = box_to_crop(np.stack([region.crop_box for region in regions]), padding=self.config.padding)
-        crops = (
-            warp(region.image, image_to_crop(middle, float(side[0]), size), size)
-            for region, middle, side in zip(regions, center, sides, strict=True)
-        )
-        decoded = self._decoder(crops)
-        points, scores = decoded
-        heatmap_size = (size[0] // STRIDE, size[1] // STRIDE)
-        keypoints = heatmap_to_image(points, center[:, None], sides[:, None], heatmap_size)
-        spreads = (
-            [None] * len(regions) if decoded.covariance is None else self._to_image(decoded.covariance, center, sides)
-        )
+        boxes = np.stack([region.crop_box for region in regions])
+        crops, center, sides = cut_crops((region.image for region in regions), boxes, self.config)
+        found = self._locator(crops, center, sides)
+        spreads = [None] * len(regions) if found.covariance is None else found.covariance
         return [
-            Face(found, score, region.box, self.schema, region.found_by, region.detection_score, region.image, spread)
-            for found, score, region, spread in zip(keypoints, scores, regions, spreads, strict=True)
+            Face(points, score, region.box, self.schema, region.found_by, region.detection_score, region.image, spread)
+            for points, score, region, spread in zip(found.keypoints, found.scores, regions, spreads, strict=True)
         ]
-
-    def _to_image(
-        self, peaks: NDArray[np.floating], center: NDArray[np.float64], sides: NDArray[np.float64]
-    ) -> list[NDArray[np.float32]]:
-        """Calibrated covariances (K, 2, 2) in image px^2 of each face's peaks, (N, K, 2, 2) heatmap px^2."""
-        if self.calibration is None:
-            return list(np.full(peaks.shape, np.nan, np.float32))
-        size = (self.config.crop_size, self.config.crop_size)
-        return [
-            carried(each, crop_to_image(middle, float(side[0]), size)[:, :2] * STRIDE).astype(np.float32)
-            for each, middle, side in zip(calibrated(peaks, self.calibration), center, sides, strict=True)
-        ]
-
-
-def _weights_file(weights: str | Path, schema: str | None) -> Path:
-    """Where the weights lie that `load_checkpoint` takes by this name or path."""
-    name = default_for(schema) if str(weights) == DEFAULT else str(weights)
-    if name in SHIPPED:
-        return shipped_file(name)
-    return downloaded_file(ZOO[name]) if name in ZOO else Path(name)
-
-
-def _calibration(weights: Path, schema: KeypointSchema) -> Calibration | None:
-    """The calibration beside the weights, if there is one and it is for this markup."""
-    file = file_beside(weights)
-    found = read_calibration(file) if file.is_file() else None
-    return found if found is not None and found.schema == schema.name else None
 
 
 def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:

@@ -157,6 +157,18 @@ def downloaded_file(model: ZooModel) -> Path:
     return cache_folder() / model.url.rpartition("/")[2]
 
 
+def weights_file(path_or_name: str | Path, schema: str | None = None) -> Path:
+    """Where the weights lie that `load_checkpoint` takes by this path or name, asked for a markup.
+
+    Raises:
+        DarkposeError: shipped weights are not there.
+    """
+    name = default_for(schema) if str(path_or_name) == DEFAULT else str(path_or_name)
+    if name in SHIPPED:
+        return shipped_file(name)
+    return downloaded_file(ZOO[name]) if name in ZOO else Path(name)
+
+
 def default_for(markup: str | None) -> str:
     """The shipped weights that are best at a markup: WFLW's needs what only WFLW's faces teach."""
     return FACES if markup == WFLW_98.name else W300_ONLY

@@ -8,15 +8,17 @@ import sys
 
 from cyclopts import App
 
+from darkpose.cli.benchmark import benchmark
 from darkpose.cli.datasets import check, make
 from darkpose.cli.evaluate import evaluate
+from darkpose.cli.export import export
 from darkpose.cli.predict import predict
 from darkpose.cli.train import plot, train
 from darkpose.cli.weights import convert, info, models
 from darkpose.errors import DarkposeError
 
 app = App(name="darkpose", help="Sub-pixel face landmarks: HRNetV2 and DARK.", version_flags=["--version"])
-for command in (predict, convert, info, models, evaluate, train, plot):
+for command in (predict, export, benchmark, convert, info, models, evaluate, train, plot):
     app.command(command)
 datasets = App(name="datasets", help="Published data sets on your disk.")
 for subcommand in (check, make):

@@ -1,0 +1,242 @@
+"""A checkpoint -> one file whose outputs are landmarks in image px: ONNX, or a program of torch.export.
+
+Inputs: `crops` (N, S, S, 3) RGB, uint8 (or floats from 0 to 255), and `matrices` (N, 2, 3) float32, crop px to image
+px; N is free. Outputs: `keypoints` (N, K, 2) image px, `scores` (N, K), `covariance` (N, K, 2, 2) image px^2 where the
+weights have a calibration, `heatmaps` (N, K, S/4, S/4) where asked for. See `landmark_graph`.
+"""
+
+import copy
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from darkpose.atomic import make_folder, write_atomically
+from darkpose.calibration import Calibration
+from darkpose.checkpoint import Checkpoint, fingerprint
+from darkpose.download import cache_folder
+from darkpose.errors import DarkposeError
+from darkpose.graph_card import HEATMAPS, KEY, SEAL_KEY, CropType, GraphCard, Precision, card_from_json, seal, unsealed
+from darkpose.heatmap import Method
+from darkpose.image import Pixels
+from darkpose.inference import FlipTest
+from darkpose.landmark_graph import LandmarkGraph
+from darkpose.quantise import quantise
+from darkpose.runtimes import Arrays, GraphRunner
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+OPSETS = range(18, 24)
+INPUTS = ("crops", "matrices")
+ENDINGS = (".onnx", ".pt2")
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What is built into an exported file.
+
+    Attributes:
+        flip_test: average with the mirrored crops: twice the work.
+        method: decoder of the heatmaps.
+        precision: "fp32", "fp16" (the network's numbers take half the room) or "int8" (see `quantise`).
+        crops: type of the input.
+        heatmaps: give them, too.
+        opset: of ONNX, one of `OPSETS`.
+    """
+
+    flip_test: FlipTest = "off"
+    method: Method = "dark"
+    precision: Precision = "fp32"
+    crops: CropType = "uint8"
+    heatmaps: bool = False
+    opset: int = 20
+
+    def __post_init__(self) -> None:
+        kinds = {"flip_test": FlipTest, "method": Method, "precision": Precision, "crops": CropType}
+        for name, kind in kinds.items():
+            if getattr(self, name) not in get_args(kind):
+                raise DarkposeError(f"{name} must be one of {', '.join(get_args(kind))}, got {getattr(self, name)!r}")
+        if self.opset not in OPSETS:
+            raise DarkposeError(f"the opset must be from {OPSETS[0]} to {OPSETS[-1]}, got {self.opset}")
+
+
+def card_of(
+    checkpoint: Checkpoint, options: ExportOptions, calibration: Calibration | None, *, onnx: bool = True
+) -> GraphCard:
+    """What the exported file will say of itself."""
+    outputs = ["keypoints", "scores"]
+    outputs += ["covariance"] if calibration is not None and options.method in ("dark", "dark+") else []
+    outputs += [HEATMAPS] if options.heatmaps else []
+    facts = checkpoint.provenance
+    weights = {"sha256": fingerprint(checkpoint.model)}
+    weights |= {key: str(facts[key]) for key in ("name", "terms") if key in facts}
+    return GraphCard(
+        *(checkpoint.schema, checkpoint.config, options.flip_test, options.method, options.precision, options.crops),
+        outputs=tuple(outputs),
+        opset=options.opset if onnx else 0,
+        weights=weights,
+        version=version("darkpose"),
+    )
+
+
+def export_onnx(
+    checkpoint: Checkpoint,
+    options: ExportOptions,
+    calibration: Calibration | None = None,
+    crops: Pixels | None = None,
+) -> bytes:
+    """The bytes of an ONNX file, sealed.
+
+    Args:
+        checkpoint: of one markup.
+        options: what is built in.
+        calibration: of the covariances; None: there is no output `covariance`.
+        crops: (N, S, S, 3) uint8 RGB, faces from which int8 takes its scales.
+
+    Raises:
+        DarkposeError: onnx or onnxscript is missing, for int8 onnxruntime, or there are too few crops.
+    """
+    card = card_of(checkpoint, options, calibration)
+    model = _onnx_model(_graph(checkpoint, card, calibration), card)
+    if options.precision == "int8":
+        model = quantise(model, np.zeros((0, 1, 1, 3), np.uint8) if crops is None else crops)
+    return _finished(model, card)
+
+
+def _finished(model: "ModelProto", card: GraphCard) -> bytes:
+    """A checked ONNX model with its card, sealed."""
+    import onnx
+
+    del model.metadata_props[:]
+    model.metadata_props.add(key=KEY, value=card.to_json())
+    model.metadata_props.add(key=SEAL_KEY, value=unsealed())
+    model.doc_string = f"Face landmarks ({card.schema.name}): crops and matrices in, landmarks in image px out."
+    onnx.checker.check_model(model, full_check=True)
+    return seal(model.SerializeToString())
+
+
+def _onnx_model(graph: LandmarkGraph, card: GraphCard) -> "ModelProto":
+    check_exporter("an ONNX file")
+    with _quiet():
+        program = torch.onnx.export(
+            graph,
+            _example(card),
+            dynamo=True,
+            opset_version=card.opset,
+            dynamic_shapes=_free_batch(),
+            input_names=list(INPUTS),
+            output_names=[*(name for name in card.outputs if name != HEATMAPS), HEATMAPS],
+            verbose=False,
+        )
+    assert program is not None
+    model = program.model_proto
+    if HEATMAPS not in card.outputs:
+        model.graph.output.pop()  # it keeps its name, by which runtimes tell the network from what comes behind it
+    return model
+
+
+def export_program(checkpoint: Checkpoint, options: ExportOptions, calibration: Calibration | None = None) -> bytes:
+    """The bytes of a program of torch.export (`.pt2`), for PyTorch without darkpose; its card lies inside.
+
+    Raises:
+        DarkposeError: the precision is int8.
+    """
+    if options.precision == "int8":
+        raise DarkposeError("int8 is for .onnx files; a .pt2 file can be of fp32 or fp16")
+    card = card_of(checkpoint, options, calibration, onnx=False)
+    graph, data = _graph(checkpoint, card, calibration), io.BytesIO()
+    if HEATMAPS not in card.outputs:
+        graph.gives_heatmaps = False
+    with _quiet():
+        program = torch.export.export(graph, _example(card), dynamic_shapes=_free_batch(), strict=False)
+        torch.export.save(program, data, extra_files={KEY: card.to_json()})
+    return data.getvalue()
+
+
+def program_runner(path: Path) -> GraphRunner:
+    """A `.pt2` file that darkpose has just written, ready to run."""
+    extra = {KEY: ""}
+    program = torch.export.load(path, extra_files=extra).module()
+    card = card_from_json(extra[KEY], path)
+
+    def run(crops: NDArray[np.generic], matrices: NDArray[np.float32]) -> Arrays:
+        with torch.inference_mode():
+            found = program(torch.from_numpy(crops), torch.from_numpy(matrices))
+        return {name: value.numpy() for name, value in zip(card.outputs, found, strict=True)}
+
+    return GraphRunner(card, f"torch.export {torch.__version__}", run)
+
+
+def exported_once(checkpoint: Checkpoint, options: ExportOptions, calibration: Calibration | None = None) -> Path:
+    """An ONNX file of the checkpoint in darkpose's cache, made if it is not there (about 20 s).
+
+    Raises:
+        DarkposeError: it is not there and onnx or onnxscript is missing, or it cannot be written.
+    """
+    card = card_of(checkpoint, options, calibration)
+    told = f"{card.to_json()} {calibration} {torch.__version__}"
+    name = sha256(told.encode()).hexdigest()[:16]
+    file = cache_folder() / "graphs" / f"{checkpoint.schema.name}-{name}.onnx"
+    if not file.is_file():
+        make_folder(file.parent)
+        data = export_onnx(checkpoint, options, calibration)
+        write_atomically(file, lambda temporary: temporary.write_bytes(data))
+    return file
+
+
+def check_exporter(what: str) -> None:
+    """Refuse where onnx and onnxscript are not both there.
+
+    Raises:
+        DarkposeError: one is missing.
+    """
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise DarkposeError(f"{what} needs onnx and onnxscript: pip install 'darkpose[export]'") from error
+
+
+def _graph(checkpoint: Checkpoint, card: GraphCard, calibration: Calibration | None) -> LandmarkGraph:
+    model = copy.deepcopy(checkpoint.model)
+    return LandmarkGraph(
+        replace(checkpoint, model=model.half() if card.precision == "fp16" else model),
+        flip_test=card.flip_test,
+        method=card.method,
+        calibration=calibration if "covariance" in card.outputs else None,
+    ).eval()
+
+
+def _example(card: GraphCard) -> tuple[torch.Tensor, torch.Tensor]:
+    """Two crops: an exporter takes one for a constant."""
+    size = card.config.crop_size
+    return torch.zeros(2, size, size, 3, dtype=getattr(torch, card.crops)), torch.zeros(2, 2, 3)
+
+
+def _free_batch() -> dict[str, dict[int, torch.export.Dim]]:
+    faces = torch.export.Dim("faces", min=1)
+    return {name: {0: faces} for name in INPUTS}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporter's progress and its remarks on packages that are not there."""
+    level = logging.getLogger("torch.onnx").level
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.getLogger("torch.onnx").setLevel(level)

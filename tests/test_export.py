@@ -1,0 +1,128 @@
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from darkpose.calibration import Calibration
+from darkpose.checkpoint import Checkpoint, fingerprint
+from darkpose.errors import DarkposeError
+from darkpose.export import ExportOptions, card_of, export_onnx, export_program, exported_once, program_runner
+from darkpose.graph_card import KEY, card_from_json
+from darkpose.zoo import load_checkpoint
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxscript")
+
+CALIBRATION = Calibration("300w-68", 7.8, (0.5,) * 68, (0.2,) * 68, {})
+
+
+@pytest.fixture(scope="module")
+def checkpoint(small_weights: Path) -> Checkpoint:
+    return load_checkpoint(small_weights)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"opset": 17}, "the opset must be from 18 to 23, got 17"),
+        ({"opset": 99}, "the opset must be from 18 to 23, got 99"),
+        ({"precision": "int4"}, "precision must be one of fp32, fp16, int8, got 'int4'"),
+        ({"method": "mean"}, "method must be one of"),
+        ({"flip_test": "on"}, "flip_test must be one of"),
+        ({"crops": "int8"}, "crops must be one of uint8, float32"),
+    ],
+)
+def test_what_cannot_be_built_in_is_named(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(DarkposeError, match=message):
+        ExportOptions(**wrong)  # type: ignore[arg-type]
+
+
+def test_the_card_says_what_the_file_gives(checkpoint: Checkpoint) -> None:
+    card = card_of(checkpoint, ExportOptions(heatmaps=True), CALIBRATION)
+    assert card.outputs == ("keypoints", "scores", "covariance", "heatmaps")
+    assert card.weights == {"sha256": fingerprint(checkpoint.model)}
+    assert card_of(checkpoint, ExportOptions(), None).outputs == ("keypoints", "scores")
+    assert card_of(checkpoint, ExportOptions(method="quarter"), CALIBRATION).outputs == ("keypoints", "scores")
+    assert card_of(checkpoint, ExportOptions(), None, onnx=False).opset == 0
+
+
+def kinds(values: object) -> dict[str, tuple[int, list[str | int]]]:
+    """Name -> element type and shape of a graph's inputs or outputs."""
+    found = {}
+    for value in values:  # type: ignore[attr-defined]
+        tensor = value.type.tensor_type
+        found[value.name] = (tensor.elem_type, [dim.dim_param or dim.dim_value for dim in tensor.shape.dim])
+    return found
+
+
+def test_the_file_takes_any_number_of_crops_and_gives_landmarks(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    options = ExportOptions(crops="float32", opset=18, method="dark+", flip_test="exact")
+    data = export_onnx(checkpoint, options, CALIBRATION)
+    model = onnx.load_from_string(data)
+    onnx.checker.check_model(model)
+    assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 18)]
+    float32 = onnx.TensorProto.FLOAT
+    inputs, outputs = kinds(model.graph.input), kinds(model.graph.output)
+    batch = inputs["crops"][1][0]
+    assert isinstance(batch, str)
+    assert inputs == {"crops": (float32, [batch, 64, 64, 3]), "matrices": (float32, [batch, 2, 3])}
+    assert outputs == {
+        "keypoints": (float32, [batch, 68, 2]),
+        "scores": (float32, [batch, 68]),
+        "covariance": (float32, [batch, 68, 2, 2]),
+    }
+    card = card_from_json({entry.key: entry.value for entry in model.metadata_props}[KEY], tmp_path)
+    assert card == card_of(checkpoint, options, CALIBRATION)
+    assert not any(node.op_type == "BatchNormalization" for node in model.graph.node)
+    doubles = [value for value in model.graph.initializer if value.data_type == onnx.TensorProto.DOUBLE]
+    assert not doubles
+
+
+def test_half_precision_is_of_the_network_alone(checkpoint: Checkpoint) -> None:
+    model = onnx.load_from_string(export_onnx(checkpoint, ExportOptions(precision="fp16", heatmaps=True)))
+    weights = {value.name: value.data_type for value in model.graph.initializer if len(value.dims) == 4}
+    assert weights
+    assert set(weights.values()) == {onnx.TensorProto.FLOAT16}
+    assert {kind for kind, _ in kinds(model.graph.output).values()} == {onnx.TensorProto.FLOAT}
+    assert next(checkpoint.model.parameters()).dtype.itemsize == 4  # the caller's network is left as it was
+
+
+def test_a_program_of_torch_export_gives_what_the_card_says(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    (tmp_path / "x.pt2").write_bytes(export_program(checkpoint, ExportOptions(), CALIBRATION))
+    runner = program_runner(tmp_path / "x.pt2")
+    found = runner(np.zeros((3, 64, 64, 3), np.uint8), np.tile(np.eye(2, 3, dtype=np.float32), (3, 1, 1)))
+    assert {name: value.shape for name, value in found.items()} == {
+        "keypoints": (3, 68, 2),
+        "scores": (3, 68),
+        "covariance": (3, 68, 2, 2),
+    }
+    with pytest.raises(DarkposeError, match=r"int8 is for \.onnx files"):
+        export_program(checkpoint, ExportOptions(precision="int8"))
+
+
+def test_the_cache_is_filled_once_and_holds_one_file_for_each_choice(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DARKPOSE_CACHE", str(tmp_path))
+    calls = []
+
+    def instead(*arguments: object) -> bytes:
+        calls.append(arguments)
+        return b"a file"
+
+    monkeypatch.setattr("darkpose.export.export_onnx", instead)
+    first = exported_once(checkpoint, ExportOptions())
+    assert exported_once(checkpoint, ExportOptions()) == first
+    assert first.read_bytes() == b"a file"
+    others = {
+        exported_once(checkpoint, ExportOptions(method="dark+")),
+        exported_once(checkpoint, ExportOptions(), CALIBRATION),
+    }
+    assert len({first, *others}) == len(calls) == 3
+
+
+def test_a_missing_exporter_is_named(checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(DarkposeError, match=r"pip install 'darkpose\[export\]'"):
+        export_onnx(checkpoint, ExportOptions())

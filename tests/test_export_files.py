@@ -1,0 +1,106 @@
+import json
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from darkpose.detector import Haar
+from darkpose.errors import DarkposeError
+from darkpose.export import ExportOptions, program_runner
+from darkpose.export_files import Exported, export_file
+from darkpose.runtimes import GraphRunner, installed
+from darkpose.zoo import load_checkpoint
+
+pytest.importorskip("onnxscript")
+pytest.importorskip("onnxruntime")
+
+
+def test_the_shipped_weights_keep_the_budget_in_every_runtime(exported_default: Path) -> None:
+    report = json.loads(exported_default.with_suffix(".parity.json").read_text())
+    assert report["verified"]
+    assert report["outputs"] == ["keypoints", "scores", "covariance", "heatmaps"]
+    assert report["faces"] == "32 faces drawn by darkpose"
+    assert report["weights"]["name"] == "300w-hrnetv2-w18-dark"
+    assert "research" in report["weights"]["terms"]
+    assert len(report["runtimes"]) == len(installed())
+    for each in report["runtimes"]:
+        assert each["crop_px"]["max"] < 0.005
+        assert each["scores"]["max"] < 1e-3
+        assert len(each["landmarks_image_px"]) == 68
+    picture = cv2.imread(str(exported_default.with_suffix(".parity.png")))
+    assert picture is not None
+    assert {file.name for file in exported_default.parent.iterdir()} == {
+        "default.onnx",
+        "default.parity.json",
+        "default.parity.png",
+    }
+
+
+def shifted(runner: GraphRunner, by: float) -> GraphRunner:
+    def run(crops: np.ndarray, matrices: np.ndarray) -> dict[str, np.ndarray]:
+        found = runner.run(crops, matrices)
+        return {**found, "keypoints": found["keypoints"] + np.float32(by)}
+
+    return GraphRunner(runner.card, runner.name, run)
+
+
+def exported_small(small_weights: Path, out: Path, by: float, monkeypatch: pytest.MonkeyPatch) -> Exported:
+    """Export a quick network, whose file seems to be off by so many px."""
+    monkeypatch.setattr("darkpose.export_files.program_runner", lambda path: shifted(program_runner(path), by))
+    monkeypatch.setattr("darkpose.export_files.COMPARED", 2)
+    return export_file(load_checkpoint(small_weights), out, ExportOptions(method="argmax"))
+
+
+def test_a_file_that_differs_from_torch_is_named_unverified(
+    small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = exported_small(small_weights, tmp_path / "good.pt2", 0.0, monkeypatch)
+    assert good.verified
+    assert good.file == tmp_path / "good.pt2"
+    assert good.file.is_file()
+    bad = exported_small(small_weights, tmp_path / "bad.pt2", 3.0, monkeypatch)
+    assert not bad.verified
+    assert bad.file == tmp_path / "bad.pt2.unverified"
+    assert bad.file.is_file()
+    assert not (tmp_path / "bad.pt2").exists()
+    report = json.loads((tmp_path / "bad.parity.json").read_text())
+    assert not report["verified"]
+    assert report["file"] == "bad.pt2.unverified"
+    assert "at most" in "\n".join(bad.lines())
+
+
+def test_what_cannot_be_written_is_refused_before_the_work(small_weights: Path, tmp_path: Path) -> None:
+    checkpoint, options = load_checkpoint(small_weights), ExportOptions()
+    (tmp_path / "folder.onnx").mkdir()
+    for out, message in (
+        (tmp_path / "x.tflite", r"expected a name that ends in \.onnx or \.pt2, got '\.tflite'"),
+        (tmp_path / "nowhere" / "x.onnx", "its folder does not exist or cannot be written to"),
+        (tmp_path / "folder.onnx", "it is a folder"),
+    ):
+        with pytest.raises(DarkposeError, match=message):
+            export_file(checkpoint, out, options)
+    assert [file.name for file in tmp_path.iterdir()] == ["folder.onnx"]
+
+
+def test_int8_needs_photographs_with_faces(small_weights: Path, tmp_path: Path, astronaut: Path) -> None:
+    checkpoint, options = load_checkpoint(small_weights), ExportOptions(precision="int8")
+    with pytest.raises(DarkposeError, match="name photographs of some dozens with --faces"):
+        export_file(checkpoint, tmp_path / "x.onnx", options)
+    with pytest.raises(DarkposeError, match="at least 12 faces, found 1 in 1 files"):
+        export_file(checkpoint, tmp_path / "x.onnx", options, photographs=[astronaut], detector=Haar())
+    with pytest.raises(DarkposeError, match=r"int8 is for \.onnx files"):
+        export_file(checkpoint, tmp_path / "x.pt2", options, photographs=[astronaut])
+
+
+def test_missing_packages_are_named_before_the_work(
+    small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = load_checkpoint(small_weights)
+    monkeypatch.setattr("darkpose.export_files.installed", lambda: [])
+    with pytest.raises(DarkposeError, match=r"pip install 'darkpose\[onnxruntime\]' or 'darkpose\[openvino\]'"):
+        export_file(checkpoint, tmp_path / "x.onnx", ExportOptions())
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(DarkposeError, match=r"pip install 'darkpose\[export\]'"):
+        export_file(checkpoint, tmp_path / "x.onnx", ExportOptions())

@@ -1,0 +1,47 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from darkpose.checkpoint import CheckpointConfig
+from darkpose.detector import Haar
+from darkpose.errors import DarkposeError
+from darkpose.face_crops import cut_crops, drawn_crops, found_crops
+from darkpose.geometry import box_to_crop, image_to_crop
+from darkpose.hrnet import HRNetConfig
+from darkpose.image import read_image, warp, write_image
+
+CONFIG = CheckpointConfig(HRNetConfig(2), crop_size=64)
+
+
+def test_crops_are_cut_as_the_network_takes_them(astronaut: Path) -> None:
+    image, box = read_image(astronaut), np.array([170.0, 80, 280, 190])
+    crops, center, sides = cut_crops([image], box, CONFIG)
+    middle, side = box_to_crop(box, padding=CONFIG.padding)
+    (crop,) = crops
+    assert (crop == warp(image, image_to_crop(middle, side[0], (64, 64)), (64, 64))).all()
+    assert (center == middle).all()
+    assert (sides == side).all()
+
+
+def test_drawn_faces_are_always_the_same() -> None:
+    first, again = drawn_crops(3, CONFIG), drawn_crops(3, CONFIG)
+    assert first.crops.shape == (3, 64, 64, 3)
+    assert (first.crops == again.crops).all()
+    assert (first.sides == again.sides).all()
+    part = first.part(1)
+    assert len(part.crops) == len(part.center) == len(part.sides) == 2
+
+
+def test_faces_are_found_in_photographs_and_broken_files_are_passed_over(tmp_path: Path, astronaut: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    write_image(tmp_path / "grey.png", np.full((64, 64, 3), 128, np.uint8))
+    files = [tmp_path / "broken.png", tmp_path / "grey.png", astronaut, astronaut]
+    found = found_crops(files, CONFIG, Haar(), 1)
+    assert found.crops.shape == (1, 64, 64, 3)
+    assert found.source == "1 faces found in 4 photographs"
+    assert len(found_crops(files, CONFIG, Haar(), 5).crops) == 2
+    with pytest.raises(DarkposeError, match="at least 3 faces, found 2 in 4 files"):
+        found_crops(files, CONFIG, Haar(), 5, least=3)
+    with pytest.raises(DarkposeError, match="at least 1 faces, found 0 in 2 files"):
+        found_crops(files[:2], CONFIG, Haar(), 5)

@@ -1,0 +1,62 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from darkpose.checkpoint import CheckpointConfig
+from darkpose.errors import DarkposeError
+from darkpose.graph_card import GraphCard, card_from_json, check_seal, seal, unsealed
+from darkpose.hrnet import HRNetConfig
+from darkpose.schema import W300_68, WFLW_98
+
+CARD = GraphCard(
+    *(W300_68, CheckpointConfig(HRNetConfig(68)), "off", "dark", "fp32", "uint8"),
+    outputs=("keypoints", "scores"),
+    opset=20,
+    weights={"sha256": "0" * 64, "terms": "none"},
+    version="1.2.3",
+)
+
+
+def test_a_card_comes_back_from_its_text() -> None:
+    for card in (CARD, replace(CARD, schema=WFLW_98, config=replace(CARD.config, crop_size=128), precision="int8")):
+        assert card_from_json(card.to_json(), Path("x.onnx")) == card
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", "nonsense", CARD.to_json().replace('"off"', '"off", "more": 1'), CARD.to_json()[:-9]]
+)
+def test_a_card_that_cannot_be_used_is_named(text: str) -> None:
+    with pytest.raises(DarkposeError, match=r"^x\.onnx: what it says of itself cannot be used"):
+        card_from_json(text, Path("x.onnx"))
+
+
+def test_a_card_of_another_version_is_refused() -> None:
+    with pytest.raises(DarkposeError, match="expected format 1"):
+        card_from_json(CARD.to_json().replace('"format": "1"', '"format": "2"'), Path("x.onnx"))
+
+
+def test_a_sealed_file_is_accepted_and_one_with_a_changed_byte_is_not(tmp_path: Path) -> None:
+    file, data = tmp_path / "x.onnx", seal(b"weights " + unsealed().encode() + b" more")
+    file.write_bytes(data)
+    check_seal(file)
+    for place in (0, len(data) // 2, len(data) - 1):
+        changed = bytearray(data)
+        changed[place] ^= 1
+        file.write_bytes(changed)
+        with pytest.raises(DarkposeError, match=r"no seal of darkpose's|damaged or has been changed"):
+            check_seal(file)
+
+
+def test_a_file_without_a_seal_and_one_that_is_not_there_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.onnx").write_bytes(b"something else")
+    with pytest.raises(DarkposeError, match="carries no seal of darkpose's"):
+        check_seal(tmp_path / "x.onnx")
+    with pytest.raises(DarkposeError, match="cannot be read"):
+        check_seal(tmp_path / "y.onnx")
+
+
+def test_there_is_one_place_to_seal() -> None:
+    for data in (b"", unsealed().encode() * 2):
+        with pytest.raises(ValueError, match="one unsealed place"):
+            seal(data)

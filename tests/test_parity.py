@@ -1,0 +1,60 @@
+import json
+
+import numpy as np
+import pytest
+
+from darkpose.face_crops import FaceCrops
+from darkpose.locator import Located
+from darkpose.parity import BUDGETS, Budget, Parity, compare
+
+FACES = FaceCrops(
+    np.zeros((3, 8, 8, 3), np.uint8), np.zeros((3, 2)), np.array([[8.0, 8], [16, 16], [4, 4]]), "3 squares"
+)
+
+
+class Fixed:
+    """Finds the same landmarks, whatever the crops."""
+
+    def __init__(self, keypoints: np.ndarray, score: float = 1.0) -> None:
+        self.keypoints, self.score = keypoints, score
+
+    def __call__(self, crops: object, center: object, sides: object) -> Located:
+        return Located(self.keypoints, np.full(self.keypoints.shape[:2], self.score, np.float32), None)
+
+
+def compared(shift: np.ndarray, budget: Budget = BUDGETS["fp32"]) -> Parity:
+    points = np.arange(12, dtype=np.float32).reshape(3, 2, 2)
+    return compare(Fixed(points), Fixed(points + shift, 0.75), FACES, runtime="abacus", budget=budget)
+
+
+def test_distances_are_given_in_crop_and_in_image_pixels() -> None:
+    parity = compared(np.array([3.0, 4.0]))
+    np.testing.assert_allclose(parity.image_px, np.full((3, 2), 5.0))
+    np.testing.assert_allclose(parity.crop_px, [[5.0, 5.0], [2.5, 2.5], [10.0, 10.0]])
+    np.testing.assert_allclose(parity.scores, 0.25)
+
+
+def test_a_budget_is_kept_or_not() -> None:
+    assert compared(np.array([0.0, 0.004])).verified
+    assert not compared(np.array([0.0, 0.02])).verified  # 0.04 crop px in half a px per image px
+    assert compared(np.array([0.0, 0.02]), Budget(0.05, 0.1)).verified
+    assert not compared(np.array([0.0, 0.06]), Budget(1.0, 0.1)).verified
+
+
+def test_what_is_not_finite_is_not_verified_and_null_in_the_report() -> None:
+    parity = compared(np.array([np.nan, 0.0]))
+    assert not parity.verified
+    report = parity.to_dict(["a", "b"])
+    assert report["crop_px"]["max"] is None
+    assert "NaN" not in json.dumps(report)
+
+
+def test_the_report_says_it_of_every_landmark() -> None:
+    shift = np.zeros((3, 2, 2))
+    shift[1, 1] = (0.0, 0.5)
+    report = compared(shift).to_dict(["a", "b"])
+    assert report["landmarks_image_px"]["a"] == {"max": 0.0, "mean": 0.0, "p99": 0.0}
+    assert report["landmarks_image_px"]["b"]["max"] == 0.5
+    assert report["landmarks_image_px"]["b"]["mean"] == pytest.approx(0.5 / 3, abs=1e-4)
+    assert report["runtime"] == "abacus"
+    assert not report["verified"]

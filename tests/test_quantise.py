@@ -1,0 +1,46 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from darkpose.errors import DarkposeError
+from darkpose.export import ExportOptions, export_onnx
+from darkpose.quantise import quantise
+from darkpose.runtimes import open_graph
+from darkpose.zoo import load_checkpoint
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxscript")
+pytest.importorskip("onnxruntime")
+
+
+def test_convolutions_are_of_whole_numbers_and_the_decoder_is_not(small_weights: Path, tmp_path: Path) -> None:
+    checkpoint, rng = load_checkpoint(small_weights), np.random.default_rng(0)
+    crops = rng.integers(0, 256, (12, 64, 64, 3), np.uint8)
+    options = ExportOptions(precision="int8", heatmaps=True)
+    data = export_onnx(checkpoint, options, None, crops)
+    model = onnx.load_from_string(data)
+    kinds = {value.name: value.data_type for value in model.graph.initializer}
+    made = {name: node for node in model.graph.node for name in node.output}
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+    assert convolutions
+    for node in convolutions:
+        given = made[node.input[1]]
+        assert given.op_type == "DequantizeLinear"
+        assert kinds[given.input[0]] == onnx.TensorProto.INT8
+    behind = [node for node in model.graph.node if node.op_type in ("Log", "MatMul", "ArgMax")]
+    assert behind
+    assert not any(made[name].op_type == "DequantizeLinear" for node in behind for name in node.input if name in made)
+    (tmp_path / "plain.onnx").write_bytes(export_onnx(checkpoint, ExportOptions(heatmaps=True)))
+    (tmp_path / "small.onnx").write_bytes(data)
+    plain, small = (
+        open_graph(tmp_path / name, runtime="onnxruntime")(crops[:2], np.zeros((2, 2, 3)))["heatmaps"]
+        for name in ("plain.onnx", "small.onnx")
+    )
+    assert np.corrcoef(plain.ravel(), small.ravel())[0, 1] > 0.98  # of the same network
+    assert not np.array_equal(plain, small)
+
+
+def test_too_few_faces_are_refused() -> None:
+    with pytest.raises(DarkposeError, match="quantising needs at least 8 faces to take scales from, got 3"):
+        quantise(onnx.ModelProto(), np.zeros((3, 64, 64, 3), np.uint8))
