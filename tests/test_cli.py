@@ -1,5 +1,6 @@
 """The command line, as a user types it."""
 
+import io
 import json
 import os
 import signal
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from darkpose import cli
-from darkpose.image import write_image
+from darkpose.image import read_image, write_image
 from darkpose.pts import format_pts
 
 BOX = "178,65,270,190"
@@ -65,6 +66,36 @@ def test_json_on_standard_output_is_one_line_per_image_and_nothing_else(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["text.jpg"]
 
 
+@pytest.mark.usefixtures("offline")
+def test_covariances_are_written_and_drawn(capsys: pytest.CaptureFixture[str], astronaut: Path, tmp_path: Path) -> None:
+    asked = ("predict", astronaut, "--boxes", BOX, "--draw", "--device", "cpu")
+    assert call(capsys, *asked, "--output", tmp_path / "plain")[0] == 0
+    assert call(capsys, *asked, "--output", tmp_path / "sure", "--covariance") == (
+        *(0, f"1 face in 1 image -> {tmp_path / 'sure'}/\n", ""),
+    )
+    plain, sure = (
+        json.loads((tmp_path / name / "astronaut.json").read_text())["faces"][0] for name in ("plain", "sure")
+    )
+    known = [matrix for matrix in sure.pop("covariances") if matrix is not None]
+    assert len(known) > 60
+    assert (np.linalg.eigvalsh(known) > 0).all()
+    assert sure == plain
+    pictures = [read_image(tmp_path / name / "astronaut.landmarks.png") for name in ("plain", "sure")]
+    assert (pictures[0] != pictures[1]).any()
+
+
+@pytest.mark.usefixtures("offline")
+def test_weights_without_a_calibration_are_named_where_covariances_are_asked_for(
+    capsys: pytest.CaptureFixture[str], astronaut: Path, small_weights: Path, tmp_path: Path
+) -> None:
+    asked = ("predict", astronaut, "--boxes", BOX, "--weights", small_weights, "--output", tmp_path)
+    code, _, err = call(capsys, *asked, "--covariance", "--format", "csv")
+    assert (code, err) == (0, "darkpose: these weights have no calibration for this markup: no covariance is known\n")
+    head, first, *_ = (tmp_path / "landmarks.csv").read_text().splitlines()
+    assert head.endswith(",score,xx,xy,yy")
+    assert first.endswith(",,,")
+
+
 def test_without_an_output_or_json_a_folder_is_made_here(astronaut: Path, small_weights: Path, tmp_path: Path) -> None:
     done = run("predict", astronaut, "--weights", small_weights, "--boxes", BOX, cwd=tmp_path)
     assert done.returncode == 0
@@ -78,6 +109,23 @@ def test_without_an_output_or_json_a_folder_is_made_here(astronaut: Path, small_
         pytest.param(["predict", "missing.jpg"], "missing.jpg: there is no such file or folder", id="wrong path"),
         pytest.param(["predict", "{empty}"], "there are no images in this folder", id="empty folder"),
         pytest.param(["predict"], "name at least one image", id="no path"),
+        pytest.param(["predict", "--format", "jsonl"], "name at least one image", id="nothing to stream"),
+        pytest.param(
+            ["predict", "{astronaut}", "--format", "jsonl", "--draw"], "--format jsonl writes shards", id="drawn shards"
+        ),
+        pytest.param(
+            ["predict", "{astronaut}", "--format", "parquet", "--covariance"], "and --covariance go", id="wide shards"
+        ),
+        pytest.param(
+            ["predict", "{astronaut}", "--covariance", "--method", "argmax"], "got 'argmax'", id="no covariance"
+        ),
+        pytest.param(["predict", "--list", "{text}"], "--list and --ray go with --format", id="list without shards"),
+        pytest.param(
+            ["predict", "--format", "jsonl", "--list", "{empty}/no"], "the list cannot be read", id="no such list"
+        ),
+        pytest.param(
+            ["predict", "{astronaut}", "--format", "jsonl", "--shard-size", "0"], "at least one input", id="no shard"
+        ),
         pytest.param(
             ["predict", "{astronaut}", "--weights", "missing.pth"], "missing.pth: there is no such", id="weights"
         ),
@@ -213,6 +261,75 @@ def test_ctrl_c_stops_quietly_and_keeps_whole_files(astronaut: Path, small_weigh
     assert written
     for file in written:
         json.loads(file.read_text())
+
+
+@pytest.mark.usefixtures("offline")
+def test_a_folder_in_shards_accounts_for_every_image_and_runs_again_for_nothing(
+    capsys: pytest.CaptureFixture[str], astronaut: Path, small_weights: Path, tmp_path: Path
+) -> None:
+    album = tmp_path / "album"
+    album.mkdir()
+    write_image(album / "a.png", read_image(astronaut)[::2, ::2])
+    write_image(album / "b.png", np.zeros((40, 40, 3), np.uint8))
+    (album / "c.jpg").write_text("words")
+    (tmp_path / "list.txt").write_text(f"{album / 'gone.jpg'}\n")
+    out = tmp_path / "out"
+    command = ("predict", album, "--list", tmp_path / "list.txt", "--weights", small_weights, "--output", out)
+    for _ in range(2):
+        code, printed, err = call(capsys, *command, "--format", "jsonl", "--shard-size", 3)
+        assert code == 1
+        assert printed == f"4 images: 1 done, 1 no face, 2 unreadable; 1 face -> {out}/\n"
+        assert "Haar cascade" in err
+    lines = [
+        json.loads(line) for part in ("0", "1") for line in (out / f"part-0000{part}.jsonl").read_text().splitlines()
+    ]
+    assert [(line["input"], line["status"]) for line in lines] == [
+        *((0, "done"), (1, "no face"), (2, "unreadable"), (3, "unreadable")),
+    ]
+    code, _, err = call(capsys, *command, "--format", "jsonl", "--shard-size", 3, "--method", "argmax")
+    assert code == 2
+    assert 'another run (method: there "dark", here "argmax")' in err
+
+
+def test_a_list_is_read_from_standard_input(
+    capsys: pytest.CaptureFixture[str],
+    astronaut: Path,
+    small_weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{astronaut}\n"))
+    common = ("predict", "--weights", small_weights, "--boxes", BOX, "--output", tmp_path, "--format", "jsonl")
+    code, printed, _ = call(capsys, *common, "--list", "-")
+    assert (code, printed) == (0, f"1 image: 1 done, 0 no face, 0 unreadable; 1 face -> {tmp_path}/\n")
+
+
+def test_ctrl_c_keeps_every_record_and_the_same_command_goes_on(
+    astronaut: Path, small_weights: Path, tmp_path: Path
+) -> None:
+    names = [tmp_path / f"{number:03}.png" for number in range(120)]
+    for name in names:
+        name.symlink_to(astronaut)
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "darkpose", "predict", str(tmp_path), "--weights", str(small_weights)]
+    command += ["--boxes", BOX, "--output", str(out), "--format", "jsonl", "--batch-size", "2", "--shard-size", "20"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not any(out.glob("part-*")) and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == "darkpose: interrupted; the same command goes on"
+    assert "Traceback" not in err
+    kept = sum(len(part.read_text().splitlines()) for part in out.glob("part-*"))
+    assert 20 <= kept < 120
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (
+        0,
+        f"120 images: 120 done, 0 no face, 0 unreadable; 120 faces -> {out}/\n",
+    )
+    lines = [json.loads(line) for part in sorted(out.glob("part-*")) for line in part.read_text().splitlines()]
+    assert [line["image"] for line in lines] == [str(name) for name in names]
 
 
 def test_info_tells_versions_weights_and_detector(capsys: pytest.CaptureFixture[str], small_weights: Path) -> None:

@@ -8,10 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from darkpose import predict_files as module
 from darkpose.boxfile import GivenBoxes
 from darkpose.errors import DarkposeError
-from darkpose.image import Pixels, read_image
+from darkpose.image import read_image
 from darkpose.predict_files import Input, OutputFolder, find_images, predict_files
 from darkpose.predictor import Predictor
 from darkpose.pts import read_pts
@@ -81,20 +80,10 @@ def test_file_names_that_are_no_text_come_through(predictor: Predictor, astronau
     assert b"bad\xff.png" in (tmp_path / "out" / "landmarks.csv").read_bytes()
 
 
-def test_large_pictures_are_read_a_few_at_a_time(
-    predictor: Predictor, astronaut: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read: list[Path] = []
-    monkeypatch.setattr(module, "CHUNK_PIXELS", 512 * 512)
-
-    def recorded(path: Path) -> Pixels:
-        read.append(path)
-        return read_image(path)
-
-    monkeypatch.setattr(module, "read_image", recorded)
-    outcomes = predict_files(predictor, [Input(astronaut, Path(n)) for n in "abc"], boxes=GivenBoxes([BOX]))
-    next(outcomes)
-    assert len(read) == 1
+def test_a_tar_file_is_refused_with_what_reads_it(tmp_path: Path) -> None:
+    touch(tmp_path / "a.tar")
+    with pytest.raises(DarkposeError, match="--format jsonl or parquet"):
+        find_images([str(tmp_path / "a.tar")])
 
 
 def test_images_of_one_name_get_outputs_of_their_own(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Boxes a user hands to the command line: as four numbers, or in a JSON or CSV file."""
 
 import csv
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +31,10 @@ class GivenBoxes:
                 self._everywhere.append(box)
             else:
                 self._by_image.update(_read(Path(value)))
+
+    def digest(self) -> str:
+        """SHA-256 of all the boxes, in hex."""
+        return hashlib.sha256(json.dumps([self._everywhere, self._by_image], sort_keys=True).encode()).hexdigest()
 
     def of(self, image: Path) -> Boxes:
         """Boxes of an image: named by its path as given, or by its file name.

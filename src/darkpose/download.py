@@ -2,9 +2,6 @@
 
 import hashlib
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import cast
@@ -14,6 +11,7 @@ from urllib.error import HTTPError, URLError
 from tqdm import tqdm
 
 from darkpose.errors import DarkposeError
+from darkpose.lock import alone
 
 TIMEOUT = 30  # seconds without a byte
 CHUNK = 1 << 18  # bytes
@@ -61,7 +59,7 @@ def fetch(url: str, target: Path, *, sha256_prefix: str, size: int | None = None
     try:
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
-            with _alone(target.with_name(target.name + ".lock")):
+            with alone(target.with_name(target.name + ".lock")):
                 if not target.exists():
                     _receive(url, part, target.name, size)
                     _take(part, target, url, sha256_prefix)
@@ -72,17 +70,6 @@ def fetch(url: str, target: Path, *, sha256_prefix: str, size: int | None = None
             f"at {target.absolute()}"
         ) from error
     return target
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Hold a lock between processes; it ends with the process, however that ends. Not on Windows."""
-    with lock.open("w") as file:
-        if sys.platform != "win32":
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _open(url: str, start: int) -> HTTPResponse:

@@ -37,28 +37,36 @@ class Normalisation:
 
 
 def read_image(path: Path) -> Pixels:
-    """Decode an image file to (H, W, 3) uint8 RGB.
-
-    EXIF orientation is applied, grey becomes RGB, 16 bits become 8, CMYK becomes RGB, an alpha channel is ignored.
+    """Decode an image file to (H, W, 3) uint8 RGB, as `decode_image`.
 
     Raises:
         DarkposeError: the file cannot be read, is empty, truncated, no image, or larger than `opencv.MAX_PIXELS`.
     """
     try:
-        data = path.read_bytes()
-        check_image_file(data)
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
-        if image is not None:
-            check_pixel_count(image.shape[1], image.shape[0])
+        return decode_image(path.read_bytes())
     except OSError as error:
         raise DarkposeError(f"{path}: cannot be read: {error.strerror or error}") from error
     except DarkposeError as error:
         raise DarkposeError(f"{path}: {error}") from error
+
+
+def decode_image(data: bytes) -> Pixels:
+    """Decode the bytes of an image file to (H, W, 3) uint8 RGB.
+
+    EXIF orientation is applied, grey becomes RGB, 16 bits become 8, CMYK becomes RGB, an alpha channel is ignored.
+
+    Raises:
+        DarkposeError: they are empty, truncated, no image, or larger than `opencv.MAX_PIXELS`.
+    """
+    check_image_file(data)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
     except cv2.error as error:
         reason = f"it has more than {MAX_PIXELS} pixels" if "MAX_IMAGE_PIXELS" in str(error) else error.err
-        raise DarkposeError(f"{path}: OpenCV cannot decode it: {reason}") from error
+        raise DarkposeError(f"OpenCV cannot decode it: {reason}") from error
     if image is None:
-        raise DarkposeError(f"{path}: not an image, or damaged, or of no format that OpenCV can decode")
+        raise DarkposeError("not an image, or damaged, or of no format that OpenCV can decode")
+    check_pixel_count(image.shape[1], image.shape[0])
     return np.asarray(image, np.uint8)
 
 

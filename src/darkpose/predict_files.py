@@ -1,9 +1,8 @@
 """Landmarks of files, folders and globs: read, predict, write, account for every image."""
 
-import glob
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, NamedTuple, Self
@@ -13,14 +12,13 @@ from darkpose.boxfile import GivenBoxes
 from darkpose.draw import draw_faces, zoom_for
 from darkpose.errors import DarkposeError
 from darkpose.image import Pixels, read_image, write_image
-from darkpose.predictor import BoxKind, Predictor, Region
+from darkpose.inputs import OVERLAY, TAR, files_below, is_picture, matches, no_images
+from darkpose.predictor import BoxKind, Predictor
 from darkpose.results import ImageResult, to_coco, to_csv, to_json, to_pts
 from darkpose.schema import KeypointSchema
+from darkpose.stream import Looked, stream
 
 Format = Literal["json", "csv", "pts", "coco"]
-OVERLAY = ".landmarks.png"
-CHUNK_PIXELS = 1 << 26  # decoded at a time, 0.2 GB
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".jp2"}
 
 
 class Input(NamedTuple):
@@ -69,26 +67,19 @@ def find_images(arguments: Sequence[str]) -> list[Input]:
     return inputs
 
 
-def _is_picture(path: Path) -> bool:
-    """Whether a file found in a folder is meant: a picture, and none of darkpose's own overlays."""
-    return path.suffix.lower() in SUFFIXES and not path.name.endswith(OVERLAY) and path.is_file()
-
-
 def _matches(argument: str) -> list[tuple[Path, Path]]:
     path = Path(argument)
     if path.is_dir():
-        inside = [p for p in sorted(path.rglob("*")) if _is_picture(p)]
+        inside = [file for file in files_below(path) if is_picture(file)]
         if not inside:
-            raise DarkposeError(f"{path}: there are no images in this folder ({', '.join(sorted(SUFFIXES))})")
-        return [(p, p.relative_to(path)) for p in inside]
-    if path.exists():
-        return [(path, Path(path.name))]
-    if glob.has_magic(argument):
-        matched = sorted(Path(p) for p in glob.glob(argument, recursive=True) if Path(p).is_file())
-        if matched:
-            return [(p, Path(p.name)) for p in matched]
-        raise DarkposeError(f"{argument}: no file matches")
-    raise DarkposeError(f"{path}: there is no such file or folder")
+            raise no_images(path)
+        return [(file, file.relative_to(path)) for file in inside]
+    if path.suffix.lower() == TAR and path.exists():
+        raise DarkposeError(
+            f"{path}: tar files are read where results are written in shards: --format jsonl or parquet"
+        )
+    found = [path] if path.exists() else matches(argument)
+    return [(file, Path(file.name)) for file in found]
 
 
 class OutputFolder(AbstractContextManager["OutputFolder"]):
@@ -164,6 +155,7 @@ def predict_files(
     boxes: GivenBoxes | None = None,
     box_kind: BoxKind = "detector",
     write: Callable[[Path, Pixels, ImageResult], None] | None = None,
+    threads: int | None = None,
 ) -> Iterator[Outcome]:
     """Predict images a few at a time; what is wrong with one image does not stop the others.
 
@@ -173,57 +165,24 @@ def predict_files(
         boxes: given boxes; None: detect faces.
         box_kind: what given boxes are.
         write: called with name, pixels and result of every image that could be read.
+        threads: that decode ahead of the network, as in `stream`.
 
     Yields:
         One outcome per image, in order; its faces do not hold the pixels.
     """
-    for chunk in _chunks(predictor, inputs, boxes, box_kind):
-        faces = iter(
-            predictor.locate([region for _, one in chunk if isinstance(one, _Found) for region in one.regions])
-        )
-        for item, one in chunk:
-            if isinstance(one, str):
-                yield Outcome(item.path, problem=one)
-                continue
-            height, width = one.image.shape[:2]
-            found = [replace(next(faces), image=None) for _ in one.regions]
-            result = ImageResult(str(item.path), (width, height), found)
-            if write is not None:
-                write(item.name, one.image, result)
-            yield Outcome(item.path, result, "" if found else f"{item.path}: no face found")
 
-
-class _Found(NamedTuple):
-    image: Pixels
-    regions: list[Region]
-
-
-def _chunks(
-    predictor: Predictor, inputs: Iterable[Input], boxes: GivenBoxes | None, box_kind: BoxKind
-) -> Iterator[list[tuple[Input, _Found | str]]]:
-    """Read images, as many at a time as fill a batch, or fewer large ones: memory stays bounded."""
-    chunk: list[tuple[Input, _Found | str]] = []
-    faces = pixels = 0
-    for item in inputs:
-        one = _read(predictor, item, boxes, box_kind)
-        chunk.append((item, one))
-        if isinstance(one, _Found):
-            faces, pixels = faces + len(one.regions), pixels + one.image.size // 3
-        if faces >= predictor.batch_size or pixels >= CHUNK_PIXELS or len(chunk) >= 4 * predictor.batch_size:
-            yield chunk
-            chunk, faces, pixels = [], 0, 0
-    if chunk:
-        yield chunk
-
-
-def _read(predictor: Predictor, item: Input, boxes: GivenBoxes | None, box_kind: BoxKind) -> _Found | str:
-    """The image and its face regions, or what is wrong with it."""
-    try:
+    def look(item: Input) -> Looked:
         given = None if boxes is None else boxes.of(item.path)
         image = read_image(item.path)
-    except DarkposeError as error:
-        return str(error)
-    try:
-        return _Found(image, predictor.regions(image, given, box_kind))
-    except DarkposeError as error:
-        return f"{item.path}: {error}"
+        return Looked(image, predictor.regions(image, given, box_kind))
+
+    for item, image, faces, problem in stream(predictor, inputs, look, threads=threads):
+        if image is None:
+            named = problem if problem.startswith(f"{item.path}: ") else f"{item.path}: {problem}"
+            yield Outcome(item.path, problem=named)
+            continue
+        height, width = image.shape[:2]
+        result = ImageResult(str(item.path), (width, height), faces)
+        if write is not None:
+            write(item.name, image, result)
+        yield Outcome(item.path, result, "" if faces else f"{item.path}: no face found")

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from darkpose.face import Face
 from darkpose.pts import format_pts
 from darkpose.schema import KeypointSchema
@@ -30,7 +33,11 @@ class ImageResult:
 
 
 def to_dict(result: ImageResult) -> dict[str, Any]:
-    """JSON values of one image's faces; coordinates in image px, the first pixel's centre at (0, 0)."""
+    """JSON values of one image's faces; coordinates in image px, the first pixel's centre at (0, 0).
+
+    Faces that have covariances have them as "covariances": [[xx, xy], [xy, yy]] in image px^2 for each landmark, null
+    where not known.
+    """
     return {
         "image": result.image,
         "width": result.size[0],
@@ -41,6 +48,7 @@ def to_dict(result: ImageResult) -> dict[str, Any]:
 
 def _face_to_dict(face: Face) -> dict[str, Any]:
     detection = None if math.isnan(face.detection_score) else round(face.detection_score, 4)
+    covariances = {} if face.covariance is None else {"covariances": [_matrix(each) for each in face.covariance]}
     return {
         "markup": face.schema.name,
         "box": [round(float(value), 3) for value in face.box],
@@ -49,8 +57,16 @@ def _face_to_dict(face: Face) -> dict[str, Any]:
         "score": round(face.score, 4),
         "keypoints": [[round(float(x), 3), round(float(y), 3)] for x, y in face.keypoints],
         "scores": [round(float(score), 4) for score in face.scores],
+        **covariances,
         "names": list(face.schema.names),
     }
+
+
+def _matrix(covariance: NDArray[np.floating[Any]]) -> list[list[float]] | None:
+    """Rows of a (2, 2) matrix; None where it is not known."""
+    if not np.isfinite(covariance).all():
+        return None
+    return [[round(float(value), 4) for value in row] for row in covariance]
 
 
 def to_json(result: ImageResult) -> str:
@@ -59,14 +75,21 @@ def to_json(result: ImageResult) -> str:
 
 
 def to_csv(results: Sequence[ImageResult]) -> str:
-    """One row per landmark: image, face, landmark, name, x, y, score; coordinates in image px, 0-based."""
+    """One row per landmark: image, face, landmark, name, x, y, score; coordinates in image px, 0-based.
+
+    Where a face has covariances, also xx, xy and yy in image px^2, empty where not known.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image", "face", "landmark", "name", "x", "y", "score"])
+    spread = any(face.covariance is not None for result in results for face in result.faces)
+    writer.writerow(["image", "face", "landmark", "name", "x", "y", "score", *(["xx", "xy", "yy"] if spread else [])])
     for result in results:
         for number, face in enumerate(result.faces):
             for k, ((x, y), score) in enumerate(zip(face.keypoints, face.scores, strict=True)):
-                writer.writerow([result.image, number, k, face.schema.names[k], f"{x:.3f}", f"{y:.3f}", f"{score:.4f}"])
+                row = [result.image, number, k, face.schema.names[k], f"{x:.3f}", f"{y:.3f}", f"{score:.4f}"]
+                matrix = None if face.covariance is None else _matrix(face.covariance[k])
+                values = [f"{matrix[i][j]:.4f}" for i, j in ((0, 0), (0, 1), (1, 1))] if matrix else ["", "", ""]
+                writer.writerow([*row, *(values if spread else [])])
     return text.getvalue()
 
 

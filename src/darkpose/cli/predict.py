@@ -1,6 +1,7 @@
 """`darkpose predict`: photographs in, landmarks out."""
 
 import sys
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,10 @@ from cyclopts import Parameter
 from darkpose.errors import DarkposeError
 
 if TYPE_CHECKING:
+    from darkpose.inputs import Source
     from darkpose.predict_files import Outcome
+    from darkpose.predict_shards import Step
+    from darkpose.shards import Format as ShardFormat
 
 DEFAULT_OUTPUT = Path("darkpose-out")
 
@@ -19,7 +23,7 @@ DEFAULT_OUTPUT = Path("darkpose-out")
 def predict(
     *paths: str,
     output: Path | None = None,
-    format: Literal["json", "csv", "pts", "coco"] | None = None,
+    format: Literal["json", "csv", "pts", "coco", "jsonl", "parquet"] | None = None,
     draw: Annotated[bool, Parameter(negative="")] = False,
     scores: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
@@ -28,10 +32,19 @@ def predict(
     detector: str = "auto",
     weights: str = "default",
     schema: str | None = None,
-    flip_test: Literal["off", "published", "exact"] = "off",
-    method: Literal["dark", "dark+", "quarter", "argmax"] = "dark",
+    flip_test: Literal["off", "published", "exact"] | None = None,
+    method: Literal["dark", "dark+", "quarter", "argmax"] | None = None,
+    covariance: Annotated[bool, Parameter(negative="")] = False,
     device: str = "auto",
+    runtime: Literal["auto", "torch", "onnxruntime", "openvino"] = "auto",
+    threads: int | None = None,
+    provider: Annotated[list[str] | None, Parameter(negative="")] = None,
+    numbers: Literal["fp32", "bf16"] = "fp32",
     batch_size: int = 16,
+    workers: int | None = None,
+    listed: Annotated[str | None, Parameter(name="--list", allow_leading_hyphen=True)] = None,
+    shard_size: int = 1000,
+    ray: int | None = None,
 ) -> int:
     """Find the landmarks of every face in photographs.
 
@@ -43,7 +56,8 @@ def predict(
         Folder to write to; darkpose-out where it is not given and --json does not say that printing will do.
     format
         json (the default): a file per image; csv and coco: one file for all; pts: a file per face, 1-based as the
-        format is.
+        format is; jsonl and parquet: shards of any number of images, which are read as they come, also out of tar
+        files; killed or stopped, the same command goes on.
     draw
         Also write each picture with its landmarks, as NAME.landmarks.png, enlarged where the faces are small.
     scores
@@ -58,33 +72,78 @@ def predict(
     detector
         auto: YuNet where its file can be had, else haar; yunet; haar; or the path of a YuNet file.
     weights
-        A checkpoint's path or a known name.
+        A checkpoint's path, a known name, or an exported .onnx file.
     schema
         Which markup, of weights that know several: 300w-68, wflw-98, aflw-19; their first where it is not given.
     flip_test
-        Average with the mirrored crop: twice the time, a little more accurate.
+        Average with the mirrored crop: twice the time, a little more accurate; off, or as an exported file has it built
+        in, where it is not given.
     method
-        Decoder of the heatmaps.
+        Decoder of the heatmaps; dark, or an exported file's own, where it is not given.
+    covariance
+        Say of every landmark how far it may be off, in image px^2: in json (null where not known), as columns of csv,
+        as 95 % ellipses of --draw.
     device
-        auto, cpu, cuda, cuda:1, ...
+        auto, cpu, cuda, cuda:1, ...; for the runtime torch.
+    runtime
+        By what the network runs. auto: torch for a checkpoint, for an exported file the faster one that is installed. A
+        checkpoint for another runtime than torch is exported once, into the cache.
+    threads
+        Of the processor, for the network.
+    provider
+        onnxruntime's execution provider or OpenVINO's device; repeat for several, best first.
+    numbers
+        bf16: let the network calculate in bfloat16, by torch or OpenVINO.
     batch_size
         Faces per forward pass.
+    workers
+        Threads that read images and find faces ahead of the network, one per processor where it is not given; on Ray,
+        processors per predictor, 1 where it is not given.
+    listed
+        For shards: a file with the path of an image or tar file in each line; - is standard input.
+    shard_size
+        For shards: inputs in each.
+    ray
+        For shards: so many predictors at the same time on the Ray cluster of $RAY_ADDRESS, or on one of this machine.
     """
     from tqdm import tqdm
 
     from darkpose.boxfile import GivenBoxes
     from darkpose.detector import named_detector
+    from darkpose.inputs import walk
     from darkpose.predict_files import OutputFolder, find_images, predict_files
+    from darkpose.predict_shards import Step
     from darkpose.predictor import Predictor
     from darkpose.results import to_json
 
+    if format == "jsonl" or format == "parquet":
+        if draw or scores or json:
+            raise DarkposeError(f"--format {format} writes shards; --draw, --scores and --json go with other formats")
+        options: dict[str, object] = {"weights": _absolute(weights), "schema": schema, "device": device}
+        options |= {"flip_test": flip_test, "method": method, "batch_size": batch_size, "covariance": covariance}
+        options |= {"runtime": runtime, "threads": threads, "providers": provider or (), "numbers": numbers}
+        step = Step(options, _absolute(detector), GivenBoxes(boxes) if boxes else None, box_kind, workers)
+        return _in_shards(step, walk(paths, listed), output or DEFAULT_OUTPUT, format, shard_size, ray)
+    if listed is not None or ray is not None:
+        raise DarkposeError("--list and --ray go with --format jsonl or parquet")
     if not paths:
         raise DarkposeError("name at least one image, folder or glob (darkpose predict --help)")
     inputs = find_images(paths)
     given = GivenBoxes(boxes) if boxes else None
     finder = None if given else named_detector(detector)
     predictor = Predictor(
-        weights, device, flip_test, schema=schema, method=method, detector=finder, batch_size=batch_size
+        weights,
+        device,
+        flip_test,
+        schema=schema,
+        method=method,
+        detector=finder,
+        batch_size=batch_size,
+        covariance=covariance,
+        runtime=runtime,
+        threads=threads,
+        providers=provider or (),
+        numbers=numbers,
     )
     draw = draw or scores
     target = output or (None if json and not draw and format is None else DEFAULT_OUTPUT)
@@ -95,7 +154,9 @@ def predict(
     try:
         with tqdm(total=tally.inputs, unit="image", disable=None) as bar, folder or nullcontext():
             write = folder.write if folder else None
-            for outcome in predict_files(predictor, inputs, boxes=given, box_kind=box_kind, write=write):
+            for outcome in predict_files(
+                predictor, inputs, boxes=given, box_kind=box_kind, write=write, threads=workers
+            ):
                 bar.update()
                 tally.count(outcome)
                 if outcome.problem:
@@ -107,12 +168,61 @@ def predict(
         return 130
     if predictor.detector_note:
         print(f"darkpose: {predictor.detector_note}", file=sys.stderr)
+    if covariance and not predictor.calibrated:
+        print("darkpose: these weights have no calibration for this markup: no covariance is known", file=sys.stderr)
+    if not predictor.runtime.startswith("torch"):
+        print(f"darkpose: by {predictor.runtime}", file=sys.stderr)
     if not json:
         print(f"{_count(tally.faces, 'face')} in {_count(tally.read, 'image')} -> {target}/")
     if tally.unused or tally.faceless:
         summary = f"{_count(tally.unused, 'image')} could not be used, {tally.faceless} without a face"
         print(f"darkpose: {summary}", file=sys.stderr)
     return 1 if tally.unused or tally.faceless else 0
+
+
+def _in_shards(
+    step: "Step", sources: "Iterator[Source]", folder: Path, format: "ShardFormat", size: int, actors: int | None
+) -> int:
+    """Predict into a folder of shards; the exit code."""
+    from tqdm import tqdm
+
+    from darkpose.predict_shards import predict_shards
+    from darkpose.ray_pipeline import predict_parts
+    from darkpose.shards import Shards
+    from darkpose.stopping import Stopping
+
+    try:
+        predictor = step.predictor(**({} if actors is None else {"device": "cpu"}))
+        shards = Shards(folder, format, step.facts(predictor), size=size)
+        with Stopping() as stopping, shards, tqdm(unit="image", disable=None) as bar:
+            made: Iterator[object]
+            if actors is None:
+                made = predict_shards(predictor, step, sources, shards)
+            else:
+                made = predict_parts(step, sources, shards, actors=actors)
+            for _ in made:
+                bar.update(shards.summary()["inputs"] - bar.n)
+                if stopping.why:
+                    break
+            shards.flush()
+        stopped = bool(stopping.why)
+    except KeyboardInterrupt:
+        print("darkpose: interrupted; the same command goes on", file=sys.stderr)
+        return 130
+    if predictor.detector_note:
+        print(f"darkpose: {predictor.detector_note}", file=sys.stderr)
+    counts = shards.summary()
+    statuses = ", ".join(f"{counts[status]} {status}" for status in ("done", "no face", "unreadable"))
+    print(f"{_count(counts['inputs'], 'image')}: {statuses}; {_count(counts['faces'], 'face')} -> {folder}/")
+    if stopped:
+        print("darkpose: interrupted; the same command goes on", file=sys.stderr)
+        return 130
+    return 0 if counts["done"] == counts["inputs"] else 1
+
+
+def _absolute(name: str) -> str:
+    """A file by its whole path, so that a process in another folder finds it; another name as it is."""
+    return str(Path(name).absolute()) if Path(name).is_file() else name
 
 
 @dataclass

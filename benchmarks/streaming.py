@@ -1,0 +1,102 @@
+"""Reading ahead of the network: streaming.py [quick]
+
+Writes benchmarks/streaming.json; with "quick", prints a short trial. 8 JPEG files of 768 px are made of the photograph
+that the project ships; images per second of `stream`, in batches of 4, with 0 (none ahead), 1 and 2 threads, in one
+process and in turns, medians of the rounds, whose values stand beside them, and "over_none" medians of the ratios
+within a round; "cpu_ms", the processor's time per image, says what that costs on a machine that has no core to spare.
+OpenCV and torch work with one thread each, so that all others are those that read ahead.
+
+decode    No faces: reading and decoding alone.
+detect    Faces found by the Haar cascade, located by a network of next to no cost: what stays on the host of a GPU.
+predict   Faces found by the Haar cascade, located by the shipped weights, on the CPU.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from surroundings import surroundings
+
+from darkpose.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
+from darkpose.detector import Haar
+from darkpose.hrnet import HRNet, HRNetConfig, initialise
+from darkpose.image import read_image, use_one_thread, write_image
+from darkpose.predictor import Predictor
+from darkpose.schema import W300_68
+from darkpose.stream import Looked, stream
+
+PHOTO, OUT = Path("examples/astronaut.png"), Path("benchmarks/streaming.json")
+THREADS = (0, 1, 2)
+BATCH = 4
+SMALL = HRNetConfig(len(W300_68), widths=(4, 4, 4, 4), modules=(1, 1, 1), blocks=1, stem=4)
+
+
+def small_weights(path: Path) -> Path:
+    """Weights of a network of next to no cost."""
+    model = HRNet(SMALL).eval()
+    initialise(model, seed=0, head_std=0.5)
+    save_checkpoint(Checkpoint(model, CheckpointConfig(SMALL, crop_size=64), W300_68, {}), path)
+    return path
+
+
+def rates(images: list[Path], look: Callable[[Path], Looked], predictor: Predictor, rounds: int) -> dict[str, Any]:
+    """Images per second by the number of threads."""
+    found: dict[int, list[float]] = {threads: [] for threads in THREADS}
+    cpu: dict[int, list[float]] = {threads: [] for threads in THREADS}
+    for number in range(rounds + 1):
+        for threads in THREADS:
+            began, spent = time.perf_counter(), time.process_time()
+            assert sum(one.image is not None for one in stream(predictor, images, look, threads=threads)) == len(images)
+            if number:  # the first round warms up
+                found[threads].append(len(images) / (time.perf_counter() - began))
+                cpu[threads].append(1000 * (time.process_time() - spent) / len(images))
+    return {
+        str(threads): {
+            "median": round(median(values), 2),
+            "over_none": round(median(a / b for a, b in zip(values, found[0], strict=True)), 2),
+            "cpu_ms": round(median(cpu[threads]), 1),
+            "rounds": [round(value, 2) for value in values],
+        }
+        for threads, values in found.items()
+    }
+
+
+def measure(folder: Path, count: int, rounds: int) -> dict[str, Any]:
+    """All three ways."""
+    picture = np.asarray(cv2.resize(read_image(PHOTO), (768, 768), interpolation=cv2.INTER_CUBIC), np.uint8)
+    images = [folder / f"{number}.jpg" for number in range(count)]
+    for image in images:
+        write_image(image, picture)
+    light = Predictor(small_weights(folder / "small.safetensors"), "cpu", detector=Haar(), batch_size=BATCH)
+    whole = Predictor(device="cpu", detector=Haar(), batch_size=BATCH)
+
+    def seen(path: Path) -> Looked:
+        pixels = read_image(path)
+        return Looked(pixels, light.regions(pixels))
+
+    return {
+        "decode": rates(images, lambda path: Looked(read_image(path), []), light, rounds),
+        "detect": rates(images, seen, light, rounds),
+        "predict": rates(images, seen, whole, rounds),
+    }
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    use_one_thread()
+    quick = sys.argv[1:] == ["quick"]
+    with tempfile.TemporaryDirectory() as made:
+        result = {**surroundings(), "images_per_second": measure(Path(made), *((4, 1) if quick else (8, 5)))}
+    text = json.dumps(result, indent=1)
+    if quick:
+        print(text)
+    else:
+        OUT.write_text(text + "\n")

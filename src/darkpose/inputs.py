@@ -1,0 +1,196 @@
+"""The images that files, folders, globs, tar files and lists stand for, one after the other, however many."""
+
+import glob
+import os
+import sys
+import tarfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from darkpose.errors import DarkposeError
+
+OVERLAY = ".landmarks.png"  # darkpose's own pictures
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".jp2"}
+TAR = ".tar"
+STDIN = "-"
+
+
+class Source(NamedTuple):
+    """Where an image's bytes lie: a file, or a stretch of a tar file.
+
+    Attributes:
+        name: the path as the user gave it, for a member of a tar file TAR/MEMBER; what is no text in it reads \\xff.
+        file: path of the file that holds the bytes.
+        offset: of the first byte.
+        size: in bytes; -1: to the file's end.
+        problem: why there are none, in a sentence; else empty.
+    """
+
+    name: str
+    file: str
+    offset: int = 0
+    size: int = -1
+    problem: str = ""
+
+    def read(self) -> bytes:
+        """The bytes.
+
+        Raises:
+            DarkposeError: there are none; the message does not name the source.
+        """
+        if self.problem:
+            raise DarkposeError(self.problem)
+        try:
+            with open(self.file, "rb") as file:
+                file.seek(self.offset)
+                data = file.read(self.size)
+        except (OSError, ValueError) as error:  # ValueError: a NUL in a path
+            raise DarkposeError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        if 0 <= len(data) < self.size:
+            raise DarkposeError("the tar file ends within this image")
+        return data
+
+
+def walk(arguments: Sequence[str], listed: str | None = None) -> Iterator[Source]:
+    """The images that paths stand for, in an order that depends on nothing but them.
+
+    Of a folder, the names of one level are held at a time; of a list and a tar file, one line and one member.
+
+    Args:
+        arguments: images, folders (searched whole, sorted by name; with the tar files in them), globs (sorted), and
+            tar files, whose pictures come in the order they were packed in. What is named twice comes twice.
+        listed: a file with a path per line, of an image or a tar file; "-": standard input. A file that is not there
+            is an input with a problem, as is a tar file that is damaged.
+
+    Raises:
+        DarkposeError: nothing is named, a path does not exist, a folder holds no images, a glob matches nothing, the
+            list cannot be read (all before the first image, but for a list that breaks off).
+    """
+    if not arguments and listed is None:
+        raise DarkposeError("name at least one image, folder, glob or tar file, or a --list of them")
+    for argument in arguments:
+        _check(argument)
+    if listed is not None and listed != STDIN:
+        _open(listed).close()
+    return _walk(arguments, () if listed is None else _lines(listed))
+
+
+def _walk(arguments: Iterable[str], lines: Iterable[str]) -> Iterator[Source]:
+    for argument in arguments:
+        path = Path(argument)
+        if path.is_dir():
+            for file in files_below(path):
+                if is_picture(file) or file.suffix.lower() == TAR:
+                    yield from _file(str(file))
+        elif path.exists():
+            yield from _file(str(path))
+        else:
+            for matched in matches(argument):
+                yield from _file(str(matched))
+    for line in lines:
+        yield from _file(line)
+
+
+def _check(argument: str) -> None:
+    """Refuse an argument that stands for nothing."""
+    path = Path(argument)
+    if path.is_dir():
+        if not any(is_picture(file) or file.suffix.lower() == TAR for file in files_below(path)):
+            raise no_images(path)
+    elif path.exists():
+        if path.name.lower().endswith((".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")):
+            raise DarkposeError(f"{path}: expected a tar file that is not compressed; unpack it to a .tar first")
+    else:
+        matches(argument)
+
+
+def no_images(folder: Path) -> DarkposeError:
+    """What to say of a folder without images."""
+    return DarkposeError(f"{folder}: there are no images in this folder ({', '.join(sorted(SUFFIXES))})")
+
+
+def matches(argument: str) -> list[Path]:
+    """The files that a glob matches, sorted.
+
+    Raises:
+        DarkposeError: there are none, or it is no glob, so the file it names is missing.
+    """
+    if not glob.has_magic(argument):
+        raise DarkposeError(f"{Path(argument)}: there is no such file or folder")
+    found = sorted(path for name in glob.iglob(argument, recursive=True) if (path := Path(name)).is_file())
+    if not found:
+        raise DarkposeError(f"{argument}: no file matches")
+    return found
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file found in a folder is meant: a picture, and none of darkpose's own overlays."""
+    return path.suffix.lower() in SUFFIXES and not path.name.endswith(OVERLAY)
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """The files below a folder, sorted by name level by level; links to folders are not followed.
+
+    Raises:
+        DarkposeError: a folder cannot be read.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries)
+    except OSError as error:
+        raise DarkposeError(f"{folder}: the folder cannot be read: {error.strerror or error}") from error
+    for name in names:
+        path = folder / name
+        if path.is_file():
+            yield path
+        elif path.is_dir() and not path.is_symlink():
+            yield from files_below(path)
+
+
+def _lines(listed: str) -> Iterator[str]:
+    """The lines of a list, but for empty ones; bytes that are no text stay what they are in a path."""
+    with nullcontext(sys.stdin) if listed == STDIN else _open(listed) as file:
+        for line in file:
+            if path := line.rstrip("\r\n"):
+                yield path
+
+
+def _open(listed: str) -> IO[str]:
+    try:
+        return open(listed, encoding="utf-8-sig", errors="surrogateescape")
+    except OSError as error:
+        raise DarkposeError(f"{listed}: the list cannot be read: {error.strerror or error}") from error
+
+
+def _file(path: str) -> Iterator[Source]:
+    if path.lower().endswith(TAR):
+        return _members(path)
+    return iter([Source(printable(path), path)])
+
+
+def _members(path: str) -> Iterator[Source]:
+    """The pictures in a tar file; if it is damaged, last an input of its own name that says so."""
+    members = 0
+    try:
+        with tarfile.open(path, "r:", errors="surrogateescape") as tar:
+            while (member := tar.next()) is not None:
+                tar.members.clear()  # type: ignore[attr-defined]  # it would keep them all
+                members += 1
+                if member.isreg() and is_picture(Path(member.name)):
+                    yield Source(printable(f"{path}/{member.name}"), path, member.offset_data, member.size)
+            assert tar.fileobj is not None
+            tar.fileobj.seek(tar.offset)
+            if tar.fileobj.read(tarfile.BLOCKSIZE) == tarfile.NUL * tarfile.BLOCKSIZE:
+                return
+        problem = "it ends without an end mark"
+    except (OSError, tarfile.TarError) as error:
+        problem = getattr(error, "strerror", None) or str(error)
+    where = f"behind its member {members}" if members else "from its beginning"
+    yield Source(printable(path), path, problem=f"the tar file cannot be read {where}: {problem}")
+
+
+def printable(path: str) -> str:
+    r"""A path as text: bytes in it that are no text become \xff."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

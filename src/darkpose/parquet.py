@@ -1,0 +1,134 @@
+"""Records of images as Parquet files: a row per face, and one for an image without a face."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from darkpose.errors import DarkposeError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SPREAD = {"xx": (0, 0), "xy": (0, 1), "yy": (1, 1)}  # of a covariance
+PER_IMAGE = ("input", "image", "status", "reason", "width", "height")
+
+
+def need_pyarrow(what: object) -> None:
+    """Refuse what needs pyarrow where that is not installed.
+
+    Raises:
+        DarkposeError: naming the extra.
+    """
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError as error:
+        raise DarkposeError(f"{what}: Parquet files need pyarrow: pip install 'darkpose[parquet]'") from error
+
+
+def arrow_schema() -> "pa.Schema":
+    """The columns.
+
+    Those of the image stand in each of its rows: input (its number), image, status, reason, width, height (px, null
+    where it was not read). Those of the face are null where there is none: face (its number in the image), markup, x0,
+    y0, x1, y1 (its box), found_by, detection_score, score, and, for its K landmarks, x, y, scores; xx, xy, yy (their
+    covariances, image px^2, null where not known) are null where they were not asked for. Coordinates are image px, the
+    first pixel's centre at (0, 0).
+    """
+    import pyarrow as pa
+
+    numbers = pa.list_(pa.float32())
+    columns: dict[str, pa.DataType] = {
+        **{"input": pa.int64(), "image": pa.string(), "status": pa.string(), "reason": pa.string()},
+        **{"width": pa.int32(), "height": pa.int32(), "face": pa.int32(), "markup": pa.string()},
+        **{side: pa.float64() for side in ("x0", "y0", "x1", "y1")},
+        **{"found_by": pa.string(), "detection_score": pa.float32(), "score": pa.float32()},
+        **{"x": numbers, "y": numbers, "scores": numbers},
+        **dict.fromkeys(SPREAD, numbers),
+    }
+    return pa.schema(list(columns.items()))
+
+
+def to_table(records: Sequence[Mapping[str, Any]], about: Mapping[str, str] | None = None) -> "pa.Table":
+    """Records as rows; `about` goes into the schema's metadata."""
+    import pyarrow as pa
+
+    rows = [row for record in records for row in _rows(record)]
+    return pa.Table.from_pylist(rows, schema=arrow_schema().with_metadata(dict(about) if about else None))
+
+
+def write_parquet(path: Path, records: Sequence[Mapping[str, Any]], about: Mapping[str, str] | None = None) -> None:
+    """Write records, compressed by zstd, with checksums.
+
+    Raises:
+        DarkposeError: pyarrow is not installed.
+        OSError: the file cannot be written.
+    """
+    need_pyarrow(path)
+    import pyarrow.parquet as pq
+
+    pq.write_table(to_table(records, about), path, compression="zstd", write_page_checksum=True)
+
+
+def read_parquet(path: Path) -> list[dict[str, Any]]:
+    """The records that `write_parquet` wrote.
+
+    Raises:
+        DarkposeError: pyarrow is not installed.
+        ValueError: the file is damaged, or has other columns.
+        OSError: it cannot be read.
+    """
+    need_pyarrow(path)
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with path.open("rb") as file:
+        try:
+            table = pq.ParquetFile(file, page_checksum_verification=True).read()
+        except (pa.ArrowException, OSError) as error:
+            if getattr(error, "errno", None):
+                raise
+            raise ValueError(str(error)) from error
+    if not table.schema.equals(arrow_schema()):
+        raise ValueError(f"its columns are {', '.join(table.schema.names)}, expected {', '.join(arrow_schema().names)}")
+    records: list[dict[str, Any]] = []
+    for row in table.to_pylist():
+        if not row["face"]:  # the first face, or none
+            records.append({**{name: row[name] for name in PER_IMAGE}, "faces": []})
+        if row["face"] is not None:
+            records[-1]["faces"].append(_face(row))
+    return records
+
+
+def _rows(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    image = {name: record[name] for name in PER_IMAGE}
+    rows = []
+    for number, face in enumerate(record["faces"]):
+        box = dict(zip(("x0", "y0", "x1", "y1"), face["box"], strict=True))
+        x, y = ([point[axis] for point in face["keypoints"]] for axis in (0, 1))
+        rest = {name: face[name] for name in ("markup", "found_by", "detection_score", "score", "scores")}
+        rows.append({**image, "face": number, **box, "x": x, "y": y, **rest, **_spread(face.get("covariances"))})
+    return rows or [image]
+
+
+def _spread(covariances: Sequence[Sequence[Sequence[float]] | None] | None) -> dict[str, list[float | None]]:
+    if covariances is None:
+        return {}
+    return {name: [None if each is None else each[i][j] for each in covariances] for name, (i, j) in SPREAD.items()}
+
+
+def _covariances(row: Mapping[str, Any]) -> dict[str, Any]:
+    if row["xx"] is None:
+        return {}
+    each = zip(row["xx"], row["xy"], row["yy"], strict=True)
+    return {"covariances": [None if xx is None else [[xx, xy], [xy, yy]] for xx, xy, yy in each]}
+
+
+def _face(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "markup": row["markup"],
+        "box": [row[side] for side in ("x0", "y0", "x1", "y1")],
+        **{name: row[name] for name in ("found_by", "detection_score", "score")},
+        "keypoints": [[x, y] for x, y in zip(row["x"], row["y"], strict=True)],
+        "scores": row["scores"],
+        **_covariances(row),
+    }

@@ -1,0 +1,161 @@
+"""What paths stand for: walked one after the other, in a fixed order."""
+
+import gc
+import io
+import json
+import os
+import sys
+import tarfile
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from darkpose.errors import DarkposeError
+from darkpose.inputs import Source, walk
+
+
+def touch(*paths: Path) -> None:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(str(path.name).encode())
+
+
+def pack(path: Path, **members: bytes) -> Path:
+    """A tar file; in names, __ stands for a dot."""
+    with tarfile.open(path, "w") as tar:
+        for name, data in members.items():
+            member = tarfile.TarInfo(name.replace("__", "."))
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return path
+
+
+def names(*arguments: object, listed: object = None) -> list[str]:
+    return [source.name for source in walk([*map(str, arguments)], None if listed is None else str(listed))]
+
+
+def test_folders_are_walked_by_name_level_by_level_with_the_tar_files_in_them(tmp_path: Path) -> None:
+    touch(*(tmp_path / name for name in ("b/2.jpg", "b/1.PNG", "c.jpg", "a.jpg", "notes.txt", "a.landmarks.png")))
+    pack(tmp_path / "b.tar", x__jpg=b"1", x__json=b"{}", y__png=b"2")
+    found = [str(Path(name).relative_to(tmp_path)) for name in names(tmp_path)]
+    assert found == ["a.jpg", "b/1.PNG", "b/2.jpg", "b.tar/x.jpg", "b.tar/y.png", "c.jpg"]
+
+
+def test_a_link_to_a_folder_is_no_way_around_in_circles(tmp_path: Path) -> None:
+    touch(tmp_path / "a.jpg")
+    (tmp_path / "again").symlink_to(tmp_path)
+    (tmp_path / "b.jpg").symlink_to(tmp_path / "a.jpg")
+    assert [Path(name).name for name in names(tmp_path)] == ["a.jpg", "b.jpg"]
+
+
+def test_arguments_come_in_their_order_and_as_often_as_they_are_named(tmp_path: Path) -> None:
+    touch(*(tmp_path / name for name in ("x2.jpg", "x1.jpg", "y.dat")))
+    found = names(tmp_path / "y.dat", tmp_path / "x*.jpg", tmp_path / "x1.jpg")
+    assert [Path(name).name for name in found] == ["y.dat", "x1.jpg", "x2.jpg", "x1.jpg"]
+
+
+def test_the_bytes_of_members_and_files_are_read(tmp_path: Path) -> None:
+    tar = pack(tmp_path / "a.tar", one__jpg=b"first", two__jpg=b"second" * 1000)
+    touch(tmp_path / "c.jpg")
+    assert [source.read() for source in walk([str(tar), str(tmp_path / "c.jpg")])] == [
+        *(b"first", b"second" * 1000, b"c.jpg"),
+    ]
+
+
+def test_a_list_names_images_and_tar_files_and_one_that_is_missing_is_a_problem_of_its_own(tmp_path: Path) -> None:
+    touch(tmp_path / "a.jpg")
+    tar = pack(tmp_path / "a.tar", one__jpg=b"1")
+    (tmp_path / "list.txt").write_text(f"\ufeff{tmp_path / 'a.jpg'}\r\n\n{tmp_path / 'gone.jpg'}\n{tar}")
+    a, gone, member = walk([], str(tmp_path / "list.txt"))
+    assert (a.read(), member.read()) == (b"a.jpg", b"1")
+    with pytest.raises(DarkposeError, match=r"^cannot be read: No such file"):
+        gone.read()
+
+
+def test_a_list_may_come_from_standard_input_behind_the_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path / "a.jpg")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("x.jpg\ny.jpg\n"))
+    assert names(tmp_path / "a.jpg", listed="-")[1:] == ["x.jpg", "y.jpg"]
+
+
+@pytest.mark.parametrize("kept", [700, 1024, 1536, 2000, 2048])
+def test_a_tar_file_that_is_cut_off_keeps_its_members_and_says_what_is_wrong(tmp_path: Path, kept: int) -> None:
+    tar = pack(tmp_path / "a.tar", one__jpg=b"1" * 300, two__jpg=b"2" * 300)  # each: a header and a block
+    tar.write_bytes(tar.read_bytes()[:kept])
+    *members, last = walk([str(tar)])
+    assert last.name == str(tar)
+    with pytest.raises(DarkposeError, match=r"the tar file cannot be read behind its member \d"):
+        last.read()
+    assert [member.name for member in members] == [f"{tar}/{name}.jpg" for name in ("one", "two")][: 1 + (kept >= 1536)]
+    for member, data in zip(members, (b"1", b"2"), strict=False):
+        if member.offset + 300 > kept:
+            with pytest.raises(DarkposeError, match="ends within this image"):
+                member.read()
+        else:
+            assert member.read() == data * 300
+
+
+def test_a_tar_file_damaged_in_the_middle_does_not_end_quietly(tmp_path: Path) -> None:
+    tar = pack(tmp_path / "a.tar", one__jpg=b"1", two__jpg=b"2", three__jpg=b"3")
+    data = bytearray(tar.read_bytes())
+    data[1024 + 150] ^= 0xFF  # the second header's checksum
+    tar.write_bytes(data)
+    first, problem = walk([str(tar)])
+    assert first.name.endswith("one.jpg")
+    assert "behind its member 1" in problem.problem
+
+
+def test_what_is_no_tar_file_is_one_input_with_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "a.tar").write_bytes(b"words" * 500)
+    (source,) = walk([str(tmp_path / "a.tar")])
+    assert "the tar file cannot be read from its beginning" in source.problem
+
+
+def test_names_that_are_no_text_become_text_and_their_files_are_read(tmp_path: Path) -> None:
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff.jpg")
+    Path(path).write_bytes(b"here")
+    (source,) = walk([str(tmp_path)])
+    assert source.name == f"{tmp_path}/bad\\xff.jpg"
+    assert source.read() == b"here"
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("missing.jpg", "no such file or folder"),
+        ("none*.jpg", "no file matches"),
+        ("", "no images in this folder"),
+        ("a.tar.gz", "a tar file that is not compressed"),
+    ],
+)
+def test_arguments_that_stand_for_nothing_are_refused_before_the_first_image(
+    tmp_path: Path, argument: str, message: str
+) -> None:
+    (tmp_path / "a.tar.gz").write_bytes(b"")
+    with pytest.raises(DarkposeError, match=message):
+        walk([str(tmp_path / argument)])
+
+
+def test_nothing_named_and_a_list_that_is_not_there_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DarkposeError, match="name at least one image"):
+        walk([])
+    with pytest.raises(DarkposeError, match="the list cannot be read"):
+        walk([], str(tmp_path / "list.txt"))
+
+
+def test_a_tar_file_of_any_length_is_walked_in_the_same_memory(tmp_path: Path) -> None:
+    peaks = []
+    for count in (200, 4000):
+        tar = pack(tmp_path / f"{count}.tar", **{f"{number}__jpg": b"x" for number in range(count)})
+        gc.collect()
+        tracemalloc.start()
+        assert sum(1 for _ in walk([str(tar)])) == count
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0] + 50_000
+
+
+def test_a_source_can_be_sent_elsewhere_as_plain_values() -> None:
+    source = Source("a.tar/x.jpg", "/data/a.tar", 512, 7, "")
+    assert Source._make(json.loads(json.dumps(source))) == source

@@ -1,0 +1,204 @@
+"""A folder of shards: what is there, what is missing, and whose it is."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from darkpose.errors import DarkposeError
+from darkpose.inputs import Source
+from darkpose.shards import Record, Shards, read_shards
+
+RUN = {"markup": "three", "weights_sha256": "00ff"}
+
+
+@pytest.fixture(params=["jsonl", "parquet"])
+def format(request: pytest.FixtureRequest) -> str:
+    if request.param == "parquet":
+        pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'darkpose[parquet]'")
+    return str(request.param)
+
+
+def sources(count: int, name: Callable[[int], str] = lambda number: f"{number}.jpg") -> Iterator[Source]:
+    return (Source(name(number), name(number)) for number in range(count))
+
+
+def record(number: int, source: Source) -> Record:
+    head = {"input": number, "image": source.name, "status": "no face", "reason": ""}
+    return {**head, "width": 8, "height": 8, "faces": []}
+
+
+def write(folder: Path, count: int, *, stop: int | None = None, flush: bool = True, **options: Any) -> list[int]:
+    """A run over `count` inputs that stops after so many; the numbers of the inputs it worked on."""
+    worked: list[int] = []
+    with Shards(folder, **{"format": "jsonl", "run": RUN, "size": 4, **options}) as shards:
+        for number, source in shards.left(sources(count)):
+            if len(worked) == stop:
+                break
+            shards.add(record(number, source))
+            worked.append(number)
+        else:
+            shards.finish()
+        if flush:
+            shards.flush()
+    return worked
+
+
+def numbers(folder: Path) -> list[int]:
+    return [one["input"] for one in read_shards(folder)]
+
+
+def test_every_input_has_one_record_in_the_part_of_its_number(tmp_path: Path, format: str) -> None:
+    assert write(tmp_path, 10, format=format) == list(range(10))
+    assert sorted(path.name for path in tmp_path.glob("part-*")) == [f"part-0000{n}.{format}" for n in range(3)]
+    assert list(read_shards(tmp_path)) == [record(number, source) for number, source in enumerate(sources(10))]
+    assert json.loads((tmp_path / "summary.json").read_text()) == {
+        **{"inputs": 10, "done": 0, "no face": 10, "unreadable": 0, "faces": 0},
+    }
+
+
+@pytest.mark.parametrize("stop", [0, 1, 3, 4, 7, 10])
+def test_a_run_that_is_stopped_goes_on_with_the_next_input(tmp_path: Path, format: str, stop: int) -> None:
+    write(tmp_path, 10, format=format, stop=stop)
+    assert numbers(tmp_path) == list(range(stop))
+    assert write(tmp_path, 10, format=format) == list(range(stop, 10))
+    assert numbers(tmp_path) == list(range(10))
+    assert write(tmp_path, 10, format=format) == []
+
+
+def test_a_run_that_is_killed_loses_the_part_in_work_and_no_other(tmp_path: Path) -> None:
+    write(tmp_path, 10, stop=7, flush=False)
+    (tmp_path / ".0123456789ab.partial").write_text("half a part")
+    assert write(tmp_path, 10) == list(range(4, 10))
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_part_that_is_removed_is_made_again(tmp_path: Path) -> None:
+    write(tmp_path, 12)
+    (tmp_path / "part-00001.jsonl").unlink()
+    assert write(tmp_path, 12) == [4, 5, 6, 7]
+    assert numbers(tmp_path) == list(range(12))
+
+
+def test_inputs_that_are_added_behind_the_others_are_done(tmp_path: Path) -> None:
+    write(tmp_path, 6)
+    assert write(tmp_path, 9, stop=1) == [6]
+    assert not (tmp_path / "summary.json").exists()  # it would speak of six
+    assert write(tmp_path, 9) == [7, 8]
+
+
+def test_a_part_is_flushed_more_than_once_without_losing_its_beginning(tmp_path: Path) -> None:
+    with Shards(tmp_path, "jsonl", RUN, size=4) as shards:
+        for number, source in shards.left(sources(6)):
+            shards.add(record(number, source))
+            shards.flush()
+    assert numbers(tmp_path) == list(range(6))
+
+
+@pytest.mark.parametrize("count", [0, 3, 5, 8])
+def test_fewer_inputs_than_there_are_records_are_refused(tmp_path: Path, count: int) -> None:
+    write(tmp_path, 9)
+    with pytest.raises(DarkposeError, match=r"part-0000\d\.jsonl.* the inputs have changed since"):
+        write(tmp_path, count)
+
+
+def test_other_inputs_are_refused_by_name(tmp_path: Path) -> None:
+    write(tmp_path, 9)
+    with (
+        Shards(tmp_path, "jsonl", RUN, size=4) as shards,
+        pytest.raises(
+            DarkposeError, match=r"part-00001.jsonl: its input 6 is 6.jpg, here new; the inputs have changed"
+        ),
+    ):
+        list(shards.left(sources(9, lambda number: "new" if number == 6 else f"{number}.jpg")))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"run": {**RUN, "markup": "four"}}, r'another run \(markup: there "three", here "four"\)'),
+        ({"run": {**RUN, "method": "dark"}}, r'method: there null, here "dark"'),
+        ({"size": 5}, "shard_size: there 4, here 5"),
+    ],
+)
+def test_another_run_is_refused_with_what_differs(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+    write(tmp_path, 5, stop=2)
+    with pytest.raises(DarkposeError, match=message):
+        write(tmp_path, 5, **options)
+    assert numbers(tmp_path) == [0, 1]
+
+
+@pytest.mark.parametrize("content", ["", "words", "[1]", '{"darkpose_shards": 2, "shard_size": 4}'])
+def test_a_damaged_run_file_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(DarkposeError, match=r"run\.json: not the file of a run"):
+        write(tmp_path, 5)
+
+
+def test_parts_of_an_unknown_run_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, 5)
+    (tmp_path / "run.json").unlink()
+    with pytest.raises(DarkposeError, match=r"run\.json is missing beside part-00000\.jsonl"):
+        write(tmp_path, 5)
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[:-20], lambda b: b"words", lambda b: b"", lambda b: b[:40] + b"\xff\xfe\x00" + b[43:]]
+)
+def test_a_damaged_part_is_refused_and_removing_it_mends_the_run(
+    tmp_path: Path, format: str, damage: Callable[[bytes], bytes]
+) -> None:
+    write(tmp_path, 12, format=format)
+    part = tmp_path / f"part-00001.{format}"
+    part.write_bytes(damage(part.read_bytes()))
+    with pytest.raises(DarkposeError, match=rf"part-00001.{format}: damaged .*; remove this file"):
+        write(tmp_path, 12, format=format)
+    part.unlink()
+    assert write(tmp_path, 12, format=format) == [4, 5, 6, 7]
+
+
+def test_a_part_under_another_number_is_damaged(tmp_path: Path) -> None:
+    write(tmp_path, 12)
+    (tmp_path / "part-00001.jsonl").write_bytes((tmp_path / "part-00002.jsonl").read_bytes())
+    with pytest.raises(DarkposeError, match="no record of the input 4 where it should be"):
+        write(tmp_path, 12)
+
+
+def test_a_second_process_is_refused(tmp_path: Path) -> None:
+    with Shards(tmp_path, "jsonl", RUN), pytest.raises(DarkposeError, match="another process is writing"):  # noqa: SIM117
+        with Shards(tmp_path, "jsonl", RUN):
+            pass
+    with Shards(tmp_path, "jsonl", RUN):
+        pass
+
+
+def test_a_folder_that_is_refused_is_let_go_of(tmp_path: Path) -> None:
+    write(tmp_path, 5)
+    for _ in range(2):
+        with pytest.raises(DarkposeError, match="another run"):
+            write(tmp_path, 5, run={})
+
+
+def test_a_shard_of_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DarkposeError, match="at least one input, got --shard-size 0"):
+        Shards(tmp_path / "out", "jsonl", RUN, size=0)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_full_disk_is_a_clear_error_and_what_was_whole_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Shards(tmp_path, "jsonl", RUN, size=2) as shards:
+        left = shards.left(sources(4))
+        shards.add(record(*next(left)))
+        shards.add(record(*next(left)))
+        shards.add(record(*next(left)))
+
+        def full(*_: object, **__: object) -> int:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(Path, "write_text", full)
+        with pytest.raises(DarkposeError, match=r"part-00001\.jsonl: cannot be written: No space left"):
+            shards.add(record(*next(left)))
+    monkeypatch.undo()
+    assert write(tmp_path, 4, size=2) == [2, 3]
