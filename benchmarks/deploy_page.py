@@ -1,0 +1,128 @@
+"""The tables of docs/deploy.md, from what was measured: deploy_page.py PRECISION.json DEPLOY.json docs/deploy.md
+
+Fills what stands between `<!-- NAME -->` and `<!-- end -->` in the page: precision, speed, stages, goals.
+PRECISION.json is what `precision.py` writes, DEPLOY.json what `darkpose benchmark --output` does.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from darkpose.atomic import write_text
+
+Facts = dict[str, Any]
+
+GOALS = {"onnxruntime": 2.2, "openvino": 2.5, "openvino bf16": 4.0}  # times faster than torch eager, one face
+INT8_GOAL, REST_GOAL = 5.5, 0.10
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """Markdown."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
+
+
+def made_by(command: str, found: Facts) -> str:
+    """Where numbers come from."""
+    return f"`{command}`, commit {found['commit']}, {found['machine']}"
+
+
+def precision(found: Facts) -> str:
+    """NME by way, and what it is more than torch's in fp32."""
+    sets = list(found["results"].values())
+    head = [""]
+    for each in sets:
+        head += [f"{each['data_set']}, {each['faces']} faces: NME", "95 %", "more than torch fp32", "95 %"]
+    rows = []
+    for way in sets[0]["ways"]:
+        row = [f"**{way}**" if found["accepted"].get(way) and found["accepted_name"] in way else way]
+        for each in sets:
+            facts = each["ways"][way]
+            row += [f"{facts['nme']:.3f}", between(facts["interval"], "")]
+            known = "difference" in facts
+            row += [f"{facts['difference']:+.3f}" if known else ""]
+            row += [between(facts["difference_interval"], "+") if known else ""]
+        rows.append(row)
+    return f"{made_by('python benchmarks/precision.py 300W WFLW', found)}:\n\n{table(head, rows)}"
+
+
+def between(interval: list[float], sign: str) -> str:
+    """Two ends."""
+    digits = 3 if sign else 2
+    return " .. ".join(f"{end:{sign}.{digits}f}" for end in interval)
+
+
+def speed(found: Facts) -> str:
+    """ms per face by way and batch size."""
+    sizes = list(found["results"]["torch eager"]["ms_per_face"])
+    head = ["", *(part for size in sizes for part in (f"batch {size}, ms", "times faster")), "memory"]
+    rows = []
+    for name, way in found["results"].items():
+        row = [name]
+        for size in sizes:
+            each = way["ms_per_face"][size]
+            row += [f"{each['ms']:.1f} ({each['shortest_ms']:.1f})"]
+            row += [f"{each['over_eager']['median']:.2f} ({each['over_eager']['shortest']:.2f})"]
+        rows.append([*row, "" if way["memory_mb"] is None else f"{way['memory_mb']} MB"])
+    foreign = sorted(found["foreign_cores"])
+    busy = f"; other processes kept {foreign[len(foreign) // 2]:.1f} cores busy" if foreign else ""
+    command = made_by("darkpose benchmark", found)
+    return f"{command}{busy}. Medians, shortest calls in brackets:\n\n{table(head, rows)}"
+
+
+def stages(found: Facts) -> str:
+    """The whole way, one face at a time."""
+    before = {name: timing["ms"] for name, timing in found["before_the_network"].items()}
+    kinds = list(dict.fromkeys(k for way in found["results"].values() for k in first(way)["stages_ms"]))
+    head = ["", *before, *kinds, "all", "faces/s", "rest"]
+    rows = []
+    for name, way in found["results"].items():
+        each = first(way)
+        times = [f"{value:.1f}" for value in before.values()]
+        times += [f"{each['stages_ms'][kind]:.1f}" if kind in each["stages_ms"] else "" for kind in kinds]
+        whole = [f"{each['whole_way_ms']:.1f}", f"{each['faces_per_second']:.1f}", f"{100 * each['rest_share']:.1f} %"]
+        rows.append([name, *times, *whole])
+    return f"{found['photographs']}, found by {found['detector']}; ms per face:\n\n{table(head, rows)}"
+
+
+def first(way: Facts) -> Facts:
+    """A way's numbers at the smallest batch."""
+    return dict(next(iter(way["ms_per_face"].values())))
+
+
+def goals(found: Facts) -> str:
+    """What is aimed at, and what came out."""
+    results, rows = found["results"], []
+    int8 = {name: INT8_GOAL for name in results if name.endswith(", int8.onnx")}
+    for name, goal in (GOALS | int8).items():
+        if name in results:
+            over = first(results[name])["over_eager"]
+            met = "yes" if min(over.values()) >= goal else "**no**"
+            told = f"{over['median']:.2f} ({over['shortest']:.2f})"
+            rows.append([f"{name}: times faster than torch eager, one face", f">= {goal:g}", told, met])
+    shares = [first(way)["rest_share"] for way in results.values()]
+    rest = f"{100 * max(shares):.1f} %"
+    met = "yes" if max(shares) <= REST_GOAL else "**no**"
+    rows.append(["most of the whole way that is not decoding, detecting, network", "<= 10 %", rest, met])
+    return table(["", "goal", "median (of the shortest)", "met"], rows)
+
+
+def main(precision_file: Path, deploy_file: Path, page: Path) -> None:
+    """Fill in the page."""
+    measured, timed = json.loads(precision_file.read_text()), json.loads(deploy_file.read_text())
+    measured["accepted_name"] = "int8 file"
+    filled = {"precision": precision(measured), "speed": speed(timed), "stages": stages(timed), "goals": goals(timed)}
+    text = page.read_text()
+    for name, lines in filled.items():
+        before, start, rest = text.partition(f"<!-- {name} -->\n")
+        _, end, after = rest.partition("<!-- end -->")
+        if not (start and end):
+            raise ValueError(f"{page}: expected a place for {name}")
+        text = f"{before}{start}{lines}\n{end}{after}"
+    write_text(page, text)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
+    main(*map(Path, sys.argv[1:]))

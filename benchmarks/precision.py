@@ -1,0 +1,189 @@
+"""What fewer bits cost: precision.py 300W WFLW WORK
+
+Writes benchmarks/precision.json: NME of the shipped weights in torch and as exported files, by runtime and type of
+numbers. 300W and WFLW are folders as `darkpose datasets check` takes them. The folder WORK keeps exported files and
+landmarks; what is there is taken from there, so that a run which was stopped goes on.
+
+lfpw         300-W's LFPW test, 68 landmarks, weights "default".
+wflw         The faces of WFLW's test list that are there, 98 landmarks, weights "300w-hrnetv2-w18-dark", which have
+             learnt from none of them.
+nme          Pooled over landmarks, in per cent of the distance between the outer eye corners, boxes from the
+             annotation, no flip test, DARK; with its 95 % bootstrap interval over images.
+difference   NME minus that of torch in fp32, and the interval of this difference, drawn over images in pairs.
+int8         onnxruntime's quantiser with scales from 96 faces, found by YuNet, of the photographs of 300-W's training
+             sets (helen/trainset, lfpw/trainset) in random order. `quantise.QUANTISED` is in the file called "int8";
+             the others, named by the operators that are in int8, are there to compare.
+accepted     int8 is accepted where it costs less than 0.05 in either set.
+"""
+
+import json
+import random
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+import numpy as np
+from surroundings import surroundings
+from tqdm import tqdm
+
+from darkpose import quantise
+from darkpose.atomic import make_folder
+from darkpose.checkpoint import Checkpoint
+from darkpose.detector import YuNet, find_yunet
+from darkpose.export import ExportOptions, export_onnx
+from darkpose.face_crops import found_crops
+from darkpose.geometry import Floats, box_to_crop
+from darkpose.graph_card import Precision
+from darkpose.image import Pixels
+from darkpose.open_locator import Setup, open_locator
+from darkpose.predict_samples import crops_of
+from darkpose.recipes import find_test
+from darkpose.report import compare, report
+from darkpose.runtimes import NumberType, Runtime
+from darkpose.sample import Sample
+from darkpose.schema import KeypointSchema
+from darkpose.zoo import load_checkpoint
+
+OUT = Path("benchmarks/precision.json")
+SCALED, ACCEPTED, THREADS = 96, 0.05, 1
+SETS = {"lfpw": ("300w-lfpw", "default"), "wflw": ("wflw-test", "300w-hrnetv2-w18-dark")}
+TRAINING = ("helen/trainset", "lfpw/trainset")
+KINDS = (("Conv",), ("Conv", "Add"), ("Conv", "Add", "Resize", "Concat"))
+
+
+class Way(NamedTuple):
+    """A file ("": the checkpoint in torch) in a runtime."""
+
+    file: str
+    runtime: Runtime
+    numbers: NumberType = "fp32"
+
+    def __str__(self) -> str:
+        file = f", {self.file} file" if self.file else ""
+        return f"{self.runtime} {self.numbers}{file}" if self.runtime != "onnxruntime" else f"onnxruntime{file}"
+
+
+def ways() -> list[Way]:
+    """The first is what the others are held against."""
+    found = [Way("", "torch"), Way("", "torch", "bf16")]
+    found += [Way("fp32", "onnxruntime"), Way("fp32", "openvino"), Way("fp32", "openvino", "bf16")]
+    found += [Way("fp16", "onnxruntime"), Way("fp16", "openvino")]
+    for kinds in KINDS:
+        file = name_of(kinds)
+        found += [Way(file, "onnxruntime"), Way(file, "openvino"), Way(file, "openvino", "bf16")]
+    return found
+
+
+def name_of(kinds: Sequence[str]) -> str:
+    """What an int8 file is called."""
+    return "int8" if tuple(kinds) == quantise.QUANTISED else f"int8 ({'+'.join(kinds)})"
+
+
+class Faces(NamedTuple):
+    """Annotated faces, cut."""
+
+    samples: Sequence[Sample]
+    schema: KeypointSchema
+    crops: Pixels
+    center: Floats
+    sides: Floats
+
+
+def cut_faces(data_set: str, root: Path, checkpoint: Checkpoint) -> Faces:
+    """The faces of a test set as the network takes them."""
+    test, config = find_test(data_set).test_set, checkpoint.config
+    samples = test.read(root)
+    crops = np.stack(list(crops_of(samples, test.schema, config.crop_size, config.padding)))
+    center, sides = box_to_crop(np.stack([sample.box for sample in samples]), padding=config.padding)
+    return Faces(samples, test.schema, crops, center, sides)
+
+
+def write_files(stem: Path, checkpoint: Checkpoint, photographs: Sequence[Path]) -> dict[str, Path]:
+    """Export in every precision."""
+    makers: dict[str, tuple[str, ...]] = {"fp32": (), "fp16": (), **{name_of(kinds): kinds for kinds in KINDS}}
+    files = {name: stem.with_name(f"{stem.name}-{number}.onnx") for number, name in enumerate(makers)}
+    crops: Pixels | None = None
+    for name, kinds in makers.items():
+        if files[name].exists():
+            continue
+        if kinds and crops is None:
+            crops = found_crops(photographs, checkpoint.config, YuNet(find_yunet()), SCALED, least=SCALED).crops
+        precision: Precision = "int8" if kinds else "fp16" if name == "fp16" else "fp32"
+        with patch.object(quantise, "QUANTISED", kinds):
+            data = export_onnx(checkpoint, ExportOptions(precision=precision), None, crops if kinds else None)
+        files[name].write_bytes(data)
+    return files
+
+
+def landmarks(way: Way, weights: str, files: dict[str, Path], faces: Faces, kept: Path) -> tuple[str, Floats]:
+    """What runs a way, and its landmarks (N, K, 2) in image px."""
+    device = "cpu" if way.runtime == "torch" else "auto"
+    setup = Setup(way.runtime, device, THREADS, numbers=way.numbers, batch_size=8)
+    opened = open_locator(files[way.file] if way.file else weights, faces.schema.name, setup)
+    if not kept.exists():
+        np.save(kept, opened.locator(faces.crops, faces.center, faces.sides).keypoints.astype(np.float64))
+    points: Floats = np.load(kept)
+    return opened.runtime, points
+
+
+def measure(faces: Faces, weights: str, files: dict[str, Path], stem: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every way's numbers."""
+    reference: Floats | None = None
+    for number, way in enumerate(tqdm(ways(), unit="way", disable=None)):
+        runtime, points = landmarks(way, weights, files, faces, stem.with_name(f"{stem.name}-{number}.npy"))
+        whole = report(points, faces.samples, faces.schema).subsets["all"]
+        facts: dict[str, Any] = {"nme": whole.nme, "interval": whole.interval}
+        if reference is not None:
+            against = compare(points, reference, faces.samples, faces.schema)
+            moved = np.linalg.norm(points - reference, axis=-1) / faces.sides[:, :1] * faces.crops.shape[2]
+            facts |= {"difference": against.difference, "difference_interval": against.interval}
+            facts |= {"moved_crop_px": {"mean": moved.mean(), "p99": np.quantile(moved, 0.99), "max": moved.max()}}
+        reference = points if reference is None else reference
+        yield str(way), {"runtime": runtime, **_rounded(facts)}
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _rounded(each) for key, each in value.items()}
+    return [_rounded(each) for each in value] if isinstance(value, tuple) else round(float(value), 4)
+
+
+def accepted(results: dict[str, Any]) -> dict[str, bool]:
+    """Which of the files in int8 cost little enough in every set."""
+    costs: dict[str, list[float]] = {}
+    for found in results.values():
+        for way, facts in found["ways"].items():
+            if "int8" in way:
+                costs.setdefault(way, []).append(facts["difference"])
+    return {way: max(each) < ACCEPTED for way, each in costs.items()}
+
+
+def main(w300: Path, wflw: Path, work: Path) -> None:
+    """Measure and write."""
+    make_folder(work)
+    photographs = sorted(file for name in TRAINING for file in (w300 / name).iterdir() if file.suffix != ".pts")
+    photographs = random.Random(0).sample(photographs, len(photographs))
+    results: dict[str, Any] = {}
+    for name, (data_set, weights) in SETS.items():
+        schema = find_test(data_set).test_set.schema.name
+        checkpoint = load_checkpoint(weights, schema=schema)
+        files = write_files(work / name, checkpoint, photographs)
+        faces = cut_faces(data_set, w300 if name == "lfpw" else wflw, checkpoint)
+        results[name] = {
+            **{"data_set": data_set, "faces": len(faces.samples), "weights": weights, "markup": schema},
+            "file_mb": {each: round(file.stat().st_size / 1e6, 1) for each, file in files.items()},
+            "ways": dict(measure(faces, weights, files, work / name)),
+        }
+    packages = {each: version(each) for each in ("onnx", "onnxruntime", "openvino")}
+    found = {**surroundings(), "packages": packages, "method": __doc__, "quantised": list(quantise.QUANTISED)}
+    found |= {"results": results, "accepted": accepted(results)}
+    OUT.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
+    main(*map(Path, sys.argv[1:]))

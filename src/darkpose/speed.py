@@ -1,0 +1,570 @@
+"""How long a face takes: the network with its decoder in every runtime, and the whole way from a photograph by stage.
+
+Ways are measured in turn in one process, round by round, so that what disturbs the machine disturbs all of them; a
+round of a way is the median of its calls there. Ratios are of times in the same round.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from darkpose.checkpoint import Checkpoint, CheckpointConfig
+from darkpose.detector import Detector
+from darkpose.drawn_face import draw_face
+from darkpose.errors import DarkposeError
+from darkpose.export import ExportOptions, exported_once
+from darkpose.face_crops import cut_crops
+from darkpose.geometry import Floats, heatmap_to_image
+from darkpose.graph_card import check_seal
+from darkpose.heatmap import decode
+from darkpose.hrnet import STRIDE
+from darkpose.image import Pixels, decode_image, to_jpeg
+from darkpose.inference import predict_heatmaps
+from darkpose.locator import GraphLocator, Locator, TorchLocator
+from darkpose.machine import commit, machine, versions
+from darkpose.open_locator import Setup, open_locator
+from darkpose.opencv import cv2
+from darkpose.runtimes import RUNTIMES, NumberType, Runtime, open_graph
+from darkpose.zoo import load_checkpoint
+
+EAGER = "torch eager"
+FACES, QUALITY = 32, 90  # faces drawn where no photographs are given, and the quality of their JPEG files
+SETTLE = 0.05  # seconds for which the threads of another way may go on waiting actively
+FRONT = ("decode image", "detect", "crop")
+IN_GRAPH = "network, DARK, map back"
+MEMORY_BATCH = 8
+PACKAGES = ("darkpose", "torch", "numpy", "opencv-python-headless", "numba", "onnxruntime", "openvino")
+METHOD = """\
+Ways take turns in one process, the first one another in every round; a turn is some calls at every batch size, the \
+median of which is the round's time. ms are medians over the rounds, shortest_ms the shortest of all calls, over_eager \
+medians of the ratios within a round and the ratio of the shortest calls. torch eager: plain PyTorch, fp32, tensors \
+in NCHW order; torch: as Predictor runs it, channels last. Calls take crops and give landmarks in image px. The \
+photographs' own stages are timed in every round, too; the whole way is their sum with a way's, one after the other. \
+rest_share is what is not decoding, detecting or the network; in exported files normalising, DARK and the way back \
+are part of the network's stage. memory_mb is the most memory that a fresh process held which opened the way and ran a \
+batch of 8 (import_mb: which only imported darkpose). foreign_cores: what other processes kept busy in each round."""
+
+
+class Way(NamedTuple):
+    """One way from crops to landmarks.
+
+    Attributes:
+        name: for people.
+        runtime: that runs it.
+        source: an exported file, or for torch the weights.
+        numbers: of the network.
+        eager: plain PyTorch, in NCHW order.
+    """
+
+    name: str
+    runtime: Runtime
+    source: str
+    numbers: NumberType = "fp32"
+    eager: bool = False
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long something took, ms per face.
+
+    Attributes:
+        rounds: the median call of every round.
+        shortest: of all calls.
+    """
+
+    rounds: tuple[float, ...]
+    shortest: float
+
+    @property
+    def ms(self) -> float:
+        """Median over the rounds."""
+        return median(self.rounds)
+
+    def over(self, other: "Timing") -> dict[str, float]:
+        """How many times faster than another: in the rounds, and by the shortest calls."""
+        each = [theirs / own for own, theirs in zip(self.rounds, other.rounds, strict=True)]
+        return {"median": _digits(median(each)), "shortest": _digits(other.shortest / self.shortest)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        rounds = [_digits(each) for each in self.rounds]
+        return {"ms": _digits(self.ms), "shortest_ms": _digits(self.shortest), "rounds": rounds}
+
+
+@dataclass(frozen=True)
+class WaySpeed:
+    """What was measured of a way.
+
+    Attributes:
+        way: it.
+        runtime: runtime, version and set-up, for people.
+        total: batch size -> from crops to landmarks in image px.
+        stages: batch size -> stage -> its part of that.
+        memory_mb: the most that a process of its own held; None where that was not measured.
+    """
+
+    way: Way
+    runtime: str
+    total: Mapping[int, Timing]
+    stages: Mapping[int, Mapping[str, Timing]]
+    memory_mb: float | None
+
+
+@dataclass(frozen=True)
+class Speed:
+    """A benchmark.
+
+    Attributes:
+        weights: what was measured.
+        ways: the first is torch eager.
+        front: stage -> timing of what comes before the network, by face.
+        left_out: ways that could not be measured -> why.
+        photographs: what was decoded, for people.
+        detector: its name.
+        threads, batches, device: of the measurement.
+        foreign: cores that other processes kept busy in each round; empty where the system does not tell.
+        import_mb: memory of a process that has only imported darkpose.
+    """
+
+    weights: str
+    ways: Sequence[WaySpeed]
+    front: Mapping[str, Timing]
+    left_out: Mapping[str, str]
+    photographs: str
+    detector: str
+    threads: int
+    batches: Sequence[int]
+    device: str
+    foreign: Sequence[float]
+    import_mb: float | None
+
+    @property
+    def _cores(self) -> str:
+        return f"{self.threads} thread{'' if self.threads == 1 else 's'}"
+
+    @property
+    def title(self) -> str:
+        """Weights, machine and threads, for people."""
+        return f"{self.weights}: {machine()}, {self._cores}"
+
+    def whole(self, way: WaySpeed, batch: int) -> dict[str, float]:
+        """Stage -> ms per face of the whole way, one stage after the other."""
+        front = {name: timing.ms for name, timing in self.front.items()}
+        return front | {name: timing.ms for name, timing in way.stages[batch].items()}
+
+    def rest_share(self, way: WaySpeed, batch: int) -> float:
+        """Share of the whole way that is not decoding, detecting or the network."""
+        stages = self.whole(way, batch)
+        counted = ("decode image", "detect", "network", IN_GRAPH)
+        return sum(ms for name, ms in stages.items() if name not in counted) / sum(stages.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        eager = self.ways[0]
+        results = {}
+        for found in self.ways:
+            batches = {}
+            for batch in self.batches:
+                stages = self.whole(found, batch)
+                batches[str(batch)] = {
+                    **found.total[batch].to_dict(),
+                    "over_eager": found.total[batch].over(eager.total[batch]),
+                    "stages_ms": {name: _digits(timing.ms) for name, timing in found.stages[batch].items()},
+                    "whole_way_ms": _digits(sum(stages.values())),
+                    "faces_per_second": _digits(1000 / sum(stages.values())),
+                    "rest_share": _digits(self.rest_share(found, batch)),
+                }
+            memory = None if found.memory_mb is None else round(found.memory_mb)
+            results[found.way.name] = {"runtime": found.runtime, "memory_mb": memory, "ms_per_face": batches}
+        return {
+            **({"commit": commit()} if commit() else {}),
+            "machine": f"{machine()}, {self._cores}",
+            "device": self.device,
+            "versions": versions(PACKAGES),
+            "method": METHOD,
+            "weights": self.weights,
+            "photographs": self.photographs,
+            "detector": self.detector,
+            "foreign_cores": [round(each, 2) for each in self.foreign],
+            "import_mb": None if self.import_mb is None else round(self.import_mb),
+            "before_the_network": {name: timing.to_dict() for name, timing in self.front.items()},
+            "results": results,
+            "left_out": dict(self.left_out),
+        }
+
+    def lines(self) -> list[str]:
+        """Tables for people."""
+        rounds, eager, first = len(self.ways[0].total[self.batches[0]].rounds), self.ways[0], self.batches[0]
+        width = max(len(found.way.name) for found in self.ways) + 2
+        lines = [
+            f"{self.title}, {rounds} rounds",
+            "Crops to landmarks, ms per face, median (shortest call); times faster than torch eager",
+            "".join([" " * width, *(f"{f'batch {batch}':>22}" for batch in self.batches), f"{'memory':>10}"]),
+        ]
+        for found in self.ways:
+            cells = []
+            for batch in self.batches:
+                timing, faster = found.total[batch], found.total[batch].over(eager.total[batch])["median"]
+                cells.append(f"{f'{timing.ms:.1f} ({timing.shortest:.1f}) {faster:5.2f}x':>22}")
+            memory = "" if found.memory_mb is None else f"{found.memory_mb:.0f} MB"
+            lines.append(f"{found.way.name:{width}}{''.join(cells)}{memory:>10}")
+        before = ", ".join(f"{name} {timing.ms:.1f}" for name, timing in self.front.items())
+        lines += ["", f"The whole way, ms per face: {self.photographs}, found by {self.detector}: {before}"]
+        for found in self.ways:
+            stages = ", ".join(f"{name} {timing.ms:.1f}" for name, timing in found.stages[first].items())
+            lines.append(f"{found.way.name:{width}}{stages}")
+        lines += ["", "Faces per second, the whole way, and what is not decoding, detecting or the network"]
+        for found in self.ways:
+            cells = []
+            for batch in self.batches:
+                each = 1000 / sum(self.whole(found, batch).values())
+                cells.append(f"{f'{each:.1f}/s, {100 * self.rest_share(found, batch):.1f} %':>22}")
+            lines.append(f"{found.way.name:{width}}{''.join(cells)}")
+        lines += [f"left out: {name}: {why}" for name, why in self.left_out.items()]
+        if self.foreign:
+            lines.append(f"other processes kept {median(self.foreign):.2f} cores busy (median of the rounds)")
+        return lines
+
+
+class _Faces(NamedTuple):
+    """Photographs with a face each, and the faces' crops."""
+
+    files: list[bytes]
+    crops: list[Pixels]
+    center: Floats
+    sides: Floats
+    told: str
+
+
+class _Clock:
+    """Seconds of the stages of a call."""
+
+    def __init__(self, device: torch.device | None = None) -> None:
+        self.device, self.seconds = device, dict[str, float]()
+        self.last = self._now()
+
+    def __call__(self, stage: str) -> None:
+        now = self._now()
+        self.seconds[stage], self.last = now - self.last, now
+
+    def _now(self) -> float:
+        if self.device is not None and self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+
+Call = Callable[[], dict[str, float]]  # stage -> seconds
+
+
+def benchmark(
+    weights: str,
+    *,
+    schema: str | None = None,
+    files: Sequence[Path] = (),
+    photographs: Sequence[Path] = (),
+    detector: Detector,
+    batches: Sequence[int] = (1, 8, 32),
+    threads: int,
+    device: str = "cpu",
+    rounds: int = 9,
+    seconds: float = 0.3,
+    memory: bool = True,
+    tell: Callable[[str], object] = lambda _: None,
+) -> Speed:
+    """Measure weights in torch and in every runtime that is installed, and exported files beside them.
+
+    Args:
+        weights: a checkpoint's path or name.
+        schema: which markup, of weights that know several.
+        files: further exported `.onnx` files, each measured in every runtime.
+        photographs: image files for the whole way, with a face each; those without one are passed over; none: faces
+            drawn by darkpose, as JPEG files.
+        detector: of those faces.
+        batches: faces at a time.
+        threads: of the processor, for all ways and OpenCV.
+        device: of torch.
+        rounds: in which all ways are measured.
+        seconds: for a way at a batch size in a round, one call at least.
+        memory: measure that, too, each way in a process of its own.
+        tell: is told what is being done.
+
+    Raises:
+        DarkposeError: weights or a file cannot be used, a number is not positive, or no face is found.
+    """
+    for name, numbers in (("batch", batches), ("threads", [threads]), ("rounds", [rounds])):
+        if not numbers or not all(isinstance(number, int) and number >= 1 for number in numbers):
+            raise DarkposeError(f"{name} must be a whole number of at least 1, got {', '.join(map(str, numbers))}")
+    for file in files:
+        check_seal(file)
+    sizes = sorted(set(batches))
+    tell("opening the ways")
+    checkpoint = load_checkpoint(weights, schema=schema)
+    ways, left_out = find_ways(weights, checkpoint, files)
+    with _use_threads(threads):
+        faces = _find_faces(photographs, detector, checkpoint.config)
+        opened = [_opened(way, schema, device, threads, max(sizes)) for way in ways]
+        calls: dict[tuple[str, int], Call] = {}
+        for way, (_, locator) in zip(ways, opened, strict=True):
+            for size in sizes:
+                calls[way.name, size] = _call(locator, _batch(faces, size))
+        measured, front, foreign = _rounds(
+            ways, sizes, calls, lambda: _front(faces.files, detector, checkpoint.config), rounds, seconds
+        )
+    del calls
+    memories: dict[str, float | None] = {}
+    if memory:
+        tell("measuring memory")
+        memories = {way.name: _memory(way, schema, device, threads) for way in ways}
+    found = []
+    for way, (runtime, _) in zip(ways, opened, strict=True):
+        stages = {size: _stages(measured[way.name, size], size) for size in sizes}
+        total = {size: each.pop("") for size, each in stages.items()}
+        found.append(WaySpeed(way, runtime, total, stages, memories.get(way.name)))
+    before = _stages(front, len(faces.files))
+    before.pop("")
+    return Speed(
+        *(f"{weights}, {checkpoint.schema.name}", found, before, left_out, faces.told, detector.name),
+        *(threads, sizes, device, foreign, _memory(None, None, device, threads) if memory else None),
+    )
+
+
+def find_ways(weights: str, checkpoint: Checkpoint, files: Sequence[Path]) -> tuple[list[Way], dict[str, str]]:
+    """The ways that can be measured here, torch eager first, and those that cannot with the reason."""
+    found = [Way(EAGER, "torch", weights, eager=True), Way("torch", "torch", weights)]
+    found.append(Way("torch bf16", "torch", weights, "bf16"))
+    left_out: dict[str, str] = {}
+    for runtime in RUNTIMES:
+        if find_spec(runtime) is None:
+            left_out[runtime] = f"not installed: pip install 'darkpose[{runtime}]'"
+    here = sorted(name for name in RUNTIMES if name not in left_out)
+    sources = [(f", {file.name}", str(file)) for file in files]
+    try:
+        if here:
+            sources.insert(0, ("", str(exported_once(checkpoint, ExportOptions()))))
+    except DarkposeError as error:
+        left_out["the weights as an exported file"] = str(error)
+    for name, source in sources:
+        for runtime in here:
+            kinds: tuple[NumberType, ...] = ("fp32", "bf16") if runtime == "openvino" else ("fp32",)
+            for numbers in kinds:
+                told = f"{runtime} bf16" if numbers == "bf16" else runtime
+                found.append(Way(told + name, runtime, source, numbers))
+    return found, left_out
+
+
+def drawn_photographs(count: int) -> list[bytes]:
+    """JPEG files of faces that darkpose draws, always the same."""
+    return [to_jpeg(draw_face(0, index).image, QUALITY) for index in range(count)]
+
+
+def _find_faces(photographs: Sequence[Path], detector: Detector, config: CheckpointConfig) -> _Faces:
+    """The first faces found, the best of each photograph."""
+    files: Iterator[bytes] = (path.read_bytes() for path in photographs) if photographs else iter(())
+    candidates = files if photographs else iter(drawn_photographs(FACES))
+    kept = list(islice(_with_faces(candidates, detector), FACES))
+    if not kept:
+        raise DarkposeError(f"{detector.name} finds no face to measure with: name photographs with faces by --images")
+    boxes = [box for _, _, box in kept]
+    crops, center, sides = cut_crops((image for _, image, _ in kept), boxes, config)
+    pixels = median(image.shape[0] * image.shape[1] for _, image, _ in kept) / 1e6
+    kind, drawn = ("photograph", "") if photographs else ("JPEG file", " of faces drawn by darkpose")
+    told = f"{len(kept)} {kind}{'' if len(kept) == 1 else 's'}{drawn}, {pixels:.2f} megapixels (median), a face each"
+    return _Faces([data for data, _, _ in kept], list(crops), center, sides, told)
+
+
+def _with_faces(files: Iterator[bytes], detector: Detector) -> Iterator[tuple[bytes, Pixels, Floats]]:
+    for data in files:
+        image = decode_image(data)
+        boxes = detector.correction(detector(image).boxes)
+        if len(boxes):
+            yield data, image, boxes[0]
+
+
+def _batch(faces: _Faces, size: int) -> tuple[list[Pixels], Floats, Floats]:
+    """So many faces, over again where there are fewer."""
+    chosen = np.arange(size) % len(faces.crops)
+    return [faces.crops[i] for i in chosen], faces.center[chosen], faces.sides[chosen]
+
+
+def _opened(way: Way, schema: str | None, device: str, threads: int, batch: int) -> tuple[str, Locator]:
+    """What runs a way, for people, and the way itself."""
+    if way.runtime != "torch":
+        runner = open_graph(Path(way.source), runtime=way.runtime, threads=threads, numbers=way.numbers)
+        return runner.name, GraphLocator(runner, batch)
+    opened = open_locator(way.source, schema, Setup("torch", device, threads, (), way.numbers, batch))
+    locator = opened.locator
+    if way.eager and isinstance(locator, TorchLocator):
+        model = load_checkpoint(way.source, schema=schema).model.to(opened.device)
+        return f"{opened.runtime}, NCHW", replace(locator, decoder=locator.decoder._replace(model=model))
+    return opened.runtime, locator
+
+
+def _call(locator: Locator, batch: tuple[list[Pixels], Floats, Floats]) -> Call:
+    """Crops to landmarks in image px, by stage."""
+    if isinstance(locator, TorchLocator):
+        return lambda: _in_torch(locator, *batch)
+
+    def run() -> dict[str, float]:
+        clock = _Clock()
+        locator(*batch)
+        clock(IN_GRAPH)
+        return clock.seconds
+
+    return run
+
+
+def _in_torch(locator: TorchLocator, crops: list[Pixels], center: Floats, sides: Floats) -> dict[str, float]:
+    """What `TorchLocator` does, step by step."""
+    decoder, side = locator.decoder, locator.size // STRIDE
+    clock = _Clock(decoder.device)
+    inputs = torch.from_numpy(decoder.normalisation(np.stack(crops))).to(decoder.device)
+    clock("normalise")
+    heatmaps = predict_heatmaps(decoder.model, inputs, decoder.flip_index, decoder.flip_test)
+    clock("network")
+    points = decode(heatmaps, method=decoder.method, kernel_size=decoder.kernel_size).points.cpu().numpy()
+    clock("DARK")
+    heatmap_to_image(points, center[:, None], sides[:, None], (side, side))
+    clock("map back")
+    return clock.seconds
+
+
+def _front(files: Sequence[bytes], detector: Detector, config: CheckpointConfig) -> dict[str, float]:
+    """Seconds of the stages before the network, for all photographs together."""
+    total = dict.fromkeys(FRONT, 0.0)
+    for data in files:
+        clock = _Clock()
+        image = decode_image(data)
+        clock("decode image")
+        box = detector.correction(detector(image).boxes)[0]
+        clock("detect")
+        for _ in cut_crops([image], box, config)[0]:
+            clock("crop")
+        for name, each in clock.seconds.items():
+            total[name] += each
+    return total
+
+
+Turns = list[list[dict[str, float]]]  # of every round, of every call: stage -> seconds
+
+
+def _rounds(
+    ways: Sequence[Way],
+    sizes: Sequence[int],
+    calls: Mapping[tuple[str, int], Call],
+    front: Call,
+    rounds: int,
+    seconds: float,
+) -> tuple[dict[tuple[str, int], Turns], Turns, list[float]]:
+    """Every way in every round; a first call of each, which may compile, counts nowhere."""
+    found: dict[tuple[str, int], Turns] = {key: [] for key in calls}
+    before: Turns = []
+    foreign = []
+    for number in tqdm(range(rounds + 1), unit="round", disable=None):
+        first = number % len(ways)
+        busy, own, began = _busy(), time.process_time(), time.perf_counter()
+        turns = [[front()]]
+        for way in [*ways[first:], *ways[:first]]:
+            time.sleep(SETTLE)
+            calls[way.name, sizes[0]]()
+            for size in sizes:
+                turn = _repeated(calls[way.name, size], seconds if number else 0.0)
+                if number:
+                    found[way.name, size].append(turn)
+        if number:
+            before += turns
+            now, taken = _busy(), time.perf_counter() - began
+            if busy is not None and now is not None:
+                foreign.append(max(0.0, (now - busy - (time.process_time() - own)) / taken))
+    return found, before, foreign
+
+
+def _repeated(call: Call, seconds: float) -> list[dict[str, float]]:
+    found, began = [call()], time.perf_counter()
+    began -= sum(found[0].values())
+    while time.perf_counter() - began < seconds:
+        found.append(call())
+    return found
+
+
+def _stages(turns: Turns, faces: int) -> dict[str, Timing]:
+    """Timings of the stages, and of their sum under ""."""
+    each = [[{"": sum(call.values()), **call} for call in turn] for turn in turns]
+    return {
+        name: Timing(
+            tuple(1000 * median(call[name] for call in turn) / faces for turn in each),
+            1000 * min(call[name] for turn in each for call in turn) / faces,
+        )
+        for name in each[0][0]
+    }
+
+
+def _busy() -> float | None:
+    """Seconds that all cores have worked; None where the system does not tell."""
+    path = Path("/proc/stat")
+    if not path.exists():
+        return None
+    user, nice, system, _, _, irq, softirq, steal = map(int, path.read_text().split()[1:9])
+    return float(user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def _use_threads(count: int) -> Iterator[None]:
+    """For torch and OpenCV, while it lasts."""
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(count)
+    cv2.setNumThreads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        cv2.setNumThreads(before[1])
+
+
+def _memory(way: Way | None, schema: str | None, device: str, threads: int) -> float | None:
+    """MB that a fresh process held at the most which ran a batch; None where the system does not tell."""
+    facts = json.dumps([way, schema, device, threads])
+    call = [sys.executable, "-c", f"from darkpose.speed import _hold; _hold({facts!r})"]
+    ended = subprocess.run(call, capture_output=True, text=True, check=False)
+    lines = ended.stdout.split()
+    return float(lines[-1]) if ended.returncode == 0 and lines and lines[-1] != "None" else None
+
+
+def _hold(facts: str) -> None:
+    """Run a way once at a batch of 8, and print the most memory that this process has held, MB."""
+    way, schema, device, threads = json.loads(facts)
+    torch.set_num_threads(threads)
+    if way is not None:
+        _, locator = _opened(Way(*way), schema, device, threads, MEMORY_BATCH)
+        size = locator.size if isinstance(locator, TorchLocator) else 0
+        size = locator.runner.card.config.crop_size if isinstance(locator, GraphLocator) else size
+        crops = [np.zeros((size, size, 3), np.uint8)] * MEMORY_BATCH
+        locator(crops, np.zeros((MEMORY_BATCH, 2)), np.ones((MEMORY_BATCH, 2)))
+    print(_most_memory())
+
+
+def _most_memory() -> float | None:
+    """MB that this process has held at the most.
+
+    `getrusage` would not do: a process begins there with what its parent held.
+    """
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), None)
+
+
+def _digits(value: float) -> float:
+    return float(f"{value:.4g}")

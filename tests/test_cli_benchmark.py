@@ -1,0 +1,42 @@
+import json
+from pathlib import Path
+
+import cv2
+import pytest
+
+from darkpose import speed
+from darkpose.cli import main
+
+
+@pytest.mark.usefixtures("offline")
+def test_a_benchmark_prints_tables_and_writes_json_and_a_picture(
+    small_weights: Path,
+    astronaut: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(speed, "find_spec", lambda name: None)  # no runtimes
+    output, picture = tmp_path / "benchmark.json", tmp_path / "benchmark.png"
+    call = ["benchmark", "--weights", str(small_weights), "--images", str(astronaut), "--batch", "1", "2"]
+    call += ["--rounds", "1", "--threads", "1", "--no-memory", "--output", str(output), "--plot", str(picture)]
+    with pytest.raises(SystemExit) as ended:
+        main(call)
+    assert ended.value.code in (0, None)
+    told = capsys.readouterr().out
+    assert "torch eager" in told
+    assert "left out: openvino: not installed: pip install 'darkpose[openvino]'" in told
+    facts = json.loads(output.read_text())
+    assert facts["photographs"] == "1 photograph, 0.26 megapixels (median), a face each"
+    assert facts["detector"] == "haar"
+    assert set(facts["results"]) == {"torch eager", "torch", "torch bf16"}
+    assert set(facts["results"]["torch"]["ms_per_face"]) == {"1", "2"}
+    assert cv2.imread(str(picture)) is not None
+
+
+@pytest.mark.usefixtures("offline")
+def test_a_mistake_in_a_benchmark_is_one_sentence(small_weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["benchmark", "--weights", str(small_weights), "--threads", "0"])
+    assert ended.value.code == 2
+    assert "threads must be a whole number of at least 1, got 0" in capsys.readouterr().err
