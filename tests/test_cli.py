@@ -114,9 +114,6 @@ def test_without_an_output_or_json_a_folder_is_made_here(astronaut: Path, small_
             ["predict", "{astronaut}", "--format", "jsonl", "--draw"], "--format jsonl writes shards", id="drawn shards"
         ),
         pytest.param(
-            ["predict", "{astronaut}", "--format", "parquet", "--covariance"], "and --covariance go", id="wide shards"
-        ),
-        pytest.param(
             ["predict", "{astronaut}", "--covariance", "--method", "argmax"], "got 'argmax'", id="no covariance"
         ),
         pytest.param(["predict", "--list", "{text}"], "--list and --ray go with --format", id="list without shards"),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FEWEST = 8  # crops to take scales from
 BATCH = 8
-QUANTISED: tuple[str, ...] = ("Conv",)  # with the sums in int8, too, it is slower and no better: docs/deploy.md
+QUANTISED: tuple[str, ...] = ("Conv",)  # with the sums in int8, too, every runtime is slower: docs/deploy.md
 
 
 def quantise(model: "ModelProto", crops: Pixels) -> "ModelProto":

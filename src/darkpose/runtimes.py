@@ -6,6 +6,7 @@ their names, as `export` says. Nothing here needs torch or onnx.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -137,12 +138,22 @@ def _open_openvino(path: Path, threads: int | None, providers: tuple[str, ...], 
     has_card = model.has_rt_info(["framework", KEY])
     card = _card({KEY: model.get_rt_info(["framework", KEY]).value} if has_card else {}, path)
     device, shared = ",".join(providers) or "CPU", {"INFERENCE_NUM_THREADS": threads} if threads else {}
-    network, decoder = _in_two(model)
     hints = {"INFERENCE_PRECISION_HINT": "bf16" if numbers == "bf16" else "f32"}
-    find = core.compile_model(network, device, {**shared, **hints}).create_infer_request()
-    decode = core.compile_model(decoder, device, {**shared, "INFERENCE_PRECISION_HINT": "f32"}).create_infer_request()
+
+    def compiled(shape: int) -> tuple[Any, Any]:
+        """What runs the network and what is behind it, for so many crops; -1: any number."""
+        network, decoder = _in_two(model.clone())
+        for part in (network, decoder):
+            part.reshape({port: [shape, *list(port.get_partial_shape())[1:]] for port in part.inputs})
+        find = core.compile_model(network, device, {**shared, **hints})
+        decode = core.compile_model(decoder, device, {**shared, "INFERENCE_PRECISION_HINT": "f32"})
+        return find.create_infer_request(), decode.create_infer_request()
+
+    many = compiled(-1)
+    alone = cache(lambda: compiled(1))  # a fixed number of crops runs faster; made at the first single face
 
     def run(crops: NDArray[np.generic], matrices: NDArray[np.float32]) -> Arrays:
+        find, decode = alone() if len(crops) == 1 else many
         heatmaps = find.infer({"crops": crops, "matrices": matrices}, share_inputs=True, share_outputs=True)[0]
         found = decode.infer({HEATMAPS: heatmaps, "crops": crops, "matrices": matrices}, share_inputs=True)
         given = {HEATMAPS: heatmaps, **{name: found[name] for name in card.outputs if name != HEATMAPS}}

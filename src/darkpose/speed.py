@@ -236,7 +236,8 @@ class Speed:
             lines.append(f"{found.way.name:{width}}{''.join(cells)}")
         lines += [f"left out: {name}: {why}" for name, why in self.left_out.items()]
         if self.foreign:
-            lines.append(f"other processes kept {median(self.foreign):.2f} cores busy (median of the rounds)")
+            usual, most = median(self.foreign), max(self.foreign)
+            lines.append(f"other processes kept {usual:.2f} cores busy in the median round, {most:.2f} in the worst")
         return lines
 
 
