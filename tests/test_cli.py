@@ -244,7 +244,11 @@ def test_ctrl_c_stops_quietly_and_keeps_whole_files(astronaut: Path, small_weigh
     out = tmp_path / "out"
     command = [sys.executable, "-m", "darkpose", "predict", str(tmp_path), "--weights", str(small_weights)]
     command += ["--boxes", BOX, "--output", str(out), "--batch-size", "2"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in background jobs
+    try:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
     for _ in range(600):
         if any(out.glob("*.json")):
             break
