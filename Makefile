@@ -12,9 +12,6 @@ else
 UV := UV_TORCH_BACKEND=auto $(BIN)/uv pip install --quiet --python $(BIN)/python
 endif
 
-# In a process of their own: after a measurement of all runtimes in one process, a signal to it ends it (not understood yet).
-ALONE := tests/test_speed.py tests/test_cli_benchmark.py
-
 .PHONY: setup demo test test-slow bench clean
 
 setup: .venv/ready
@@ -36,8 +33,7 @@ test: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -m "not slow" $(addprefix --ignore=,$(ALONE))
-	$(BIN)/python -m pytest -q -m "not slow" $(ALONE)
+	$(BIN)/python -m pytest -q -m "not slow"
 
 test-slow: setup
 	$(BIN)/python -m pytest -q -m slow

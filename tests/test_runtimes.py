@@ -45,6 +45,21 @@ def test_bfloat16_is_for_the_network_and_not_for_coordinates(exported_default: P
     assert np.isfinite(rounded["covariance"]).all()
 
 
+@pytest.mark.skipif("openvino" not in HERE, reason="needs OpenVINO")
+def test_ctrl_c_is_caught_after_files_were_opened_and_dropped(exported_default: Path) -> None:
+    program = (
+        "import os, signal\n"
+        "from pathlib import Path\n"
+        "from darkpose.runtimes import open_graph\n"
+        f"opened = [open_graph(Path({str(exported_default)!r}), runtime='openvino') for _ in range(2)]\n"
+        "while opened: opened.pop(0)\n"
+        "signal.signal(signal.SIGINT, lambda *_: print('caught'))\n"
+        "os.kill(os.getpid(), signal.SIGINT)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (0, "caught\n"), done.stderr
+
+
 def test_a_program_without_darkpose_gets_the_landmarks(exported_default: Path, tmp_path: Path) -> None:
     faces = drawn_crops(2, load_checkpoint("default").config)
     matrices = matrices_of(faces.center, faces.sides, 256).astype(np.float32)

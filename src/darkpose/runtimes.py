@@ -127,9 +127,7 @@ def _open_onnxruntime(path: Path, threads: int | None, providers: tuple[str, ...
 
 
 def _open_openvino(path: Path, threads: int | None, providers: tuple[str, ...], numbers: NumberType) -> GraphRunner:
-    import openvino
-
-    core = openvino.Core()
+    core = _core()
     there = core.available_devices
     unknown = [name for name in providers if name.split(".")[0] not in {each.split(".")[0] for each in there}]
     if unknown:
@@ -160,6 +158,18 @@ def _open_openvino(path: Path, threads: int | None, providers: tuple[str, ...], 
         return {name: np.array(given[name]) for name in card.outputs}
 
     return GraphRunner(card, _told("openvino", threads, [*(providers or ("CPU",)), numbers]), run)
+
+
+@cache
+def _core() -> Any:
+    """OpenVINO itself, one for the whole process.
+
+    Each sets up a stack for signal handlers and, when it goes, that of the one before: of two that go in the order in
+    which they came the second leaves a freed stack, and the next signal, Ctrl-C for one, ends the process.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 def _in_two(model: Any) -> tuple[Any, Any]:
