@@ -39,8 +39,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli.evaluate": {"errors", "evaluation", "heatmap", "inference", "predictions", "recipes", "report_folder"},
     "cli.export": {"calibration", "detector", "export", "export_files", "predict_files", "zoo"},
     "cli.predict": {
-        *("boxfile", "detector", "errors", "inputs", "predict_files", "predict_shards", "predictor", "ray_pipeline"),
-        *("results", "shards", "stopping"),
+        *("boxfile", "errors", "inputs", "predict_files", "predict_shards", "ray_pipeline", "results", "shards"),
+        "stopping",
     },
     "cli.train": {"errors", "plan", "plots", "recipes", "runlog", "runs", "train"},
     "cli.weights": {"about", "models", "zoo"},
@@ -163,8 +163,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "shards": {"atomic", "errors", "inference", "inputs", "lock", "parquet"},
     "speed": {
         *("checkpoint", "detector", "drawn_face", "errors", "export", "face_crops", "geometry", "graph_card"),
-        *("heatmap", "hrnet", "image", "inference", "locator", "machine", "open_locator", "opencv", "runtimes", "zoo"),
+        *("heatmap", "hrnet", "image", "inference", "locator", "open_locator", "opencv", "runtimes", "speed_report"),
+        "zoo",
     },
+    "speed_report": {"machine", "runtimes"},
     "start": {"checkpoint", "download", "errors", "heads", "hrnet", "pickles", "published", "schema", "zoo"},
     "stopping": set(),
     "stream": {"errors", "face", "image", "opencv", "predictor", "readahead"},

@@ -10,7 +10,8 @@ from darkpose.detector import Detections, Haar, YuNet
 from darkpose.errors import DarkposeError
 from darkpose.export import ExportOptions, export_onnx
 from darkpose.image import Pixels
-from darkpose.speed import EAGER, IN_GRAPH, Speed, Timing, benchmark, find_ways
+from darkpose.speed import EAGER, benchmark, find_ways
+from darkpose.speed_report import IN_GRAPH, Speed, Timing, Way
 from darkpose.zoo import load_checkpoint
 
 
@@ -106,7 +107,7 @@ def test_runtimes_that_are_not_there_are_named_with_what_to_install(
 
 def test_the_memory_of_a_way_is_that_of_a_process_of_its_own(small_weights: Path) -> None:
     ballast = torch.zeros(150_000_000)  # 600 MB
-    found = speed._memory(speed.Way("torch", "torch", str(small_weights)), None, "cpu", 1)
+    found = speed._memory(Way("torch", "torch", str(small_weights)), None, "cpu", 1)
     assert found is None or 50 < found < 600, ballast.shape
 
 

@@ -112,9 +112,8 @@ def export_file(
         raise DarkposeError("int8 takes its scales from faces: name photographs of some dozens with --faces")
     tell("looking for faces")
     faces = _faces(checkpoint, photographs, detector, calibrating)
-    compared, scaled = faces.part(0, COMPARED), faces.part(COMPARED)
-    if calibrating and len(scaled.crops) < FEWEST:
-        compared, scaled = faces.part(0, len(faces.crops) // 4), faces.part(len(faces.crops) // 4)
+    count = min(COMPARED, len(faces.crops) // 4)  # where the others give scales
+    compared, scaled = (faces.part(0, count), faces.part(count)) if calibrating else (faces, faces.part(0, 0))
     tell("exporting")
     program = out.suffix == ".pt2"
     if program:
@@ -128,7 +127,8 @@ def export_file(
         runners = [program_runner(trial)] if program else [open_graph(trial, runtime=name) for name in installed()]
         parities = [_compared(checkpoint, options, runner, compared) for runner in runners]
         del runners
-    return _written(out, data, card_of(checkpoint, options, calibration, onnx=not program), parities, compared.source)
+    told = compared.source if compared is faces else f"{len(compared.crops)} of {compared.source}"
+    return _written(out, data, card_of(checkpoint, options, calibration, onnx=not program), parities, told)
 
 
 def _check_possible(out: Path, options: ExportOptions) -> None:

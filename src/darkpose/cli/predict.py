@@ -3,9 +3,9 @@
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -20,8 +20,61 @@ if TYPE_CHECKING:
 DEFAULT_OUTPUT = Path("darkpose-out")
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Network:
+    """What finds the landmarks.
+
+    Parameters
+    ----------
+    weights
+        A checkpoint's path, a known name, or an exported .onnx file.
+    schema
+        Which markup, of weights that know several: 300w-68, wflw-98, aflw-19; their first where it is not given.
+    flip_test
+        Average with the mirrored crop: twice the time, a little more accurate; off, or as an exported file has it built
+        in, where it is not given.
+    method
+        Decoder of the heatmaps; dark, or an exported file's own, where it is not given.
+    covariance
+        Say of every landmark how far it may be off, in image px^2: in json (null where not known), as columns of csv,
+        as 95 % ellipses of --draw.
+    device
+        auto, cpu, cuda, cuda:1, ...; for the runtime torch.
+    runtime
+        By what the network runs. auto: torch for a checkpoint, for an exported file the faster one that is installed. A
+        checkpoint for another runtime than torch is exported once, into the cache.
+    threads
+        Of the processor, for the network.
+    provider
+        onnxruntime's execution provider or OpenVINO's device; repeat for several, best first.
+    numbers
+        bf16: let the network calculate in bfloat16, by torch or OpenVINO.
+    batch_size
+        Faces per forward pass.
+    """
+
+    weights: str = "default"
+    schema: str | None = None
+    flip_test: Literal["off", "published", "exact"] | None = None
+    method: Literal["dark", "dark+", "quarter", "argmax"] | None = None
+    covariance: Annotated[bool, Parameter(negative="")] = False
+    device: str = "auto"
+    runtime: Literal["auto", "torch", "onnxruntime", "openvino"] = "auto"
+    threads: int | None = None
+    provider: Annotated[list[str] | None, Parameter(negative="")] = None
+    numbers: Literal["fp32", "bf16"] = "fp32"
+    batch_size: int = 16
+
+    def options(self) -> dict[str, Any]:
+        """Of a `Predictor`; a file by its whole path."""
+        chosen = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "provider"}
+        return {**chosen, "weights": _absolute(self.weights), "providers": tuple(self.provider or ())}
+
+
 def predict(
     *paths: str,
+    network: Network | None = None,
     output: Path | None = None,
     format: Literal["json", "csv", "pts", "coco", "jsonl", "parquet"] | None = None,
     draw: Annotated[bool, Parameter(negative="")] = False,
@@ -30,17 +83,6 @@ def predict(
     boxes: Annotated[list[str] | None, Parameter(negative="", allow_leading_hyphen=True)] = None,
     box_kind: Literal["detector", "landmarks", "square"] = "detector",
     detector: str = "auto",
-    weights: str = "default",
-    schema: str | None = None,
-    flip_test: Literal["off", "published", "exact"] | None = None,
-    method: Literal["dark", "dark+", "quarter", "argmax"] | None = None,
-    covariance: Annotated[bool, Parameter(negative="")] = False,
-    device: str = "auto",
-    runtime: Literal["auto", "torch", "onnxruntime", "openvino"] = "auto",
-    threads: int | None = None,
-    provider: Annotated[list[str] | None, Parameter(negative="")] = None,
-    numbers: Literal["fp32", "bf16"] = "fp32",
-    batch_size: int = 16,
     workers: int | None = None,
     listed: Annotated[str | None, Parameter(name="--list", allow_leading_hyphen=True)] = None,
     shard_size: int = 1000,
@@ -71,31 +113,6 @@ def predict(
         What those boxes are: a face detector's, the tight extent of the landmarks, or a square to cut as it is.
     detector
         auto: YuNet where its file can be had, else haar; yunet; haar; or the path of a YuNet file.
-    weights
-        A checkpoint's path, a known name, or an exported .onnx file.
-    schema
-        Which markup, of weights that know several: 300w-68, wflw-98, aflw-19; their first where it is not given.
-    flip_test
-        Average with the mirrored crop: twice the time, a little more accurate; off, or as an exported file has it built
-        in, where it is not given.
-    method
-        Decoder of the heatmaps; dark, or an exported file's own, where it is not given.
-    covariance
-        Say of every landmark how far it may be off, in image px^2: in json (null where not known), as columns of csv,
-        as 95 % ellipses of --draw.
-    device
-        auto, cpu, cuda, cuda:1, ...; for the runtime torch.
-    runtime
-        By what the network runs. auto: torch for a checkpoint, for an exported file the faster one that is installed. A
-        checkpoint for another runtime than torch is exported once, into the cache.
-    threads
-        Of the processor, for the network.
-    provider
-        onnxruntime's execution provider or OpenVINO's device; repeat for several, best first.
-    numbers
-        bf16: let the network calculate in bfloat16, by torch or OpenVINO.
-    batch_size
-        Faces per forward pass.
     workers
         Threads that read images and find faces ahead of the network, one per processor where it is not given; on Ray,
         processors per predictor, 1 where it is not given.
@@ -109,42 +126,23 @@ def predict(
     from tqdm import tqdm
 
     from darkpose.boxfile import GivenBoxes
-    from darkpose.detector import named_detector
     from darkpose.inputs import walk
     from darkpose.predict_files import OutputFolder, find_images, predict_files
     from darkpose.predict_shards import Step
-    from darkpose.predictor import Predictor
     from darkpose.results import to_json
 
+    given = GivenBoxes(boxes) if boxes else None
+    step = Step((network or Network()).options(), _absolute(detector), given, box_kind, workers)
     if format == "jsonl" or format == "parquet":
         if draw or scores or json:
             raise DarkposeError(f"--format {format} writes shards; --draw, --scores and --json go with other formats")
-        options: dict[str, object] = {"weights": _absolute(weights), "schema": schema, "device": device}
-        options |= {"flip_test": flip_test, "method": method, "batch_size": batch_size, "covariance": covariance}
-        options |= {"runtime": runtime, "threads": threads, "providers": provider or (), "numbers": numbers}
-        step = Step(options, _absolute(detector), GivenBoxes(boxes) if boxes else None, box_kind, workers)
         return _in_shards(step, walk(paths, listed), output or DEFAULT_OUTPUT, format, shard_size, ray)
     if listed is not None or ray is not None:
         raise DarkposeError("--list and --ray go with --format jsonl or parquet")
     if not paths:
         raise DarkposeError("name at least one image, folder or glob (darkpose predict --help)")
     inputs = find_images(paths)
-    given = GivenBoxes(boxes) if boxes else None
-    finder = None if given else named_detector(detector)
-    predictor = Predictor(
-        weights,
-        device,
-        flip_test,
-        schema=schema,
-        method=method,
-        detector=finder,
-        batch_size=batch_size,
-        covariance=covariance,
-        runtime=runtime,
-        threads=threads,
-        providers=provider or (),
-        numbers=numbers,
-    )
+    predictor = step.predictor()
     draw = draw or scores
     target = output or (None if json and not draw and format is None else DEFAULT_OUTPUT)
     folder = None
@@ -168,7 +166,7 @@ def predict(
         return 130
     if predictor.detector_note:
         print(f"darkpose: {predictor.detector_note}", file=sys.stderr)
-    if covariance and not predictor.calibrated:
+    if step.options["covariance"] and not predictor.calibrated:
         print("darkpose: these weights have no calibration for this markup: no covariance is known", file=sys.stderr)
     if not predictor.runtime.startswith("torch"):
         print(f"darkpose: by {predictor.runtime}", file=sys.stderr)
