@@ -3,7 +3,8 @@
 The paper's comparison on other data: HRNetV2-W18 learns 300-W's training faces from nothing, for the same ten epochs,
 at every size of crop, with quantised and with unbiased targets; each network then finds LFPW's test faces, its heatmaps
 decoded by argmax, the quarter offset and DARK. The last epoch counts, nothing is chosen on the test faces. RUNS/ holds
-the runs, which go on where they were; every one that ends is added to benchmarks/codecs.json and docs/codecs.png.
+the runs, which go on where they were, and what was measured of each; all of it is gathered into benchmarks/codecs.json
+and docs/codecs.png. Several processes may share RUNS/, each with sizes or seeds of its own.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from darkpose.atomic import write_text
 from darkpose.augment import AugmentConfig
 from darkpose.evaluation import Choices, evaluate_recipe
 from darkpose.plots import plot_by_crop_size
@@ -23,7 +25,7 @@ from darkpose.schedule import Cosine, Schedule
 from darkpose.train_config import TrainConfig
 
 DECODERS = ("argmax", "quarter", "dark")
-OUT, PICTURE = Path("benchmarks/codecs.json"), Path("docs/codecs.png")
+OUT, PICTURE, FOUND = Path("benchmarks/codecs.json"), Path("docs/codecs.png"), "found.json"
 
 
 def recipe_for(size: int, seed: int, *, unbiased: bool) -> Recipe:
@@ -41,12 +43,13 @@ def recipe_for(size: int, seed: int, *, unbiased: bool) -> Recipe:
     return replace(SMALL_FIRST, name=name, train=config, test=Protocol(flip_test="off", batch_size=16))
 
 
-def measure(recipe: Recipe, data: Path, runs: Path) -> dict[str, Any]:
-    """Train what is left, predict what is left; NME in per cent and its interval for every decoder."""
+def measure(recipe: Recipe, data: Path, runs: Path) -> None:
+    """Train what is left, predict what is left; the run gets a file of NME in per cent, its interval, by decoder."""
     folder = runs / recipe.name
-    if not (folder / "done").exists():
+    if (folder / FOUND).exists():
+        return
+    if not (folder / "predictions.jsonl").exists():
         train_recipe(recipe, data, folder, cache=runs / "crops").finished()
-        (folder / "done").touch()
     found = evaluate_recipe(
         recipe,
         data,
@@ -56,7 +59,15 @@ def measure(recipe: Recipe, data: Path, runs: Path) -> dict[str, Any]:
     )
     reports = {"dark": found.report, **dict(zip(("quarter", "argmax"), (o.report for o in found.others), strict=True))}
     rows = {name: reports[name].subsets["all"] for name in DECODERS}
-    return {name: {"nme": row.nme, "interval": list(row.interval)} for name, row in rows.items()}
+    decoders = {name: {"nme": row.nme, "interval": list(row.interval)} for name, row in rows.items()}
+    config = recipe.train
+    line = {"size": config.crop_size, "unbiased": config.unbiased, "seed": config.seed, "decoders": decoders}
+    write_text(folder / FOUND, json.dumps(line))
+
+
+def gather(runs: Path) -> dict[str, dict[str, Any]]:
+    """What has been measured, by the run's name."""
+    return {file.parent.name: json.loads(file.read_text()) for file in sorted(runs.glob(f"*-*-[0-9]/{FOUND}"))}
 
 
 def mean_nme(found: dict[str, dict[str, Any]], size: int, unbiased: bool, decoder: str) -> float:
@@ -73,20 +84,17 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128, 256])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     choice = parser.parse_args()
-    found: dict[str, dict[str, Any]] = json.loads(OUT.read_text())["runs"] if OUT.exists() else {}
     for seed in choice.seeds:
         for size in choice.sizes:
             for unbiased in (True, False):
-                recipe = recipe_for(size, seed, unbiased=unbiased)
-                decoders = measure(recipe, choice.data, choice.runs)
-                found[recipe.name] = {"size": size, "unbiased": unbiased, "seed": seed, "decoders": decoders}
-            publish(found)
+                measure(recipe_for(size, seed, unbiased=unbiased), choice.data, choice.runs)
+            publish(gather(choice.runs))
 
 
 def publish(found: dict[str, dict[str, Any]]) -> None:
     """Write all runs and draw their means."""
     values = asdict(recipe_for(64, 0, unbiased=True).train)
-    OUT.write_text(json.dumps({"method": __doc__, "runs": found, "recipe": values}, indent=1) + "\n")
+    write_text(OUT, json.dumps({"method": __doc__, "runs": found, "recipe": values}, indent=1) + "\n")
     sizes = sorted({run["size"] for run in found.values()})
     curves = {
         f"{kind} targets, {decoder}": [mean_nme(found, size, kind == "unbiased", decoder) for size in sizes]

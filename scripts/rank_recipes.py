@@ -3,17 +3,18 @@
 Every candidate is one change to the published training (in small: 128 px, 8 epochs from nothing, 16 crops a step). A
 seventh of 300-W's training images is held out and measured on, by seed another one; no test face is looked at. Boxes
 are the annotated ones, and those moved and scaled by 5 and 10 % at random; flip test published, exact and off. RUNS/
-holds the runs, which go on where they were; what is there is gathered into benchmarks/recipes.json.
+holds the runs, which go on where they were, and what was measured of each; all of it is gathered into
+benchmarks/recipes.json. Several processes may share RUNS/, each with candidates or seeds of its own.
 """
 
 import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from darkpose.atomic import write_text
 from darkpose.augment import AugmentConfig
 from darkpose.catalogue import DataSet
 from darkpose.evaluation import Choices, evaluate_recipe
@@ -52,19 +53,24 @@ CANDIDATES = {
 }
 BOXES = ("annotation", "jitter:0.05", "jitter:0.1")
 FLIPS: tuple[FlipTest, ...] = ("off", "published", "exact")
-OUT = Path("benchmarks/recipes.json")
+OUT, FOUND = Path("benchmarks/recipes.json"), "found.json"
 
 
-def measure(name: str, seed: int, data: Path, runs: Path) -> dict[str, dict[str, float]]:
-    """Train what is left and predict the held-out faces: box rule -> flip test -> NME in per cent."""
-    slug = name.replace(" ", "-").replace(",", "").replace("%", "percent")
-    folder = runs / f"{slug}-{seed}"
+def folder_of(name: str, seed: int, runs: Path) -> Path:
+    """Where a candidate's run is."""
+    return runs / f"{name.replace(' ', '-').replace(',', '').replace('%', 'percent')}-{seed}"
+
+
+def measure(name: str, seed: int, data: Path, runs: Path) -> None:
+    """Train what is left, predict what is left; the run gets a file of NME in per cent by box rule and flip test."""
+    folder = folder_of(name, seed, runs)
+    if (folder / FOUND).exists():
+        return
     protocol = Protocol(flip_test="off", batch_size=16)
-    recipe: Recipe = replace(SMALL_FIRST, name=slug, train=replace(CANDIDATES[name], seed=seed), test=protocol)
+    recipe: Recipe = replace(SMALL_FIRST, name=folder.name, train=replace(CANDIDATES[name], seed=seed), test=protocol)
     task = read_task(recipe, data)
-    if not (folder / "done").exists():
+    if not (folder / "predictions.jsonl").exists():
         run_task(task, folder, cache=runs / "crops").finished()
-        (folder / "done").touch()
     held_out = DataSet("held-out", task.measured, lambda root, broken=None: task.validation, {})
     found = evaluate_recipe(
         replace(recipe, test_set=held_out),
@@ -74,7 +80,16 @@ def measure(name: str, seed: int, data: Path, runs: Path) -> dict[str, dict[str,
         choices=Choices(boxes=BOXES, flip_tests=FLIPS),
     )
     reports = iter([found.report, *(other.report for other in found.others)])
-    return {boxes: {flip: next(reports).subsets["all"].nme for flip in FLIPS} for boxes in BOXES}
+    nme = {boxes: {flip: next(reports).subsets["all"].nme for flip in FLIPS} for boxes in BOXES}
+    write_text(folder / FOUND, json.dumps(nme))
+
+
+def gather(runs: Path) -> dict[str, dict[int, dict[str, dict[str, float]]]]:
+    """What has been measured: candidate -> seed -> box rule -> flip test -> NME in per cent."""
+    there = {name: sorted(runs.glob(f"{folder_of(name, 0, runs).name[:-2]}-[0-9]/{FOUND}")) for name in CANDIDATES}
+    return {
+        name: {int(f.parent.name[-1]): json.loads(f.read_text()) for f in there[name]} for name in there if there[name]
+    }
 
 
 def main() -> None:
@@ -85,11 +100,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--only", nargs="+", choices=CANDIDATES, default=list(CANDIDATES))
     choice = parser.parse_args()
-    found: dict[str, Any] = json.loads(OUT.read_text())["candidates"] if OUT.exists() else {}
     for seed in choice.seeds:
         for name in choice.only:
-            found.setdefault(name, {})[str(seed)] = measure(name, seed, choice.data, choice.runs)
-            OUT.write_text(json.dumps({"method": __doc__, "candidates": found}, indent=1) + "\n")
+            measure(name, seed, choice.data, choice.runs)
+            write_text(OUT, json.dumps({"method": __doc__, "candidates": gather(choice.runs)}, indent=1) + "\n")
+    found = gather(choice.runs)
     for name, seeds in found.items():
         means = [np.mean([each[boxes]["off"] for each in seeds.values()]) for boxes in BOXES]
         print(f"{name:22}" + "".join(f"{mean:8.3f}" for mean in means), f"  {len(seeds)} seeds")
