@@ -117,7 +117,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "modulation": {"errors"},
     "open_locator": {
         *("calibration", "checkpoint", "errors", "export", "graph_card", "heatmap", "inference", "locator", "runtimes"),
-        *("schema", "zoo"),
+        *("schema", "torch_network", "zoo"),
     },
     "opencv": set(),
     "parity": {"face_crops", "graph_card", "locator"},
@@ -172,6 +172,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "stream": {"errors", "face", "image", "opencv", "predictor", "readahead"},
     "supervision": {"errors", "face"},
     "threads": set(),
+    "torch_network": {"errors"},
     "trackers": {"errors", "train_config"},
     "train": {
         *("atomic", "epoch_steps", "errors", "feed", "hrnet", "image", "run_state", "runlog", "sample", "schema"),

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
-from torch import Tensor, nn
 
 from darkpose.calibration import Calibration, calibration_beside
 from darkpose.checkpoint import Checkpoint, CheckpointConfig, fingerprint
@@ -18,6 +17,7 @@ from darkpose.inference import CropDecoder, FlipTest, find_device
 from darkpose.locator import GraphLocator, Locator, TorchLocator
 from darkpose.runtimes import GraphRunner, NumberType, Runtime, open_graph
 from darkpose.schema import KeypointSchema
+from darkpose.torch_network import ready
 from darkpose.zoo import load_checkpoint, weights_file
 
 
@@ -30,6 +30,7 @@ class Setup(NamedTuple):
     providers: tuple[str, ...] = ()
     numbers: NumberType = "fp32"
     batch_size: int = 16
+    compiled: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +68,10 @@ def open_locator(
     covariance: bool = False,
 ) -> Opened:
     """Open weights by path or name; arguments and errors are those of `Predictor`."""
-    if Path(weights).suffix == ".onnx":
+    exported = Path(weights).suffix == ".onnx"
+    if setup.compiled and (exported or setup.runtime not in ("auto", "torch")):
+        raise DarkposeError("compiled is for torch; exported files are compiled by their runtime anyway")
+    if exported:
         if setup.runtime == "torch":
             raise DarkposeError(f"{weights}: torch does not run .onnx files; onnxruntime and openvino do")
         runner = _runner(Path(weights), setup)
@@ -127,9 +131,9 @@ def _in_torch(
     if setup.threads is not None:
         torch.set_num_threads(setup.threads)
     sha256 = fingerprint(checkpoint.model)
-    model: nn.Module = checkpoint.model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    in_bf16, size = setup.numbers == "bf16", config.crop_size
     decoder = CropDecoder(
-        _InBfloat16(model, device.type) if setup.numbers == "bf16" else model,
+        ready(checkpoint.model, device, size, bfloat16=in_bf16, compiled=setup.compiled),
         config.normalisation,
         checkpoint.schema.flip_index,
         device,
@@ -141,21 +145,9 @@ def _in_torch(
     )
     facts = _facts(sha256, options.flip_test, options.method, "fp32", setup, covariance)
     return Opened(
-        TorchLocator(decoder, config.crop_size, calibration),
+        TorchLocator(decoder, size, calibration),
         *(checkpoint.schema, config, checkpoint.provenance),
-        f"torch {torch.__version__} ({device}, {setup.numbers})",
+        f"torch {torch.__version__} ({device}, {setup.numbers}{', compiled' if setup.compiled else ''})",
         *(facts, device, calibration),
         calibrated=calibration is not None,
     )
-
-
-class _InBfloat16(nn.Module):
-    """A network whose convolutions calculate in bfloat16."""
-
-    def __init__(self, network: nn.Module, device: str) -> None:
-        super().__init__()
-        self.network, self.device = network, device
-
-    def forward(self, crops: Tensor) -> Tensor:
-        with torch.autocast(self.device, torch.bfloat16):
-            return self.network(crops)  # type: ignore[no-any-return]

@@ -64,6 +64,7 @@ class Predictor:
         threads: int | None = None,
         providers: Sequence[str] = (),
         numbers: NumberType = "fp32",
+        compiled: bool = False,
     ) -> None:
         """Load the weights; the detector is found when the first image without boxes comes.
 
@@ -84,6 +85,8 @@ class Predictor:
             threads: of the processor, with torch for the whole process; None: as many as the runtime thinks best.
             providers: onnxruntime's execution providers or OpenVINO's devices, see `runtimes.open_graph`.
             numbers: "bf16": let the network calculate in bfloat16, by torch or OpenVINO.
+            compiled: let torch compile the network first, for a GPU into CUDA graphs: minutes, and on a processor it is
+                not worth it. Each new number of faces per pass may be compiled for again.
 
         Raises:
             DarkposeError: the weights, their calibration, the runtime or the device cannot be used, the weights do not
@@ -103,7 +106,7 @@ class Predictor:
         opened = open_locator(
             weights,
             schema,
-            Setup(runtime, device, threads, tuple(providers), numbers, batch_size),
+            Setup(runtime, device, threads, tuple(providers), numbers, batch_size, compiled),
             flip_test=flip,
             method=method,
             covariance=covariance,

@@ -50,6 +50,8 @@ class Network:
         onnxruntime's execution provider or OpenVINO's device; repeat for several, best first.
     numbers
         bf16: let the network calculate in bfloat16, by torch or OpenVINO.
+    compiled
+        Let torch compile the network first, for a GPU into CUDA graphs; it takes minutes.
     batch_size
         Faces per forward pass.
     """
@@ -64,6 +66,7 @@ class Network:
     threads: int | None = None
     provider: Annotated[list[str] | None, Parameter(negative="")] = None
     numbers: Literal["fp32", "bf16"] = "fp32"
+    compiled: Annotated[bool, Parameter(negative="")] = False
     batch_size: int = 16
 
     def options(self) -> dict[str, Any]:
