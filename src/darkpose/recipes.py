@@ -174,6 +174,11 @@ SEVERAL_MARKUPS = Recipe(
     ),
     Protocol(flip_test="off", batch_size=16),
 )
+SEVERAL_MARKUPS_LONGER = replace(
+    SEVERAL_MARKUPS,
+    name="faces-300w-longer",
+    train=replace(SEVERAL_MARKUPS.train, epochs=8, schedule=Schedule(4e-4, Cosine(), warmup=100)),
+)
 SEVERAL_SETS = replace(
     SEVERAL_MARKUPS,
     name="faces",
@@ -213,7 +218,8 @@ RECIPES = {
     recipe.name: recipe
     for recipe in (
         *(AFLW_DARK, WFLW_DARK, W300_DARK, COFW_DARK),
-        *(SMALL_FIRST, FULL_SIZE, SEVERAL_MARKUPS, SEVERAL_SETS, SMALL_NETWORK_FIRST, SMALL_NETWORK),
+        *(SMALL_FIRST, FULL_SIZE, SEVERAL_MARKUPS, SEVERAL_MARKUPS_LONGER, SEVERAL_SETS),
+        *(SMALL_NETWORK_FIRST, SMALL_NETWORK),
     )
 }
 
