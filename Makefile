@@ -1,7 +1,8 @@
 # make demo    photo in, landmarks out: demo.png and demo.json
 # make test    lint, types and tests
 # make setup   everything both need, into .venv
-# make bench   the codec's speed beside other packages': docs/benchmarks.md
+# make bench   the codec's speed beside other packages': docs/benchmarks.md; the network's in every runtime: docs/deploy.md
+#              (PHOTOGRAPHS=folder: with these faces, and in int8, too)
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -41,6 +42,8 @@ test-slow: setup
 bench: setup
 	$(BIN)/python benchmarks/codec.py benchmarks/results
 	$(BIN)/python benchmarks/codec_page.py benchmarks/results/codec.json docs
+	benchmarks/deploy.sh $(BIN)/darkpose "$(PHOTOGRAPHS)" benchmarks/results docs
+	$(BIN)/python benchmarks/deploy_page.py benchmarks/precision.json benchmarks/results docs/deploy.md
 
 clean:
 	rm -rf .venv demo.png demo.json demo-out

@@ -1,7 +1,8 @@
-"""The tables of docs/deploy.md, from what was measured: deploy_page.py PRECISION.json DEPLOY.json docs/deploy.md
+"""The tables of docs/deploy.md, from what was measured: deploy_page.py PRECISION.json RESULTS docs/deploy.md
 
-Fills what stands between `<!-- NAME -->` and `<!-- end -->` in the page: precision, speed, stages, goals.
-PRECISION.json is what `precision.py` writes, DEPLOY.json what `darkpose benchmark --output` does.
+Fills what stands between `<!-- NAME -->` and `<!-- end -->` in the page: precision, speed, stages, goals, and for the
+small network small-precision, small-speed and small-goals. PRECISION.json is what `precision.py` writes, RESULTS the
+folder into which `deploy.sh` writes deploy.json and deploy-small.json.
 """
 
 import json
@@ -15,6 +16,7 @@ Facts = dict[str, Any]
 
 GOALS = {"onnxruntime": 2.2, "openvino": 2.5, "openvino bf16": 4.0}  # times faster than torch eager, one face
 INT8_GOAL, REST_GOAL = 5.5, 0.10
+SMALL, SMALL_GOALS = "300w-small-dark", {"torch eager": 30, "the best of all": 100}  # faces/s, any batch size
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
@@ -27,9 +29,10 @@ def made_by(command: str, found: Facts) -> str:
     return f"`{command}`, commit {found['commit']}, {found['machine']}"
 
 
-def precision(found: Facts) -> str:
-    """NME by way, and what it is more than torch's in fp32."""
-    sets = list(found["results"].values())
+def precision(found: Facts, small: bool = False) -> str:
+    """NME by way, and what it is more than torch's in fp32, of the default network or the small one."""
+    names = [name for name, each in found["results"].items() if (each["weights"] == SMALL) == small]
+    sets = [found["results"][name] for name in names]
     head = [""]
     for each in sets:
         head += [
@@ -51,16 +54,17 @@ def precision(found: Facts) -> str:
             row += [f"{facts['median_face_difference']:+.3f}" if known else ""]
         rows.append(row)
     told = made_by("python benchmarks/precision.py 300W WFLW WORK", found)
-    return f"{told}:\n\n{table(head, rows)}\n\n{accepted(found)}"
+    return f"{told}:\n\n{table(head, rows)}\n\n{accepted(found, names)}"
 
 
-def accepted(found: Facts) -> str:
+def accepted(found: Facts, names: list[str]) -> str:
     """Whether the file that `darkpose export --precision int8` writes costs little enough, by set."""
-    head, rows = ["int8 costs less than 0.05", *(each["data_set"] for each in found["results"].values())], []
+    head, rows = ["int8 costs less than 0.05", *(found["results"][name]["data_set"] for name in names)], []
     for way, sets in found["accepted"].items():
         if way.endswith("int8 file"):
             cells = []
-            for name, each in sets.items():
+            for name in names:
+                each = sets[name]
                 low, _ = found["results"][name]["ways"][way]["difference_interval"]
                 doubt = "" if each["shown"] or low > 0.05 else ", but the interval leaves it open"
                 cells.append(("yes" if each["accepted"] else "**no**") + doubt)
@@ -130,10 +134,32 @@ def goals(found: Facts) -> str:
     return table(["", "goal", "median (of the shortest)", "met"], rows)
 
 
-def main(precision_file: Path, deploy_file: Path, page: Path) -> None:
+def small_goals(found: Facts) -> str:
+    """Faces a second, from crops to landmarks, that the small network is aimed at, and what came out."""
+    rates = {
+        (name, size): 1000 / each["ms"]
+        for name, way in found["results"].items()
+        for size, each in way["ms_per_face"].items()
+    }
+    rows = []
+    for kind, goal in SMALL_GOALS.items():
+        chosen = {key: rate for key, rate in rates.items() if key[0] == kind or kind not in found["results"]}
+        name, size = max(chosen, key=chosen.__getitem__)
+        rate = chosen[name, size]
+        met = "yes" if rate >= goal else "**no**"
+        rows.append([f"{kind}: faces/s", f">= {goal}", f"{rate:.1f} ({name}, batch {size})", met])
+    return table(["", "goal", "median", "met"], rows)
+
+
+def main(precision_file: Path, results: Path, page: Path) -> None:
     """Fill in the page."""
-    measured, timed = json.loads(precision_file.read_text()), json.loads(deploy_file.read_text())
-    filled = {"precision": precision(measured), "speed": speed(timed), "stages": stages(timed), "goals": goals(timed)}
+    measured = json.loads(precision_file.read_text())
+    timed, small = (json.loads((results / name).read_text()) for name in ("deploy.json", "deploy-small.json"))
+    filled = {
+        **{"precision": precision(measured), "speed": speed(timed), "stages": stages(timed), "goals": goals(timed)},
+        **{"small-precision": precision(measured, small=True), "small-speed": speed(small)},
+        "small-goals": small_goals(small),
+    }
     text = page.read_text()
     for name, lines in filled.items():
         before, start, rest = text.partition(f"<!-- {name} -->\n")

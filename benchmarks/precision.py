@@ -7,6 +7,8 @@ landmarks; what is there is taken from there, so that a run which was stopped go
 lfpw         300-W's LFPW test, 68 landmarks, weights "default".
 wflw         The faces of WFLW's test list that are there, 98 landmarks, weights "300w-hrnetv2-w18-dark", which have
              learnt from none of them.
+small-lfpw   The same with the small network, weights "300w-small-dark".
+small-wflw
 nme          Pooled over landmarks, in per cent of the distance between the outer eye corners, boxes from the
              annotation, no flip test, DARK; with its 95 % bootstrap interval over images.
 difference   NME minus that of torch in fp32, and the interval of this difference, drawn over images in pairs.
@@ -50,7 +52,12 @@ from darkpose.zoo import load_checkpoint
 
 OUT = Path("benchmarks/precision.json")
 SCALED, ACCEPTED, THREADS = 96, 0.05, 1
-SETS = {"lfpw": ("300w-lfpw", "default"), "wflw": ("wflw-test", "300w-hrnetv2-w18-dark")}
+SETS = {
+    "lfpw": ("300w-lfpw", "default"),
+    "wflw": ("wflw-test", "300w-hrnetv2-w18-dark"),
+    "small-lfpw": ("300w-lfpw", "300w-small-dark"),
+    "small-wflw": ("wflw-test", "300w-small-dark"),
+}
 TRAINING = ("helen/trainset", "lfpw/trainset")
 KINDS = (("Conv",), ("Conv", "Add"), ("Conv", "Add", "Resize", "Concat"))
 
@@ -175,7 +182,7 @@ def main(w300: Path, wflw: Path, work: Path) -> None:
         schema = find_test(data_set).test_set.schema.name
         checkpoint = load_checkpoint(weights, schema=schema)
         files = write_files(work / name, checkpoint, photographs)
-        faces = cut_faces(data_set, w300 if name == "lfpw" else wflw, checkpoint)
+        faces = cut_faces(data_set, w300 if data_set == "300w-lfpw" else wflw, checkpoint)
         results[name] = {
             **{"data_set": data_set, "faces": len(faces.samples), "weights": weights, "markup": schema},
             "file_mb": {each: round(file.stat().st_size / 1e6, 1) for each, file in files.items()},

@@ -14,13 +14,14 @@ from typing import Any
 
 from darkpose.checkpoint import read_safetensors, save_checkpoint, with_provenance
 from darkpose.runlog import read_log
-from darkpose.zoo import FACES, W300_ONLY
+from darkpose.zoo import FACES, SMALL, W300_ONLY
 
 W300_RUNS = ("300w-128", "300w-256", "faces-300w")
-RUNS = {W300_ONLY: W300_RUNS, FACES: (*W300_RUNS, "faces")}
+RUNS = {W300_ONLY: W300_RUNS, FACES: (*W300_RUNS, "faces"), SMALL: ("small-128", "small")}
 TERMS = {
     W300_ONLY: "learnt from 300-W, whose images are for research only",
     FACES: "learnt from 300-W and from faces of WFLW's test set, whose images are for research only",
+    SMALL: "learnt from 300-W, whose images are for research only, and from weights that had",
 }
 WEIGHTS = Path("src/darkpose/weights")
 LOGS = Path("docs/training")

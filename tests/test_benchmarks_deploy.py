@@ -8,13 +8,13 @@ ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "benchmarks"))
 import deploy_page  # noqa: E402
 
-PRECISION, DEPLOY = ROOT / "benchmarks" / "precision.json", ROOT / "benchmarks" / "results" / "deploy.json"
+PRECISION, RESULTS = ROOT / "benchmarks" / "precision.json", ROOT / "benchmarks" / "results"
 
 
 def test_the_page_says_what_was_measured(tmp_path: Path) -> None:
     page = tmp_path / "deploy.md"
     page.write_text((ROOT / "docs" / "deploy.md").read_text())
-    deploy_page.main(PRECISION, DEPLOY, page)
+    deploy_page.main(PRECISION, RESULTS, page)
     assert page.read_text() == (ROOT / "docs" / "deploy.md").read_text()
 
 
@@ -33,4 +33,4 @@ def test_a_page_without_a_place_for_the_numbers_is_refused(tmp_path: Path) -> No
     page = tmp_path / "deploy.md"
     page.write_text("nothing\n")
     with pytest.raises(ValueError, match="expected a place for precision"):
-        deploy_page.main(PRECISION, DEPLOY, page)
+        deploy_page.main(PRECISION, RESULTS, page)

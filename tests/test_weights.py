@@ -13,7 +13,7 @@ from darkpose.checkpoint import Checkpoint
 from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, read_300w
 from darkpose.inference import CropDecoder
 from darkpose.predict_samples import predict_samples, samples_nme
-from darkpose.zoo import FACES, SHIPPED, W300_ONLY
+from darkpose.zoo import FACES, SHIPPED, SMALL, W300_ONLY
 
 
 @pytest.fixture(scope="module")
@@ -21,12 +21,13 @@ def checkpoint() -> Checkpoint:
     return load_checkpoint("default")
 
 
-def test_the_package_holds_checkpoints_of_about_19_megabytes_and_their_cards() -> None:
+def test_the_package_holds_checkpoints_of_about_19_and_7_megabytes_and_their_cards() -> None:
     folder = files("darkpose") / "weights"
     names = sorted(file.name for file in folder.iterdir())
-    calibrations = [f"{W300_ONLY}.calibration.json"]
+    calibrations = [f"{name}.calibration.json" for name in (W300_ONLY, SMALL)]
     assert names == sorted([*calibrations, *(f"{name}.{end}" for name in SHIPPED for end in ("md", "safetensors"))])
-    assert all(19e6 < len((folder / f"{name}.safetensors").read_bytes()) < 20.5e6 for name in SHIPPED)
+    megabytes = {name: len((folder / f"{name}.safetensors").read_bytes()) / 1e6 for name in SHIPPED}
+    assert megabytes == pytest.approx({W300_ONLY: 19.8, FACES: 19.8, SMALL: 7.3}, abs=0.5)
 
 
 def test_the_cards_name_the_files_digests() -> None:

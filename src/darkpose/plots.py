@@ -186,7 +186,7 @@ def plot_parity(path: Path, runs: Mapping[str, Floats], budget: tuple[float, flo
             axes.annotate(f"allowed, {what}", (0, limit), fontsize=7, color="grey", va="bottom")
         axes.set(yscale="log", xlabel="landmark", ylabel="distance from torch (crop px)", xlim=(-1, len(names)))
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=7, loc="center right")
+        axes.legend(fontsize=7, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
 
     _write(path, (8.0, 4.4), draw)
 

@@ -12,9 +12,10 @@ from darkpose.published import read_pth
 from darkpose.schema import AFLW_19, WFLW_98, KeypointSchema
 
 DEFAULT = "default"
-# The checkpoints in the package, by the file's name. The first has learnt from no face of WFLW, the second has.
-W300_ONLY, FACES = "300w-hrnetv2-w18-dark", "faces-hrnetv2-w18-dark"
-SHIPPED = (W300_ONLY, FACES)
+# The checkpoints in the package, by the file's name. Only the second has learnt from faces of WFLW; the third is a
+# smaller network, taught by the first.
+W300_ONLY, FACES, SMALL = "300w-hrnetv2-w18-dark", "faces-hrnetv2-w18-dark", "300w-small-dark"
+SHIPPED = (W300_ONLY, FACES, SMALL)
 
 
 @dataclass(frozen=True)
