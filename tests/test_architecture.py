@@ -14,7 +14,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "darkpose"
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": {"*"},
     "__main__": {"cli.__init__"},
-    "about": {"compiled", "detector", "zoo"},
+    "about": {"compiled", "detector", "fused_gpu", "zoo"},
     "adaptive_wing": set(),
     "atomic": {"errors"},
     "augment": {"degrade"},
@@ -101,7 +101,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "geometry": {"errors", "opencv"},
     "graph_card": {"checkpoint", "errors", "heatmap", "inference", "schema"},
     "heads": {"derive", "errors", "hrnet", "schema"},
-    "heatmap": {"compiled", "dark_numpy", "dark_torch", "errors", "fused", "fused_encode", "gaussians", "modulation"},
+    "heatmap": {
+        *("compiled", "dark_numpy", "dark_torch", "errors", "fused", "fused_encode", "fused_gpu", "gaussians"),
+        "modulation",
+    },
     "hrnet": set(),
     "image": {"atomic", "errors", "geometry", "imagefile", "opencv"},
     "imagefile": {"errors", "opencv"},

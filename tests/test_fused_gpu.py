@@ -1,5 +1,9 @@
 """The kernel in Triton gives what the reference gives: on a GPU, else through Triton's interpreter."""
 
+import os
+import subprocess
+import sys
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,11 +14,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from conftest import Golden
-from darkpose import fused_gpu
+from darkpose import fused_gpu, heatmap
 from darkpose.dark_numpy import Found
 from darkpose.dark_torch import FoundTensors
 from darkpose.errors import DarkposeError
 from darkpose.fused_gpu import decode_gpu
+from darkpose.heatmap import Method, decode
 from darkpose.modulation import modulation_kernel
 from random_maps import assert_agree, random_maps
 
@@ -84,3 +89,103 @@ def test_without_triton_an_error_says_what_is_missing(monkeypatch: pytest.Monkey
     monkeypatch.setattr(fused_gpu, "triton", None)
     with pytest.raises(DarkposeError, match="needs Triton"):
         decode_gpu(torch.zeros(1, 8, 8))
+
+
+@pytest.fixture
+def untried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No device has been tried, in this test and after it."""
+    monkeypatch.setattr(fused_gpu, "trouble", cache(fused_gpu.trouble.__wrapped__))
+
+
+@needs_triton
+@pytest.mark.usefixtures("untried")
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_device_on_which_the_kernel_finds_a_known_peak_is_no_trouble() -> None:
+    assert fused_gpu.trouble(torch.device(DEVICE)) == ""
+
+
+@pytest.mark.usefixtures("untried")
+def test_a_device_without_triton_or_on_which_it_fails_or_errs_is_known_by_its_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    device = torch.device(DEVICE)
+
+    def fail(_: Tensor) -> FoundTensors:
+        raise RuntimeError("Failed to find C compiler.\nPlease specify")
+
+    def err(maps: Tensor) -> FoundTensors:
+        return FoundTensors(torch.full((1, 2), 3.0), maps.amax((1, 2)), torch.zeros(1, 2, 2), torch.zeros(1) > 0)
+
+    monkeypatch.setattr(fused_gpu, "triton", None)
+    assert fused_gpu.trouble.__wrapped__(device) == "Triton is not installed"
+    monkeypatch.setattr(fused_gpu, "triton", object())
+    for wrong, reason in (
+        (fail, "RuntimeError: Failed to find C compiler."),
+        (err, "a peak at (7.3, 8.6) was found at (3.000, 3.000)"),
+    ):
+        monkeypatch.setattr(fused_gpu, "decode_gpu", wrong)
+        assert fused_gpu.trouble.__wrapped__(device) == reason
+
+
+def test_maps_that_the_kernel_does_not_take_are_left_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fused_gpu, "trouble", lambda _: "")
+    monkeypatch.setattr(Tensor, "is_cuda", True)
+    assert fused_gpu.fits(torch.zeros(1, 2, 64, 48), "dark")
+    for maps, method in (
+        (torch.zeros(1, 2, 64, 48), "dark+"),
+        (torch.zeros(1, 2, 64, 48, dtype=torch.float64), "dark"),
+        (torch.zeros(1, 2, 8, 257), "dark"),
+    ):
+        assert not fused_gpu.fits(maps, method)
+    monkeypatch.setattr(fused_gpu, "trouble", lambda _: "no compiler")
+    assert not fused_gpu.fits(torch.zeros(1, 2, 64, 48), "dark")
+
+
+@needs_triton
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("method", ["argmax", "quarter", "dark"])
+def test_decode_uses_the_kernel_and_finds_what_it_finds_elsewhere(
+    method: Method, golden: Golden, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maps = torch.from_numpy(golden("b_decode_edge")["heatmaps"].copy())
+    expected = decode(maps, method=method, covariance=method == "dark")
+    monkeypatch.setattr(fused_gpu, "fits", lambda *_: True)
+    monkeypatch.setattr(heatmap, "decode_torch", None)  # is not called
+    found = heatmap._decode_elsewhere(maps.to(DEVICE), method, 11 if method == "dark" else 1, method == "dark")
+    torch.testing.assert_close(found.scores.cpu(), expected.scores, rtol=0, atol=0, equal_nan=True)
+    torch.testing.assert_close(found.points.cpu(), expected.points, rtol=0, atol=1e-4)
+    if expected.covariance is not None:
+        assert found.covariance is not None
+        torch.testing.assert_close(found.covariance.cpu(), expected.covariance, rtol=1e-3, atol=1e-3, equal_nan=True)
+
+
+COMPILE = """
+import torch
+from triton import compile
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from darkpose import fused_gpu, heatmap
+
+types = dict(points="*fp32", scores="*fp32", spread="*fp32", clipped="*i1", height="i32", width="i32", floor="fp32")
+for kind in ("*fp32", "*fp16", "*bf16"):
+    for method in (0, 1, 2):
+        for capability in (80, 90):
+            signature = {"maps": kind, "taps": "*fp32", **types, "method": "i32", "size": "i32"}
+            constants = {"cells": 4096, "side": 16} | ({"method": 1} if method == 1 else {})
+            signature |= dict.fromkeys(constants, "constexpr")
+            source = ASTSource(fn=fused_gpu._decode_one, signature=signature, constexprs=constants)
+            assert compile(source, target=GPUTarget("cuda", capability, 32)).asm["cubin"]
+"""
+
+
+@needs_triton
+def test_the_kernel_compiles_for_gpus_that_are_not_here() -> None:
+    """Triton's interpreter takes more than its compiler does. A method of 1 is a constant to it, as every 1 is."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", COMPILE],
+        env={**os.environ, "TRITON_INTERPRET": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from darkpose import fused_gpu
 from darkpose.compiled import AVAILABLE
 from darkpose.detector import YuNet, best_detector
 from darkpose.zoo import load_checkpoint
@@ -28,8 +29,14 @@ def about(weights: str = "default") -> dict[str, Any]:
         **{name: version(name) for name in packages},
         "device": f"cuda ({gpu})" if gpu else f"cpu ({torch.get_num_threads()} threads)",
         "codec": fused,
+        **({"codec on GPU": _codec_on_gpu()} if gpu else {}),
         "weights": weights,
         "markup": f"{checkpoint.schema.name}, {len(checkpoint.schema)} landmarks",
         "provenance": dict(checkpoint.provenance),
         "detector": detector.name if isinstance(detector, YuNet) else f"{detector.name} ({note})",
     }
+
+
+def _codec_on_gpu() -> str:
+    why = fused_gpu.trouble(torch.device("cuda", torch.cuda.current_device()))
+    return f"PyTorch ({why})" if why else "fused, by Triton"

@@ -8,7 +8,8 @@ Maps of which a blurred cell falls to the clip before the logarithm are marked, 
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,12 +25,38 @@ try:
 except ImportError:
     triton = None
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-
 AVAILABLE = triton is not None
 CELLS = 4096  # read at once: a map of 64x64
 LARGEST = 256  # cells along a side
+TRIED_WITHIN = 0.01  # px; the map's borders move the peak of the trial by 0.0003
+TYPES = (torch.float32, torch.float16, torch.bfloat16)
 METHODS = {"argmax": 0, "quarter": 1, "dark": 2}
+
+
+def fits(heatmaps: Tensor, method: str) -> bool:
+    """Whether `decode_gpu` takes these heatmaps, and works on their device."""
+    height, width = heatmaps.shape[-2:]
+    known = method in METHODS and heatmaps.dtype in TYPES and max(height, width) <= LARGEST
+    return known and heatmaps.is_cuda and not trouble(heatmaps.device)
+
+
+@cache
+def trouble(device: torch.device) -> str:
+    """Why the kernel cannot be used on a device; empty if it can. Found out once, by a map whose peak is known.
+
+    Triton needs a C compiler for its launcher, and a GPU of a kind that it knows.
+    """
+    if triton is None:
+        return "Triton is not installed"
+    x, y = 7.3, 8.6
+    cells = torch.arange(16.0)
+    distances = (cells - x)[None, :] ** 2 + (cells - y)[:, None] ** 2
+    try:
+        (point,) = decode_gpu(torch.exp(-distances / 8)[None].to(device)).points.tolist()
+    except Exception as error:  # of Triton, its compilers or the driver
+        return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+    right = abs(point[0] - x) < TRIED_WITHIN > abs(point[1] - y)
+    return "" if right else f"a peak at ({x}, {y}) was found at ({point[0]:.3f}, {point[1]:.3f})"
 
 
 def decode_gpu(heatmaps: Tensor, *, method: str = "dark", kernel_size: int = 11) -> FoundTensors:
@@ -52,7 +79,7 @@ def decode_gpu(heatmaps: Tensor, *, method: str = "dark", kernel_size: int = 11)
     if method not in METHODS:
         raise DarkposeError(f'method must be "argmax", "quarter" or "dark", got {method!r}')
     height, width = heatmaps.shape[-2:]
-    if heatmaps.dtype not in (torch.float32, torch.float16, torch.bfloat16) or not 0 < height <= LARGEST >= width > 0:
+    if heatmaps.dtype not in TYPES or not 0 < height <= LARGEST >= width > 0:
         raise DarkposeError(
             f"heatmaps must be float32, float16 or bfloat16 of up to 256x256, got {heatmaps.dtype} {width}x{height}"
         )
@@ -62,12 +89,12 @@ def decode_gpu(heatmaps: Tensor, *, method: str = "dark", kernel_size: int = 11)
     spread = maps.new_full((len(maps), 2, 2), torch.nan, dtype=torch.float32)
     clipped = maps.new_zeros(len(maps), dtype=torch.bool)
     if len(maps):
-        kernel: Any = _decode_one
-        kernel[(len(maps),)](
-            *(maps, taps, points, scores, spread, clipped, height, width, METHODS[method], kernel_size, FLOOR),
-            cells=min(CELLS, triton.next_power_of_2(height * width)),
-            side=triton.next_power_of_2(kernel_size + 4),
-        )
+        with torch.cuda.device_of(maps):  # type: ignore[no-untyped-call]  # Triton launches on the current one
+            _decode_one[(len(maps),)](
+                *(maps, taps, points, scores, spread, clipped, height, width, METHODS[method], kernel_size, FLOOR),
+                cells=min(CELLS, triton.next_power_of_2(height * width)),
+                side=triton.next_power_of_2(kernel_size + 4),
+            )
     shape = heatmaps.shape[:-2]
     return FoundTensors(
         points.reshape(*shape, 2), scores.reshape(shape), spread.reshape(*shape, 2, 2), clipped.reshape(shape)
@@ -86,37 +113,37 @@ def _taps(kernel_size: int, device: torch.device) -> Tensor:
 
 if triton is not None:
 
-    def _jit(function: Function) -> Function:
-        return triton.jit(function)  # type: ignore[no-any-return]
+    def _jit(function: Callable[..., Any]) -> Any:
+        return triton.jit(function)
 
     @_jit
-    def _blurred(rows: Any, taps: Any, at: Any, column: Any, size: Any) -> Any:
+    def _blurred(rows, taps, at, column, size):  # type: ignore[no-untyped-def]
         """The cell `column` of 5 along x, from the window's columns (side,) blurred along y."""
         tap = tl.load(taps + at - column, mask=(at >= column) & (at < column + size), other=0.0)
         return tl.sum(rows * tap, axis=0)
 
     @_jit
-    def _blurred_row(window: Any, taps: Any, at: Any, row: Any, size: Any) -> Any:
+    def _blurred_row(window, taps, at, row, size):  # type: ignore[no-untyped-def]
         """The row `row` of 5, blurred along y: (side, side) -> (side,)."""
         tap = tl.load(taps + at - row, mask=(at >= row) & (at < row + size), other=0.0)
         return tl.sum(window * tap[:, None], axis=0)
 
     @_jit
-    def _decode_one(
-        maps: Any,
-        taps: Any,
-        points: Any,
-        scores: Any,
-        spread: Any,
-        clipped: Any,
-        height: Any,
-        width: Any,
-        method: Any,
-        size: Any,
-        floor: Any,
+    def _decode_one(  # type: ignore[no-untyped-def]
+        maps,
+        taps,
+        points,
+        scores,
+        spread,
+        clipped,
+        height,
+        width,
+        method,
+        size,
+        floor,
         cells: tl.constexpr,
         side: tl.constexpr,
-    ) -> None:
+    ):
         m = tl.program_id(0)
         one = maps + m.to(tl.int64) * height * width
         best, top, broken = 0, float("-inf"), 0

@@ -5,7 +5,7 @@ unbiased encoding (section 3.3), modulation (3.2, eq. 10-11) and the Taylor step
 
 Encode and decode stand in one file because they share one convention: (x, y) in heatmap px, the centre of the first
 cell is (0, 0). How a map is decoded is written in `dark_numpy`. Where Numba is installed (the extra "fast"), `fused`
-and `fused_encode` do the same on the CPU in one pass; on other devices `dark_torch` does.
+and `fused_encode` do the same on the CPU in one pass; on a GPU `fused_gpu` does where Triton works, else `dark_torch`.
 """
 
 from functools import cache, lru_cache
@@ -241,9 +241,19 @@ def _fused() -> Any:
     return fused
 
 
+@cache
+def _fused_gpu() -> Any:
+    """The module, which is loaded here."""
+    from darkpose import fused_gpu
+
+    return fused_gpu
+
+
 def _decode_elsewhere(maps: torch.Tensor, method: Method, kernel_size: int, covariance: bool) -> Decoded[torch.Tensor]:
     """Landmarks of maps on another device; those of a map that the clip touches are found on the CPU."""
-    points, scores, spread, clipped = decode_torch(maps, method=method, kernel_size=kernel_size)
+    fused = _fused_gpu()
+    find = fused.decode_gpu if fused.fits(maps, method) else decode_torch
+    points, scores, spread, clipped = find(maps, method=method, kernel_size=kernel_size)
     n, k = clipped.nonzero(as_tuple=True)
     if len(n):
         again = decode(maps[n, k][None].cpu(), method=method, kernel_size=kernel_size, covariance=True)
