@@ -22,8 +22,8 @@ NME in per cent of the distance between the outer eye corners, pooled over landm
 95 %, bootstrap over images; FR counts faces that were not found as failures. LFPW test is the 224 faces of 300-W's
 common subset that come from LFPW. The WFLW faces are {wflw} genuine faces of WFLW's test set, each with at least one
 hard attribute: this is not the error on the whole test set. The weights have learnt from none of these faces; the
-epochs of the two earlier stages of training were chosen on LFPW test, the last stage kept its last epoch. Landmarks of
-WFLW were learnt from labels derived from 300-W's.
+epochs of the first two stages of training were chosen on LFPW test, the others kept their last epoch. Landmarks of WFLW
+were learnt from labels derived from 300-W's.
 """
 FOOT = """## At size
 
