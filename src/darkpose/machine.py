@@ -26,10 +26,20 @@ def versions(packages: Sequence[str]) -> dict[str, str]:
     return found
 
 
+CODE = [f":(top)*.{ending}" for ending in ("py", "sh", "toml", "txt", "safetensors")]  # as git names paths
+
+
 def commit() -> str:
-    """Of the checkout that darkpose runs from, with "-dirty" where it was changed; empty where there is none."""
-    call = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    """Of the checkout that darkpose runs from; empty where there is none.
+
+    "-dirty" follows where code, requirements or weights have been changed; results just written do not count.
+    """
+    here = ["git", "-C", str(Path(__file__).parent)]
     try:
-        return subprocess.run(call, capture_output=True, text=True, check=False).stdout.strip()
+        name = subprocess.run(
+            [*here, "describe", "--always"], capture_output=True, text=True, check=False
+        ).stdout.strip()
+        changed = subprocess.run([*here, "diff", "--quiet", "HEAD", "--", *CODE], check=False).returncode if name else 0
     except OSError:
         return ""
+    return f"{name}-dirty" if changed else name
