@@ -86,6 +86,7 @@ def test_only_torch_compiles(small_weights: Path, exported_default: Path) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch itself
 def test_code_made_by_inductor_gives_the_same_heatmaps(network: HRNet) -> None:
     crops = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     plain, compiled = ready(network, CPU, 64), ready(network, CPU, 64, compiled=True)
