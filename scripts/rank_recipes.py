@@ -56,14 +56,14 @@ FLIPS: tuple[FlipTest, ...] = ("off", "published", "exact")
 OUT, FOUND = Path("benchmarks/recipes.json"), "found.json"
 
 
-def folder_of(name: str, seed: int, runs: Path) -> Path:
-    """Where a candidate's run is."""
-    return runs / f"{name.replace(' ', '-').replace(',', '').replace('%', 'percent')}-{seed}"
+def slug(name: str) -> str:
+    """A candidate's name as a part of a file's name; a run's folder is this and its seed."""
+    return name.replace(" ", "-").replace(",", "").replace("%", "percent")
 
 
 def measure(name: str, seed: int, data: Path, runs: Path) -> None:
     """Train what is left, predict what is left; the run gets a file of NME in per cent by box rule and flip test."""
-    folder = folder_of(name, seed, runs)
+    folder = runs / f"{slug(name)}-{seed}"
     if (folder / FOUND).exists():
         return
     protocol = Protocol(flip_test="off", batch_size=16)
@@ -86,7 +86,7 @@ def measure(name: str, seed: int, data: Path, runs: Path) -> None:
 
 def gather(runs: Path) -> dict[str, dict[int, dict[str, dict[str, float]]]]:
     """What has been measured: candidate -> seed -> box rule -> flip test -> NME in per cent."""
-    there = {name: sorted(runs.glob(f"{folder_of(name, 0, runs).name[:-2]}-[0-9]/{FOUND}")) for name in CANDIDATES}
+    there = {name: sorted(runs.glob(f"{slug(name)}-[0-9]/{FOUND}")) for name in CANDIDATES}
     return {
         name: {int(f.parent.name[-1]): json.loads(f.read_text()) for f in there[name]} for name in there if there[name]
     }
