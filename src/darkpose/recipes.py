@@ -179,6 +179,13 @@ SEVERAL_MARKUPS_LONGER = replace(
     name="faces-300w-longer",
     train=replace(SEVERAL_MARKUPS.train, epochs=8, schedule=Schedule(4e-4, Cosine(), warmup=100)),
 )
+SEVERAL_MARKUPS_WING = replace(
+    SEVERAL_MARKUPS,
+    name="faces-300w-wing",
+    train=replace(
+        SEVERAL_MARKUPS.train, loss="adaptive_wing", epochs=10, schedule=Schedule(4e-4, Cosine(), warmup=100)
+    ),
+)
 SEVERAL_SETS = replace(
     SEVERAL_MARKUPS,
     name="faces",
@@ -218,7 +225,8 @@ RECIPES = {
     recipe.name: recipe
     for recipe in (
         *(AFLW_DARK, WFLW_DARK, W300_DARK, COFW_DARK),
-        *(SMALL_FIRST, FULL_SIZE, SEVERAL_MARKUPS, SEVERAL_MARKUPS_LONGER, SEVERAL_SETS),
+        *(SMALL_FIRST, FULL_SIZE, SEVERAL_MARKUPS, SEVERAL_MARKUPS_LONGER),
+        *(SEVERAL_MARKUPS_WING, SEVERAL_SETS),
         *(SMALL_NETWORK_FIRST, SMALL_NETWORK),
     )
 }
