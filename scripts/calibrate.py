@@ -1,9 +1,16 @@
-"""Calibrate the covariances of weights, and say how well that works: calibrate.py WEIGHTS 300W WFLW NAME
+"""Calibrate the covariances of weights, and say how well that works: calibrate.py WEIGHTS 300W WFLW NAME [FOLDS]
 
-The weights' 68 landmarks are found on LFPW test (of 300-W) and on WFLW's faces, by DARK, without flip test, in boxes
-made from the annotation. The calibration is fitted on one half of LFPW test, split by image. The shares of errors
-within the 50, 90 and 95 % regions are counted on the other half and on the WFLW faces (the 50 landmarks that both
-markups share): by the peak itself, by other ways to make a covariance of it, fitted on the same half, and calibrated.
+Landmarks are found by DARK, without flip test, in boxes made from the annotation, under each markup of the weights. The
+calibration of a markup is fitted on one half of some faces, split by image. The shares of errors within the 50, 90 and
+95 % regions are counted on the other half: by the peak itself, by other ways to make a covariance of it, fitted on the
+same half, and calibrated.
+
+The faces are those of LFPW test (of 300-W): for the 68 landmarks by their annotation, for the others by landmarks
+derived from it (a landmark that cannot be derived has no calibration). The weights' 68 are held against WFLW's faces,
+too, through the 50 landmarks that both markups share, and their 98 against WFLW's annotation. Weights that have learnt
+from WFLW's faces must not be: with FOLDS, a folder as scripts/cross_validate.py makes it with the same recipe, their 98
+landmarks are calibrated by WFLW's faces, each found by the weights of the fold that has not learnt from it; without,
+nothing of theirs is measured on WFLW.
 
 The file goes beside the weights, the numbers to benchmarks/calibration/NAME.json, the plot to
 docs/calibration-NAME.png. WEIGHTS is a path or a shipped name. 300W and WFLW are folders as `darkpose datasets check`
@@ -14,6 +21,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -21,6 +29,7 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
+from cross_validate import FOLDS, fold_of
 from surroundings import surroundings
 
 from darkpose.atomic import make_folder, write_atomically, write_text
@@ -31,26 +40,26 @@ from darkpose.calibration import (
     calibrated,
     chi2_quantile,
     coverage,
-    file_beside,
     fit_calibration,
     peak_width,
     spread,
     squared_distances,
-    write_calibration,
 )
+from darkpose.calibration_file import file_beside, write_calibrations
 from darkpose.checkpoint import Checkpoint
 from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, read_300w
 from darkpose.datasets.wflw import read_wflw
-from darkpose.derive import derive_shared
+from darkpose.derive import derive, derive_shared
 from darkpose.geometry import box_to_crop, crop_to_heatmap, image_to_crop, transform
 from darkpose.inference import CropDecoder
 from darkpose.metrics import bootstrap_interval
 from darkpose.predict_samples import crops_of
 from darkpose.sample import Sample, nme_normaliser
-from darkpose.schema import W300_68, WFLW_98, KeypointSchema
+from darkpose.schema import AFLW_19, W300_68, WFLW_98, KeypointSchema
 from darkpose.zoo import DEFAULT, SHIPPED, default_for, load_checkpoint, shipped_file
 
 Floats = NDArray[np.float64]
+MARKUPS = (W300_68, WFLW_98, AFLW_19)
 SEED = 0  # of the split
 FAR = 0.10  # of the inter-ocular distance: a landmark is off beyond it
 CURVE = np.linspace(0.02, 0.98, 49)
@@ -80,8 +89,9 @@ class Found:
         return Found(*(each[faces] for each in arrays))  # type: ignore[arg-type]
 
 
-def find(checkpoint: Checkpoint, samples: list[Sample], schema: KeypointSchema) -> Found:
-    """Find landmarks, and hold them against the annotation."""
+def find(checkpoint: Checkpoint, samples: list[Sample], schema: KeypointSchema, *, derived: bool = False) -> Found:
+    """Find landmarks, and hold them against the annotation: the points that both markups share, or all derived ones."""
+    known = derive if derived else derive_shared
     config = checkpoint.config
     decoder = CropDecoder(
         checkpoint.model,
@@ -96,7 +106,7 @@ def find(checkpoint: Checkpoint, samples: list[Sample], schema: KeypointSchema) 
     center, sides = box_to_crop(np.stack([sample.box for sample in samples]), padding=config.padding)
     size, annotated = (config.crop_size, config.crop_size), []
     for sample, middle, side in zip(samples, center, sides, strict=True):
-        points, visible = derive_shared(sample.keypoints, sample.visible, schema, checkpoint.schema)
+        points, visible = known(sample.keypoints, sample.visible, schema, checkpoint.schema)
         cells = crop_to_heatmap(transform(image_to_crop(middle, float(side[0]), size), points))
         annotated.append(np.where(visible[:, None] > 0, cells, np.nan))
     errors = decoded.points - np.stack(annotated)
@@ -120,12 +130,13 @@ def ways(learnt: Found, calibration: Calibration) -> dict[str, Calibration]:
     def fit(peaks: Floats, width: float) -> Calibration:
         return fit_calibration(learnt.errors, peaks, schema=calibration.schema, width=width, fitted={})
 
-    count, tiny = len(calibration.scale), 1e-9
+    count, floor = len(calibration.scale), np.where(np.isnan(calibration.floor), np.nan, 1e-9)
+    tiny = tuple(floor.tolist())
     quantiles = np.nanquantile(squared_distances(learnt.errors, learnt.peaks), LEVELS, axis=0)
     factors = np.exp(np.log(quantiles / chi2_quantile(LEVELS)[:, None]).mean(axis=0))
     return {
-        "the peak itself": Calibration(calibration.schema, 0.0, (1.0,) * count, (tiny,) * count, {}),
-        "factor * C": Calibration(calibration.schema, 0.0, tuple(factors.tolist()), (tiny,) * count, {}),
+        "the peak itself": Calibration(calibration.schema, 0.0, (1.0,) * count, tiny, {}),
+        "factor * C": Calibration(calibration.schema, 0.0, tuple(factors.tolist()), tiny, {}),
         "scale * C + floor": fit(learnt.peaks, 0.0),
         "floor alone": fit(np.where(np.isfinite(learnt.peaks), 0.0, np.nan), 0.0),  # its scale is 0
         "calibrated": calibration,
@@ -186,55 +197,87 @@ def report(found: Found, every: dict[str, Calibration]) -> dict[str, Any]:
     }
 
 
-def plot(path: Path, sets: dict[str, Found], every: dict[str, Calibration]) -> None:
+def plot(path: Path, sets: dict[str, tuple[Found, dict[str, Calibration]]]) -> None:
     """Share of errors within each region against the region's level."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5 * len(sets), 4.8), layout="constrained")
-    for axes, (title, found) in zip(figure.subplots(1, len(sets)), sets.items(), strict=True):
+    figure = Figure(figsize=(4.6 * len(sets), 4.8), layout="constrained")
+    for axes, (title, (found, every)) in zip(figure.subplots(1, len(sets)), sets.items(), strict=True):
         axes.plot([0, 100], [0, 100], color="grey", linewidth=0.8, linestyle=":")
         for name, way in every.items():
             shares = coverage(found.errors, calibrated(found.peaks, way), CURVE)
             axes.plot(100 * CURVE, 100 * shares, label=name, linewidth=2.6 if name == "calibrated" else 1.2)
         axes.set(xlabel="region (%)", ylabel="errors within (%)", xlim=(0, 100), ylim=(0, 100), aspect="equal")
-        axes.set_title(title, fontsize=10)
+        axes.set_title("\n".join(wrap(title, 44)), fontsize=9)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8, loc="lower right")
     write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=100))
 
 
-def main(weights: str, w300: str, wflw: str, name: str) -> None:
+def found_by_folds(folder: Path, samples: list[Sample]) -> Found:
+    """WFLW's faces, each found by the weights of the fold that has not learnt from it, fold after fold."""
+    folds, parts = fold_of(samples), []
+    for fold in range(FOLDS):
+        checkpoint = load_checkpoint(folder / f"fold-{fold}" / "weights.safetensors", schema=WFLW_98.name)
+        faces = [sample for sample, its in zip(samples, folds, strict=True) if its == fold]
+        parts.append(find(checkpoint, faces, WFLW_98))
+    fields = ("errors", "peaks", "scores", "shares", "images")
+    return Found(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))
+
+
+def sets_of(
+    checkpoint: Checkpoint, lfpw: list[Sample], wflw: list[Sample], folds: Path | None
+) -> tuple[str, Found, dict[str, Found]]:
+    """What a markup is fitted on, in words and found, and on what else its calibration is measured."""
+    own, clean = checkpoint.schema, not checkpoint.provenance.get("test_images_learnt")
+    if own.name == WFLW_98.name and folds is not None:
+        return "WFLW's list, found by cross-validation", found_by_folds(folds, wflw), {}
+    fitted_on = "LFPW test" if own.name == W300_68.name else "LFPW test, by landmarks derived from the 68 annotated"
+    others = {}
+    if clean and own.name in (W300_68.name, WFLW_98.name):
+        others[f"{len(wflw)} hard faces of WFLW's test set"] = find(checkpoint, wflw, WFLW_98)
+    return fitted_on, find(checkpoint, lfpw, W300_68, derived=own.name != W300_68.name), others
+
+
+def main(weights: str, w300: str, wflw: str, name: str, folds: str = "") -> None:
     """Fit, measure, write."""
     known = default_for(W300_68.name) if weights == DEFAULT else weights
-    checkpoint = load_checkpoint(known, schema=W300_68.name)
-    width = peak_width(checkpoint.config.sigma, checkpoint.config.kernel_size)
-    lfpw = find(checkpoint, read_300w(Path(w300), LFPW_TEST_FOLDERS), W300_68)
-    hard = find(checkpoint, read_wflw(Path(wflw)), WFLW_98)
-    learnt, held_out = (lfpw.of(faces) for faces in halves(lfpw.images))
-    fitted = {
-        "faces": f"{len(learnt.errors)} of LFPW test's {len(lfpw.errors)}, drawn by image with the seed {SEED}",
-        "boxes": "made from the annotation",
-        "flip_test": "off",
-        "method": "dark",
-        "kernel_size": checkpoint.config.kernel_size,
-        "levels": list(LEVELS),
-        "command": f"python scripts/calibrate.py {weights} 300W WFLW {name}",
-    }
-    calibration = fit_calibration(learnt.errors, learnt.peaks, schema=W300_68.name, width=width, fitted=fitted)
-    every = ways(learnt, calibration)
-    sets = {f"other half of LFPW test, {len(held_out.errors)} faces": held_out}
-    sets[f"{len(hard.errors)} hard faces of WFLW's test set"] = hard
-    results = {title: report(found, every) for title, found in sets.items()}
+    lfpw, hard = read_300w(Path(w300), LFPW_TEST_FOLDERS), read_wflw(Path(wflw))
+    calibrations, results = [], {}
+    plots: dict[str, tuple[Found, dict[str, Calibration]]] = {}
+    for schema in MARKUPS:
+        checkpoint = load_checkpoint(known, schema=schema.name)
+        what, found, others = sets_of(checkpoint, lfpw, hard, Path(folds) if folds else None)
+        learnt, held_out = (found.of(faces) for faces in halves(found.images))
+        fitted = {
+            "faces": f"{len(learnt.errors)} of {len(found.errors)} of {what}, drawn by image with the seed {SEED}",
+            "boxes": "made from the annotation",
+            "flip_test": "off",
+            "method": "dark",
+            "kernel_size": checkpoint.config.kernel_size,
+            "levels": list(LEVELS),
+            "command": f"python scripts/calibrate.py {weights} 300W WFLW {name}" + (" FOLDS" if folds else ""),
+        }
+        width = peak_width(checkpoint.config.sigma, checkpoint.config.kernel_size)
+        calibration = fit_calibration(learnt.errors, learnt.peaks, schema=schema.name, width=width, fitted=fitted)
+        every = ways(learnt, calibration)
+        sets = {f"{len(held_out.errors)} of {what}": held_out, **others}
+        calibrations.append(calibration)
+        results[schema.name] = {
+            "fitted": fitted,
+            "measured": {title: report(faces, every) for title, faces in sets.items()},
+        }
+        plots |= {f"{len(schema)} landmarks, {title}": (faces, every) for title, faces in sets.items()}
     out = Path("benchmarks/calibration")
     make_folder(out)
-    content = {**surroundings(), "method": __doc__, "weights": known, "fitted": fitted, "results": results}
+    content = {**surroundings(), "method": __doc__, "weights": known, "results": results}
     write_text(out / f"{name}.json", json.dumps(content, indent=1) + "\n")
-    plot(Path(f"docs/calibration-{name}.png"), sets, every)
-    write_calibration(calibration, file_beside(shipped_file(known) if known in SHIPPED else Path(known)))
+    plot(Path(f"docs/calibration-{name}.png"), plots)
+    write_calibrations(calibrations, file_beside(shipped_file(known) if known in SHIPPED else Path(known)))
     print(json.dumps(results, indent=1))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 5:
+    if len(sys.argv) not in (5, 6):
         sys.exit(__doc__)
     main(*sys.argv[1:])

@@ -140,7 +140,7 @@ def exported_default(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped weights for 68 landmarks as an ONNX file with heatmaps, and its report beside it."""
     pytest.importorskip("onnxscript")
     pytest.importorskip("onnxruntime")
-    from darkpose.calibration import calibration_beside
+    from darkpose.calibration_file import calibration_beside
     from darkpose.export import ExportOptions
     from darkpose.export_files import export_file
     from darkpose.zoo import load_checkpoint, weights_file

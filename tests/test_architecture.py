@@ -23,7 +23,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "blur_vectors": {"compiled"},
     "boxfile": {"errors"},
     "boxrule": {"detector", "errors", "geometry", "image", "sample"},
-    "calibration": {"atomic", "errors", "modulation"},
+    "calibration": {"errors", "modulation"},
+    "calibration_file": {"atomic", "calibration", "errors"},
     "catalogue": {
         *("datasets.__init__", "datasets.aflw", "datasets.cofw", "datasets.joined", "datasets.openmmlab_tree"),
         *("datasets.w300", "datasets.wflw", "errors", "sample", "schema"),
@@ -37,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli.benchmark": {"atomic", "detector", "plots", "predict_files", "speed"},
     "cli.datasets": {"catalogue", "check", "contact_sheet", "datasets.aflw", "datasets.made", "errors", "image"},
     "cli.evaluate": {"errors", "evaluation", "heatmap", "inference", "predictions", "recipes", "report_folder"},
-    "cli.export": {"calibration", "detector", "export", "export_files", "predict_files", "zoo"},
+    "cli.export": {"calibration_file", "detector", "export", "export_files", "predict_files", "zoo"},
     "cli.predict": {
         *("boxfile", "errors", "inputs", "predict_files", "predict_shards", "ray_pipeline", "results", "shards"),
         "stopping",
@@ -119,8 +120,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": {"recipes", "zoo"},
     "modulation": {"errors"},
     "open_locator": {
-        *("calibration", "checkpoint", "errors", "export", "graph_card", "heatmap", "inference", "locator", "runtimes"),
-        *("schema", "torch_network", "zoo"),
+        *("calibration", "calibration_file", "checkpoint", "errors", "export", "graph_card", "heatmap", "inference"),
+        *("locator", "runtimes", "schema", "torch_network", "zoo"),
     },
     "opencv": set(),
     "parity": {"face_crops", "graph_card", "locator"},

@@ -1,7 +1,5 @@
 """Calibrated covariances: synthetic errors of a known distribution, files, coverage, AUROC."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,13 +18,10 @@ from darkpose.calibration import (
     coverage,
     ellipse,
     excess,
-    file_beside,
     fit_calibration,
     peak_width,
-    read_calibration,
     spread,
     squared_distances,
-    write_calibration,
 )
 from darkpose.errors import DarkposeError
 from darkpose.heatmap import decode, encode
@@ -125,6 +120,19 @@ def test_landmarks_without_annotation_or_covariance_do_not_count_in_a_fit() -> N
     assert fit_calibration(errors, peaks, schema="three", width=WIDTH, fitted={}) == expected
 
 
+def test_a_landmark_that_no_face_has_annotated_has_no_calibration() -> None:
+    peaks = some_peaks(200)
+    errors = gaussian_errors(true_covariances(peaks))
+    expected = fit_calibration(errors, peaks, schema="three", width=WIDTH, fitted={})
+    errors[:, 1] = np.nan
+    found = fit_calibration(errors, peaks, schema="three", width=WIDTH, fitted={})
+    assert np.isnan([found.scale[1], found.floor[1]]).all()
+    assert (found.scale[::2], found.floor[::2]) == (expected.scale[::2], expected.floor[::2])
+    known = calibrated(peaks, found)
+    assert np.isnan(known[:, 1]).all()
+    assert (known[:, ::2] == calibrated(peaks, expected)[:, ::2]).all()
+
+
 def test_a_fit_refuses_too_few_errors_and_wrong_shapes() -> None:
     peaks = some_peaks(20)
     errors = gaussian_errors(true_covariances(peaks))
@@ -217,46 +225,3 @@ def test_the_spread_is_the_root_mean_square_distance() -> None:
     covariance = rotated(np.array(0.3), np.array(9.0), np.array(16.0))
     errors = gaussian_errors(np.broadcast_to(covariance, (100_000, 2, 2)))
     assert float(spread(covariance)) == pytest.approx(np.sqrt((errors**2).sum(axis=1).mean()), rel=0.01)
-
-
-def test_a_file_gives_the_calibration_back(tmp_path: Path) -> None:
-    file = file_beside(tmp_path / "my.own.safetensors")
-    assert file.name == "my.own.calibration.json"
-    write_calibration(a_calibration(), file)
-    assert read_calibration(file) == a_calibration()
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"schema": 3}, "name of a markup"),
-        ({"scale": [1, 2]}, "one floor per landmark"),
-        ({"scale": [1, 2, "3"]}, "expected numbers"),
-        ({"scale": [1, 2, True]}, "expected numbers"),
-        ({"scale": 1}, "expected numbers"),
-        ({"scale": [], "floor": []}, "one floor per landmark"),
-        ({"floor": [1, 2, 0]}, "floor must be finite"),
-        ({"floor": [1, 2, float("inf")]}, "floor must be finite"),
-        ({"scale": [1, 2, -1]}, "scale must be finite"),
-        ({"width": None}, "expected numbers"),
-        ({"width": float("nan")}, "width must be finite"),
-        ({"fitted": "well"}, "an object as fitted"),
-        ({"more": 1}, "expected a calibration with"),
-        ({"darkpose_calibration": "2"}, "of format 1"),
-    ],
-)
-def test_a_file_that_is_no_calibration_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
-    file = tmp_path / "a.calibration.json"
-    write_calibration(a_calibration(), file)
-    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
-    with pytest.raises(DarkposeError, match=message) as error:
-        read_calibration(file)
-    assert str(file) in str(error.value)
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{", "3"])
-def test_a_file_that_is_no_object_is_refused(tmp_path: Path, text: str) -> None:
-    file = tmp_path / "a.calibration.json"
-    file.write_text(text)
-    with pytest.raises(DarkposeError, match=r"JSON|expected a calibration"):
-        read_calibration(file)

@@ -6,7 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darkpose.calibration import calibration_beside, excess
+from darkpose.calibration import excess
+from darkpose.calibration_file import calibration_beside
 from darkpose.checkpoint import Checkpoint
 from darkpose.face_crops import FaceCrops, drawn_crops
 from darkpose.heatmap import Method

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from darkpose.calibration import Calibration, calibrated, file_beside, write_calibration
+from darkpose.calibration import Calibration, calibrated
+from darkpose.calibration_file import file_beside, write_calibrations
 from darkpose.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
 from darkpose.detector import BoxCorrection, Detections
 from darkpose.errors import DarkposeError
@@ -247,7 +248,7 @@ def calibrated_weights(small_weights: Path, tmp_path: Path) -> Path:
     weights = tmp_path / "mine.safetensors"
     weights.write_bytes(small_weights.read_bytes())
     floor = tuple(np.linspace(0.1, 0.5, 68).tolist())
-    write_calibration(Calibration("300w-68", 7.8, (0.5,) * 68, floor, {}), tmp_path / "mine.calibration.json")
+    write_calibrations([Calibration("300w-68", 7.8, (0.5,) * 68, floor, {})], tmp_path / "mine.calibration.json")
     return weights
 
 

@@ -10,21 +10,17 @@ where ()+ sets negative eigenvalues to 0. The floor is what is left where the ne
 disagreement above all. docs/decoding.md says how this was chosen.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from darkpose.atomic import write_text
 from darkpose.errors import DarkposeError
 from darkpose.modulation import blur_variance, modulation_kernel
 
 Floats = NDArray[np.float64]
-FORMAT = "1"
 LEVELS = (0.5, 0.9, 0.95)  # of the regions that a fit is to get right
 RATIOS = (0.0, *np.geomspace(0.01, 100, 33).tolist())  # of scale to floor, px^-2, that a fit tries
 TAILS = 4.0  # degrees of freedom of Student's t, by whose likelihood a ratio is chosen: far outliers do not decide
@@ -39,8 +35,8 @@ class Calibration:
     Attributes:
         schema: name of the markup.
         width: heatmap px^2, of the peak of a network that is sure (see `peak_width`).
-        scale: (K,) factor of what is wider than that, not negative.
-        floor: (K,) heatmap px^2, along both axes, positive.
+        scale: (K,) factor of what is wider than that, not negative; NaN where a landmark has no calibration.
+        floor: (K,) heatmap px^2, along both axes, positive; NaN there, too.
         fitted: how and on what it was fitted; JSON values.
     """
 
@@ -53,63 +49,14 @@ class Calibration:
     def __post_init__(self) -> None:
         if not self.scale or len(self.scale) != len(self.floor):
             raise DarkposeError(f"one scale and one floor per landmark, got {len(self.scale)} and {len(self.floor)}")
-        for name, least in (("width", 0), ("scale", 0), ("floor", LEAST)):
-            values = np.asarray(getattr(self, name), np.float64)
+        known = ~(np.isnan(self.scale) & np.isnan(self.floor))
+        for name, values, least in (
+            ("width", np.array([self.width]), 0),
+            ("scale", np.asarray(self.scale, np.float64)[known], 0),
+            ("floor", np.asarray(self.floor, np.float64)[known], LEAST),
+        ):
             if not (np.isfinite(values) & (values >= least)).all():
                 raise DarkposeError(f"{name} must be finite and at least {least:g}, got {getattr(self, name)}")
-
-
-def file_beside(weights: Path) -> Path:
-    """Where the calibration of a checkpoint's file lies."""
-    return weights.with_suffix(".calibration.json")
-
-
-def calibration_beside(weights: Path, schema: str) -> "Calibration | None":
-    """The calibration beside a checkpoint's file, if there is one and it is for the markup of this name.
-
-    Raises:
-        DarkposeError: it cannot be used.
-    """
-    file = file_beside(weights)
-    found = read_calibration(file) if file.is_file() else None
-    return found if found is not None and found.schema == schema else None
-
-
-def read_calibration(path: Path) -> Calibration:
-    """Read a calibration file.
-
-    Raises:
-        DarkposeError: it cannot be read, or holds anything but a calibration.
-    """
-    try:
-        values = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DarkposeError(f"{path}: not a readable JSON file ({error})") from error
-    expected = {"darkpose_calibration", "schema", "width", "scale", "floor", "fitted"}
-    if not isinstance(values, dict) or set(values) != expected:
-        got = sorted(values) if isinstance(values, dict) else type(values).__name__
-        raise DarkposeError(f"{path}: expected a calibration with {sorted(expected)}, got {got}")
-    if values.pop("darkpose_calibration") != FORMAT:
-        raise DarkposeError(f"{path}: expected a calibration of format {FORMAT}")
-    scale, floor = values["scale"], values["floor"]
-    listed = isinstance(scale, list) and isinstance(floor, list)
-    if not listed or not all(type(each) in (int, float) for each in (*scale, *floor, values["width"])):
-        raise DarkposeError(f"{path}: expected numbers: a width, and lists as scale and floor")
-    if not isinstance(values["schema"], str) or not isinstance(values["fitted"], dict):
-        raise DarkposeError(f"{path}: expected the name of a markup as schema, and an object as fitted")
-    try:
-        return Calibration(values["schema"], values["width"], tuple(scale), tuple(floor), values["fitted"])
-    except DarkposeError as error:
-        raise DarkposeError(f"{path}: {error}") from error
-
-
-def write_calibration(calibration: Calibration, path: Path) -> None:
-    """Write a calibration file in one rename.
-
-    Raises:
-        DarkposeError: the file cannot be written.
-    """
-    write_text(path, json.dumps({"darkpose_calibration": FORMAT, **asdict(calibration)}, allow_nan=False) + "\n")
 
 
 def peak_width(sigma: float, kernel_size: int) -> float:
@@ -118,7 +65,7 @@ def peak_width(sigma: float, kernel_size: int) -> float:
 
 
 def calibrated(covariances: ArrayLike, calibration: Calibration) -> Floats:
-    """Covariances of the errors, (N, K, 2, 2), from those of the peaks, in heatmap px^2; NaN stays NaN.
+    """Covariances of the errors, (N, K, 2, 2), from those of the peaks, in heatmap px^2; NaN where either is.
 
     Raises:
         DarkposeError: K is not the calibration's.
@@ -146,7 +93,7 @@ def fit_calibration(
 
     For each landmark and each of some ratios of scale to floor, both are set so that the quantiles of the squared
     Mahalanobis distances at `LEVELS` are those of chi^2 with 2 degrees of freedom, in the geometric mean. The ratio is
-    the one under which the errors are likeliest, by Student's t.
+    the one under which the errors are likeliest, by Student's t. A landmark that no face has annotated has NaN.
 
     Args:
         errors: (N, K, 2) heatmap px, prediction minus annotation; not finite where there is no annotation.
@@ -156,15 +103,19 @@ def fit_calibration(
         fitted: how and on what, to be kept with it.
 
     Raises:
-        DarkposeError: shapes do not fit, or a landmark has fewer than `FEWEST` errors, or only errors of 0.
+        DarkposeError: shapes do not fit, or an annotated landmark has fewer than `FEWEST` errors.
     """
     errors, covariances = np.asarray(errors, np.float64), np.asarray(covariances, np.float64)
     if errors.ndim != 3 or covariances.shape != (*errors.shape, 2):
         raise DarkposeError(f"expected errors (N, K, 2) and their covariances, got {errors.shape}, {covariances.shape}")
     wider = excess(covariances, width)
-    known = np.isfinite(errors).all(axis=-1) & np.isfinite(wider).all(axis=(-2, -1))
+    annotated = np.isfinite(errors).all(axis=-1)
+    known = annotated & np.isfinite(wider).all(axis=(-2, -1))
     pairs = []
     for k in range(errors.shape[1]):
+        if not annotated[:, k].any():
+            pairs.append((float("nan"), float("nan")))
+            continue
         if known[:, k].sum() < FEWEST:
             raise DarkposeError(f"landmark {k} has {known[:, k].sum()} errors, expected at least {FEWEST}")
         pairs.append(_fit_landmark(errors[known[:, k], k], wider[known[:, k], k]))

@@ -7,7 +7,8 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 
-from darkpose.calibration import Calibration, calibration_beside
+from darkpose.calibration import Calibration
+from darkpose.calibration_file import calibration_beside
 from darkpose.checkpoint import Checkpoint, CheckpointConfig, fingerprint
 from darkpose.errors import DarkposeError
 from darkpose.export import ExportOptions, exported_once

@@ -58,7 +58,7 @@ def export(
     """
     from json import dumps
 
-    from darkpose.calibration import calibration_beside
+    from darkpose.calibration_file import calibration_beside
     from darkpose.detector import named_detector
     from darkpose.export import ExportOptions
     from darkpose.export_files import export_file

@@ -1,0 +1,92 @@
+"""Files of calibrations: what is written is read again, and nothing else is."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from darkpose.calibration import Calibration
+from darkpose.calibration_file import calibration_beside, file_beside, read_calibrations, write_calibrations
+from darkpose.errors import DarkposeError
+
+THREE = Calibration("three", 7.8, (0.5, 2.0, 0.1), (0.3, 0.1, 1.0), {"on": "a"})
+TWO = Calibration("two", 7.8, (0.5, 0.0), (0.3, 0.1), {})
+
+
+def test_a_file_gives_the_calibrations_back_by_markup(tmp_path: Path) -> None:
+    weights = tmp_path / "my.own.safetensors"
+    assert calibration_beside(weights, "two") is None
+    file = file_beside(weights)
+    assert file.name == "my.own.calibration.json"
+    write_calibrations([THREE, TWO], file)
+    assert read_calibrations(file) == {"three": THREE, "two": TWO}
+    assert calibration_beside(weights, "two") == TWO
+    assert calibration_beside(weights, "four") is None
+
+
+def test_a_landmark_without_a_calibration_is_null_in_the_file(tmp_path: Path) -> None:
+    file, nan = tmp_path / "a.calibration.json", float("nan")
+    write_calibrations([Calibration("two", 7.8, (nan, 1.0), (nan, 2.0), {})], file)
+    assert json.loads(file.read_text())["markups"][0]["scale"] == [None, 1.0]
+    found = read_calibrations(file)["two"]
+    assert found.scale[0] != found.scale[0]  # NaN
+    assert (found.scale[1], found.floor[1]) == (1.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"schema": 3}, "name of a markup"),
+        ({"scale": [1, 2]}, "one floor per landmark"),
+        ({"scale": [1, 2, "3"]}, "expected numbers"),
+        ({"scale": [1, 2, True]}, "expected numbers"),
+        ({"scale": 1}, "expected numbers"),
+        ({"scale": [], "floor": []}, "one floor per landmark"),
+        ({"floor": [1, 2, 0]}, "floor must be finite"),
+        ({"floor": [1, 2, float("inf")]}, "floor must be finite"),
+        ({"floor": [1, 2, None]}, "floor must be finite"),
+        ({"scale": [1, 2, -1]}, "scale must be finite"),
+        ({"width": None}, "expected numbers"),
+        ({"width": float("nan")}, "width must be finite"),
+        ({"fitted": "well"}, "an object as fitted"),
+        ({"more": 1}, "expected a calibration with"),
+    ],
+)
+def test_a_file_with_a_wrong_calibration_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    file = tmp_path / "a.calibration.json"
+    write_calibrations([TWO, THREE], file)
+    content = json.loads(file.read_text())
+    content["markups"][1] |= changes
+    file.write_text(json.dumps(content))
+    with pytest.raises(DarkposeError, match=message) as error:
+        read_calibrations(file)
+    assert str(file) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "JSON"),
+        ("{", "JSON"),
+        ("[]", "format 2"),
+        ("3", "format 2"),
+        ('{"darkpose_calibration": "1", "markups": []}', "format 2"),
+        ('{"darkpose_calibration": "2"}', "list named markups"),
+        ('{"darkpose_calibration": "2", "markups": {}}', "list named markups"),
+        ('{"darkpose_calibration": "2", "markups": [], "more": 1}', "list named markups"),
+        ('{"darkpose_calibration": "2", "markups": [3]}', "expected a calibration with"),
+    ],
+)
+def test_a_file_that_holds_something_else_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "a.calibration.json"
+    file.write_text(text)
+    with pytest.raises(DarkposeError, match=message):
+        read_calibrations(file)
+
+
+def test_a_markup_appears_once_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "a.calibration.json"
+    write_calibrations([TWO, TWO], file)
+    with pytest.raises(DarkposeError, match="one calibration for a markup"):
+        read_calibrations(file)
