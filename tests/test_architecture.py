@@ -95,7 +95,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "face_crops": {"checkpoint", "detector", "drawn_face", "errors", "geometry", "image"},
     "feed": {"batches", "crop_cache", "device_batches", "epoch_steps", "sample", "schema", "stopping", "train_config"},
     "fused": {"blur_vectors", "compiled", "dark_numpy", "gaussian_fit", "threads"},
-    "fused_encode": {"compiled", "threads"},
+    "fused_encode": {"compiled", "gaussians", "threads"},
     "fused_gpu": {"dark_numpy", "dark_torch", "errors", "modulation"},
     "gaussian_fit": set(),
     "gaussians": set(),

@@ -68,6 +68,16 @@ def test_a_truncated_map_is_the_whole_one_within_three_sigma_and_zero_beyond(
 @pytest.mark.parametrize(
     "compiled", [pytest.param(True, marks=needs_numba, id="Numba"), pytest.param(False, id="NumPy")]
 )
+def test_no_cell_is_a_subnormal_number(compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heatmap, "_compiled", lambda: compiled)
+    for sigma in (0.7, 1.5, 2.0, 3.3):
+        heatmaps, _ = encode(np.array([[[3.2, 60.9], [31.5, 30.1]]]), sigma=sigma)
+        assert heatmaps[heatmaps > 0].min() >= np.finfo(np.float32).tiny
+
+
+@pytest.mark.parametrize(
+    "compiled", [pytest.param(True, marks=needs_numba, id="Numba"), pytest.param(False, id="NumPy")]
+)
 @pytest.mark.parametrize("truncate", [False, True])
 def test_a_buffer_is_filled_whatever_was_in_it(truncate: bool, compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heatmap, "_compiled", lambda: compiled)

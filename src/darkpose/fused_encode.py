@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkpose.compiled import array, compile_for, once, part, scalar
+from darkpose.gaussians import FADED
 from darkpose.threads import in_threads
 
 Floats = NDArray[np.floating[Any]]
@@ -26,10 +27,10 @@ def draw_gaussians(
     Args:
         centres: (M, 2) as (x, y), heatmap px; a map of a centre that is not finite is 0.
         sigma: px.
-        radius: px; cells further away along x or y are 0; infinite: none are.
+        radius: px; cells further away along x or y are 0; at most `gaussians.FADED` sigmas.
         out: (M, H, W) contiguous, which is filled and returned.
     """
-    kernel = _kernel()
+    kernel, radius = _kernel(), min(radius, FADED * sigma)
 
     def work(first: int, last: int) -> None:
         kernel(centres, sigma, radius, first, last, out)
@@ -52,18 +53,13 @@ def _draw_range(centres: Floats, sigma: float, radius: float, first: int, last: 
     height, width = out.shape[1], out.shape[2]
     along_x, along_y = np.zeros(width, np.float32), np.zeros(height, np.float32)
     for m in range(first, last):
+        out[m] = 0.0
         if not (np.isfinite(centres[m, 0]) and np.isfinite(centres[m, 1])):
-            out[m] = 0.0
             continue
         left, right = _profile(centres[m, 0], sigma, radius, along_x)
         top, bottom = _profile(centres[m, 1], sigma, radius, along_y)
-        out[m, :top] = 0.0
-        out[m, bottom:] = 0.0
         for y in range(top, bottom):
-            row = out[m, y]
-            row[:left] = 0.0
-            row[right:] = 0.0
-            drawn, values, factor = row[left:right], along_x[left:right], along_y[y]
+            drawn, values, factor = out[m, y, left:right], along_x[left:right], along_y[y]
             for i in range(len(drawn)):
                 drawn[i] = factor * values[i]
 
@@ -72,7 +68,7 @@ def _draw_range(centres: Floats, sigma: float, radius: float, first: int, last: 
 def _profile(centre: float, sigma: float, radius: float, out: Floats) -> tuple[int, int]:
     """Fill `out` where it is not 0, from the first such cell to before the second; these two are returned."""
     first, last = 0, len(out)
-    if radius < len(out) + abs(centre):
+    if radius < len(out) + abs(centre):  # whole numbers are then not too large
         first = max(0, min(last, int(np.floor(centre - radius))))
         last = max(first, min(last, int(np.ceil(centre + radius)) + 1))
     for i in range(first, last):

@@ -73,8 +73,8 @@ def encode(
             exceeds 0.5.
         size: (W, H) of the maps.
         sigma: standard deviation in heatmap px.
-        unbiased: centre the Gaussian on the landmark itself, over the whole map (DARK); False: round the landmark to a
-            cell and draw within 3 sigma (the quantised "MSRA" target).
+        unbiased: centre the Gaussian on the landmark itself, over the whole map (DARK; what is below 2e-19 along x
+            or y is 0); False: round the landmark to a cell and draw within 3 sigma (the quantised "MSRA" target).
         truncate: draw unbiased Gaussians, too, within 3 sigma along x and y: beyond it they are below 0.0112.
         out: (N, K, H, W) float32, contiguous, of the keypoints' kind and device: filled and returned, which spares the
             system the search for memory. None: memory of its own.
