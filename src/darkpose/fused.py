@@ -8,6 +8,7 @@ How it is done:
   maps need no copy of a wider type: only cells around the maximum are converted, by a table.
 * Only the cells around a maximum are blurred, in float64, and of the result only the 13 that the derivatives use. With
   the kernel of 11 this is done in vector instructions (`blur_vectors`).
+* While a maximum is worked on, the next map is already on its way from memory (`prefetch`).
 * The derivatives are logarithms of ratios: 5 logarithms in place of 13.
 * Maps with a cell that falls to the clip before the logarithm (`dark_numpy.FLOOR`) are left to `dark_numpy`.
 
@@ -27,6 +28,7 @@ from darkpose.blur_vectors import COLUMNS, LANES, ROWS, TAPS, blur_stencil
 from darkpose.compiled import array, compile_for, once, part, scalar
 from darkpose.dark_numpy import FLOOR, MARGIN, TRUSTED, Found
 from darkpose.gaussian_fit import DAMPING, FARTHEST, LONGEST, OUTSIDE, REACH, SIGMAS, START, STEPS
+from darkpose.prefetch import LINE, prefetch
 from darkpose.threads import in_threads
 
 Maps = NDArray[Any]  # of floats, or of whole numbers that hold their bits
@@ -37,6 +39,7 @@ METHODS = ("argmax", "quarter", "dark", "dark+")
 QUARTER, DARK, DARK_PLUS = 1, 2, 3
 ALONE = 1 << 22  # cells: fewer are not worth waking threads for
 BLOCK = 256  # cells whose maximum is taken at once
+AHEAD = 1 << 14  # bytes of the next map that are asked for; what follows, the processor guesses
 SMALLEST, LARGEST = SIGMAS
 INFINITY = {"e": 0x7C00, "h": 0x7F80, "f": 0x7F80_0000, "d": 0x7FF0_0000_0000_0000}  # bits, by the type's letter
 
@@ -122,8 +125,8 @@ def _kernel(size: int) -> Callable[..., None]:
 
 # ------------------------------------------------------------------------------------------------- compiled by Numba
 # Written for Numba: loops over numbers, scratch arrays made once per range. m counts maps. Constants of other modules
-# are compiled in, and kept code is made anew when this file changes, not theirs: who changes one, or `blur_vectors`,
-# changes this file too.
+# are compiled in, and kept code is made anew when this file changes, not theirs: who changes one, or `blur_vectors`
+# or `prefetch`, changes this file too.
 
 
 def _decode_range(
@@ -157,6 +160,8 @@ def _decode_range(
         if len(spread):
             spread[m] = np.nan
         best = _highest(cells[m], infinity, lowest)
+        if m + 1 < last:
+            _ask_for(cells, m + 1)
         if best == NOT_A_NUMBER:
             points[m], scores[m] = -1, np.nan
             continue
@@ -203,6 +208,14 @@ def _decode_range(
 
 
 NOT_POSITIVE, NOT_A_NUMBER = -1, -2
+
+
+@part
+def _ask_for(cells: Maps, m: int) -> None:
+    """Have map m brought near while the one before it is worked on."""
+    size = cells.shape[1]
+    for i in range(0, min(size, AHEAD // cells.itemsize), LINE // cells.itemsize):
+        prefetch(cells, m * size + i)
 
 
 @part
