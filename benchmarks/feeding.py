@@ -8,9 +8,9 @@ ways      Faces per second of one process with one thread, from the samples to a
           of 256 px with heatmaps: "reference" (MMPose 0.x's way, see reference_feeding.py), "image" (AugmentedFaces on
           the image files), "cached" (the same on a crop cache), "device" (CachedFaces and augment_on_device, whose work
           is here done by the same thread, unless the machine has a GPU); the published augmentation, and for the last
-          three "damaged", that of the recipe `faces`. Files are in the system's cache. The host's share of "device" is
-          "device, host": what a loader process does.
-cache     Seconds to make the crop cache, faces, its size on disk and side.
+          three "damaged", that of the recipe `faces`; each has a cache of its own, as large as it needs. Files are in
+          the system's cache. The host's share of "device" is "device, host": what a loader process does.
+cache     Seconds to make the crop caches, faces, their sides and sizes on disk.
 targets   Milliseconds for the heatmaps of 16 faces of 98 landmarks, 64x64: the per-joint loop, and heatmap.encode.
 step      Seconds of a training step of HRNetV2-W18 (68 landmarks, 256 px, batch 16): eager in NCHW and float32, and
           channels-last under bf16 autocast; all threads. Heatmaps are made beforehand.
@@ -54,6 +54,7 @@ from darkpose.training_step import normalise_on_device
 
 SIZE, BATCH, SEED = 256, 16, 0
 PUBLISHED, DAMAGED = AugmentConfig(), SEVERAL_MARKUPS.train.augment
+AUGMENTS = {"": PUBLISHED, ", damaged": DAMAGED}
 OUT = Path("benchmarks/feeding.json")
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -107,14 +108,17 @@ def summary(values: Iterable[float], digits: int = 2) -> dict[str, Any]:
     return {"median": round(median(rounded), digits), "rounds": rounded}
 
 
-def ways(samples: list[Sample], cache: CropCache, schema: KeypointSchema, lengths: Lengths) -> dict[str, Any]:
+def ways(
+    samples: list[Sample], caches: dict[str, CropCache], schema: KeypointSchema, lengths: Lengths
+) -> dict[str, Any]:
     """Faces per second of every way to a batch."""
     keys = list(islice(cycle([(0, index) for index in range(len(samples))]), BATCH * lengths.batches))
     groups = [keys[first : first + BATCH] for first in range(0, len(keys), BATCH)]
     works: dict[str, Callable[[], object]] = {}
     reference = ReferenceFaces(samples, schema, SIZE, PUBLISHED)
     works["reference"] = lambda: [default_collate([reference[i] for _, i in group]) for group in groups]
-    for suffix, augment in (("", PUBLISHED), (", damaged", DAMAGED)):
+    for suffix, augment in AUGMENTS.items():
+        cache = caches[suffix]
         image = AugmentedFaces(samples, schema, SIZE, augment, SEED)
         cached = AugmentedFaces(cache.samples, schema, SIZE, augment, SEED, pixels=cache.pixels)
         uncut = CachedFaces(cache, schema, SIZE, augment, SEED)
@@ -226,11 +230,18 @@ def main(data: Path, lengths: Lengths) -> dict[str, Any]:
         for name, (samples, schema) in every.items():
             chosen = [samples[i] for i in np.random.default_rng(SEED).permutation(len(samples))[: lengths.faces]]
             started = time.perf_counter()
-            cache = open_crop_cache(Path(folder), chosen, crop_size=SIZE, augment=DAMAGED)
-            facts = {"seconds": round(time.perf_counter() - started, 2), "faces": len(chosen), "side": cache.side}
-            results["cache"][name] = {**facts, "kb_per_face": round(cache.path.stat().st_size / 1000 / len(chosen), 1)}
-            results["ways"][name] = ways(chosen, cache, schema, lengths)
-            caches[name] = chosen, cache
+            both = {
+                suffix: open_crop_cache(Path(folder) / f"cache{len(suffix)}", chosen, crop_size=SIZE, augment=augment)
+                for suffix, augment in AUGMENTS.items()
+            }
+            facts = {"seconds, both": round(time.perf_counter() - started, 2), "faces": len(chosen)}
+            sizes = {
+                f"side, kB a face{suffix}": [cache.side, round(cache.path.stat().st_size / 1000 / len(chosen), 1)]
+                for suffix, cache in both.items()
+            }
+            results["cache"][name] = facts | sizes
+            results["ways"][name] = ways(chosen, both, schema, lengths)
+            caches[name] = chosen, both[""]
         results["targets"] = targets(lengths)
         torch.set_num_threads(threads)
         trainers = {name: Trainer(lengths.network, modern=name == "bf16") for name in ("float32", "bf16")}
