@@ -225,14 +225,18 @@ class Worker:
         np.save(self.folder / file, np.concatenate([self.decoders(m[None])[name]() for m in self.inputs[group]]))
 
     def grow(self, count: int, most: int, points: int, side: int, seconds: float) -> dict[str, Any]:
-        """Time the fused decoder on so many of `most` samples of maps that are made for this."""
+        """Time the fused decoder, on one thread, on so many of `most` samples of maps that are made for this."""
         heatmap = import_module("darkpose.heatmap")
         if (points, side) not in self.grown:
             rng = np.random.default_rng(points)
             maps, _ = heatmap.encode(rng.uniform(4, side - 5, (most, points, 2)), size=(side, side))
             self.grown[points, side] = maps + np.float32(0.02) * rng.standard_normal(maps.shape, np.float32)
         maps = self.grown[points, side][:count]
-        return timed(lambda: heatmap.decode(maps), seconds)
+        torch.set_num_threads(1)
+        try:
+            return timed(lambda: heatmap.decode(maps), seconds)
+        finally:
+            torch.set_num_threads(THREADS)
 
 
 def main(environment: str, folder: Path) -> None:

@@ -20,6 +20,7 @@ takes them.
 import json
 import sys
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -154,8 +155,8 @@ def coverage_with_interval(found: Found, covariances: Floats) -> dict[str, Any]:
         return [round(each, 3) for each in bootstrap_interval(rows, share, groups=found.images, draws=200)]
 
     distances = squared_distances(found.errors, covariances)
-    rank = np.argsort(np.argsort(spread(found.peaks), axis=0), axis=0)
-    widest = rank >= 0.8 * len(rank)
+    wide = spread(found.peaks)
+    widest = wide >= np.nanquantile(np.where(np.isfinite(distances), wide, np.nan), 0.8, axis=0)
     known = np.isfinite(distances)
     likelihood = -np.log(2 * np.pi) - 0.5 * np.log(np.linalg.det(covariances[known])) - 0.5 * distances[known]
     return {
@@ -243,6 +244,7 @@ def main(weights: str, w300: str, wflw: str, name: str, folds: str = "") -> None
     """Fit, measure, write."""
     known = default_for(W300_68.name) if weights == DEFAULT else weights
     lfpw, hard = read_300w(Path(w300), LFPW_TEST_FOLDERS), read_wflw(Path(wflw))
+    file = shipped_file(known) if known in SHIPPED else Path(known)
     calibrations, results = [], {}
     plots: dict[str, tuple[Found, dict[str, Calibration]]] = {}
     for schema in MARKUPS:
@@ -256,6 +258,7 @@ def main(weights: str, w300: str, wflw: str, name: str, folds: str = "") -> None
             "method": "dark",
             "kernel_size": checkpoint.config.kernel_size,
             "levels": list(LEVELS),
+            "weights_sha256": sha256(file.read_bytes()).hexdigest(),
             "command": f"python scripts/calibrate.py {weights} 300W WFLW {name}" + (" FOLDS" if folds else ""),
         }
         width = peak_width(checkpoint.config.sigma, checkpoint.config.kernel_size)
@@ -273,7 +276,7 @@ def main(weights: str, w300: str, wflw: str, name: str, folds: str = "") -> None
     content = {**surroundings(), "method": __doc__, "weights": known, "results": results}
     write_text(out / f"{name}.json", json.dumps(content, indent=1) + "\n")
     plot(Path(f"docs/calibration-{name}.png"), plots)
-    write_calibrations(calibrations, file_beside(shipped_file(known) if known in SHIPPED else Path(known)))
+    write_calibrations(calibrations, file_beside(file))
     print(json.dumps(results, indent=1))
 
 

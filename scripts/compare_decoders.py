@@ -84,14 +84,15 @@ def main() -> None:
     while done < arguments.count:
         count, (height, width) = min(BATCH, arguments.count - done), rng.integers(1, 65, 2)
         method, kernel = str(rng.choice(METHODS)), int(rng.choice([3, 7, 11, 17]))
-        kind: Any = rng.choice(np.array([torch.float32, torch.float16, torch.bfloat16], object))
+        kind: Any = rng.choice(np.array([torch.float32, torch.float64, torch.float16, torch.bfloat16], object))
         maps = torch.from_numpy(random_maps(rng, count, height, width)).to(kind)
         for name, decode in every.items():
             if name == "Triton" and method == "dark+":
                 continue
             found, keep = decode(maps, method, kernel)
             try:
-                assert_agree(found, maps.float().numpy()[keep], method, modulation_kernel(kernel))
+                numbers = maps if maps.dtype == torch.float64 else maps.float()
+                assert_agree(found, numbers.numpy()[keep], method, modulation_kernel(kernel))
             except AssertionError as error:
                 np.savez("disagreement.npz", maps=maps.float().numpy(), method=method, kernel=kernel)
                 raise SystemExit(f"{name}, {method}, kernel {kernel}, {kind}: disagreement.npz\n{error}") from error

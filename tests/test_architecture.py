@@ -49,7 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "contact_sheet": {"batches", "draw", "errors", "face", "geometry", "image", "sample", "schema"},
     "crop_cache": {"atomic", "augment", "errors", "geometry", "image", "sample"},
     "dark_numpy": {"gaussian_fit", "modulation"},
-    "dark_torch": {"dark_numpy", "errors", "gaussian_fit", "modulation"},
+    "dark_torch": {"dark_numpy", "errors", "gaussian_fit", "gaussians", "modulation"},
     "datasets.__init__": set(),
     "datasets.aflw": {"datasets.reading", "errors", "sample", "schema"},
     "datasets.coco": {"datasets.reading", "errors"},

@@ -67,7 +67,7 @@ def test_the_page_is_that_of_the_numbers_kept(scripts: Any) -> None:
 def test_a_package_that_is_absent_leaves_its_rows_out(scripts: Any) -> None:
     found = json.loads((ROOT / "benchmarks" / "results" / "codec.json").read_text())
     found["absent"], found["goals"] = {"kornia": "no network"}, []
-    for group in ("decode batch", "decode face", "decode body"):
+    for group in scripts("codec_page").DECODING:
         del found["results"][group]["kornia soft-argmax"]
     page = scripts("codec_page").page(found)
     assert "left out: kornia: no network" in page

@@ -1,17 +1,21 @@
 """ "dark+": the same as "dark" inside, right at borders, and never further from the maximum than a peak can be."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from darkpose import dark_numpy
+from darkpose import dark_numpy, fused
+from darkpose.compiled import AVAILABLE
 from darkpose.dark_numpy import Found, decode_maps
+from darkpose.dark_torch import decode_torch
 from darkpose.gaussian_fit import fit_gaussians
-from darkpose.heatmap import decode, encode
+from darkpose.heatmap import Method, decode, encode
 from darkpose.modulation import blur_variance, modulation_kernel
 from random_maps import random_maps
 
@@ -34,16 +38,32 @@ def mean_error(found: Found, centres: NDArray[np.float64]) -> float:
     return float(np.hypot(*(found.points - centres).T).mean())
 
 
-@pytest.mark.parametrize("mirrored", [False, True], ids=["left", "right"])
+def by_torch(maps: NDArray[np.float32], method: Method, taps: NDArray[np.float64], covariance: bool = False) -> Found:
+    points, scores, spread, _ = decode_torch(torch.from_numpy(maps)[None], method=method, kernel_size=len(taps))
+    return Found(points[0].numpy(), scores[0].numpy(), spread[0].numpy())
+
+
+needs_numba = pytest.mark.skipif(not AVAILABLE, reason="Numba is not installed (extra fast)")
+DECODERS = [
+    pytest.param(decode_maps, id="NumPy"),
+    pytest.param(by_torch, id="torch"),
+    pytest.param(fused.decode_maps, id="Numba", marks=needs_numba),
+]
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize("side", ["left", "right", "top", "bottom"])
 @pytest.mark.parametrize(("first", "last"), [(-2, -1), (-1, -0.5), (-0.5, 0.5), (0.5, 1.5), (1.5, 2.5)])
 def test_within_two_and_a_half_pixels_of_a_border_the_error_is_eight_times_smaller(
-    first: float, last: float, mirrored: bool
+    first: float, last: float, side: str, decoder: Callable[..., Found]
 ) -> None:
     maps, centres = peaks(400, first, last)
-    if mirrored:
+    if side in ("right", "bottom"):
         maps, centres = np.ascontiguousarray(maps[:, :, ::-1]), np.array([63, 0]) + centres * [-1, 1]
-    error = mean_error(decode_maps(maps, "dark", TAPS), centres)
-    assert mean_error(decode_maps(maps, "dark+", TAPS), centres) < error / 8
+    if side in ("top", "bottom"):
+        maps, centres = np.ascontiguousarray(maps.transpose(0, 2, 1)), centres[:, ::-1]
+    error = mean_error(decoder(maps, "dark", TAPS), centres)
+    assert mean_error(decoder(maps, "dark+", TAPS), centres) < error / 8
 
 
 @pytest.mark.parametrize("sigma", [1.5, 3.0])
@@ -71,11 +91,14 @@ def test_where_the_newton_step_is_long_the_error_is_smaller() -> None:
     assert error[1] < 0.8 * error[0]
 
 
+@pytest.mark.parametrize("decoder", DECODERS)
 @given(seed=st.integers(0, 2**32 - 1), noise=st.sampled_from([0.0, 0.02, 0.2]), kernel=st.sampled_from([3, 11, 17]))
-def test_four_pixels_inside_with_a_step_of_at_most_one_it_is_dark(seed: int, noise: float, kernel: int) -> None:
+def test_four_pixels_inside_with_a_step_of_at_most_one_it_is_dark(
+    decoder: Callable[..., Found], seed: int, noise: float, kernel: int
+) -> None:
     maps, _ = peaks(20, 3, 60, noise=noise, seed=seed)
     taps = modulation_kernel(kernel)
-    dark, plus = decode_maps(maps, "dark", taps, covariance=True), decode_maps(maps, "dark+", taps, covariance=True)
+    dark, plus = decoder(maps, "dark", taps, covariance=True), decoder(maps, "dark+", taps, covariance=True)
     cells, _ = dark_numpy.find_maxima(maps)
     assert dark.covariance is not None
     assert plus.covariance is not None

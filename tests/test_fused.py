@@ -134,8 +134,8 @@ def test_read_only_reversed_and_unaligned_arrays_are_decoded_as_their_copies(kin
     np.testing.assert_allclose(decode(swapped, method="argmax").points, decode(maps, method="argmax").points)
 
 
-@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
-def test_half_precision_tensors_are_not_copied(kind: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_tensors_are_not_copied(kind: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
     maps = torch.from_numpy(some_maps(4)).to(kind)
     given: list[NDArray[Any]] = []
 
@@ -146,7 +146,7 @@ def test_half_precision_tensors_are_not_copied(kind: torch.dtype, monkeypatch: p
     monkeypatch.setattr(fused, "decode_maps", look)
     decode(maps)
     assert given[0].ctypes.data == maps.data_ptr()
-    assert given[0].itemsize == 2
+    assert given[0].itemsize == maps.itemsize
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])

@@ -18,6 +18,7 @@ from torch import Tensor
 from darkpose.dark_numpy import FLOOR, MARGIN, TRUSTED
 from darkpose.errors import DarkposeError
 from darkpose.gaussian_fit import DAMPING, FARTHEST, LONGEST, OUTSIDE, REACH, SIGMAS, START, STEPS, TERMS
+from darkpose.gaussians import widest
 from darkpose.modulation import modulation_taps
 
 
@@ -58,7 +59,7 @@ def decode_torch(
     taps = modulation_taps(kernel_size)
     height, width = heatmaps.shape[-2:]
     maps = heatmaps.detach().reshape(-1, height, width)
-    wide = fit_type or (torch.float32 if maps.device.type == "mps" else torch.float64)
+    wide = fit_type or widest(maps.device)
     x, y, scores = _maxima(maps)
     points = torch.stack([x, y], -1)
     offset = torch.zeros(points.shape, dtype=wide, device=maps.device)

@@ -3,10 +3,14 @@
 import numpy as np
 import torch
 
-FADED = (
-    9.3  # sigmas: beyond, a factor counts as 0. It is below 2e-19; products of those kept are never subnormal numbers,
-)
-# which many processors take a hundred times as long to multiply
+# Sigmas beyond which a factor, below 2e-19 there, counts as 0: products of those kept are never subnormal numbers,
+# which many processors take a hundred times as long to multiply.
+FADED = 9.3
+
+
+def widest(device: torch.device) -> torch.dtype:
+    """The widest floating type that a device calculates in."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 def centres_and_weights(
@@ -15,7 +19,7 @@ def centres_and_weights(
     """Centres and weights of target heatmaps.
 
     Args:
-        points: (N, K, 2) float64, heatmap px.
+        points: (N, K, 2), of the widest type, heatmap px.
         visible: (N, K), above 0 where a landmark is annotated.
         size: (W, H) of the maps.
         sigma: heatmap px.

@@ -19,7 +19,7 @@ from darkpose import dark_numpy
 from darkpose.dark_numpy import Found
 from darkpose.dark_torch import decode_torch
 from darkpose.errors import DarkposeError
-from darkpose.gaussians import centres_and_weights, profiles
+from darkpose.gaussians import centres_and_weights, profiles, widest
 from darkpose.modulation import modulation_kernel
 
 Array = TypeVar("Array", NDArray[np.floating], torch.Tensor)
@@ -85,6 +85,9 @@ def encode(
 
     Raises:
         DarkposeError: a shape is wrong, or `sigma` or `size` is not positive, or `out` does not fit.
+
+    Notes:
+        With Numba the first call compiles for about a second; the code is kept, as for `decode`.
     """
     points: torch.Tensor = _as_tensor(keypoints)
     if points.ndim != 3 or points.shape[-1] != 2:
@@ -98,7 +101,9 @@ def encode(
         raise DarkposeError(f"sigma and size must be positive, got {sigma} and {size}")
     if out is not None:
         _check_out(out, keypoints, (*points.shape[:2], size[1], size[0]))
-    centres, weights = centres_and_weights(points.detach().double(), seen.to(points.device), size, sigma, unbiased)
+    centres, weights = centres_and_weights(
+        points.detach().to(widest(points.device)), seen.to(points.device), size, sigma, unbiased
+    )
     radius = 3.0 * sigma if truncate or not unbiased else np.inf
     if isinstance(keypoints, torch.Tensor):
         return _draw_tensor(centres, size, sigma, radius, out), weights
@@ -180,7 +185,11 @@ def decode(
     Notes:
         With Numba the first call for float32, float64 or half-precision maps compiles for some 5 s of CPU time; the
         code is kept, and later processes load it in 0.7 s (with Numba itself 1.2 s). Then 98 maps of 64x64 take less
-        than 0.1 ms. Maps are shared among as many threads as `torch.set_num_threads` says.
+        than 0.1 ms. Maps are shared among as many threads as `torch.set_num_threads` says. A map with cells at or below
+        1e-10 around its maximum costs as much as without Numba: its logarithm is clipped, by the whole map's scale.
+
+        On a GPU the call waits for the maps, to see whether there are such. `dark_torch.decode_torch` does not wait,
+        and is what torch.compile and export take: it tells which maps were clipped.
     """
     if not isinstance(heatmaps, torch.Tensor):
         heatmaps = np.asarray(heatmaps)

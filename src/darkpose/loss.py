@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from darkpose.gaussians import centres_and_weights, profiles
+from darkpose.gaussians import centres_and_weights, profiles, widest
 
 
 def heatmap_mse(output: Tensor, target: Tensor, weights: Tensor) -> Tensor:
@@ -51,7 +51,7 @@ def keypoint_mse(
     """
     size = (output.shape[3], output.shape[2])
     seen = torch.ones_like(keypoints[..., 0]) if visible is None else visible
-    centres, weights = centres_and_weights(keypoints.detach().double(), seen, size, sigma, unbiased)
+    centres, weights = centres_and_weights(keypoints.detach().to(widest(keypoints.device)), seen, size, sigma, unbiased)
     along_x, along_y = profiles(centres, size, sigma, 3.0 * sigma if truncate or not unbiased else np.inf)
     loss: Tensor = _separable_mse(output, along_x.to(output), along_y.to(output), weights.to(output))
     return loss
@@ -64,9 +64,10 @@ class _SeparableMse(torch.autograd.Function):
     def forward(ctx: Any, output: Tensor, along_x: Tensor, along_y: Tensor, weights: Tensor) -> Tensor:
         """The loss, a scalar."""
         ctx.save_for_backward(output, along_x, along_y, weights)
-        squares = torch.linalg.vector_norm(output, dim=(2, 3)).double().square()
-        products = (along_y[..., None, :] @ output @ along_x[..., :, None])[..., 0, 0].double()
-        targets = along_x.double().square().sum(-1) * along_y.double().square().sum(-1)
+        wide = widest(output.device)
+        squares = torch.linalg.vector_norm(output, dim=(2, 3)).to(wide).square()
+        products = (along_y[..., None, :] @ output @ along_x[..., :, None])[..., 0, 0].to(wide)
+        targets = along_x.to(wide).square().sum(-1) * along_y.to(wide).square().sum(-1)
         total: Tensor = (weights * (squares - 2 * products + targets)).sum()
         return total.to(output.dtype) / output.numel()
 
