@@ -35,7 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("cli.benchmark", "cli.datasets", "cli.evaluate", "cli.export", "cli.predict", "cli.train", "cli.weights"),
         "errors",
     },
-    "cli.benchmark": {"atomic", "detector", "plots", "predict_files", "speed"},
+    "cli.benchmark": {"atomic", "detector", "errors", "plots", "predict_files", "speed"},
     "cli.datasets": {"catalogue", "check", "contact_sheet", "datasets.aflw", "datasets.made", "errors", "image"},
     "cli.evaluate": {"errors", "evaluation", "heatmap", "inference", "predictions", "recipes", "report_folder"},
     "cli.export": {"calibration_file", "detector", "export", "export_files", "predict_files", "zoo"},

@@ -18,7 +18,7 @@ pytest.importorskip("onnxruntime")
 
 
 def test_the_shipped_weights_keep_the_budget_in_every_runtime(exported_default: Path) -> None:
-    report = json.loads(exported_default.with_suffix(".parity.json").read_text())
+    report = json.loads(exported_default.with_name("default.onnx.parity.json").read_text())
     assert report["verified"]
     assert report["outputs"] == ["keypoints", "scores", "covariance", "heatmaps"]
     assert report["faces"] == "32 faces drawn by darkpose"
@@ -29,12 +29,12 @@ def test_the_shipped_weights_keep_the_budget_in_every_runtime(exported_default: 
         assert each["crop_px"]["max"] < 0.005
         assert each["scores"]["max"] < 1e-3
         assert len(each["landmarks_image_px"]) == 68
-    picture = cv2.imread(str(exported_default.with_suffix(".parity.png")))
+    picture = cv2.imread(str(exported_default.with_name("default.onnx.parity.png")))
     assert picture is not None
     assert {file.name for file in exported_default.parent.iterdir()} == {
         "default.onnx",
-        "default.parity.json",
-        "default.parity.png",
+        "default.onnx.parity.json",
+        "default.onnx.parity.png",
     }
 
 
@@ -65,7 +65,8 @@ def test_a_file_that_differs_from_torch_is_named_unverified(
     assert bad.file == tmp_path / "bad.pt2.unverified"
     assert bad.file.is_file()
     assert not (tmp_path / "bad.pt2").exists()
-    report = json.loads((tmp_path / "bad.parity.json").read_text())
+    assert json.loads((tmp_path / "good.pt2.parity.json").read_text())["verified"]
+    report = json.loads((tmp_path / "bad.pt2.unverified.parity.json").read_text())
     assert not report["verified"]
     assert report["file"] == "bad.pt2.unverified"
     assert "at most" in "\n".join(bad.lines())
@@ -78,6 +79,7 @@ def test_what_cannot_be_written_is_refused_before_the_work(small_weights: Path, 
         (tmp_path / "x.tflite", r"expected a name that ends in \.onnx or \.pt2, got '\.tflite'"),
         (tmp_path / "nowhere" / "x.onnx", "its folder does not exist or cannot be written to"),
         (tmp_path / "folder.onnx", "it is a folder"),
+        (tmp_path / ("x" * 300) / "x.onnx", "its folder does not exist or cannot be written to"),
     ):
         with pytest.raises(DarkposeError, match=message):
             export_file(checkpoint, out, options)

@@ -49,6 +49,25 @@ def test_a_link_to_a_folder_is_no_way_around_in_circles(tmp_path: Path) -> None:
     assert [Path(name).name for name in names(tmp_path)] == ["a.jpg", "b.jpg"]
 
 
+def test_links_that_lead_nowhere_or_within_a_tar_file_are_inputs_with_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    tar = pack(tmp_path / "t.tar", a__jpg=b"1")
+    with tarfile.open(tar, "a") as file:
+        for name, kind in (("hard.jpg", tarfile.LNKTYPE), ("soft.jpg", tarfile.SYMTYPE)):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = kind, "a.jpg"
+            file.addfile(entry)
+    gone, one, hard, soft = walk([str(tmp_path)], None)
+    assert Path(gone.name).name == "gone.jpg"
+    with pytest.raises(DarkposeError):
+        gone.read()
+    assert one.read() == b"1"
+    for link, name in ((hard, "hard.jpg"), (soft, "soft.jpg")):
+        assert Path(link.name).name == name
+        with pytest.raises(DarkposeError, match=r"a link to a\.jpg, which is not followed"):
+            link.read()
+
+
 def test_arguments_come_in_their_order_and_as_often_as_they_are_named(tmp_path: Path) -> None:
     touch(*(tmp_path / name for name in ("x2.jpg", "x1.jpg", "y.dat")))
     found = names(tmp_path / "y.dat", tmp_path / "x*.jpg", tmp_path / "x1.jpg")

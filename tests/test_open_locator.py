@@ -52,6 +52,7 @@ def test_a_network_in_bfloat16_finds_nearly_the_same(astronaut: Path) -> None:
         ({"flip_test": True}, "it has flip_test 'off' built in, not 'published'"),
         ({"method": "dark+"}, r"it has method 'dark' built in, not 'dark\+'"),
         ({"runtime": "torch"}, r"torch does not run \.onnx files"),
+        ({"device": "cuda"}, "the device 'cuda' is torch's; for exported files name providers"),
     ],
 )
 def test_a_file_made_for_something_else_is_refused(
@@ -65,7 +66,7 @@ def test_a_file_made_for_something_else_is_refused(
 def test_what_only_some_runtimes_know_is_refused_of_the_others(small_weights: Path) -> None:
     with pytest.raises(DarkposeError, match="for torch name a device"):
         Predictor(small_weights, providers=("CUDAExecutionProvider",))
-    with pytest.raises(DarkposeError, match="the device 'cuda' is torch's; for openvino name its providers"):
+    with pytest.raises(DarkposeError, match="the device 'cuda' is torch's; for openvino name providers"):
         Predictor(small_weights, "cuda", runtime="openvino")
     with pytest.raises(DarkposeError, match="runtime must be one of auto, torch, onnxruntime, openvino, got 'tvm'"):
         Predictor(small_weights, runtime="tvm")  # type: ignore[arg-type]

@@ -125,6 +125,7 @@ def test_threads_are_as_before_afterwards() -> None:
         ({"threads": 0}, "threads must be a whole number of at least 1, got 0"),
         ({"rounds": 0}, "rounds must be a whole number of at least 1, got 0"),
         ({"files": [Path("nowhere.onnx")]}, r"nowhere\.onnx"),
+        ({"files": [Path("a/x.onnx"), Path("b/x.onnx")]}, r"told apart by their names, got a/x\.onnx, b/x\.onnx"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(
@@ -136,6 +137,13 @@ def test_what_cannot_be_measured_is_refused(
     given: dict[str, object] = {"detector": Everywhere(), "threads": 1, **arguments}
     with pytest.raises(DarkposeError, match=message):
         benchmark(str(small_weights), **given)  # type: ignore[arg-type]
+
+
+def test_files_that_are_no_photographs_are_passed_over(astronaut: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_bytes(astronaut.read_bytes()[:1000])
+    paths = [tmp_path / "nowhere.jpg", tmp_path / "broken.jpg", astronaut]
+    (found,) = speed._with_faces(speed._readable(paths), Everywhere())
+    assert found[0] == astronaut.read_bytes()
 
 
 def test_photographs_without_faces_are_refused(small_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,7 +123,10 @@ def export_file(
     tell("comparing with torch")
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder) / out.name
-        trial.write_bytes(data)
+        try:
+            trial.write_bytes(data)
+        except OSError as error:
+            raise DarkposeError(f"{trial}: cannot be written: {error.strerror or error}") from error
         runners = [program_runner(trial)] if program else [open_graph(trial, runtime=name) for name in installed()]
         parities = [_compared(checkpoint, options, runner, compared) for runner in runners]
         del runners
@@ -135,8 +138,9 @@ def _check_possible(out: Path, options: ExportOptions) -> None:
     """Refuse before the work what would fail behind it."""
     if out.suffix not in ENDINGS:
         raise DarkposeError(f"{out}: expected a name that ends in {' or '.join(ENDINGS)}, got {out.suffix!r}")
-    if out.is_dir() or not out.parent.is_dir() or not os.access(out.parent, os.W_OK):
-        why = "it is a folder" if out.is_dir() else "its folder does not exist or cannot be written to"
+    folder = os.path.isdir(out)  # noqa: PTH112  (a path too long is none, where Path.is_dir raises)
+    if folder or not os.path.isdir(out.parent) or not os.access(out.parent, os.W_OK):  # noqa: PTH112
+        why = "it is a folder" if folder else "its folder does not exist or cannot be written to"
         raise DarkposeError(f"{out}: cannot be written: {why}")
     if out.suffix == ".onnx":
         check_exporter("an ONNX file")
@@ -177,8 +181,9 @@ def _compared(checkpoint: Checkpoint, options: ExportOptions, runner: GraphRunne
 def _written(out: Path, data: bytes, card: GraphCard, parities: Sequence[Parity], faces: str) -> Exported:
     verified = all(parity.verified for parity in parities)
     file = out if verified else out.with_name(f"{out.name}.unverified")
-    picture = out.with_suffix(".parity.png") if find_spec("matplotlib") else None
-    exported = Exported(file, card, parities, faces, out.with_suffix(".parity.json"), picture)
+    report, drawn = (file.with_name(f"{file.name}.parity.{ending}") for ending in ("json", "png"))
+    picture = drawn if find_spec("matplotlib") else None
+    exported = Exported(file, card, parities, faces, report, picture)
     write_atomically(file, lambda temporary: temporary.write_bytes(data))
     write_text(exported.report, json.dumps(exported.to_dict(), indent=1) + "\n")
     if picture is not None:

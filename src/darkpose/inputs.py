@@ -131,7 +131,7 @@ def is_picture(path: Path) -> bool:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """The files below a folder, sorted by name level by level; links to folders are not followed.
+    """The files below a folder, sorted by name level by level; links to folders are not followed, dangling ones kept.
 
     Raises:
         DarkposeError: a folder cannot be read.
@@ -143,7 +143,7 @@ def files_below(folder: Path) -> Iterator[Path]:
         raise DarkposeError(f"{folder}: the folder cannot be read: {error.strerror or error}") from error
     for name in names:
         path = folder / name
-        if path.is_file():
+        if path.is_file() or (path.is_symlink() and not path.exists()):  # a dangling link: whoever reads it, says so
             yield path
         elif path.is_dir() and not path.is_symlink():
             yield from files_below(path)
@@ -178,8 +178,13 @@ def _members(path: str) -> Iterator[Source]:
             while (member := tar.next()) is not None:
                 tar.members.clear()  # type: ignore[attr-defined]  # it would keep them all
                 members += 1
-                if member.isreg() and is_picture(Path(member.name)):
-                    yield Source(printable(f"{path}/{member.name}"), path, member.offset_data, member.size)
+                if not is_picture(Path(member.name)):
+                    continue
+                name = printable(f"{path}/{member.name}")
+                if member.isreg():
+                    yield Source(name, path, member.offset_data, member.size)
+                elif member.islnk() or member.issym():
+                    yield Source(name, path, problem=f"a link to {printable(member.linkname)}, which is not followed")
             assert tar.fileobj is not None
             tar.fileobj.seek(tar.offset)
             if tar.fileobj.read(tarfile.BLOCKSIZE) == tarfile.NUL * tarfile.BLOCKSIZE:

@@ -72,6 +72,9 @@ def open_locator(
     exported = Path(weights).suffix == ".onnx"
     if setup.compiled and (exported or setup.runtime not in ("auto", "torch")):
         raise DarkposeError("compiled is for torch; exported files are compiled by their runtime anyway")
+    if (exported or setup.runtime not in ("auto", "torch")) and setup.device not in ("auto", "cpu"):
+        named = "exported files" if setup.runtime == "auto" else setup.runtime
+        raise DarkposeError(f"the device {setup.device!r} is torch's; for {named} name providers")
     if exported:
         if setup.runtime == "torch":
             raise DarkposeError(f"{weights}: torch does not run .onnx files; onnxruntime and openvino do")
@@ -83,8 +86,6 @@ def open_locator(
     options = ExportOptions(flip_test=flip_test or "off", method=method or "dark")
     if setup.runtime in ("auto", "torch"):
         return _in_torch(checkpoint, setup, options, covariance, calibration)
-    if setup.device not in ("auto", "cpu"):
-        raise DarkposeError(f"the device {setup.device!r} is torch's; for {setup.runtime} name its providers")
     runner = _runner(exported_once(checkpoint, options, calibration), setup)
     return _exported(runner, setup, covariance, checkpoint.provenance)
 

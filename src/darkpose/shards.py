@@ -78,7 +78,8 @@ class Shards:
             need_pyarrow(folder)
         self.folder, self.format, self.size = folder, format, size
         self.run = {"darkpose_shards": VERSION, "format": format, "shard_size": size, **run}
-        self.kept: Counter[str] = Counter()
+        # All keys from the beginning: another thread adds to them while `summary` reads.
+        self.kept: Counter[str] = Counter({**dict.fromkeys(STATUSES, 0), "faces": 0})
         self.added: Counter[str] = Counter()
         self._begun: dict[int, list[Record]] = {}  # of parts that are to be completed
         self._records: list[Record] = []  # of the part in work

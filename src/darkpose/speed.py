@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from itertools import islice
@@ -116,6 +116,8 @@ def benchmark(
     for name, numbers in (("batch", batches), ("threads", [threads]), ("rounds", [rounds])):
         if not numbers or not all(isinstance(number, int) and number >= 1 for number in numbers):
             raise DarkposeError(f"{name} must be a whole number of at least 1, got {', '.join(map(str, numbers))}")
+    if len({file.name for file in files}) < len(files):
+        raise DarkposeError(f"files are told apart by their names, got {', '.join(str(file) for file in files)}")
     for file in files:
         check_seal(file)
     sizes = sorted(set(batches))
@@ -181,8 +183,7 @@ def drawn_photographs(count: int) -> list[bytes]:
 
 def _find_faces(photographs: Sequence[Path], detector: Detector, config: CheckpointConfig) -> _Faces:
     """The first faces found, the best of each photograph."""
-    files: Iterator[bytes] = (path.read_bytes() for path in photographs) if photographs else iter(())
-    candidates = files if photographs else iter(drawn_photographs(FACES))
+    candidates = _readable(photographs) if photographs else iter(drawn_photographs(FACES))
     kept = list(islice(_with_faces(candidates, detector), FACES))
     if not kept:
         raise DarkposeError(f"{detector.name} finds no face to measure with: name photographs with faces by --images")
@@ -194,9 +195,19 @@ def _find_faces(photographs: Sequence[Path], detector: Detector, config: Checkpo
     return _Faces([data for data, _, _ in kept], list(crops), center, sides, told)
 
 
+def _readable(paths: Sequence[Path]) -> Iterator[bytes]:
+    """The bytes of the files that can be read."""
+    for path in paths:
+        with suppress(OSError):
+            yield path.read_bytes()
+
+
 def _with_faces(files: Iterator[bytes], detector: Detector) -> Iterator[tuple[bytes, Pixels, Floats]]:
     for data in files:
-        image = decode_image(data)
+        try:
+            image = decode_image(data)
+        except DarkposeError:  # no picture, or a broken one
+            continue
         boxes = detector.correction(detector(image).boxes)
         if len(boxes):
             yield data, image, boxes[0]

@@ -1,5 +1,6 @@
 """`darkpose benchmark`: how long a face takes here, in torch and in every runtime."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -62,10 +63,14 @@ def benchmark(
 
     from darkpose.atomic import write_text
     from darkpose.detector import best_detector, named_detector
+    from darkpose.errors import DarkposeError
     from darkpose.plots import check_matplotlib, plot_speed
     from darkpose.predict_files import find_images
     from darkpose.speed import benchmark as measure
 
+    for file in (output, plot):
+        if file is not None and not os.access(file.parent, os.W_OK):
+            raise DarkposeError(f"{file}: cannot be written: its folder does not exist or cannot be written to")
     if plot is not None:
         check_matplotlib(plot)
     found = measure(

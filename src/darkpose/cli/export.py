@@ -37,7 +37,7 @@ def export(
     schema
         Which markup, of weights that know several; their first where it is not given.
     precision
-        Of the network: fp32; fp16, half the size; int8, a quarter, with scales from --faces.
+        Of the network: fp32; fp16, half the size; int8, a third, with scales from --faces.
     flip_test
         Average with the mirrored crop: twice the time, a little more accurate.
     method

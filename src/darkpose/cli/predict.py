@@ -212,6 +212,8 @@ def _in_shards(
         return 130
     if predictor.detector_note:
         print(f"darkpose: {predictor.detector_note}", file=sys.stderr)
+    if not predictor.runtime.startswith("torch"):
+        print(f"darkpose: by {predictor.runtime}", file=sys.stderr)
     counts = shards.summary()
     statuses = ", ".join(f"{counts[status]} {status}" for status in ("done", "no face", "unreadable"))
     print(f"{_count(counts['inputs'], 'image')}: {statuses}; {_count(counts['faces'], 'face')} -> {folder}/")
