@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from darkpose.atomic import write_text
-from darkpose.zoo import FACES, SHIPPED, SMALL, W300_ONLY
+from darkpose.zoo import SHIPPED, W300_ONLY
 
 Facts = dict[str, Any]
 PAGE = Path("docs/decoding.md")
@@ -59,10 +59,15 @@ def border() -> str:
     return "\n\n".join([f"Mean errors in heatmap px ({told}):", *parts])
 
 
+def measured() -> list[str]:
+    """The shipped weights whose calibration is there."""
+    return [name for name in SHIPPED if Path(f"benchmarks/calibration/{name}.json").exists()]
+
+
 def calibrations() -> str:
     """Coverage by calibrated covariances, of all shipped weights; of the default ones by other ways, too."""
     rows, told = [], []
-    for name in SHIPPED:
+    for name in measured():
         found = read(f"benchmarks/calibration/{name}.json")
         told.append(f"{name} at commit {found['commit']}")
         for markup, each in found["results"].items():
@@ -86,7 +91,7 @@ def numbers(way: Facts) -> list[str]:
 def detection() -> str:
     """How well landmarks that are far off are told."""
     rows = []
-    for name in (W300_ONLY, FACES, SMALL):
+    for name in measured():
         for markup, each in read(f"benchmarks/calibration/{name}.json")["results"].items():
             for faces, row in each["measured"].items():
                 off = row["off_by_more_than_10_per_cent"]
@@ -96,17 +101,20 @@ def detection() -> str:
     return "Area under the ROC curve for landmarks that are off:\n\n" + table(head, rows)
 
 
-def main() -> None:
-    """Fill the page."""
-    text = PAGE.read_text()
+def filled(text: str) -> str:
+    """The page with its tables.
+
+    Raises:
+        ValueError: it has no place for one.
+    """
     for name, content in {"decoders": decoders(), "border": border(), "calibration": calibrations()}.items():
         before, start, rest = text.partition(f"<!-- {name} -->\n")
         _, end, after = rest.partition("<!-- end -->")
         if not (start and end):
             raise ValueError(f"{PAGE}: expected a place for {name}")
         text = f"{before}{start}{content}\n{end}{after}"
-    write_text(PAGE, text)
+    return text
 
 
 if __name__ == "__main__":
-    main()
+    write_text(PAGE, filled(PAGE.read_text()))
