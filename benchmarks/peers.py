@@ -137,14 +137,14 @@ def main(mediapipe: str, dlib: str, weights: str, w300: str, wflw: str, out: str
     learnt = [training[i] for i in np.random.default_rng(SEED).permutation(len(training))[:LEARNT_FROM]]
     sets = {
         "300w-lfpw": (read_300w(Path(w300), LFPW_TEST_FOLDERS), ["--root", w300]),
-        "wflw-test": (read_wflw(Path(wflw)), ["--root", wflw, "--schema", "300w-68", "--shared"]),
+        "wflw-test": (read_wflw(Path(wflw)), ["--root", wflw, "--shared"]),
     }
     results: dict[str, Any] = {}
     versions = []
     for name, (samples, options) in sets.items():
         with tempfile.TemporaryDirectory() as folder:
             ours, theirs = Path(folder) / "ours.jsonl", Path(folder) / "theirs.jsonl"
-            mine = ["--weights", weights, "--flip-test", "off", "--predictions", str(ours)]
+            mine = ["--weights", weights, "--schema", "300w-68", "--flip-test", "off", "--predictions", str(ours)]
             results[name] = {"darkpose": evaluate([name, *options, *mine])}
             for peer in (mediapipe_ways(mediapipe, learnt, samples), dlib_ways(dlib, learnt, samples)):
                 versions.append(peer["version"])
