@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from darkpose import Predictor, load_checkpoint
+from darkpose.calibration_file import file_beside, read_calibrations
 from darkpose.checkpoint import Checkpoint
 from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, read_300w
 from darkpose.inference import CropDecoder
 from darkpose.predict_samples import predict_samples, samples_nme
-from darkpose.zoo import FACES, SHIPPED, SMALL, W300_ONLY
+from darkpose.zoo import FACES, SHIPPED, SMALL, W300_ONLY, shipped_file
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +25,8 @@ def checkpoint() -> Checkpoint:
 def test_the_package_holds_checkpoints_of_about_19_and_7_megabytes_and_their_cards() -> None:
     folder = files("darkpose") / "weights"
     names = sorted(file.name for file in folder.iterdir())
-    calibrations = [f"{name}.calibration.json" for name in (W300_ONLY, SMALL)]
-    assert names == sorted([*calibrations, *(f"{name}.{end}" for name in SHIPPED for end in ("md", "safetensors"))])
+    endings = ("md", "safetensors", "calibration.json")
+    assert names == sorted(f"{name}.{end}" for name in SHIPPED for end in endings)
     megabytes = {name: len((folder / f"{name}.safetensors").read_bytes()) / 1e6 for name in SHIPPED}
     assert megabytes == pytest.approx({W300_ONLY: 19.8, FACES: 19.8, SMALL: 7.3}, abs=0.5)
 
@@ -35,6 +36,13 @@ def test_the_cards_name_the_files_digests() -> None:
     for name in SHIPPED:
         digest = sha256((folder / f"{name}.safetensors").read_bytes()).hexdigest()
         assert digest in (folder / f"{name}.md").read_text(encoding="utf-8")
+
+
+def test_calibrations_were_fitted_to_the_weights_that_they_lie_beside() -> None:
+    for name in SHIPPED:
+        file = shipped_file(name)
+        for calibration in read_calibrations(file_beside(file)).values():
+            assert calibration.fitted["weights_sha256"] == sha256(file.read_bytes()).hexdigest(), name
 
 
 def test_the_checkpoint_says_what_it_is_and_where_it_comes_from(checkpoint: Checkpoint) -> None:
