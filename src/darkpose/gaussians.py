@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 # Sigmas beyond which a factor, below 2e-19 there, counts as 0: products of those kept are never subnormal numbers,
-# which many processors take a hundred times as long to multiply.
+# which some processors multiply slowly (docs/experiments.md).
 FADED = 9.3
 
 

