@@ -3,8 +3,8 @@
 The paper's comparison on other data: HRNetV2-W18 learns 300-W's training faces from nothing, for the same ten epochs,
 at every size of crop, with quantised and with unbiased targets; each network then finds LFPW's test faces, its heatmaps
 decoded by argmax, the quarter offset and DARK. The last epoch counts, nothing is chosen on the test faces. RUNS/ holds
-the runs, which go on where they were, and what was measured of each; all of it is gathered into benchmarks/codecs.json
-and docs/codecs.png. Several processes may share RUNS/, each with sizes or seeds of its own.
+the runs, which go on where they were, and what was measured of each; it is added to what is in benchmarks/codecs.json
+and drawn into docs/codecs.png. Several processes may share RUNS/, each with sizes or seeds of its own.
 """
 
 import argparse
@@ -66,8 +66,10 @@ def measure(recipe: Recipe, data: Path, runs: Path) -> None:
 
 
 def gather(runs: Path) -> dict[str, dict[str, Any]]:
-    """What has been measured, by the run's name."""
-    return {file.parent.name: json.loads(file.read_text()) for file in sorted(runs.glob(f"*-*-[0-9]/{FOUND}"))}
+    """What has been measured, also by earlier calls, by the run's name."""
+    known = json.loads(OUT.read_text())["runs"] if OUT.exists() else {}
+    known |= {file.parent.name: json.loads(file.read_text()) for file in runs.glob(f"*-*-[0-9]/{FOUND}")}
+    return dict(sorted(known.items(), key=lambda run: (run[1]["size"], run[0])))
 
 
 def mean_nme(found: dict[str, dict[str, Any]], size: int, unbiased: bool, decoder: str) -> float:

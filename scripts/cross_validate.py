@@ -2,7 +2,8 @@
 
 DATA holds 300w/ and wflw/. For every fold of five, weights START learn from 300-W and the WFLW faces of the other four
 by the recipe `faces`, and find the landmarks of the fold's; RUNS/fold-N holds the run and its predictions. A fold that
-is done is not done again. When all are there, the errors of all faces go to benchmarks/cross_validation.json.
+is done is not done again, nor are weights that were put there learnt again. When all are there, the errors of all faces
+go to benchmarks/cross_validation.json.
 """
 
 import json
@@ -35,8 +36,8 @@ def fold_of(samples: list[Sample]) -> np.ndarray:
     return np.random.default_rng(0).permutation(len(images))[membership] % FOLDS
 
 
-def recipe_for(fold: int) -> Recipe:
-    """The recipe `faces` without the WFLW faces of a fold, tested on them."""
+def recipe_for(fold: int, recipe: Recipe = SEVERAL_SETS) -> Recipe:
+    """A recipe without the WFLW faces of a fold, tested on them."""
 
     def train(root: Path, *, broken: list[str] | None = None) -> list[Sample]:
         faces = read_wflw(root / "wflw")
@@ -51,17 +52,18 @@ def recipe_for(fold: int) -> Recipe:
         return [face for face, its in zip(faces, fold_of(faces), strict=True) if its == fold]
 
     return replace(
-        SEVERAL_SETS,
-        name=f"faces-fold-{fold}",
+        recipe,
+        name=f"{recipe.name}-fold-{fold}",
         train_set=DataSet(f"faces-fold-{fold}", FACES, train, {}),
         test_set=DataSet(f"wflw-fold-{fold}", WFLW_98, test, {}),
     )
 
 
 def run_fold(data: Path, runs: Path, start: str, fold: int) -> None:
-    """Train without a fold and predict it, with and without flip test."""
+    """Train without a fold, where that has not been done elsewhere, and predict it, with and without flip test."""
     folder, recipe = runs / f"fold-{fold}", recipe_for(fold)
-    train_recipe(recipe, data, folder, start=start).finished()
+    if (folder / "state.pt").exists() or not (folder / "weights.safetensors").exists():
+        train_recipe(recipe, data, folder, start=start).finished()
     weights, ways = str(folder / "weights.safetensors"), Choices(flip_tests=("published", "off"))
     evaluate_recipe(recipe, data, folder / "predictions.jsonl", weights=weights, choices=ways)
 

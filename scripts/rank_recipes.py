@@ -3,7 +3,7 @@
 Every candidate is one change to the published training (in small: 128 px, 8 epochs from nothing, 16 crops a step). A
 seventh of 300-W's training images is held out and measured on, by seed another one; no test face is looked at. Boxes
 are the annotated ones, and those moved and scaled by 5 and 10 % at random; flip test published, exact and off. RUNS/
-holds the runs, which go on where they were, and what was measured of each; all of it is gathered into
+holds the runs, which go on where they were, and what was measured of each; it is added to what is in
 benchmarks/recipes.json. Several processes may share RUNS/, each with candidates or seeds of its own.
 """
 
@@ -48,6 +48,7 @@ CANDIDATES = {
     "blur, noise, JPEG": replace(BASELINE, augment=replace(PUBLISHED, blur=0.2, noise=0.15, compress=0.15)),
     "adaptive wing loss": replace(BASELINE, loss="adaptive_wing"),
     "sigma 1.5": replace(BASELINE, sigma=1.5),
+    "adaptive wing loss, sigma 1.5": replace(BASELINE, loss="adaptive_wing", sigma=1.5),
     "twice as long": replace(BASELINE, epochs=16, schedule=Schedule(1e-3, Steps(epochs=(10, 14)), warmup=100)),
     "quantised targets": replace(BASELINE, unbiased=False),
 }
@@ -85,11 +86,12 @@ def measure(name: str, seed: int, data: Path, runs: Path) -> None:
 
 
 def gather(runs: Path) -> dict[str, dict[int, dict[str, dict[str, float]]]]:
-    """What has been measured: candidate -> seed -> box rule -> flip test -> NME in per cent."""
-    there = {name: sorted(runs.glob(f"{slug(name)}-[0-9]/{FOUND}")) for name in CANDIDATES}
-    return {
-        name: {int(f.parent.name[-1]): json.loads(f.read_text()) for f in there[name]} for name in there if there[name]
-    }
+    """What has been measured, also by earlier calls: candidate -> seed -> box rule -> flip test -> NME in per cent."""
+    before = json.loads(OUT.read_text())["candidates"] if OUT.exists() else {}
+    known = {name: {int(seed): each for seed, each in before.get(name, {}).items()} for name in CANDIDATES}
+    for name, seeds in known.items():
+        seeds |= {int(f.parent.name[-1]): json.loads(f.read_text()) for f in runs.glob(f"{slug(name)}-[0-9]/{FOUND}")}
+    return {name: dict(sorted(seeds.items())) for name, seeds in known.items() if seeds}
 
 
 def main() -> None:

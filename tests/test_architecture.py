@@ -70,7 +70,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "detector": {"download", "errors", "image", "opencv"},
     "device_batches": {
         *("augment", "batches", "crop_cache", "degrade", "device_effects", "device_jpeg", "geometry", "image"),
-        *("sample", "schema"),
+        *("resident_crops", "sample", "schema"),
     },
     "device_effects": set(),
     "device_jpeg": set(),
@@ -93,7 +93,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "face": {"errors", "geometry", "image", "schema"},
     "face_crops": {"checkpoint", "detector", "drawn_face", "errors", "geometry", "image"},
-    "feed": {"batches", "crop_cache", "device_batches", "epoch_steps", "sample", "schema", "stopping", "train_config"},
+    "feed": {
+        *("batches", "crop_cache", "device_batches", "epoch_steps", "resident_crops", "sample", "schema", "stopping"),
+        "train_config",
+    },
     "fused": {"blur_vectors", "compiled", "dark_numpy", "gaussian_fit", "prefetch", "threads"},
     "fused_encode": {"compiled", "gaussians", "threads"},
     "fused_gpu": {"dark_numpy", "dark_torch", "errors", "modulation"},
@@ -149,6 +152,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ray_pipeline": {"errors", "inference", "inputs", "parquet", "predict_shards", "shards"},
     "readahead": set(),
     "recipes": {"augment", "catalogue", "errors", "heatmap", "hrnet", "inference", "schedule", "start", "train_config"},
+    "resident_crops": {"crop_cache", "errors", "image"},
     "report": {"errors", "geometry", "metrics", "sample", "schema"},
     "report_folder": {
         *("atomic", "contact_sheet", "errors", "evaluation", "image", "metrics", "plots", "report", "schema"),
@@ -180,8 +184,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "torch_network": {"errors"},
     "trackers": {"errors", "train_config"},
     "train": {
-        *("atomic", "epoch_steps", "errors", "feed", "hrnet", "image", "run_state", "runlog", "sample", "schema"),
-        *("sent_step", "stopping", "trackers", "train_config", "training_step"),
+        *("atomic", "batches", "epoch_steps", "errors", "feed", "hrnet", "image", "run_state", "runlog", "sample"),
+        *("schema", "sent_step", "stopping", "trackers", "train_config", "training_step"),
     },
     "train_config": {"augment", "errors", "geometry", "hrnet", "schedule", "schema"},
     "training_step": {

@@ -1,39 +1,44 @@
-"""Train a model of the zoo on a GPU: train.py DATA RUN OUT RECIPE [--epochs N] [--minutes M] [--start FILE] ...
+"""Train a model of the zoo on a GPU: train.py DATA RUN RECIPE [--fold N] [--start FILE] [--epochs N] [--sigma S] ...
 
 For a machine with torch, OpenCV, safetensors and accelerate alone (PYTHONPATH=src). DATA is the recipe's root,
-RUN the folder of the run, which goes on when called again. The recipe trains in bf16 and compiled, with 64 crops a step
-and its learning rate doubled (the square root of four times the crops), from crops that are cut once. OUT gets the log
-and, once a validation has been made, the weights in half precision in pieces of 15 MB.
+RUN the folder of the run, which goes on when called again. With --fold, the recipe without that fold of WFLW's faces,
+as scripts/cross_validate.py has it. At the end RUN/half.safetensors holds the weights in half precision.
 """
 
 import argparse
-import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from cross_validate import recipe_for
 
 from darkpose.checkpoint import read_safetensors, save_checkpoint
 from darkpose.recipes import find_recipe
 from darkpose.runs import train_recipe
 
-PIECE = 15 * 2**20
-
 
 def main() -> None:
-    """Train, pack the outcome."""
+    """Train, halve the outcome."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("run", type=Path)
-    parser.add_argument("out", type=Path)
     parser.add_argument("recipe")
-    parser.add_argument("--epochs", type=int, default=100)
-    parser.add_argument("--minutes", type=float, default=8.0)
+    parser.add_argument("--fold", type=int)
     parser.add_argument("--start")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--workers", type=int, default=12)
+    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--sigma", type=float)
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--minutes", type=float, default=8.0)
+    parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--compile", action="store_true")
     choice = parser.parse_args()
     recipe = find_recipe(choice.recipe)
-    schedule = replace(recipe.train.schedule, peak=2 * recipe.train.schedule.peak)
-    config = replace(recipe.train, batch_size=64, epochs=choice.epochs, schedule=schedule, seed=choice.seed)
+    if choice.fold is not None:
+        recipe = recipe_for(choice.fold, recipe)
+    changed = {name: getattr(choice, name) for name in ("epochs", "sigma", "seed")}
+    config = replace(recipe.train, **{name: value for name, value in changed.items() if value is not None})
     trained = train_recipe(
         replace(recipe, train=config),
         choice.data,
@@ -42,17 +47,12 @@ def main() -> None:
         workers=choice.workers,
         cache=choice.run.parent / "cache",
         max_time=60 * choice.minutes,
-        compiled=True,
+        compiled=choice.compile,
     )
     print(f"stopped: {trained.stopped or 'no'}; epoch {trained.epoch}, step {trained.step}")
-    choice.out.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(choice.run / "log.jsonl", choice.out / "log.jsonl")
     if (choice.run / "weights.safetensors").exists():
-        small = choice.run / "half.safetensors"
-        save_checkpoint(read_safetensors(choice.run / "weights.safetensors"), small, half=True)
-        data = small.read_bytes()
-        for number, first in enumerate(range(0, len(data), PIECE)):
-            (choice.out / f"weights.part-{number}").write_bytes(data[first : first + PIECE])
+        weights = read_safetensors(choice.run / "weights.safetensors")
+        save_checkpoint(weights, choice.run / "half.safetensors", half=True)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from darkpose.crop_cache import CropCache
 from darkpose.degrade import patch_edges
 from darkpose.geometry import PADDING, grid_matrix
 from darkpose.image import Pixels
+from darkpose.resident_crops import Places, ResidentCrops
 from darkpose.sample import Sample
 from darkpose.schema import KeypointSchema
 
@@ -53,7 +54,7 @@ class CachedFace(NamedTuple):
     """A cached crop and what becomes of it; with a first axis N in a batch.
 
     Attributes:
-        pixels: (S, S, 3) uint8 RGB.
+        pixels: (S, S, 3) uint8 RGB; (S, 0, 3) of a crop that is on the device.
         grid: (2, 3) float32 of `geometry.grid_matrix`: from crop px to where the cached crop is sampled.
         effects: on the pixels of the crop.
         keypoints, visible, wanted, taken: as of `batches.Batch`.
@@ -80,6 +81,7 @@ class CachedFaces(Dataset[CachedFace]):
         augment: distribution of the draws.
         seed: of the draws.
         padding: side of a crop over side of the box.
+        places: of crops that are on the device already; the faces then come without pixels.
     """
 
     def __init__(
@@ -91,17 +93,20 @@ class CachedFaces(Dataset[CachedFace]):
         seed: int,
         *,
         padding: float = PADDING,
+        places: Places | None = None,
     ) -> None:
         self.cache, self.schema, self.size, self.augment, self.seed = cache, schema, size, augment, seed
         self.samples, self.padding = cache.samples, padding
+        self.pixels = cache.pixels if places is None else places.pixels
+        self._none = np.zeros((cache.side, cache.side if places is None else 0, 3), np.uint8)
 
     def __getitem__(self, key: tuple[int, int]) -> CachedFace:
         epoch, wanted = key
         drawn = draw_augmentation(self.augment, np.random.default_rng((self.seed, epoch, wanted)))
-        for index, pixels in first_readable(self.cache.pixels, wanted, len(self.samples)):
+        for index, pixels in first_readable(self.pixels, wanted, len(self.samples)):
             face = plan_cut(pixels, self.samples[index], self.schema, self.size, drawn, padding=self.padding)
             return face._replace(wanted=wanted, taken=index)
-        blank = torch.zeros(self.cache.side, self.cache.side, 3, dtype=torch.uint8)
+        blank = torch.from_numpy(self._none)
         nowhere, unseen = (torch.zeros(len(self.schema), *last, dtype=torch.float64) for last in ((2,), ()))
         return CachedFace(blank, torch.zeros(2, 3), effects_of(Augmentation(), self.size), nowhere, unseen, wanted, -1)
 
@@ -109,7 +114,10 @@ class CachedFaces(Dataset[CachedFace]):
 def plan_cut(
     pixels: Pixels, sample: Sample, schema: KeypointSchema, size: int, drawn: Augmentation, *, padding: float = PADDING
 ) -> CachedFace:
-    """What `batches.cut_from` would do with a cached crop (S, S, 3), for the device to do; its index is left open."""
+    """What `batches.cut_from` would do with a cached crop (S, S, 3), for the device to do; its index is left open.
+
+    Of the pixels it looks at S alone.
+    """
     side = len(pixels)
     matrix, keypoints, visible = image_to_augmented_crop(side, sample, schema, size, drawn, padding=padding)
     grid = torch.from_numpy(grid_matrix(matrix, side)).float()
@@ -134,7 +142,9 @@ def effects_of(drawn: Augmentation, size: int) -> Effects:
 
 
 @torch.no_grad()
-def augment_on_device(faces: CachedFace, size: int, device: torch.device) -> Batch:
+def augment_on_device(
+    faces: CachedFace, size: int, device: torch.device, resident: ResidentCrops | None = None
+) -> Batch:
     """A batch of cached crops as a batch of training crops.
 
     Which crops drew an effect is read on the host, so that the host never waits for the device, and a crop that drew
@@ -144,13 +154,18 @@ def augment_on_device(faces: CachedFace, size: int, device: torch.device) -> Bat
         faces: a batch, on the host.
         size: side of a training crop in px, as of the data set.
         device: to work on.
+        resident: the crops there, of faces that come without pixels.
 
     Returns:
         The batch as `batches.AugmentedFaces` gives it, its tensors on the device.
     """
     with torch.autocast(device.type, enabled=False):
-        pixels = faces.pixels.to(device, non_blocking=True).permute(0, 3, 1, 2)
-        crops = device_effects.warp(pixels, faces.grid.to(device, non_blocking=True), size)
+        cached = (
+            faces.pixels.to(device, non_blocking=True)
+            if resident is None
+            else resident.pick(torch.as_tensor(faces.taken))
+        )
+        crops = device_effects.warp(cached.permute(0, 3, 1, 2), faces.grid.to(device, non_blocking=True), size)
         for drew, effect, values in _steps(faces.effects):
             rows = torch.nonzero(drew)[:, 0]
             if len(rows):

@@ -1,9 +1,10 @@
 """From faces to batches on the device of a training run."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from darkpose.batches import AugmentedFaces, Batch
 from darkpose.crop_cache import open_crop_cache
 from darkpose.device_batches import CachedFaces, augment_on_device
 from darkpose.epoch_steps import EpochSteps
+from darkpose.resident_crops import SHARE, free_memory, load_crops
 from darkpose.sample import Sample
 from darkpose.schema import KeypointSchema
 from darkpose.stopping import leave_signals_to_the_parent
@@ -38,16 +40,15 @@ class Feed:
     device: torch.device
 
     @contextmanager
-    def batches(self, order: EpochSteps, workers: int) -> Iterator[Iterator[Batch]]:
-        """The micro-batches that are left of an epoch.
+    def batches(self, epochs: Iterable[EpochSteps], workers: int) -> Iterator[Iterator[Batch]]:
+        """The micro-batches that are left of a run; the loader's processes go on from one epoch to the next.
 
-        The loader's processes end with the context, whatever happens: a traceback would keep them, and they this
-        process, alive.
+        They end with the context, whatever happens: a traceback would keep them, and they this process, alive.
         """
         loading = iter(
             DataLoader(
                 self.faces,
-                batch_sampler=order,
+                batch_sampler=chain.from_iterable(epochs),
                 num_workers=workers,
                 pin_memory=self.device.type == "cuda",
                 worker_init_fn=leave_signals_to_the_parent,
@@ -79,8 +80,10 @@ def make_feed(
     with accelerator.main_process_first():
         crops = open_crop_cache(cache, samples, crop_size=size, augment=config.augment, padding=config.padding)
     if device.type == "cuda":
-        cached = CachedFaces(crops, schema, size, *draws, padding=config.padding)
-        return Feed(cached, partial(augment_on_device, size=size, device=device), device)
+        resident = load_crops(crops, device, SHARE * free_memory(device))
+        places = None if resident is None else resident.places
+        cached = CachedFaces(crops, schema, size, *draws, padding=config.padding, places=places)
+        return Feed(cached, partial(augment_on_device, size=size, device=device, resident=resident), device)
     faces = AugmentedFaces(crops.samples, schema, size, *draws, padding=config.padding, pixels=crops.pixels)
     return Feed(faces, on_device, device)
 

@@ -28,6 +28,7 @@ except ImportError:
 AVAILABLE = triton is not None
 CELLS = 4096  # read at once: a map of 64x64
 LARGEST = 256  # cells along a side
+WARPS = 4  # that share the work on a map
 TRIED_WITHIN = 0.01  # px; the map's borders move the peak of the trial by 0.0003
 TYPES = (torch.float32, torch.float16, torch.bfloat16)
 METHODS = {"argmax": 0, "quarter": 1, "dark": 2}
@@ -59,7 +60,7 @@ def trouble(device: torch.device) -> str:
     return "" if right else f"a peak at ({x}, {y}) was found at ({point[0]:.3f}, {point[1]:.3f})"
 
 
-def decode_gpu(heatmaps: Tensor, *, method: str = "dark", kernel_size: int = 11) -> FoundTensors:
+def decode_gpu(heatmaps: Tensor, *, method: str = "dark", kernel_size: int = 11, warps: int = WARPS) -> FoundTensors:
     """Find one landmark in every heatmap, on the GPU where they are, without waiting for it.
 
     Args:
@@ -67,6 +68,7 @@ def decode_gpu(heatmaps: Tensor, *, method: str = "dark", kernel_size: int = 11)
             contiguous.
         method: "argmax", "quarter" or "dark", as in `heatmap.decode`.
         kernel_size: of DARK's blur, odd.
+        warps: of a program, which affects its speed alone.
 
     Returns:
         `FoundTensors`, float32; `clipped` tells which points may differ from the reference's.
@@ -94,6 +96,7 @@ def decode_gpu(heatmaps: Tensor, *, method: str = "dark", kernel_size: int = 11)
                 *(maps, taps, points, scores, spread, clipped, height, width, METHODS[method], kernel_size, FLOOR),
                 cells=min(CELLS, triton.next_power_of_2(height * width)),
                 side=triton.next_power_of_2(kernel_size + 4),
+                num_warps=warps,
             )
     shape = heatmaps.shape[:-2]
     return FoundTensors(

@@ -196,6 +196,14 @@ class HRNet(nn.Module):
         return cast(Tensor, self.head(torch.cat(joined, dim=1)))
 
 
+def compile_blocks(model: nn.Module) -> None:
+    """Let torch compile the residual blocks, each kind once for a shape: sooner done than the whole network."""
+    torch._dynamo.config.recompile_limit = 64  # widths, times sizes of batches
+    for module in model.modules():
+        if isinstance(module, BasicBlock | Bottleneck):
+            module.compile(dynamic=False)
+
+
 def initialise(model: nn.Module, *, seed: int, head_std: float = 0.001) -> None:
     """He initialisation of the backbone, N(0, `head_std`) for the last convolution; for training from nothing."""
     generator = torch.Generator().manual_seed(seed)

@@ -192,6 +192,23 @@ SEVERAL_SETS = replace(
     train_set=DATA_SETS["faces"],
     train=replace(SEVERAL_MARKUPS.train, loss="adaptive_wing", epochs=1),  # in which WFLW's faces come 24 times
 )
+# The same for a GPU, on which an epoch takes seconds: 64 crops a step, many more of them.
+SEVERAL_MARKUPS_GPU = replace(
+    SEVERAL_MARKUPS_WING,
+    name="faces-300w-gpu",
+    train=replace(
+        SEVERAL_MARKUPS_WING.train,
+        batch_size=64,
+        epochs=100,
+        schedule=Schedule(1e-3, Cosine(), warmup=200),
+        validate_every=10,
+    ),
+)
+SEVERAL_SETS_GPU = replace(
+    SEVERAL_SETS,
+    name="faces-gpu",
+    train=replace(SEVERAL_SETS.train, batch_size=64, epochs=5, schedule=Schedule(7e-4, Cosine(), warmup=100)),
+)
 
 # A network of 1.9 GMAC (W18: 4.8): fewer exchange modules and blocks, half the stem. It learns small crops first, then
 # at full size, half from the landmarks, half from the heatmaps of the large network.
@@ -226,7 +243,7 @@ RECIPES = {
     for recipe in (
         *(AFLW_DARK, WFLW_DARK, W300_DARK, COFW_DARK),
         *(SMALL_FIRST, FULL_SIZE, SEVERAL_MARKUPS, SEVERAL_MARKUPS_LONGER),
-        *(SEVERAL_MARKUPS_WING, SEVERAL_SETS),
+        *(SEVERAL_MARKUPS_WING, SEVERAL_SETS, SEVERAL_MARKUPS_GPU, SEVERAL_SETS_GPU),
         *(SMALL_NETWORK_FIRST, SMALL_NETWORK),
     )
 }

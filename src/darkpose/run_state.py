@@ -15,7 +15,7 @@ from tqdm import tqdm
 from darkpose.atomic import write_atomically
 from darkpose.average import WeightAverage
 from darkpose.errors import DarkposeError
-from darkpose.hrnet import HRNet, HRNetConfig, initialise
+from darkpose.hrnet import HRNet, HRNetConfig, compile_blocks, initialise
 from darkpose.train_config import TrainConfig
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def start_run(
     average = WeightAverage(model, config.ema) if config.ema else None
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=config.weight_decay, fused=True)
     if compiled:
-        model.compile()
+        compile_blocks(model)
     prepared, optimizer = accelerator.prepare(model, optimizer)
     if teacher is not None:
         teacher = teacher.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]

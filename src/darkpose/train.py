@@ -19,7 +19,8 @@ What goes wrong, and what becomes of it:
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
 from itertools import islice
@@ -30,6 +31,7 @@ import torch
 from tqdm import tqdm
 
 from darkpose.atomic import make_folder
+from darkpose.batches import Batch
 from darkpose.epoch_steps import EpochSteps
 from darkpose.errors import DarkposeError
 from darkpose.feed import Feed, make_feed
@@ -107,15 +109,16 @@ def train(
         folder: of the run; made if needed.
         start: weights to start from; None: He initialisation.
         teacher: the network that `config.teaching` asks for, of the same landmarks, in evaluation mode.
-        validate: called after every epoch with the model to keep, on the main process; returns its NME.
+        validate: called after epochs that are to be validated, with the model to keep, on the main process; returns its
+            NME.
         keep: called after a validation with the model and facts about it, if `config.select` takes this epoch so far.
         cache: folder for the faces' crops, cut once (see `crop_cache`), to draw from; on a GPU, augmentation is made
-            there. None: image files are read anew for every crop.
+            there, of crops that it holds if they fit. None: image files are read anew for every crop.
         workers: loader processes.
         save_every: seconds between two savings of the state within an epoch.
         max_time: seconds after which to stop; None: never.
         track: trackers besides the log: "tensorboard", "wandb".
-        compiled: let torch compile the network.
+        compiled: let torch compile the network's blocks.
 
     Raises:
         DarkposeError: accelerate or a tracker is missing, there is nothing to train on, the folder holds another run,
@@ -151,21 +154,23 @@ def train(
         start_trackers(accelerator, track, config)
         feed = make_feed(config, samples, schema, cache, accelerator)
         stopped: Stopped = ""
-        while run.epoch < config.epochs and not stopped:
-            if config.patience and run.stale >= config.patience:
-                stopped = "patience"
-                break
-            stopped = _train_epoch(run, config, feed, stopping, log, state, workers)
-            if not stopped and validate is not None and main:
-                state.check(run)
-                state.save_or_warn(run)  # a validation may be long, and may fail
-                _validate(run, config, validate, keep, log, run.epoch * order.steps + run.step)
-            if not stopped:
-                run.epoch, run.step = run.epoch + 1, 0
-                _share_validation(run)
-            if main:
-                state.save(run)
-            accelerator.wait_for_everyone()
+        with feed.batches(_orders(run, config, len(samples)), workers) as batches:
+            while run.epoch < config.epochs and not stopped:
+                if config.patience and run.stale >= config.patience:
+                    stopped = "patience"
+                    break
+                stopped = _train_epoch(run, config, feed, batches, stopping, log, state)
+                validated = not stopped and config.validates_after(run.epoch + 1)
+                if validated and validate is not None and main:
+                    state.check(run)
+                    state.save_or_warn(run)  # a validation may be long, and may fail
+                    _validate(run, config, validate, keep, log, run.epoch * order.steps + run.step)
+                if not stopped:
+                    run.epoch, run.step = run.epoch + 1, 0
+                    _share_validation(run)
+                if main and (stopped or validated or state.due):
+                    state.save(run)
+                accelerator.wait_for_everyone()
     accelerator.end_training()
     model = HRNet(network)  # without what accelerate wraps around it
     model.load_state_dict(run.kept.state_dict())
@@ -214,6 +219,7 @@ def make_accelerator(config: TrainConfig, folder: Path | None = None, track: Seq
     if config.precision == "fp16" and not torch.cuda.is_available():
         raise DarkposeError('precision "fp16" needs a GPU; "bf16" and "no" do not')
     use_one_thread()  # loaders and the network share the cores
+    torch.backends.cudnn.benchmark = True  # crops have one size
     accelerator = Accelerator(
         mixed_precision=config.precision,
         cpu=not torch.cuda.is_available(),
@@ -225,28 +231,34 @@ def make_accelerator(config: TrainConfig, folder: Path | None = None, track: Seq
     return accelerator
 
 
-def _order(run: Run, config: TrainConfig, faces: int) -> EpochSteps:
-    """What is left of the run's epoch."""
+def _order(run: Run, config: TrainConfig, faces: int, ahead: int = 0) -> EpochSteps:
+    """What is left of the run's epoch, or one of those ahead."""
     return EpochSteps(
         faces,
         config.batch_size,
         config.accumulate,
         seed=config.seed,
-        epoch=run.epoch,
-        first=run.step,
+        epoch=run.epoch + ahead,
+        first=0 if ahead else run.step,
         process=run.accelerator.process_index,
         processes=run.accelerator.num_processes,
     )
+
+
+def _orders(run: Run, config: TrainConfig, faces: int) -> Iterator[EpochSteps]:
+    """What is left of the run, epoch by epoch, made as it is asked for."""
+    here = replace(run)  # the loader is ahead of the steps
+    return (_order(here, config, faces, ahead) for ahead in range(config.epochs - here.epoch))
 
 
 def _train_epoch(
     run: Run,
     config: TrainConfig,
     feed: Feed,
+    batches: Iterator[Batch],
     stopping: Stopping,
     log: RunLog,
     state: StateFile,
-    workers: int,
 ) -> Literal["", "signal", "time"]:
     """The steps that are left of an epoch; says why, if it is to be stopped.
 
@@ -259,7 +271,7 @@ def _train_epoch(
     bar = tqdm(left, title, order.steps, initial=run.step, disable=None if main else True)
     before: SentStep | None = None
     asked = asked_early = False
-    with bar, feed.batches(order, workers) as batches:
+    with bar:
         for step in bar:
             began = time.perf_counter()
             if before is not None:
@@ -292,7 +304,7 @@ def _validate(
     run.accelerator.log({"NME": value, "epoch": epoch}, step=iteration)
     tqdm.write(f"epoch {epoch}: validation NME {100 * value:.3f} %", file=sys.stderr)
     better = value < run.best  # false for NaN
-    run.stale = 0 if better else run.stale + 1
+    run.stale = 0 if better else run.stale + config.validate_every
     run.best = value if better else run.best
     if keep is not None and (better or config.select == "last"):
         keep(model, {"epoch": epoch, "validation_nme": value})

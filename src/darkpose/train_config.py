@@ -39,6 +39,7 @@ class TrainConfig:
             the published recipes do, "best-on-test-set", whose NME is then no longer the error on unseen faces.
         held_out: share of the training images that is not trained on but validated on; 0: the test set is validated on.
         patience: epochs without a lower NME on held-out faces after which training ends; 0: never.
+        validate_every: epochs from one validation to the next; the last is always validated.
         seed: of initialisation, order and draws.
 
     Raises:
@@ -63,14 +64,15 @@ class TrainConfig:
     select: Select = "last"
     held_out: float = 0.0
     patience: int = 0
+    validate_every: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.crop_size < 32 or self.crop_size % 32:
             raise DarkposeError(f"crop_size must be a positive multiple of 32, got {self.crop_size}")
-        if min(self.batch_size, self.accumulate, self.epochs) < 1:
-            numbers = (self.batch_size, self.accumulate, self.epochs)
-            raise DarkposeError(f"batch_size, accumulate and epochs must be at least 1, got {numbers}")
+        numbers = (self.batch_size, self.accumulate, self.epochs, self.validate_every)
+        if min(numbers) < 1:
+            raise DarkposeError(f"batch_size, accumulate, epochs, validate_every must be at least 1, got {numbers}")
         if not 0 <= self.teaching <= 1:
             raise DarkposeError(f"teaching is a share of the loss, from 0 to 1, got {self.teaching}")
         if self.patience < 0:
@@ -83,6 +85,10 @@ class TrainConfig:
                 f"{what} needs held-out training images (held_out above 0): the test set is not selected on, unless "
                 'select="best-on-test-set" says so'
             )
+
+    def validates_after(self, epoch: int) -> bool:
+        """Whether so many epochs are followed by a validation."""
+        return epoch % self.validate_every == 0 or epoch == self.epochs
 
     def network_for(self, schema: KeypointSchema) -> HRNetConfig:
         """The network that learns a markup."""

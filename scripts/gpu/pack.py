@@ -1,0 +1,94 @@
+"""The training faces in little room, for a machine that can be sent a few megabytes: pack.py DATA OUT
+
+DATA holds 300w/ and wflw/; OUT gets the same files of the folders that training and validation read (300-W's
+training set, LFPW's test set, the faces of WFLW's test list): pictures shrunk so that a box is as large as in a crop,
+black where no training crop reaches, as WebP of quality 78 under their old names (readers go by the content), with
+their landmarks carried along. For training elsewhere; numbers are measured on the pictures as they are.
+"""
+
+import sys
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, TRAIN_FOLDERS, read_300w
+from darkpose.datasets.wflw import SUBSETS, read_wflw
+from darkpose.geometry import PADDING
+from darkpose.image import Pixels, read_image
+from darkpose.opencv import cv2
+from darkpose.pts import format_pts
+from darkpose.sample import Sample
+
+SIDE, REACH, QUALITY = 256 / PADDING, 2.1, 78
+LIST = "WFLW_annotations/list_98pt_rect_attr_train_test/list_98pt_rect_attr_test.txt"
+
+
+def shrunk(image: Pixels, faces: list[Sample]) -> tuple[Pixels, float]:
+    """The picture without what is far from its faces, and the factor it was shrunk by."""
+    seen = np.zeros_like(image)
+    longest = []
+    for face in faces:
+        low, high = face.box.reshape(2, 2)
+        longest.append(float((high - low).max()))
+        middle, reach = (low + high) / 2, REACH * longest[-1] / 2
+        left, top = np.maximum(middle - reach, 0).astype(int)
+        right, bottom = np.ceil(middle + reach).astype(int) + 1
+        seen[top:bottom, left:right] = image[top:bottom, left:right]
+    factor = min(1.0, SIDE / min(longest))
+    size = tuple(max(1, round(side * factor)) for side in image.shape[1::-1])
+    return np.asarray(cv2.resize(seen, size, interpolation=cv2.INTER_AREA), np.uint8), factor
+
+
+def carried(points: np.ndarray, before: Pixels, after: Pixels) -> np.ndarray:
+    """Landmarks (..., 2) of the picture in the shrunk one: pixels' edges lie on each other."""
+    ratio = np.array(after.shape[1::-1]) / np.array(before.shape[1::-1])
+    return np.asarray((points + 0.5) * ratio - 0.5)
+
+
+def pack_image(file: Path, faces: list[Sample], out: Path) -> list[np.ndarray]:
+    """Write a picture; the faces' landmarks there."""
+    image = read_image(file)
+    small, _ = shrunk(image, faces)
+    _, data = cv2.imencode(".webp", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_WEBP_QUALITY, QUALITY])
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(data.tobytes())
+    return [carried(face.keypoints, image, small) for face in faces]
+
+
+def main(data: Path, out: Path) -> None:
+    """Write both sets."""
+    with ThreadPoolExecutor(2) as pool:
+        w300 = read_300w(data / "300w", (*TRAIN_FOLDERS, *LFPW_TEST_FOLDERS))
+        targets = [out / "300w" / face.image.relative_to(data / "300w") for face in w300]
+        found = pool.map(lambda pair: pack_image(pair[0].image, [pair[0]], pair[1]), zip(w300, targets, strict=True))
+        for target, (points,) in zip(targets, found, strict=True):
+            target.with_suffix(".pts").write_text(format_pts(points))
+        faces: dict[Path, list[Sample]] = defaultdict(list)
+        wflw = read_wflw(data / "wflw")
+        for face in wflw:
+            faces[face.image].append(face)
+        images = data / "wflw" / "WFLW_images"
+        packed = pool.map(
+            lambda file: pack_image(file, faces[file], out / "wflw" / "WFLW_images" / file.relative_to(images)), faces
+        )
+        places = {
+            id(face): kp
+            for file, kps in zip(faces, packed, strict=True)
+            for face, kp in zip(faces[file], kps, strict=True)
+        }
+    lines = []
+    for face in wflw:
+        points = places[id(face)]
+        flags = [int(subset in face.subsets) for subset in SUBSETS]
+        numbers = [f"{value:.4f}" for value in (*points.ravel(), *points.min(0), *points.max(0))]
+        lines.append(" ".join([*numbers, *map(str, flags), str(face.image.relative_to(images))]))
+    (out / "wflw" / LIST).parent.mkdir(parents=True, exist_ok=True)
+    (out / "wflw" / LIST).write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
