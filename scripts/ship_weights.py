@@ -17,7 +17,11 @@ from darkpose.runlog import read_log
 from darkpose.zoo import FACES, SMALL, W300_ONLY
 
 W300_RUNS = ("300w-128", "300w-256", "faces-300w", "faces-300w-longer")
-RUNS = {W300_ONLY: (*W300_RUNS, "faces-300w-wing"), FACES: (*W300_RUNS, "faces"), SMALL: ("small-128", "small")}
+RUNS = {
+    W300_ONLY: (*W300_RUNS, "faces-300w-wing", "faces-300w-gpu"),
+    FACES: (*W300_RUNS, "faces"),
+    SMALL: ("small-128", "small"),
+}
 TERMS = {
     W300_ONLY: "learnt from 300-W, whose images are for research only",
     FACES: "learnt from 300-W and from faces of WFLW's test set, whose images are for research only",
