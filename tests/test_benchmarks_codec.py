@@ -60,8 +60,10 @@ def test_one_point_in_twenty_lies_near_a_border(scripts: Any) -> None:
 
 
 def test_the_page_is_that_of_the_numbers_kept(scripts: Any) -> None:
-    found = json.loads((ROOT / "benchmarks" / "results" / "codec.json").read_text())
-    assert scripts("codec_page").page(found) == (ROOT / "docs" / "benchmarks.md").read_text()
+    found, gpu = (
+        json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text()) for name in ("codec", "gpu")
+    )
+    assert scripts("codec_page").page(found, gpu) == (ROOT / "docs" / "benchmarks.md").read_text()
 
 
 def test_a_package_that_is_absent_leaves_its_rows_out(scripts: Any) -> None:
