@@ -1,18 +1,21 @@
-"""Cross-validation on WFLW faces, split by image: cross_validate.py DATA RUNS START [FOLD ...]
+"""Cross-validation on WFLW faces, split by image: cross_validate.py DATA [RUNS START [FOLD ...]]
 
 DATA holds 300w/ and wflw/. For every fold of five, weights START learn from 300-W and the WFLW faces of the other four
 by the recipe `faces`, and find the landmarks of the fold's; RUNS/fold-N holds the run and its predictions. A fold that
 is done is not done again, nor are weights that were put there learnt again. When all are there, the errors of all faces
-go to benchmarks/cross_validation.json.
+go to benchmarks/cross_validation.json: of the landmarks as found, and drawn towards a shape prior that was fitted
+without the fold's faces. With DATA alone, of the predictions that are kept in benchmarks/cross_validation/.
 """
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fit_shape_prior import prior_of
 
 from darkpose.catalogue import DataSet
 from darkpose.datasets.joined import ELSEWHERE, FACES, under_markups, without
@@ -27,7 +30,8 @@ from darkpose.sample import Sample
 from darkpose.schema import W300_68, WFLW_98
 
 FOLDS, TIMES = 5, 24
-OUT = Path("benchmarks/cross_validation.json")
+OUT, KEPT = Path("benchmarks/cross_validation.json"), Path("benchmarks/cross_validation")
+FLIP_TESTS = {"published": "predictions.jsonl", "off": "predictions.annotation-off-dark.jsonl"}  # and files of a run
 
 
 def fold_of(samples: list[Sample]) -> np.ndarray:
@@ -68,30 +72,47 @@ def run_fold(data: Path, runs: Path, start: str, fold: int) -> None:
     evaluate_recipe(recipe, data, folder / "predictions.jsonl", weights=weights, choices=ways)
 
 
-def gather(data: Path, runs: Path) -> dict[str, Any]:
-    """The errors of all faces, every one predicted by weights that have not learnt from its image."""
-    faces = read_wflw(data / "wflw")
-    folds, found = fold_of(faces), {}
-    for way, name in (("published", "predictions.jsonl"), ("off", "predictions.annotation-off-dark.jsonl")):
-        points = np.full((len(faces), len(WFLW_98), 2), np.inf)
-        for fold in range(FOLDS):
+def gather(data: Path, files: Sequence[Mapping[str, Path]]) -> dict[str, Any]:
+    """The errors of all faces, every one predicted by weights that have not learnt from its image.
+
+    Args:
+        data: as the module says.
+        files: for every fold, flip test -> its predictions.
+    """
+    faces, w300 = read_wflw(data / "wflw"), read_300w(data / "300w")
+    folds = fold_of(faces)
+    priors = [prior_of(w300, [face for face, its in zip(faces, folds, strict=True) if its != f]) for f in range(FOLDS)]
+    found = {}
+    for way in FLIP_TESTS:
+        plain = np.full((len(faces), len(WFLW_98), 2), np.inf)
+        drawn = plain.copy()
+        for fold, (file, prior) in enumerate(zip(files, priors, strict=True)):
             rows = np.flatnonzero(folds == fold)
-            file, images = runs / f"fold-{fold}" / name, [faces[row].image.name for row in rows]
-            points[rows] = read_predictions(file).as_array(images, len(WFLW_98), str(file))
+            its = read_predictions(file[way])
+            plain[rows] = its.as_array([faces[row].image.name for row in rows], len(WFLW_98), str(file[way]))
+            scores, boxes = (np.stack([of[face] for face in range(len(rows))]) for of in (its.scores, its.boxes))
+            drawn[rows] = prior(plain[rows], scores, boxes)
         caveat = f"cross-validation over {len(faces)} faces"
-        found[f"flip test {way}"] = report(points, faces, WFLW_98, WFLW_DARK.published, [caveat]).to_dict()
+        for points, more in ((plain, ""), (drawn, ", shape prior")):
+            values = report(points, faces, WFLW_98, WFLW_DARK.published, [caveat + more]).to_dict()
+            found[f"flip test {way}{more}"] = values
     return found
 
 
-def main(data: Path, runs: Path, start: str, folds: list[int]) -> None:
+def main(data: Path, runs: Path | None, start: str, folds: list[int]) -> None:
     """Run what is left, gather if all is there."""
-    for fold in folds or range(FOLDS):
-        run_fold(data, runs, start, fold)
-    if all((runs / f"fold-{fold}" / "predictions.jsonl").exists() for fold in range(FOLDS)):
-        OUT.write_text(json.dumps({"method": __doc__, **gather(data, runs)}, indent=1) + "\n")
+    if runs is None:
+        files = [{way: KEPT / f"fold-{fold}.flip-{way}.jsonl" for way in FLIP_TESTS} for fold in range(FOLDS)]
+    else:
+        for fold in folds or range(FOLDS):
+            run_fold(data, runs, start, fold)
+        files = [{way: runs / f"fold-{fold}" / name for way, name in FLIP_TESTS.items()} for fold in range(FOLDS)]
+    if all(file.exists() for each in files for file in each.values()):
+        OUT.write_text(json.dumps({"method": __doc__, **gather(data, files)}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 4:
+    if len(sys.argv) not in (2, *range(4, 4 + FOLDS + 1)):
         sys.exit(__doc__)
-    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], [int(fold) for fold in sys.argv[4:]])
+    given = [*sys.argv[1:], "", ""]
+    main(Path(given[0]), Path(given[1]) if given[1] else None, given[2], [int(fold) for fold in sys.argv[4:]])

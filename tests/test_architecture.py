@@ -81,7 +81,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "evaluation": {
         *("boxrule", "checkpoint", "datasets.made", "derive", "detector", "errors", "heatmap", "inference"),
-        *("predict_samples", "predictions", "recipes", "report", "sample", "schema", "zoo"),
+        *("predict_samples", "predictions", "recipes", "report", "sample", "schema", "shape_prior", "zoo"),
     },
     "export": {
         *("atomic", "calibration", "checkpoint", "download", "errors", "graph_card", "heatmap", "image", "inference"),
@@ -143,7 +143,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "predictions": {"atomic", "errors"},
     "predictor": {
         *("detector", "errors", "face", "face_crops", "geometry", "heatmap", "image", "inference", "open_locator"),
-        *("runtimes", "schema"),
+        *("runtimes", "schema", "shape_prior"),
     },
     "pts": {"errors"},
     "prefetch": {"compiled"},
@@ -169,6 +169,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "schedule": set(),
     "schema": {"errors"},
     "sent_step": {"atomic", "batches", "device_batches", "errors", "run_state", "runlog"},
+    "shape_prior": {"atomic", "errors", "geometry", "schema"},
     "shards": {"atomic", "errors", "inference", "inputs", "lock", "parquet"},
     "speed": {
         *("checkpoint", "detector", "drawn_face", "errors", "export", "face_crops", "geometry", "graph_card"),
@@ -197,7 +198,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 # One outside thing, one door.
 DOORS = {
     "cv2": {"opencv"},
-    "safetensors": {"checkpoint", "sent_step"},
+    "safetensors": {"checkpoint", "sent_step", "shape_prior"},
     "urllib": {"download"},
     "accelerate": {"feed", "run_state", "train", "trackers"},
     "cyclopts": {

@@ -1,7 +1,7 @@
 """An evaluation from annotation file and image to the published row, interrupted or not."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from darkpose.pts import format_pts
 from darkpose.recipes import AFLW_DARK, WFLW_DARK, Protocol, Recipe, find_test
 from darkpose.sample import Sample
 from darkpose.schema import AFLW_19, W300_68, WFLW_98, KeypointSchema, join_schemas
+from darkpose.shape_prior import ShapePrior, fit_shape_prior
 
 TINY = {"widths": (2, 3, 4, 5), "modules": (1, 1, 1), "blocks": 1, "stem": 4}
 SAMPLES = {"wflw": (WFLW_98, WFLW_DARK), "aflw": (AFLW_19, AFLW_DARK)}
@@ -54,6 +55,11 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def recipe() -> Recipe:
     return replace(find_test("300w-lfpw"), test=Protocol(batch_size=2))
+
+
+def some_prior(schema: KeypointSchema, learnt: Sequence[str] = ()) -> ShapePrior:
+    points = np.random.default_rng(3).uniform(15, 65, (6, len(schema), 2))
+    return fit_shape_prior(points, np.concatenate([points.min(1), points.max(1)], 1), schema, learnt=learnt)
 
 
 @pytest.mark.parametrize("data_set", SAMPLES)
@@ -139,6 +145,28 @@ def test_several_ways_are_what_each_gives_alone_and_are_held_against_the_first(
     assert "jitter:0.1 boxes, flip exact, argmax" in text
     assert found.lines()[-1] == "published row: none for this set-up"
     assert json.loads(json.dumps(found.to_dict()))["others"][0]["name"] == "annotation boxes, flip off, argmax"
+
+
+def test_landmarks_drawn_towards_a_prior_come_first_and_the_found_ones_beside_them(
+    root: Path, tmp_path: Path, recipe: Recipe
+) -> None:
+    file, prior = tmp_path / "p.jsonl", some_prior(W300_68, ["0.png", "elsewhere.png"])
+    weights = tiny_weights(tmp_path / "w.safetensors", W300_68)
+    plain = evaluate_recipe(recipe, root, file, weights=weights, device="cpu")
+    written = file.read_bytes()
+    drawn = evaluate_recipe(recipe, root, file, weights=weights, device="cpu", shape_prior=prior)
+    assert file.read_bytes() == written
+    lines = [json.loads(line) for line in written.decode().splitlines()[1:]]
+    expected = prior(*([line[name] for line in lines] for name in ("keypoints", "scores", "box")))
+    np.testing.assert_allclose(drawn.points, expected, rtol=0, atol=1e-9)
+    assert drawn.name == f"{plain.name}, prior"
+    assert [(other.name, other.report.to_dict()) for other in drawn.others] == [(plain.name, plain.report.to_dict())]
+    assert "a shape prior that has learnt from 1 of these faces" in str(drawn.to_dict())
+    bare = predictions(tmp_path / "bare.jsonl", plain.points)
+    with pytest.raises(DarkposeError, match=r"bare\.jsonl: a shape prior needs scores and boxes, which face 0 lacks"):
+        evaluate_recipe(recipe, root, bare, shape_prior=prior)
+    with pytest.raises(DarkposeError, match="wflw-98: a shape prior of wflw-98, the landmarks are of 300w-68"):
+        evaluate_recipe(recipe, root, file, shape_prior="wflw-98")
 
 
 def test_changed_weights_do_not_continue_the_predictions_of_others(root: Path, tmp_path: Path, recipe: Recipe) -> None:

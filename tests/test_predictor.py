@@ -20,6 +20,7 @@ from darkpose.image import Pixels, read_image, warp
 from darkpose.inference import CropDecoder
 from darkpose.predictor import Predictor
 from darkpose.schema import AFLW_19, WFLW_98
+from darkpose.shape_prior import fit_shape_prior
 from darkpose.zoo import load_checkpoint
 
 BOX = [178.0, 65.0, 270.0, 190.0]
@@ -66,6 +67,24 @@ def test_a_list_gives_a_list_of_lists_in_order(predictor: Predictor, image: Pixe
     found = predictor([image, faceless, image[:, ::-1]])
     assert [len(faces) for faces in found] == [1, 0, 1]
     assert predictor([]) == []
+
+
+def test_a_shape_prior_draws_the_landmarks_by_their_scores_and_the_crops_box(
+    small_weights: Path, image: Pixels
+) -> None:
+    points = np.random.default_rng(0).uniform(0, 90, (5, 68, 2))
+    boxes = np.concatenate([points.min(1), points.max(1)], 1)
+    prior = fit_shape_prior(points, boxes, load_checkpoint(small_weights).schema)
+    (plain,) = Predictor(small_weights, "cpu", detector=OneFace())(image)
+    predictor = Predictor(small_weights, "cpu", detector=OneFace(), shape_prior=prior)
+    (drawn,) = predictor(image)
+    (region,) = predictor.regions(image)
+    expected = prior(plain.keypoints[None], plain.scores[None], region.crop_box[None])[0]
+    np.testing.assert_allclose(drawn.keypoints, expected, rtol=0, atol=1e-3)
+    assert (drawn.scores == plain.scores).all()
+    assert predictor.facts()["shape_prior"] == prior.digest()
+    with pytest.raises(DarkposeError, match="wflw-98: a shape prior of wflw-98, the landmarks are of 300w-68"):
+        Predictor(small_weights, "cpu", shape_prior="wflw-98")
 
 
 def test_batches_change_nothing(small_weights: Path, image: Pixels) -> None:

@@ -25,6 +25,7 @@ from darkpose.recipes import Recipe
 from darkpose.report import Comparison, Report, compare, published_lengths, report
 from darkpose.sample import Sample
 from darkpose.schema import SCHEMAS, KeypointSchema
+from darkpose.shape_prior import ShapePrior, as_shape_prior
 from darkpose.zoo import load_checkpoint, part_of
 
 
@@ -128,6 +129,7 @@ def evaluate_recipe(
     markup: str | None = None,
     device: str = "auto",
     workers: int = 0,
+    shape_prior: str | Path | ShapePrior | None = None,
 ) -> Evaluation:
     """Measure a recipe's test set: predict what the predictions files lack, then read them.
 
@@ -143,6 +145,7 @@ def evaluate_recipe(
         markup: of weights that know several, the one to predict; None: the data set's.
         device: to predict on.
         workers: processes that read and cut images beside this one.
+        shape_prior: measure the landmarks drawn towards it, too, and first; files keep those of the heatmaps.
 
     Raises:
         DarkposeError: data, weights or a file cannot be used, or do not fit each other.
@@ -173,11 +176,16 @@ def evaluate_recipe(
         }
         _predict(recipe, samples, checkpoint, writers, rules, target, workers)
     caveats = ["faces drawn by darkpose"] if is_drawn(root) else []
-    return _measure(recipe, samples, [*files, *against], shared, caveats)
+    return _measure(recipe, samples, [*files, *against], shared, caveats, shape_prior)
 
 
 def _measure(
-    recipe: Recipe, samples: list[Sample], files: Sequence[Path], shared: bool, caveats: list[str]
+    recipe: Recipe,
+    samples: list[Sample],
+    files: Sequence[Path],
+    shared: bool,
+    caveats: list[str],
+    shape_prior: str | Path | ShapePrior | None,
 ) -> Evaluation:
     schema = recipe.test_set.schema
     found = [read_predictions(file) for file in files]
@@ -189,13 +197,19 @@ def _measure(
         samples = [_through_shared(sample, schema, markups[0]) for sample in samples]
     images = [sample.image.name for sample in samples]
     points = [each.as_array(images, len(markups[0]), str(file)) for file, each in zip(files, found, strict=True)]
-    reports = [
-        report(
-            each, samples, markups[0], recipe.published, caveats + _caveats(recipe, samples, file.header, markups[0])
-        )
-        for each, file in zip(points, found, strict=True)
-    ]
+    reasons = [caveats + _caveats(recipe, samples, file.header, markups[0]) for file in found]
     names = _names(files, found)
+    if shape_prior is not None:
+        prior = as_shape_prior(shape_prior, markups[0])
+        seen = sum(image in set(prior.learnt) for image in images)
+        told = [f"a shape prior{f' that has learnt from {seen} of these faces' if seen else ''}"]
+        drawn = [_drawn(prior, each, plain, str(file)) for each, plain, file in zip(found, points, files, strict=True)]
+        points, reasons = drawn + points, [each + told for each in reasons] + reasons
+        names = [f"{name}, prior" for name in names] + names
+        files, found = [*files, *files], found + found
+    reports = [
+        report(each, samples, markups[0], recipe.published, why) for each, why in zip(points, reasons, strict=True)
+    ]
     others = [
         Other(name, file, other, compare(points[0], each, samples, markups[0]))
         for name, file, other, each in zip(names[1:], files[1:], reports[1:], points[1:], strict=True)
@@ -211,6 +225,19 @@ def _measure(
         tuple(samples),
         markups[0],
     )
+
+
+def _drawn(prior: ShapePrior, file: Predictions, points: NDArray[np.float64], source: str) -> NDArray[np.float64]:
+    """The landmarks of a predictions file drawn towards a prior, by the scores and boxes that it holds."""
+    there = [face for face, found in file.keypoints.items() if found is not None]
+    lacking = [face for face in there if face not in file.scores or face not in file.boxes]
+    if lacking:
+        raise DarkposeError(f"{source}: a shape prior needs scores and boxes, which face {lacking[0]} lacks")
+    drawn = points.copy()
+    if there:
+        scores, boxes = (np.stack([values[face] for face in there]) for values in (file.scores, file.boxes))
+        drawn[there] = prior(points[there], scores, boxes)
+    return drawn
 
 
 def _for_markup(checkpoint: Checkpoint, schema: KeypointSchema) -> Checkpoint:

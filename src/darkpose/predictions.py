@@ -41,12 +41,15 @@ class Predictions:
         header: its first line.
         keypoints: face number -> (K, 2) float64 image px; None where the face was not found.
         images: face number -> name of its image, where the file says it.
+        scores, boxes: face number -> (K,) and (4,), where the file says them.
         lines: face number -> line of the file.
     """
 
     header: dict[str, Any]
     keypoints: dict[int, NDArray[np.float64] | None] = field(default_factory=dict)
     images: dict[int, str] = field(default_factory=dict)
+    scores: dict[int, NDArray[np.float64]] = field(default_factory=dict)
+    boxes: dict[int, NDArray[np.float64]] = field(default_factory=dict)
     lines: dict[int, int] = field(default_factory=dict)
 
     def as_array(self, images: Sequence[str], landmarks: int, source: str) -> NDArray[np.float64]:
@@ -133,6 +136,9 @@ def _add(found: Predictions, values: Any, number: int) -> None:
     found.keypoints[face], found.lines[face] = _keypoints(values["keypoints"]), number
     if values.get("image") is not None:
         found.images[face] = str(values["image"])
+    for name, kept in (("scores", found.scores), ("box", found.boxes)):
+        if values.get(name) is not None:
+            kept[face] = np.array(values[name], np.float64)
 
 
 def _keypoints(values: Any) -> NDArray[np.float64] | None:

@@ -18,6 +18,7 @@ from darkpose.inference import FlipTest
 from darkpose.open_locator import Setup, open_locator
 from darkpose.runtimes import NumberType, Runtime
 from darkpose.schema import KeypointSchema
+from darkpose.shape_prior import ShapePrior, as_shape_prior
 
 Image = str | Path | NDArray[np.generic]
 FARTHEST = 1e6  # px; coordinates beyond are no boxes of photographs
@@ -65,6 +66,7 @@ class Predictor:
         providers: Sequence[str] = (),
         numbers: NumberType = "fp32",
         compiled: bool = False,
+        shape_prior: str | Path | ShapePrior | None = None,
     ) -> None:
         """Load the weights; the detector is found when the first image without boxes comes.
 
@@ -87,11 +89,14 @@ class Predictor:
             numbers: "bf16": let the network calculate in bfloat16, by torch or OpenVINO.
             compiled: let torch compile the network first, for a GPU into CUDA graphs: minutes, and on a processor it is
                 not worth it. Each new number of faces per pass may be compiled for again.
+            shape_prior: draw landmarks towards the shapes that faces have (see `shape_prior`): a prior's file, or
+                "wflw-98", the one in the package. For hidden, blurred and lost faces; unusual expressions lose a
+                little. Scores and covariances stay those of the heatmaps.
 
         Raises:
-            DarkposeError: the weights, their calibration, the runtime or the device cannot be used, the weights do not
-                know the markup, an exported file has another flip test or method built in, or a covariance is asked of
-                "argmax" or "quarter".
+            DarkposeError: the weights, their calibration, the prior, the runtime or the device cannot be used, the
+                weights do not know the markup, an exported file has another flip test or method built in, or a
+                covariance is asked of "argmax" or "quarter".
         """
         flip = flip_test if not isinstance(flip_test, bool) else "published" if flip_test else "off"
         _check_choice("flip_test", flip or "off", get_args(FlipTest))
@@ -115,6 +120,9 @@ class Predictor:
         self.config, self.provenance, self.calibration = opened.config, opened.provenance, opened.calibration
         self.calibrated = opened.calibrated
         self.runtime, self.device, self._facts = opened.runtime, opened.device, opened.facts
+        self._prior = None if shape_prior is None else as_shape_prior(shape_prior, opened.schema)
+        if self._prior is not None:
+            self._facts = {**self._facts, "shape_prior": self._prior.digest()}
         self.detector_note = ""
         self.batch_size = batch_size
         self._detector, self._locator = detector, opened.locator
@@ -206,10 +214,11 @@ class Predictor:
         boxes = np.stack([region.crop_box for region in regions])
         crops, center, sides = cut_crops((region.image for region in regions), boxes, self.config)
         found = self._locator(crops, center, sides)
+        places = found.keypoints if self._prior is None else self._prior(found.keypoints, found.scores, boxes)
         spreads = [None] * len(regions) if found.covariance is None else found.covariance
         return [
             Face(points, score, region.box, self.schema, region.found_by, region.detection_score, region.image, spread)
-            for points, score, region, spread in zip(found.keypoints, found.scores, regions, spreads, strict=True)
+            for points, score, region, spread in zip(places, found.scores, regions, spreads, strict=True)
         ]
 
 

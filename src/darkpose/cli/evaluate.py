@@ -24,6 +24,7 @@ def evaluate(
     report: Path | None = None,
     device: str = "auto",
     workers: int = 0,
+    shape_prior: str | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Measure weights, or a file of predictions, on a test set: all subsets, beside the published numbers.
@@ -62,6 +63,8 @@ def evaluate(
         auto, cpu, cuda, cuda:1, ...
     workers
         Processes that read and cut images beside this one.
+    shape_prior
+        Measure the landmarks drawn towards a prior, too, and first: wflw-98, or a prior's file.
     json
         Print JSON.
     """
@@ -110,6 +113,7 @@ def evaluate(
             markup=schema,
             device=device,
             workers=workers,
+            shape_prior=shape_prior,
         )
     except KeyboardInterrupt:
         print("darkpose: interrupted; the predicted faces are kept, the same command goes on", file=sys.stderr)

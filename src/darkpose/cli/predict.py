@@ -54,6 +54,9 @@ class Network:
         Let torch compile the network first, for a GPU into CUDA graphs; it takes minutes.
     batch_size
         Faces per forward pass.
+    shape_prior
+        Draw the landmarks towards the shapes that faces have, for hidden, blurred and lost ones: wflw-98, or a prior's
+        file.
     """
 
     weights: str = "default"
@@ -68,11 +71,14 @@ class Network:
     numbers: Literal["fp32", "bf16"] = "fp32"
     compiled: Annotated[bool, Parameter(negative="")] = False
     batch_size: int = 16
+    shape_prior: str | None = None
 
     def options(self) -> dict[str, Any]:
         """Of a `Predictor`; a file by its whole path."""
         chosen = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "provider"}
-        return {**chosen, "weights": _absolute(self.weights), "providers": tuple(self.provider or ())}
+        prior = None if self.shape_prior is None else _absolute(self.shape_prior)
+        files = {"weights": _absolute(self.weights), "shape_prior": prior}
+        return {**chosen, **files, "providers": tuple(self.provider or ())}
 
 
 def predict(

@@ -1,0 +1,51 @@
+"""Fit the shape prior of 98 landmarks: fit_shape_prior.py DATA OUT
+
+DATA holds 300w/ and wflw/. The prior is of 300-W's training faces, whose 98 landmarks are derived, once each, and of
+the faces of WFLW's list that is there eight times each; of WFLW's test faces it keeps the images' names. The package's
+own is src/darkpose/weights/wflw-98.prior.safetensors.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from darkpose.datasets.w300 import read_300w
+from darkpose.datasets.wflw import read_wflw
+from darkpose.derive import derive
+from darkpose.sample import Sample
+from darkpose.schema import W300_68, WFLW_98
+from darkpose.shape_prior import ShapePrior, fit_shape_prior, write_shape_prior
+
+TIMES = 8
+
+
+def prior_of(w300: Sequence[Sample], wflw: Sequence[Sample]) -> ShapePrior:
+    """The prior of faces of both sets."""
+    derived = [derive(face.keypoints, face.visible, W300_68, WFLW_98) for face in w300]
+    whole = [(points, face.box) for (points, seen), face in zip(derived, w300, strict=True) if seen.all()]
+    whole += [(face.keypoints, face.box) for face in wflw]
+    points, boxes = (np.stack(each) for each in zip(*whole, strict=True))
+    derived_faces = len(whole) - len(wflw)
+    return fit_shape_prior(
+        points,
+        boxes,
+        WFLW_98,
+        weights=[1] * derived_faces + [TIMES] * len(wflw),
+        fitted=f"{derived_faces} faces of 300-W, {len(wflw)} of WFLW's test set {TIMES} times each, all mirrored, too",
+        learnt=[face.image.name for face in wflw],
+    )
+
+
+def main(data: Path, out: Path) -> None:
+    """Fit and write."""
+    prior = prior_of(read_300w(data / "300w"), read_wflw(data / "wflw"))
+    write_shape_prior(prior, out)
+    print(f"{out}: {prior.schema}, {len(prior.modes)} modes, {out.stat().st_size / 1000:.0f} kB; {prior.fitted}")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
