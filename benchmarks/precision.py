@@ -14,8 +14,9 @@ nme          Pooled over landmarks, in per cent of the distance between the oute
 difference   NME minus that of torch in fp32, and the interval of this difference, drawn over images in pairs.
 median face  The median over the faces of the difference of a face's own NME.
 int8         onnxruntime's quantiser with scales from 96 faces, found by YuNet, of the photographs of 300-W's training
-             sets (helen/trainset, lfpw/trainset) in random order. `quantise.QUANTISED` is in the file called "int8";
-             the others, named by the operators that are in int8, are there to compare.
+             sets (helen/trainset, lfpw/trainset) in random order. The file called "int8" is what `quantise` makes:
+             its first convolution is in float32. To compare: that one in int8, too; so, but the head and the last
+             stage in float32; the first two, the stem, in float32; and "int8" with the sums (Add) in 8 bits.
 accepted     int8 is accepted in a set where it costs less than 0.05 there; "shown" where the whole interval does.
 """
 
@@ -59,7 +60,22 @@ SETS = {
     "small-wflw": ("wflw-test", "300w-small-dark"),
 }
 TRAINING = ("helen/trainset", "lfpw/trainset")
-KINDS = (("Conv",), ("Conv", "Add"), ("Conv", "Add", "Resize", "Concat"))
+
+
+class Kind(NamedTuple):
+    """What of a network is in int8: operators, but for convolutions whose weights' names begin so."""
+
+    operators: tuple[str, ...]
+    in_float: tuple[str, ...]
+
+
+KINDS = {
+    "int8": Kind(quantise.QUANTISED, quantise.IN_FLOAT),
+    "int8 (first convolution, too)": Kind(("Conv",), ()),
+    "int8 (but head, last stage)": Kind(("Conv",), ("head.", "backbone.stage4.")),
+    "int8 (but stem)": Kind(("Conv",), ("backbone.conv1.", "backbone.conv2.")),
+    "int8 (sums, too)": Kind(("Conv", "Add"), quantise.IN_FLOAT),
+}
 
 
 class Way(NamedTuple):
@@ -79,15 +95,9 @@ def ways() -> list[Way]:
     found = [Way("", "torch"), Way("", "torch", "bf16")]
     found += [Way("fp32", "onnxruntime"), Way("fp32", "openvino"), Way("fp32", "openvino", "bf16")]
     found += [Way("fp16", "onnxruntime"), Way("fp16", "openvino")]
-    for kinds in KINDS:
-        file = name_of(kinds)
+    for file in KINDS:
         found += [Way(file, "onnxruntime"), Way(file, "openvino"), Way(file, "openvino", "bf16")]
     return found
-
-
-def name_of(kinds: Sequence[str]) -> str:
-    """What an int8 file is called."""
-    return "int8" if tuple(kinds) == quantise.QUANTISED else f"int8 ({'+'.join(kinds)})"
 
 
 class Faces(NamedTuple):
@@ -111,17 +121,18 @@ def cut_faces(data_set: str, root: Path, checkpoint: Checkpoint) -> Faces:
 
 def write_files(stem: Path, checkpoint: Checkpoint, photographs: Sequence[Path]) -> dict[str, Path]:
     """Export in every precision."""
-    makers: dict[str, tuple[str, ...]] = {"fp32": (), "fp16": (), **{name_of(kinds): kinds for kinds in KINDS}}
+    makers: dict[str, Kind | None] = {"fp32": None, "fp16": None, **KINDS}
     files = {name: stem.with_name(f"{stem.name}-{number}.onnx") for number, name in enumerate(makers)}
     crops: Pixels | None = None
-    for name, kinds in makers.items():
+    for name, kind in makers.items():
         if files[name].exists():
             continue
-        if kinds and crops is None:
+        if kind and crops is None:
             crops = found_crops(photographs, checkpoint.config, YuNet(find_yunet()), SCALED, least=SCALED).crops
-        precision: Precision = "int8" if kinds else "fp16" if name == "fp16" else "fp32"
-        with patch.object(quantise, "QUANTISED", kinds):
-            data = export_onnx(checkpoint, ExportOptions(precision=precision), None, crops if kinds else None)
+        precision: Precision = "int8" if kind else "fp16" if name == "fp16" else "fp32"
+        operators, in_float = kind or KINDS["int8"]
+        with patch.object(quantise, "QUANTISED", operators), patch.object(quantise, "IN_FLOAT", in_float):
+            data = export_onnx(checkpoint, ExportOptions(precision=precision), None, crops if kind else None)
         files[name].write_bytes(data)
     return files
 
@@ -189,7 +200,7 @@ def main(w300: Path, wflw: Path, work: Path) -> None:
             "ways": dict(measure(faces, weights, files, work / name)),
         }
     packages = {each: version(each) for each in ("onnx", "onnxruntime", "openvino")}
-    found = {**surroundings(), "packages": packages, "method": __doc__, "quantised": list(quantise.QUANTISED)}
+    found = {**surroundings(), "packages": packages, "method": __doc__, "in_float": list(quantise.IN_FLOAT)}
     found |= {"results": results, "accepted": accepted(results)}
     OUT.write_text(json.dumps(found, indent=1) + "\n")
 
