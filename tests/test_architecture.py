@@ -97,7 +97,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("batches", "crop_cache", "device_batches", "epoch_steps", "resident_crops", "sample", "schema", "stopping"),
         "train_config",
     },
-    "fused": {"blur_vectors", "compiled", "dark_numpy", "gaussian_fit", "prefetch", "threads"},
+    "fused": {"blur_vectors", "compiled", "dark_numpy", "gaussian_fit", "prefetch", "threads", "weak_maps"},
     "fused_encode": {"compiled", "gaussians", "threads"},
     "fused_gpu": {"dark_numpy", "dark_torch", "errors", "modulation"},
     "gaussian_fit": set(),
@@ -192,6 +192,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training_step": {
         *("adaptive_wing", "batches", "geometry", "heatmap", "hrnet", "image", "loss", "run_state", "train_config"),
     },
+    "weak_maps": {"compiled", "dark_numpy"},
     "zoo": {"checkpoint", "download", "errors", "heads", "published", "schema"},
 }
 

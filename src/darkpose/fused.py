@@ -10,7 +10,7 @@ How it is done:
   the kernel of 11 this is done in vector instructions (`blur_vectors`).
 * While a maximum is worked on, the next map is already on its way from memory (`prefetch`).
 * The derivatives are logarithms of ratios: 5 logarithms in place of 13.
-* Maps with a cell that falls to the clip before the logarithm (`dark_numpy.FLOOR`) are left to `dark_numpy`.
+* Where a cell falls to the clip before the logarithm (`dark_numpy.FLOOR`), the whole map is blurred (`weak_maps`).
 
 The maps are shared among threads (`threads`); a thread runs compiled code without Python's lock. So no threading layer
 of Numba is used, and any number of threads may decode, also after a fork.
@@ -23,13 +23,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from darkpose import dark_numpy
 from darkpose.blur_vectors import COLUMNS, LANES, ROWS, TAPS, blur_stencil
 from darkpose.compiled import array, compile_for, once, part, scalar
 from darkpose.dark_numpy import FLOOR, MARGIN, TRUSTED, Found
 from darkpose.gaussian_fit import DAMPING, FARTHEST, LONGEST, OUTSIDE, REACH, SIGMAS, START, STEPS
 from darkpose.prefetch import LINE, prefetch
 from darkpose.threads import in_threads
+from darkpose.weak_maps import clip_scaled
 
 Maps = NDArray[Any]  # of floats, or of whole numbers that hold their bits
 Floats = NDArray[np.floating[Any]]
@@ -62,21 +62,14 @@ def decode_maps(maps: NDArray[Any], method: str, taps: NDArray[np.float64], cova
     points: Floats = np.empty((count, 2), kind)
     scores: Floats = np.empty(count, kind)
     spread: Floats = np.empty((count if covariance else 0, 2, 2), kind)
-    clipped = np.empty(count, np.bool_)
 
     def work(first: int, last: int) -> None:
-        kernel(stored, bits, table, infinity, lowest, code, taps, first, last, points, scores, spread, clipped)
+        kernel(stored, bits, table, infinity, lowest, code, taps, first, last, points, scores, spread)
 
     if maps.size < ALONE:
         work(0, count)
     else:
         in_threads(work, count)
-    low = clipped.nonzero()[0]
-    if low.size:
-        again = dark_numpy.decode_maps(stored[low] if table is None else table[stored[low]], method, taps, covariance)
-        points[low] = again.points
-        if again.covariance is not None:
-            spread[low] = again.covariance
     return Found(points, scores, spread if covariance else None)
 
 
@@ -119,14 +112,14 @@ def _kernel(size: int) -> Callable[..., None]:
         array(kind, 1) if size == 2 else scalar("none"),
         *(scalar("int64"), array(f"uint{8 * size}", 1), scalar("int64"), array("float64", 1)),
         *(scalar("int64"), scalar("int64"), array(kind, 2, written=True), array(kind, 1, written=True)),
-        *(array(kind, 3, written=True), array("boolean", 1, written=True)),
+        array(kind, 3, written=True),
     )
 
 
 # ------------------------------------------------------------------------------------------------- compiled by Numba
 # Written for Numba: loops over numbers, scratch arrays made once per range. m counts maps. Constants of other modules
-# are compiled in, and kept code is made anew when this file changes, not theirs: who changes one, or `blur_vectors`
-# or `prefetch`, changes this file too.
+# are compiled in, and kept code is made anew when this file changes, not theirs: who changes one, or `blur_vectors`,
+# `prefetch` or `weak_maps`, changes this file too.
 
 
 def _decode_range(
@@ -142,9 +135,8 @@ def _decode_range(
     points: Floats,
     scores: Floats,
     spread: Floats,
-    clipped: NDArray[np.bool_],
 ) -> None:
-    """Decode maps first .. last; `clipped` tells which are left to the reference."""
+    """Decode maps first .. last."""
     height, width = stored.shape[1], stored.shape[2]
     wide = (len(taps) + 19) // 16 * 16  # the window, up to a multiple that is vectorised without a remainder
     row, columns, blurred = np.zeros(wide), np.zeros((5, wide)), np.zeros((5, LANES))
@@ -156,7 +148,6 @@ def _decode_range(
     for i in range(len(taps)):
         variance += taps[i] * (i - len(taps) // 2) ** 2
     for m in range(first, last):
-        clipped[m] = False
         if len(spread):
             spread[m] = np.nan
         best = _highest(cells[m], infinity, lowest)
@@ -187,8 +178,7 @@ def _decode_range(
                     _cut_out(stored[m], table, left, top, inside, padded)
                     blur_stencil(padded, 0, 0, taps, blurred)
                 if not _above_clip(blurred):
-                    clipped[m] = True
-                    continue
+                    clip_scaled(_as_doubles(stored[m], table), x, y, taps, scores[m], blurred)
                 _newton(blurred, newton)
             trusted = method == DARK or (
                 stepped
@@ -326,6 +316,16 @@ def _above_clip(blurred: Floats) -> bool:
         for dx in range(abs(dy - 2), 5 - abs(dy - 2)):
             above &= blurred[dy, dx] > FLOOR
     return above
+
+
+@part
+def _as_doubles(stored: Maps, table: Table) -> Floats:
+    """A map (H, W) in float64."""
+    cells = np.empty(stored.shape)
+    for y in range(stored.shape[0]):
+        for x in range(stored.shape[1]):
+            cells[y, x] = _value(stored[y, x], table)
+    return cells
 
 
 @part
