@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from conftest import Golden
+from darkpose import heatmap
 from darkpose.geometry import heatmap_to_image
 from darkpose.heatmap import Method, decode, encode
 from darkpose.modulation import modulation_kernel
@@ -148,14 +149,23 @@ def test_the_independent_modulation_is_the_references(golden: Golden, size: int)
         np.testing.assert_allclose(modulated, expected, rtol=1e-5, atol=1e-6 * np.abs(expected).max(), err_msg=name)
 
 
+@pytest.mark.parametrize("compiled", [True, False], ids=["compiled, if Numba is there", "NumPy"])
 @pytest.mark.parametrize("case", ["k19", "k98", "rect", "edge"])
 @pytest.mark.parametrize(
     ("published", "method", "kernel"),
     [("dark11", "dark", 11), ("dark17", "dark", 17), ("default", "quarter", 11), ("none", "argmax", 11)],
 )
 def test_landmarks_and_scores_are_the_references(
-    golden: Golden, case: str, published: str, method: Method, kernel: int
+    golden: Golden,
+    case: str,
+    published: str,
+    method: Method,
+    kernel: int,
+    compiled: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if not compiled:
+        monkeypatch.setattr(heatmap, "_compiled", lambda: False)
     arrays = golden(f"b_decode_{case}")
     heatmaps = arrays["heatmaps_f16" if case == "k98" else "heatmaps"]
     height, width = heatmaps.shape[2:]
