@@ -32,7 +32,8 @@ PEERS = """## Beside other packages
 MediaPipe's mesh has no landmark of 300-W's: they are made of it by the vertex that lies nearest on 600 training
 faces, or by the best linear map. dlib does not say which of 300-W's faces it has learnt from; that it does so much
 better on LFPW test than elsewhere suggests that these are among them. "minus darkpose" is on the faces that both
-found. Milliseconds are of the median face, the package's own detection included but for "annotated boxes".
+found. Milliseconds are of the median face, the package's own detection included but for "annotated boxes", on a machine
+with other work: they are rough.
 
 {table}
 """

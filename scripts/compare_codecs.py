@@ -73,9 +73,9 @@ def gather(runs: Path) -> dict[str, dict[str, Any]]:
 
 
 def mean_nme(found: dict[str, dict[str, Any]], size: int, unbiased: bool, decoder: str) -> float:
-    """The mean over the seeds."""
+    """The mean over the seeds; NaN where none has been run."""
     runs = [run for run in found.values() if (run["size"], run["unbiased"]) == (size, unbiased)]
-    return float(np.mean([run["decoders"][decoder]["nme"] for run in runs]))
+    return float(np.mean([run["decoders"][decoder]["nme"] for run in runs])) if runs else np.nan
 
 
 def main() -> None:

@@ -45,6 +45,42 @@ def random_maps(rng: np.random.Generator, count: int, height: int, width: int) -
         return np.asarray((maps * scales[:, None, None]).astype(np.float32))
 
 
+WEAK_KINDS = ("spike", "cut peak", "weak peak", "tiny peak", "hole", "among negatives", "minus infinity")
+
+
+def weak_maps(rng: np.random.Generator, count: int, height: int, width: int) -> NDArray[np.float32]:
+    """(count, height, width) float32 of which many have, blurred, cells at or below the clip around the maximum.
+
+    Spikes and sharp peaks among exact zeros, peaks that hardly stand out of their noise, peaks as low as the clip.
+    """
+    x, y = np.arange(width), np.arange(height)
+    maps = np.zeros((count, height, width))
+    for m, kind in enumerate(rng.choice(WEAK_KINDS, count)):
+        one = maps[m]
+        cx, cy = rng.uniform(0, width - 1), rng.uniform(0, height - 1)
+        sigma = rng.uniform(0.4, 1.2) if kind in ("spike", "cut peak") else rng.uniform(0.5, 3)
+        peak = np.exp(-0.5 * ((x - cx) / sigma) ** 2) * np.exp(-0.5 * ((y[:, None] - cy) / sigma) ** 2)
+        if kind == "spike":
+            one[round(cy), round(cx)] = rng.uniform(0.1, 1)
+            one.flat[rng.integers(one.size, size=rng.integers(0, 4))] += rng.uniform(0, 0.1)
+        elif kind == "cut peak":
+            one += np.where(peak > rng.uniform(0.01, 0.6), peak, 0)
+        elif kind == "weak peak":
+            one += rng.uniform(0.015, 0.03) * peak + 0.01 * rng.standard_normal(one.shape)
+        elif kind == "tiny peak":
+            one += 10 ** rng.uniform(-11, -8) * peak
+        else:
+            one += rng.uniform(0.5, 1) * peak
+            rows = slice(*sorted(rng.integers(0, height + 1, 2)))
+            if kind == "hole":
+                one[rows] -= rng.uniform(0.1, 2)
+            elif kind == "among negatives":
+                one -= rng.uniform(0.01, 1) * rng.uniform(0.2, 1, one.shape)
+            else:
+                one[rows] = -np.inf
+    return maps.astype(np.float32)
+
+
 def well_conditioned(maps: Maps, taps: NDArray[np.float64]) -> NDArray[np.bool_]:
     """(M,) where DARK's step is at most 1 px, the eigenvalues of -H are at least 0.01, and no cell is near the clip."""
     maps = maps.astype(np.float64)
@@ -69,11 +105,13 @@ def steady(maps: Maps, method: str, taps: NDArray[np.float64]) -> NDArray[np.boo
     return np.asarray((np.array(moved) < 1e-7).all(axis=(0, 2)))
 
 
-def assert_agree(found: Found, maps: Maps, method: str, taps: NDArray[np.float64]) -> None:
+def assert_agree(found: Found, maps: Maps, method: str, taps: NDArray[np.float64], *, in_float64: bool = False) -> None:
     """Check the landmarks of maps (M, H, W) against the reference's.
 
     Scores, and points but for DARK's step, are equal. Steps agree to 1e-5 px where they are well conditioned, fits
-    where rounding does not move them; all points are finite, those of "dark+" within 3 px of the maximum.
+    where rounding does not move them; all points are finite, those of "dark+" within 3 px of the maximum. A decoder
+    that computes `in_float64`, and clips as the reference does, agrees also in steps where rounding does not move them,
+    however long they are (1e-6 of their length), and in which maps have no covariance.
     """
     expected = decode_maps(maps, method, taps, covariance=True)
     np.testing.assert_array_equal(found.scores, expected.scores)
@@ -86,6 +124,9 @@ def assert_agree(found: Found, maps: Maps, method: str, taps: NDArray[np.float64
         same |= steady(maps, method, taps)
     same |= ~(expected.scores > 0)
     np.testing.assert_allclose(found.points[same], expected.points[same], rtol=0, atol=1e-5)
+    if in_float64:
+        same |= steady(maps, method, taps)
+        np.testing.assert_allclose(found.points[same], expected.points[same], rtol=1e-6, atol=1e-5)
     if found.covariance is not None and expected.covariance is not None:
         np.testing.assert_allclose(found.covariance[same], expected.covariance[same], rtol=1e-4, atol=1e-3)
     if method == "dark+":

@@ -7,7 +7,7 @@ import pytest
 from darkpose.calibration import Calibration
 from darkpose.checkpoint import Checkpoint, fingerprint
 from darkpose.errors import DarkposeError
-from darkpose.export import ExportOptions, card_of, export_onnx, export_program, exported_once, program_runner
+from darkpose.export import ExportOptions, card_of, export_onnx, export_program, program_runner
 from darkpose.graph_card import KEY, card_from_json
 from darkpose.zoo import load_checkpoint
 
@@ -99,27 +99,6 @@ def test_a_program_of_torch_export_gives_what_the_card_says(checkpoint: Checkpoi
     }
     with pytest.raises(DarkposeError, match=r"int8 is for \.onnx files"):
         export_program(checkpoint, ExportOptions(precision="int8"))
-
-
-def test_the_cache_is_filled_once_and_holds_one_file_for_each_choice(
-    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DARKPOSE_CACHE", str(tmp_path))
-    calls = []
-
-    def instead(*arguments: object) -> bytes:
-        calls.append(arguments)
-        return b"a file"
-
-    monkeypatch.setattr("darkpose.export.export_onnx", instead)
-    first = exported_once(checkpoint, ExportOptions())
-    assert exported_once(checkpoint, ExportOptions()) == first
-    assert first.read_bytes() == b"a file"
-    others = {
-        exported_once(checkpoint, ExportOptions(method="dark+")),
-        exported_once(checkpoint, ExportOptions(), CALIBRATION),
-    }
-    assert len({first, *others}) == len(calls) == 3
 
 
 def test_a_missing_exporter_is_named(checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -8,9 +9,9 @@ import pytest
 
 from darkpose.detector import Haar
 from darkpose.errors import DarkposeError
-from darkpose.export import ExportOptions, program_runner
-from darkpose.export_files import Exported, export_file
-from darkpose.runtimes import GraphRunner, installed
+from darkpose.export import ExportOptions, export_onnx, program_runner
+from darkpose.export_files import Exported, export_file, exported_once
+from darkpose.runtimes import GraphRunner, installed, open_graph
 from darkpose.zoo import load_checkpoint
 
 pytest.importorskip("onnxscript")
@@ -70,6 +71,33 @@ def test_a_file_that_differs_from_torch_is_named_unverified(
     assert not report["verified"]
     assert report["file"] == "bad.pt2.unverified"
     assert "at most" in "\n".join(bad.lines())
+
+
+def test_the_cache_is_filled_once_and_holds_one_file_for_each_choice(
+    small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DARKPOSE_CACHE", str(tmp_path))
+    checkpoint, made, calls = load_checkpoint(small_weights), export_onnx, []
+
+    def counted(*arguments: Any) -> bytes:
+        calls.append(arguments)
+        return made(*arguments)
+
+    monkeypatch.setattr("darkpose.export_files.export_onnx", counted)
+    first = exported_once(checkpoint, ExportOptions(method="argmax"))
+    assert exported_once(checkpoint, ExportOptions(method="argmax")) == first
+    assert exported_once(checkpoint, ExportOptions(method="quarter")) != first
+    assert len(calls) == len(list((tmp_path / "graphs").iterdir())) == 2
+
+
+def test_a_file_that_would_not_find_what_torch_finds_is_not_kept_in_the_cache(
+    small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DARKPOSE_CACHE", str(tmp_path))
+    monkeypatch.setattr("darkpose.export_files.open_graph", lambda *a, **k: shifted(open_graph(*a, **k), 3.0))
+    with pytest.raises(DarkposeError, match="as an exported file would not find what torch finds"):
+        exported_once(load_checkpoint(small_weights), ExportOptions(method="argmax"))
+    assert list((tmp_path / "graphs").iterdir()) == []
 
 
 def test_what_cannot_be_written_is_refused_before_the_work(small_weights: Path, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from darkpose import dark_numpy
 from darkpose.dark_numpy import Found
 from darkpose.heatmap import Decoded, decode
 from darkpose.modulation import modulation_kernel
-from random_maps import METHODS, assert_agree, random_maps, steady
+from random_maps import METHODS, assert_agree, random_maps
 
 pytest.importorskip("numba", reason='needs Numba, the extra "fast"')
 from darkpose import fused
@@ -61,7 +61,8 @@ def test_every_map_is_decoded_as_by_the_reference(
 ) -> None:
     maps, numbers = as_kind(random_maps(np.random.default_rng(seed), 12, height, width), kind)
     taps = modulation_kernel(kernel)
-    assert_agree(fused.decode_maps(maps, method, taps, method.startswith("dark")), numbers, method, taps)
+    found = fused.decode_maps(maps, method, taps, method.startswith("dark"))
+    assert_agree(found, numbers, method, taps, in_float64=True)
 
 
 @pytest.mark.parametrize("case", ["k19", "k98", "rect", "edge"])
@@ -72,7 +73,8 @@ def test_the_golden_maps_are_decoded_as_by_the_reference(golden: Golden, case: s
     maps = maps.reshape(-1, *maps.shape[2:])
     for size in (11, 17):
         taps = modulation_kernel(size)
-        assert_agree(fused.decode_maps(maps, method, taps, method.startswith("dark")), maps, method, taps)
+        found = fused.decode_maps(maps, method, taps, method.startswith("dark"))
+        assert_agree(found, maps, method, taps, in_float64=True)
 
 
 @pytest.mark.parametrize("negative", [False, True], ids=["NaN", "NaN with its sign bit set"])
@@ -257,43 +259,6 @@ def test_where_the_package_cannot_be_written_the_code_is_kept_in_the_users_folde
 def test_where_no_folder_can_be_written_the_code_is_not_kept_and_decodes_all_the_same(tmp_path: Path) -> None:
     refused = [str(SOURCE), str(tmp_path)]
     assert run(READ_ONLY_INSTALLATION.format(refused=refused), XDG_CACHE_HOME=str(tmp_path)).strip() == "not kept"
-
-
-def weak_maps(rng: np.random.Generator, count: int, height: int, width: int) -> NDArray[np.float32]:
-    """(count, height, width): peaks near the clip, or of few cells among zeros, some with negative ones about."""
-    maps = np.zeros((count, height, width))
-    for one in maps:
-        top, left = rng.integers(0, height), rng.integers(0, width)
-        reach = rng.integers(1, 4)
-        patch = one[max(0, top - reach) : top + reach + 1, max(0, left - reach) : left + reach + 1]
-        patch += rng.uniform(0, 1, patch.shape) ** rng.choice([1, 8])
-        one -= rng.choice([0, 0, 1e-3, 0.3]) * rng.uniform(0, 1, one.shape)
-    return np.asarray((maps * rng.choice([1.0, 1e-8, 1e-9, 1e-10], (count, 1, 1))).astype(np.float32))
-
-
-@pytest.mark.parametrize("kind", ["float32", "float64", "float16", "bfloat16"])
-@pytest.mark.parametrize("method", ["dark", "dark+"])
-@settings(max_examples=60)
-@given(
-    seed=st.integers(0, 2**32 - 1),
-    height=st.integers(3, 40),
-    width=st.integers(3, 40),
-    kernel=st.sampled_from(KERNELS),
-)
-def test_where_the_blurred_map_falls_to_the_clip_its_whole_decides_as_in_the_reference(
-    kind: str, method: str, seed: int, height: int, width: int, kernel: int
-) -> None:
-    maps, numbers = as_kind(weak_maps(np.random.default_rng(seed), 12, height, width), kind)
-    taps = modulation_kernel(kernel)
-    found = fused.decode_maps(maps, method, taps, True)
-    expected = dark_numpy.decode_maps(numbers, method, taps, True)
-    same = steady(numbers, method, taps) | ~(expected.scores > 0)
-    np.testing.assert_array_equal(found.scores, expected.scores)
-    np.testing.assert_allclose(found.points[same], expected.points[same], rtol=0, atol=1e-5)
-    assert found.covariance is not None
-    assert expected.covariance is not None
-    clear = same & (np.abs(np.nan_to_num(expected.covariance, nan=0.0)) < 100).all((1, 2))
-    np.testing.assert_allclose(found.covariance[clear], expected.covariance[clear], rtol=1e-4, atol=1e-3)
 
 
 def test_a_weak_map_is_not_left_to_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:

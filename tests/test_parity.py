@@ -15,20 +15,33 @@ FACES = FaceCrops(
 class Fixed:
     """Finds the same landmarks, whatever the crops."""
 
-    def __init__(self, keypoints: np.ndarray, score: float = 1.0) -> None:
-        self.keypoints, self.score = keypoints, score
+    def __init__(self, keypoints: np.ndarray, score: float = 1.0, covariance: np.ndarray | None = None) -> None:
+        self.keypoints, self.score, self.covariance = keypoints, score, covariance
 
     def __call__(self, crops: object, center: object, sides: object) -> Located:
-        return Located(self.keypoints, np.full(self.keypoints.shape[:2], self.score, np.float32), None)
+        return Located(self.keypoints, np.full(self.keypoints.shape[:2], self.score, np.float32), self.covariance)
 
 
-def compared(shift: np.ndarray, budget: Budget = BUDGETS["fp32"]) -> Parity:
+def compared(
+    shift: np.ndarray,
+    budget: Budget = BUDGETS["fp32"],
+    score: float = 1.0,
+    covariances: tuple[np.ndarray | None, np.ndarray | None] = (None, None),
+) -> Parity:
     points = np.arange(12, dtype=np.float32).reshape(3, 2, 2)
-    return compare(Fixed(points), Fixed(points + shift, 0.75), FACES, runtime="abacus", budget=budget)
+    reference, candidate = Fixed(points, 1.0, covariances[0]), Fixed(points + shift, score, covariances[1])
+    return compare(reference, candidate, FACES, runtime="abacus", budget=budget)
+
+
+def spread(*deviations: float) -> np.ndarray:
+    """Covariances (3, 2, 2, 2) of landmarks whose standard deviations along x these are, along y none."""
+    found = np.zeros((3, 2, 2, 2), np.float32)
+    found[..., 0, 0] = np.square(np.resize(deviations, (3, 2)))
+    return found
 
 
 def test_distances_are_given_in_crop_and_in_image_pixels() -> None:
-    parity = compared(np.array([3.0, 4.0]))
+    parity = compared(np.array([3.0, 4.0]), score=0.75)
     np.testing.assert_allclose(parity.image_px, np.full((3, 2), 5.0))
     np.testing.assert_allclose(parity.crop_px, [[5.0, 5.0], [2.5, 2.5], [10.0, 10.0]])
     np.testing.assert_allclose(parity.scores, 0.25)
@@ -37,8 +50,30 @@ def test_distances_are_given_in_crop_and_in_image_pixels() -> None:
 def test_a_budget_is_kept_or_not() -> None:
     assert compared(np.array([0.0, 0.004])).verified
     assert not compared(np.array([0.0, 0.02])).verified  # 0.04 crop px in half a px per image px
-    assert compared(np.array([0.0, 0.02]), Budget(0.05, 0.1)).verified
-    assert not compared(np.array([0.0, 0.06]), Budget(1.0, 0.1)).verified
+    assert compared(np.array([0.0, 0.02]), Budget(0.05, 0.1, 1.0, 1.0)).verified
+    assert not compared(np.array([0.0, 0.06]), Budget(1.0, 0.1, 1.0, 1.0)).verified
+
+
+def test_scores_have_a_budget_too() -> None:
+    assert compared(np.zeros(2), score=1.0005).verified
+    assert not compared(np.zeros(2), score=1.002).verified
+
+
+def test_so_have_the_landmarks_standard_deviations() -> None:
+    unknown = np.nan
+    assert compared(np.zeros(2), covariances=(spread(2.0), spread(2.003))).verified  # 0.006 crop px in the third face
+    parity = compared(np.zeros(2), covariances=(spread(2.0), spread(2.1)))
+    assert parity.deviations is not None
+    np.testing.assert_allclose(parity.deviations, [[0.1, 0.1], [0.05, 0.05], [0.2, 0.2]], rtol=0, atol=1e-6)
+    assert not parity.verified
+    assert compared(np.zeros(2), covariances=(spread(unknown, 2.0), spread(unknown, 2.0))).verified
+    parity = compared(np.zeros(2), covariances=(spread(2.0, 2.0), spread(unknown, 2.0)))
+    assert not parity.verified
+    report = parity.to_dict(["a", "b"])
+    assert report["deviations_crop_px"]["max"] is None
+    assert "NaN" not in json.dumps(report)
+    assert "Infinity" not in json.dumps(report)
+    assert "deviations_crop_px" not in compared(np.zeros(2)).to_dict(["a", "b"])
 
 
 def test_what_is_not_finite_is_not_verified_and_null_in_the_report() -> None:

@@ -12,7 +12,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -21,10 +20,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from darkpose.atomic import make_folder, write_atomically
 from darkpose.calibration import Calibration
 from darkpose.checkpoint import Checkpoint, fingerprint
-from darkpose.download import cache_folder
 from darkpose.errors import DarkposeError
 from darkpose.graph_card import HEATMAPS, KEY, SEAL_KEY, CropType, GraphCard, Precision, card_from_json, seal, unsealed
 from darkpose.heatmap import Method
@@ -176,23 +173,6 @@ def program_runner(path: Path) -> GraphRunner:
         return {name: value.numpy() for name, value in zip(card.outputs, found, strict=True)}
 
     return GraphRunner(card, f"torch.export {torch.__version__}", run)
-
-
-def exported_once(checkpoint: Checkpoint, options: ExportOptions, calibration: Calibration | None = None) -> Path:
-    """An ONNX file of the checkpoint in darkpose's cache, made if it is not there (about 20 s).
-
-    Raises:
-        DarkposeError: it is not there and onnx or onnxscript is missing, or it cannot be written.
-    """
-    card = card_of(checkpoint, options, calibration)
-    told = f"{card.to_json()} {calibration} {torch.__version__}"
-    name = sha256(told.encode()).hexdigest()[:16]
-    file = cache_folder() / "graphs" / f"{checkpoint.schema.name}-{name}.onnx"
-    if not file.is_file():
-        make_folder(file.parent)
-        data = export_onnx(checkpoint, options, calibration)
-        write_atomically(file, lambda temporary: temporary.write_bytes(data))
-    return file
 
 
 def check_exporter(what: str) -> None:

@@ -6,6 +6,7 @@ import random
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from darkpose.atomic import write_atomically, write_text
+from darkpose.atomic import make_folder, write_atomically, write_text
 from darkpose.calibration import Calibration
 from darkpose.checkpoint import Checkpoint
 from darkpose.detector import Detector, best_detector
+from darkpose.download import cache_folder
 from darkpose.errors import DarkposeError
 from darkpose.export import ENDINGS, ExportOptions, card_of, check_exporter, export_onnx, export_program, program_runner
 from darkpose.face_crops import FaceCrops, drawn_crops, found_crops
@@ -29,6 +31,7 @@ from darkpose.quantise import FEWEST
 from darkpose.runtimes import GraphRunner, installed, open_graph
 
 COMPARED, SCALED = 32, 96  # faces to compare by, and to take the scales of int8 from
+FEW = 4  # faces to compare by what the cache keeps
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,17 +124,31 @@ def export_file(
     else:
         data = export_onnx(checkpoint, options, calibration, scaled.crops if calibrating else None)
     tell("comparing with torch")
-    with tempfile.TemporaryDirectory() as folder:
-        trial = Path(folder) / out.name
-        try:
-            trial.write_bytes(data)
-        except OSError as error:
-            raise DarkposeError(f"{trial}: cannot be written: {error.strerror or error}") from error
-        runners = [program_runner(trial)] if program else [open_graph(trial, runtime=name) for name in installed()]
-        parities = [_compared(checkpoint, options, runner, compared) for runner in runners]
-        del runners
+    parities = _parities(checkpoint, options, calibration, data, out.name, compared)
     told = compared.source if compared is faces else f"{len(compared.crops)} of {compared.source}"
     return _written(out, data, card_of(checkpoint, options, calibration, onnx=not program), parities, told)
+
+
+def exported_once(checkpoint: Checkpoint, options: ExportOptions, calibration: Calibration | None = None) -> Path:
+    """An ONNX file of the checkpoint in darkpose's cache; made, and compared with torch, if it is not there (half a
+    minute).
+
+    Raises:
+        DarkposeError: it is not there and onnx, onnxscript or a runtime is missing, it cannot be written, or it would
+            not find what torch finds.
+    """
+    card = card_of(checkpoint, options, calibration)
+    told = f"{card.to_json()} {calibration} {torch.__version__}"
+    file = cache_folder() / "graphs" / f"{checkpoint.schema.name}-{sha256(told.encode()).hexdigest()[:16]}.onnx"
+    if file.is_file():
+        return file
+    make_folder(file.parent)
+    data = export_onnx(checkpoint, options, calibration)
+    for parity in _parities(checkpoint, options, calibration, data, file.name, drawn_crops(FEW, checkpoint.config)):
+        if not parity.verified:
+            raise DarkposeError(f"the weights as an exported file would not find what torch finds: {parity}")
+    write_atomically(file, lambda temporary: temporary.write_bytes(data))
+    return file
 
 
 def _check_possible(out: Path, options: ExportOptions) -> None:
@@ -164,8 +181,34 @@ def _faces(
     return found_crops(photographs, checkpoint.config, finder, wanted, least=least)
 
 
-def _compared(checkpoint: Checkpoint, options: ExportOptions, runner: GraphRunner, faces: FaceCrops) -> Parity:
-    config = checkpoint.config
+def _parities(
+    checkpoint: Checkpoint,
+    options: ExportOptions,
+    calibration: Calibration | None,
+    data: bytes,
+    name: str,
+    faces: FaceCrops,
+) -> list[Parity]:
+    """How far a file of these bytes and this name is from torch, in every runtime that is installed."""
+    with tempfile.TemporaryDirectory() as folder:
+        trial = Path(folder) / name
+        try:
+            trial.write_bytes(data)
+        except OSError as error:
+            raise DarkposeError(f"{trial}: cannot be written: {error.strerror or error}") from error
+        program = trial.suffix == ".pt2"
+        runners = [program_runner(trial)] if program else [open_graph(trial, runtime=each) for each in installed()]
+        return [_compared(checkpoint, options, calibration, runner, faces) for runner in runners]
+
+
+def _compared(
+    checkpoint: Checkpoint,
+    options: ExportOptions,
+    calibration: Calibration | None,
+    runner: GraphRunner,
+    faces: FaceCrops,
+) -> Parity:
+    config, known = checkpoint.config, "covariance" in runner.card.outputs
     decoder = CropDecoder(
         checkpoint.model,
         config.normalisation,
@@ -173,9 +216,11 @@ def _compared(checkpoint: Checkpoint, options: ExportOptions, runner: GraphRunne
         flip_test=options.flip_test,
         method=options.method,
         kernel_size=config.kernel_size,
+        covariance=known,
     )
-    torch_locator, budget = TorchLocator(decoder, config.crop_size), BUDGETS[options.precision]
-    return compare(torch_locator, GraphLocator(runner), faces, runtime=runner.name, budget=budget)
+    in_torch = TorchLocator(decoder, config.crop_size, calibration)
+    by_file, budget = GraphLocator(runner, covariance=known), BUDGETS[options.precision]
+    return compare(in_torch, by_file, faces, runtime=runner.name, budget=budget)
 
 
 def _written(out: Path, data: bytes, card: GraphCard, parities: Sequence[Parity], faces: str) -> Exported:
@@ -188,5 +233,5 @@ def _written(out: Path, data: bytes, card: GraphCard, parities: Sequence[Parity]
     write_text(exported.report, json.dumps(exported.to_dict(), indent=1) + "\n")
     if picture is not None:
         distances = {parity.runtime: np.asarray(parity.crop_px) for parity in parities}
-        plot_parity(picture, distances, parities[0].budget, card.schema.names)
+        plot_parity(picture, distances, parities[0].budget[:2], card.schema.names)
     return exported

@@ -340,9 +340,9 @@ def _newton(blurred: Floats, out: Floats) -> None:
     out[0], out[1] = (hxy * gy - hyy * gx) / determinant, (hxy * gx - hxx * gy) / determinant
     if not (np.isfinite(out[0]) and np.isfinite(out[1])):
         out[0] = out[1] = 0.0
-    out[2:] = np.nan
-    if hxx < 0 and determinant > 0:
-        out[2], out[3], out[4] = -hyy / determinant, hxy / determinant, -hxx / determinant
+    out[2], out[3], out[4] = -hyy / determinant, hxy / determinant, -hxx / determinant
+    if not (hxx < 0 and determinant > 0 and np.isfinite(out[2]) and np.isfinite(out[3]) and np.isfinite(out[4])):
+        out[2:] = np.nan
 
 
 @part

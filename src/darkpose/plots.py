@@ -139,7 +139,7 @@ def plot_by_crop_size(path: Path, sizes: Sequence[int], curves: Mapping[str, Seq
     Args:
         path: of the picture.
         sizes: (S,) sides in px.
-        curves: name -> (S,) errors in per cent.
+        curves: name -> (S,) errors in per cent; NaN where there is none.
         error: what they are, for the axis.
 
     Raises:
@@ -154,8 +154,8 @@ def plot_by_crop_size(path: Path, sizes: Sequence[int], curves: Mapping[str, Seq
         ticks = [2, 3, 4, 5, 6, 8, 10, 15, 20]
         axes.set_yticks(ticks, [str(tick) for tick in ticks])
         axes.set_yticks([], minor=True)
-        every = [value for values in curves.values() for value in values]
-        axes.set(xlabel="side of the crop (px)", ylabel=error, ylim=(0.9 * min(every), 1.1 * max(every)))
+        every = np.array(list(curves.values()))
+        axes.set(xlabel="side of the crop (px)", ylabel=error, ylim=(0.9 * np.nanmin(every), 1.1 * np.nanmax(every)))
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
 

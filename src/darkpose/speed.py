@@ -26,7 +26,8 @@ from darkpose.checkpoint import Checkpoint, CheckpointConfig
 from darkpose.detector import Detector
 from darkpose.drawn_face import draw_face
 from darkpose.errors import DarkposeError
-from darkpose.export import ExportOptions, exported_once
+from darkpose.export import ExportOptions
+from darkpose.export_files import exported_once
 from darkpose.face_crops import cut_crops
 from darkpose.geometry import Floats, heatmap_to_image
 from darkpose.graph_card import check_seal
