@@ -157,7 +157,9 @@ def _open_openvino(path: Path, threads: int | None, providers: tuple[str, ...], 
         given = {HEATMAPS: heatmaps, **{name: found[name] for name in card.outputs if name != HEATMAPS}}
         return {name: np.array(given[name]) for name in card.outputs}
 
-    return GraphRunner(card, _told("openvino", threads, [*(providers or ("CPU",)), numbers]), run)
+    taken = many[0].get_compiled_model()  # which may be another than was asked for
+    precision = str(taken.get_property("INFERENCE_PRECISION_HINT").get_type_name()).replace("f32", "fp32")
+    return GraphRunner(card, _told("openvino", threads, [*taken.get_property("EXECUTION_DEVICES"), precision]), run)
 
 
 @cache
