@@ -245,7 +245,7 @@ def read_shape_prior(path: Path) -> ShapePrior:
             metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except (SafetensorError, OSError) as error:
-        raise DarkposeError(f"{path}: not a readable shape prior ({error})") from error
+        raise DarkposeError(f"{path}: not a readable shape prior ({error}); the package's is called wflw-98") from error
     if metadata.get("darkpose_shape_prior") != FORMAT or set(arrays) != {"mean", "modes"}:
         raise DarkposeError(f"{path}: expected a shape prior of format {FORMAT}; scripts/fit_shape_prior.py writes one")
     try:
@@ -267,7 +267,8 @@ def as_shape_prior(given: "str | Path | ShapePrior", schema: KeypointSchema) -> 
     prior = given if isinstance(given, ShapePrior) else read_shape_prior(_file_of(str(given)))
     if (prior.schema, len(prior.mean)) != (schema.name, len(schema)):
         where = "" if isinstance(given, ShapePrior) else f"{given}: "
-        raise DarkposeError(f"{where}a shape prior of {prior.schema}, the landmarks are of {schema.name}")
+        told = f"{where}a shape prior of {prior.schema}, the landmarks are of {schema.name}"
+        raise DarkposeError(f"{told}; of weights that know several markups, schema names one")
     return prior
 
 
