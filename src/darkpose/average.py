@@ -1,10 +1,26 @@
 """The exponential average of a network's weights over its training steps."""
 
 from copy import deepcopy
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+
+class _Pairs(NamedTuple):
+    """The tensors of an average and of the network that it follows, kept: to look for them at every step takes long."""
+
+    averaged: list[Tensor]
+    current: list[Tensor]
+    counters: list[Tensor]
+    counts: list[Tensor]
+
+    @classmethod
+    def of(cls, average: nn.Module, model: nn.Module) -> "_Pairs":
+        ours, theirs = (each.state_dict(keep_vars=True) for each in (average, model))
+        floating = [name for name, value in ours.items() if value.is_floating_point()]
+        others = [name for name in ours if name not in set(floating)]
+        return cls(*([state[name] for name in names] for names in (floating, others) for state in (ours, theirs)))
 
 
 class WeightAverage:
@@ -22,17 +38,17 @@ class WeightAverage:
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.module, self.decay, self.updates = deepcopy(model), decay, 0
         self.module.requires_grad_(requires_grad=False)
+        self._followed: tuple[nn.Module, _Pairs] | None = None
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
         """Take a step of the network in."""
-        ours, theirs = self.module.state_dict(), model.state_dict()
-        floating = [name for name, value in ours.items() if value.is_floating_point()]
+        if self._followed is None or self._followed[0] is not model:
+            self._followed = model, _Pairs.of(self.module, model)
+        pairs = self._followed[1]
         weight = 1.0 if self.updates == 0 else 1 - min(self.decay, (1 + self.updates) / (10 + self.updates))
-        averaged, current = ([state[name] for name in floating] for state in (ours, theirs))
-        torch._foreach_lerp_(averaged, current, weight)
-        for name in ours.keys() - set(floating):
-            ours[name].copy_(theirs[name])
+        torch._foreach_lerp_(pairs.averaged, pairs.current, weight)
+        torch._foreach_copy_(pairs.counters, pairs.counts)
         self.updates += 1
 
     def state_dict(self) -> dict[str, Any]:
