@@ -26,8 +26,7 @@ their share of it, most of all those of what OpenMP splits between threads (torc
 thread that was displaced. The shortest calls are nearer to what an idle machine takes, but long calls are less often
 undisturbed than short ones, which favours the short ones."""
 WEAK = """Maps with cells at or below 1e-10 around the maximum take longer (fused, weak landmarks): what DARK does there
-depends on the whole blurred map. Peaks that stand out of their noise have none. In these tables NumPy blurs it; since
-then compiled code does, 8 to 16 times as fast (docs/experiments.md)."""
+depends on the whole blurred map. Peaks that stand out of their noise have none."""
 DECODING = {
     "decode batch": "64 faces of 98 landmarks, maps of 64x64 (103 MB)",
     "decode face": "one face of 98 landmarks, maps of 64x64",
