@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from darkpose.dark_numpy import FLOOR, Found, decode_maps, find_maxima
@@ -79,6 +80,16 @@ def weak_maps(rng: np.random.Generator, count: int, height: int, width: int) -> 
             else:
                 one[rows] = -np.inf
     return maps.astype(np.float32)
+
+
+def as_kind(maps: NDArray[np.float32], kind: str) -> tuple[NDArray[Any], NDArray[np.floating[Any]]]:
+    """Maps as `fused` takes them in a type, and the same numbers as the reference takes them."""
+    if kind == "bfloat16":
+        half = torch.from_numpy(maps).bfloat16()
+        return half.view(torch.int16).numpy(), half.float().numpy()
+    with np.errstate(over="ignore"):
+        typed = maps.astype(kind)
+    return typed, typed
 
 
 def well_conditioned(maps: Maps, taps: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -163,7 +163,9 @@ def test_landmarks_drawn_towards_a_prior_come_first_and_the_found_ones_beside_th
     assert [(other.name, other.report.to_dict()) for other in drawn.others] == [(plain.name, plain.report.to_dict())]
     assert "a shape prior that has learnt from 1 of these faces" in str(drawn.to_dict())
     bare = predictions(tmp_path / "bare.jsonl", plain.points)
-    with pytest.raises(DarkposeError, match=r"bare\.jsonl: a shape prior needs scores and boxes, which face 0 lacks"):
+    with pytest.raises(
+        DarkposeError, match=r"bare\.jsonl: a shape prior needs 68 scores and a box of 4 numbers, which"
+    ):
         evaluate_recipe(recipe, root, bare, shape_prior=prior)
     with pytest.raises(DarkposeError, match="wflw-98: a shape prior of wflw-98, the landmarks are of 300w-68"):
         evaluate_recipe(recipe, root, file, shape_prior="wflw-98")

@@ -21,7 +21,7 @@ from darkpose import dark_numpy
 from darkpose.dark_numpy import Found
 from darkpose.heatmap import Decoded, decode
 from darkpose.modulation import modulation_kernel
-from random_maps import METHODS, assert_agree, random_maps
+from random_maps import METHODS, as_kind, assert_agree, random_maps
 
 pytest.importorskip("numba", reason='needs Numba, the extra "fast"')
 from darkpose import fused
@@ -35,16 +35,6 @@ def _few_maps_are_shared_among_threads_too() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fused, "ALONE", 0)
         yield
-
-
-def as_kind(maps: NDArray[np.float32], kind: str) -> tuple[NDArray[Any], NDArray[np.floating[Any]]]:
-    """Maps as `fused` takes them in a type, and the same numbers as the reference takes them."""
-    if kind == "bfloat16":
-        half = torch.from_numpy(maps).bfloat16()
-        return half.view(torch.int16).numpy(), half.float().numpy()
-    with np.errstate(over="ignore"):
-        typed = maps.astype(kind)
-    return typed, typed
 
 
 @pytest.mark.parametrize("kind", ["float32", "float64", "float16", "bfloat16"])

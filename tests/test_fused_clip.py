@@ -7,13 +7,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from darkpose import dark_numpy
 from darkpose.dark_torch import decode_torch
 from darkpose.modulation import modulation_kernel
 from independent_dark import reference_dark
-from random_maps import assert_agree, steady, weak_maps
+from random_maps import as_kind, assert_agree, steady, weak_maps
 
 pytest.importorskip("numba", reason='needs Numba, the extra "fast"')
 from darkpose import fused
@@ -21,15 +20,6 @@ from darkpose import fused
 KERNELS = (1, 3, 5, 7, 11, 17, 25)
 SIDES = st.one_of(st.integers(1, 8), st.integers(9, 40))
 SEEDS = st.integers(0, 2**32 - 1)
-
-
-def as_kind(maps: NDArray[np.float32], kind: str) -> tuple[NDArray[Any], NDArray[np.floating[Any]]]:
-    """Maps as `fused` takes them in a type, and the same numbers as the reference takes them."""
-    if kind == "bfloat16":
-        half = torch.from_numpy(maps).bfloat16()
-        return half.view(torch.int16).numpy(), half.float().numpy()
-    typed = maps.astype(kind)
-    return typed, typed
 
 
 @pytest.mark.parametrize("kind", ["float32", "float64", "float16", "bfloat16"])

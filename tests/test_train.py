@@ -68,6 +68,17 @@ def weights(model: HRNet) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in model.state_dict().items()}
 
 
+def test_every_second_epoch_and_the_last_are_validated_and_patience_counts_epochs(
+    samples: list[Sample], tmp_path: Path
+) -> None:
+    config = replace(QUICK, epochs=5, validate_every=2)
+    train(config, samples, DOTS, tmp_path / "all", workers=0, validate=lambda _: 0.5)
+    assert [line["epoch"] for line in log(tmp_path / "all") if line["mode"] == "val"] == [2, 4, 5]
+    impatient = replace(config, epochs=9, patience=2, held_out=0.5)
+    ended = train(impatient, samples, DOTS, tmp_path / "stale", workers=0, validate=lambda _: 0.5)
+    assert (ended.stopped, ended.epoch) == ("patience", 4)
+
+
 def test_a_run_stopped_between_epochs_ends_with_the_same_weights(samples: list[Sample], tmp_path: Path) -> None:
     straight = weights(train(QUICK, samples, DOTS, tmp_path / "straight", workers=0).model)
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, TRAIN_FOLDERS, read_300w
 from darkpose.datasets.wflw import SUBSETS, read_wflw
-from darkpose.geometry import PADDING
+from darkpose.geometry import PADDING, resize_points
 from darkpose.image import Pixels, read_image
 from darkpose.opencv import cv2
 from darkpose.pts import format_pts
@@ -25,8 +25,8 @@ SIDE, REACH, QUALITY = 256 / PADDING, 2.1, 78
 LIST = "WFLW_annotations/list_98pt_rect_attr_train_test/list_98pt_rect_attr_test.txt"
 
 
-def shrunk(image: Pixels, faces: list[Sample]) -> tuple[Pixels, float]:
-    """The picture without what is far from its faces, and the factor it was shrunk by."""
+def shrunk(image: Pixels, faces: list[Sample]) -> Pixels:
+    """The picture (H, W, 3) without what is far from its faces, shrunk."""
     seen = np.zeros_like(image)
     longest = []
     for face in faces:
@@ -38,23 +38,18 @@ def shrunk(image: Pixels, faces: list[Sample]) -> tuple[Pixels, float]:
         seen[top:bottom, left:right] = image[top:bottom, left:right]
     factor = min(1.0, SIDE / min(longest))
     size = tuple(max(1, round(side * factor)) for side in image.shape[1::-1])
-    return np.asarray(cv2.resize(seen, size, interpolation=cv2.INTER_AREA), np.uint8), factor
-
-
-def carried(points: np.ndarray, before: Pixels, after: Pixels) -> np.ndarray:
-    """Landmarks (..., 2) of the picture in the shrunk one: pixels' edges lie on each other."""
-    ratio = np.array(after.shape[1::-1]) / np.array(before.shape[1::-1])
-    return np.asarray((points + 0.5) * ratio - 0.5)
+    return np.asarray(cv2.resize(seen, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def pack_image(file: Path, faces: list[Sample], out: Path) -> list[np.ndarray]:
-    """Write a picture; the faces' landmarks there."""
+    """Write a picture; the faces' landmarks (K, 2) there, px."""
     image = read_image(file)
-    small, _ = shrunk(image, faces)
+    small = shrunk(image, faces)
     _, data = cv2.imencode(".webp", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_WEBP_QUALITY, QUALITY])
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(data.tobytes())
-    return [carried(face.keypoints, image, small) for face in faces]
+    ratio = np.array(small.shape[1::-1]) / image.shape[1::-1]
+    return [resize_points(face.keypoints, ratio) for face in faces]
 
 
 def main(data: Path, out: Path) -> None:

@@ -230,9 +230,12 @@ def _measure(
 def _drawn(prior: ShapePrior, file: Predictions, points: NDArray[np.float64], source: str) -> NDArray[np.float64]:
     """The landmarks of a predictions file drawn towards a prior, by the scores and boxes that it holds."""
     there = [face for face, found in file.keypoints.items() if found is not None]
-    lacking = [face for face in there if face not in file.scores or face not in file.boxes]
+    nothing, count = np.zeros(0), points.shape[1]
+    shapes = {face: (file.scores.get(face, nothing).shape, file.boxes.get(face, nothing).shape) for face in there}
+    lacking = [face for face, found in shapes.items() if found != ((count,), (4,))]
     if lacking:
-        raise DarkposeError(f"{source}: a shape prior needs scores and boxes, which face {lacking[0]} lacks")
+        needs = f"{count} scores and a box of 4 numbers"
+        raise DarkposeError(f"{source}: a shape prior needs {needs}, which face {lacking[0]} lacks")
     drawn = points.copy()
     if there:
         scores, boxes = (np.stack([values[face] for face in there]) for values in (file.scores, file.boxes))

@@ -182,9 +182,12 @@ def mirror_keypoints(keypoints: ArrayLike, flip_index: Sequence[int] | NDArray[n
     return transform(mirror_matrix(width), keypoints)[..., np.asarray(flip_index), :]
 
 
-def resize_points(points: ArrayLike, factor: float) -> Floats:
-    """Points (..., 2) of a picture, in the picture enlarged by `factor` (pixel areas keep their place, not centres)."""
-    return (np.asarray(points, np.float64) + 0.5) * factor - 0.5
+def resize_points(points: ArrayLike, factor: ArrayLike) -> Floats:
+    """Points (..., 2) of a picture in the picture enlarged by `factor`, one or (2,) along x and y.
+
+    Pixel areas keep their place, not centres.
+    """
+    return np.asarray((np.asarray(points, np.float64) + 0.5) * np.asarray(factor, np.float64) - 0.5)
 
 
 def align_eyes(left: ArrayLike, right: ArrayLike, size: int) -> Floats:
