@@ -57,6 +57,11 @@ def scalar(dtype: str) -> Any:
     return getattr(_numba.types, dtype)
 
 
+def several(*types: Any) -> Any:
+    """The type of a tuple."""
+    return _numba.types.Tuple(types)
+
+
 def compile_for(function: Function, *types: Any) -> Function:
     """Compile a function for arguments of given types; it releases Python's lock while it runs.
 

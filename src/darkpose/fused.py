@@ -3,12 +3,12 @@
 How it is done:
 
 * A maximum is looked for among the bits of the numbers, read as whole numbers: positive floats are ordered as their
-  bits are, all of them above the negative ones, and a maximum of whole numbers is vectorised, one of floats is not. A
-  NaN has bits above infinity's; one with its sign bit set is found by comparing without sign. So float16 and bfloat16
+  bits are, all of them above the negative ones, and vector instructions find the highest of whole numbers (`highest`).
+  A NaN has bits above infinity's; one with its sign bit set is found by comparing without sign. So float16 and bfloat16
   maps need no copy of a wider type: only cells around the maximum are converted, by a table.
 * Only the cells around a maximum are blurred, in float64, and of the result only the 13 that the derivatives use. With
   the kernel of 11 this is done in vector instructions (`blur_vectors`).
-* While a maximum is worked on, the next map is already on its way from memory (`prefetch`).
+* While a maximum of many maps is worked on, the next map is already on its way from memory (`prefetch`).
 * The derivatives are logarithms of ratios: 5 logarithms in place of 13.
 * Where a cell falls to the clip before the logarithm (`dark_numpy.FLOOR`), the whole map is blurred (`weak_maps`).
 
@@ -27,6 +27,7 @@ from darkpose.blur_vectors import COLUMNS, LANES, ROWS, TAPS, blur_stencil
 from darkpose.compiled import array, compile_for, once, part, scalar
 from darkpose.dark_numpy import FLOOR, MARGIN, TRUSTED, Found
 from darkpose.gaussian_fit import DAMPING, FARTHEST, LONGEST, OUTSIDE, REACH, SIGMAS, START, STEPS
+from darkpose.highest import BLOCK, highest
 from darkpose.prefetch import LINE, prefetch
 from darkpose.threads import in_threads
 from darkpose.weak_maps import clip_scaled
@@ -38,8 +39,8 @@ Table = NDArray[np.float32] | None
 METHODS = ("argmax", "quarter", "dark", "dark+")
 QUARTER, DARK, DARK_PLUS = 1, 2, 3
 ALONE = 1 << 22  # cells: fewer are not worth waking threads for
-BLOCK = 256  # cells whose maximum is taken at once
 AHEAD = 1 << 14  # bytes of the next map that are asked for; what follows, the processor guesses
+NEAR = 1 << 21  # bytes: fewer are taken to lie in the cache already, where asking costs more than it brings
 SMALLEST, LARGEST = SIGMAS
 INFINITY = {"e": 0x7C00, "h": 0x7F80, "f": 0x7F80_0000, "d": 0x7FF0_0000_0000_0000}  # bits, by the type's letter
 
@@ -56,7 +57,7 @@ def decode_maps(maps: NDArray[Any], method: str, taps: NDArray[np.float64], cova
     if not (maps.flags.c_contiguous and maps.flags.aligned):
         maps = np.require(maps, requirements=("C", "A"))
     kernel, table, whole, kind, infinity, lowest = _setup(maps.dtype.char)
-    count, code = len(maps), METHODS.index(method)
+    count, code, ahead = len(maps), METHODS.index(method), AHEAD if maps.nbytes > NEAR else 0
     bits: Maps = maps.view(whole)
     stored = maps if table is None else bits
     points: Floats = np.empty((count, 2), kind)
@@ -64,7 +65,7 @@ def decode_maps(maps: NDArray[Any], method: str, taps: NDArray[np.float64], cova
     spread: Floats = np.empty((count if covariance else 0, 2, 2), kind)
 
     def work(first: int, last: int) -> None:
-        kernel(stored, bits, table, infinity, lowest, code, taps, first, last, points, scores, spread)
+        kernel(stored, bits, table, infinity, lowest, code, taps, ahead, first, last, points, scores, spread)
 
     if maps.size < ALONE:
         work(0, count)
@@ -111,7 +112,8 @@ def _kernel(size: int) -> Callable[..., None]:
         array(f"int{8 * size}", 3),
         array(kind, 1) if size == 2 else scalar("none"),
         *(scalar("int64"), array(f"uint{8 * size}", 1), scalar("int64"), array("float64", 1)),
-        *(scalar("int64"), scalar("int64"), array(kind, 2, written=True), array(kind, 1, written=True)),
+        *(scalar("int64"), scalar("int64"), scalar("int64")),
+        *(array(kind, 2, written=True), array(kind, 1, written=True)),
         array(kind, 3, written=True),
     )
 
@@ -119,7 +121,7 @@ def _kernel(size: int) -> Callable[..., None]:
 # ------------------------------------------------------------------------------------------------- compiled by Numba
 # Written for Numba: loops over numbers, scratch arrays made once per range. m counts maps. Constants of other modules
 # are compiled in, and kept code is made anew when this file changes, not theirs: who changes one, or `blur_vectors`,
-# `prefetch` or `weak_maps`, changes this file too.
+# `highest`, `prefetch` or `weak_maps`, changes this file too.
 
 
 def _decode_range(
@@ -130,6 +132,7 @@ def _decode_range(
     lowest: Maps,
     method: int,
     taps: Floats,
+    ahead: int,
     first: int,
     last: int,
     points: Floats,
@@ -151,8 +154,8 @@ def _decode_range(
         if len(spread):
             spread[m] = np.nan
         best = _highest(cells[m], infinity, lowest)
-        if m + 1 < last:
-            _ask_for(cells, m + 1)
+        if ahead and m + 1 < last:
+            _ask_for(cells, m + 1, ahead)
         if best == NOT_A_NUMBER:
             points[m], scores[m] = -1, np.nan
             continue
@@ -201,10 +204,10 @@ NOT_POSITIVE, NOT_A_NUMBER = -1, -2
 
 
 @part
-def _ask_for(cells: Maps, m: int) -> None:
-    """Have map m brought near while the one before it is worked on."""
+def _ask_for(cells: Maps, m: int, ahead: int) -> None:
+    """Have so many bytes of map m brought near while the one before it is worked on."""
     size = cells.shape[1]
-    for i in range(0, min(size, AHEAD // cells.itemsize), LINE // cells.itemsize):
+    for i in range(0, min(size, ahead // cells.itemsize), LINE // cells.itemsize):
         prefetch(cells, m * size + i)
 
 
@@ -212,35 +215,20 @@ def _ask_for(cells: Maps, m: int) -> None:
 def _highest(bits: Maps, infinity: int, lowest: Maps) -> int:
     """Index of the first positive maximum of one map, or NOT_POSITIVE or NOT_A_NUMBER."""
     kind = lowest.dtype.type  # without sign
-    top, widest, at, whole = bits[0], kind(bits[0]), 0, len(bits) // BLOCK
-    for block in range(whole):
-        start = np.uint64(block * BLOCK)  # vectorised are loops whose indices cannot be negative
-        highest = bits[start]
-        for i in range(BLOCK):
-            value = bits[start + np.uint64(i)]
-            highest = max(highest, value)
-            widest = max(widest, kind(value))
-        at = block if highest > top else at  # without a branch
-        top = max(top, highest)
-    rest, highest = bits[whole * BLOCK :], top
-    for i in range(len(rest)):
-        highest = max(highest, rest[i])
-        widest = max(widest, kind(rest[i]))
-    if highest > top:
-        top, at = highest, whole
+    top, widest, at = bits[0], kind(bits[0]), 0
+    per_block = BLOCK // bits.itemsize
+    blocks = len(bits) // per_block
+    if blocks:
+        top, widest, at = highest(bits, blocks)
+    for i in range(blocks * per_block, len(bits)):
+        widest = max(widest, kind(bits[i]))
+        at = i if bits[i] > top else at
+        top = max(top, bits[i])
     if top > infinity or widest > lowest[0]:
         return NOT_A_NUMBER
     if top <= 0:
         return NOT_POSITIVE
-    first = at * BLOCK
-    if at == whole:
-        while bits[first] != top:
-            first += 1
-        return first
-    start, within = np.uint64(first), BLOCK
-    for i in range(BLOCK):
-        within = min(within, i if bits[start + np.uint64(i)] == top else BLOCK)
-    return first + within
+    return at
 
 
 @part
