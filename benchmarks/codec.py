@@ -40,7 +40,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from codec_worker import SIGMA, THREADS
+from codec_peers import SIGMA, THREADS
 from numpy.typing import NDArray
 from surroundings import surroundings
 
@@ -92,8 +92,29 @@ PEERS = {
             ("--no-deps", "mmpose==0.29.0", "json-tricks==3.17.3", "munkres==1.1.4"),
         ),
     ),
+    "mmpose1": Peer(
+        "mmpose1",
+        (
+            (*TORCH, "numpy==1.26.4", "opencv-python-headless==4.11.0.86"),
+            (
+                "addict==2.4.0",
+                "pyyaml==6.0.4",
+                "rich==15.0.0",
+                "termcolor==3.3.0",
+                "yapf==0.43.0",
+                "munkres==1.1.4",
+                "matplotlib==3.10.7",
+            ),
+            ("--no-deps", "mmpose==1.3.2", "mmengine==0.10.7", "mmcv-lite==2.2.0"),
+        ),
+    ),
     "transformers": Peer("others", (TORCH, ("transformers==5.23.0",))),
     "kornia": Peer("others", (TORCH, ("kornia==0.9.0",))),
+    "lightning-pose": Peer(
+        "others",
+        (TORCH, ("kornia==0.9.0", "omegaconf==2.4.0", "jaxtyping==0.3.11"), ("--no-deps", "lightning-pose==2.4.3")),
+    ),
+    "sleap-nn": Peer("others", (TORCH, ("omegaconf==2.4.0", "loguru==0.7.3"), ("--no-deps", "sleap-nn==0.3.5"))),
 }
 
 
@@ -326,14 +347,16 @@ def agreement(workers: list[Asked], drawn: dict[str, Floats], folder: Path) -> d
 
     pairs = [(f"{kind} dark", "mmpose 0.29 DARK") for kind in ("fused", "NumPy", "torch")]
     pairs += [(f"fused {method}", f"mmpose 0.29 {method}") for method in ("quarter", "argmax")]
+    pairs += [("fused dark", "mmpose 1.3 DARK"), ("fused quarter", "mmpose 1.3 quarter")]
     differences = {f"{a} - {b}": {group: differ(group, a, b) for group in SHAPES} for a, b in pairs}
     encoders = [("full, fresh", "mmpose 0.29 unbiased"), ("rounded, fresh", "mmpose 0.29 rounded")]
+    encoders += [("full, fresh", "mmpose 1.3 unbiased"), ("rounded, fresh", "mmpose 1.3 rounded")]
     differences |= {f"{a} - {b}": {"encode": differ("encode", a, b)} for a, b in encoders}
     group, errors, batches = "decode batch", {}, {}
     for name in [name for place, name in owners if place == group and name not in LIMITS]:
         at_once = result(group, name)
         errors[name] = round(float(np.hypot(*np.moveaxis(at_once - drawn[group], -1, 0)).mean()), 4)
-        if name in ("fused dark", "mmpose 0.29 DARK", "mmpose 0.29 post_dark_udp", "transformers ViTPose"):
+        if name.endswith(("DARK", "fused dark", "post_dark_udp", "UDP", "ViTPose")):
             moved = np.hypot(*np.moveaxis(at_once - result(group, name, "batch_of_one"), -1, 0))
             facts = {"points": moved.size, "moved": int((moved > 0.01).sum())}
             batches[name] = {**facts, "largest_px": _rounded(float(moved.max()))}

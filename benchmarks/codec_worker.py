@@ -1,7 +1,7 @@
 """One environment of the codec's benchmark, asked by `codec.py` through pipes: codec_worker.py ENVIRONMENT FOLDER
 
-Imports NumPy, torch, and the package of its environment: darkpose or another. FOLDER holds the inputs. Every line of
-the input is a question in JSON, every line of the output the answer.
+Imports NumPy, torch, and the package of its environment: darkpose or another (`codec_peers`). FOLDER holds the inputs.
+Every line of the input is a question in JSON, every line of the output the answer.
 """
 
 import json
@@ -14,19 +14,17 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-from unittest.mock import MagicMock
 
 import numpy as np
 import torch
+from codec_peers import KERNEL, PEERS, THREADS, Maps, Works
 from numpy.typing import NDArray
 
-Maps = NDArray[np.float32]
-Works = dict[str, Callable[[], Any]]
-
-THREADS = 2
-SIGMA, KERNEL = 2, 11
 TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
-PACKAGES = ("numpy", "torch", "numba", "mmcv", "mmpose", "opencv-python-headless", "scipy", "transformers", "kornia")
+PACKAGES = (
+    *("numpy", "torch", "numba", "mmcv", "mmcv-lite", "mmengine", "mmpose", "opencv-python-headless", "scipy"),
+    *("transformers", "kornia", "lightning-pose", "sleap-nn"),
+)
 
 
 def _busy() -> float | None:
@@ -117,78 +115,11 @@ def darkpose_encoders(points: NDArray[np.float64], size: tuple[int, int]) -> Wor
     }
 
 
-# ---------------------------------------------------------------------------------------------------------- mmpose
-
-
-def _import_mmpose(name: str) -> Any:
-    """A module of mmpose 0.29, which asks for mmcv below 1.7.1 and for torchvision: neither matters to its codec."""
-    for absent in ("torchvision", "torchvision.transforms"):
-        sys.modules.setdefault(absent, MagicMock())
-    mmcv: Any = import_module("mmcv")
-    mmcv.__version__ = "1.7.0"
-    import_module("cv2").setNumThreads(THREADS)
-    return import_module(f"mmpose.{name}")
-
-
-def mmpose_decoders(maps: Maps) -> Works:
-    """With a box that makes image coordinates those of the heatmap."""
-    decode = _import_mmpose("core.evaluation.top_down_eval").keypoints_from_heatmaps
-    side = np.array([maps.shape[3], maps.shape[2]], np.float32)
-    centres, sides = np.tile(side / 2, (len(maps), 1)), np.tile(side / 200, (len(maps), 1))
-    # With use_udp its box runs from the first pixel's centre to the last one's.
-    udp = np.tile((side - 1) / 2, (len(maps), 1)), np.tile((side - 1) / 200, (len(maps), 1))
-    return {
-        "mmpose 0.29 argmax": lambda: decode(maps, centres, sides, post_process=None)[0],
-        "mmpose 0.29 quarter": lambda: decode(maps, centres, sides, post_process="default")[0],
-        "mmpose 0.29 DARK": lambda: decode(maps, centres, sides, post_process="unbiased", kernel=KERNEL)[0],
-        "mmpose 0.29 post_dark_udp": lambda: decode(maps, *udp, kernel=KERNEL, use_udp=True)[0],
-    }
-
-
-def mmpose_encoders(points: NDArray[np.float64], size: tuple[int, int]) -> Works:
-    """Every face in turn, as its data loader does, into one array."""
-    target = _import_mmpose("datasets.pipelines.top_down_transform").TopDownGenerateTarget
-    image = 4 * np.array(size)
-    config = {"num_joints": points.shape[1], "image_size": image, "heatmap_size": np.array(size)}
-    config |= {"joint_weights": None, "use_different_joint_weights": False}
-    joints = np.concatenate([4 * points, np.zeros((*points.shape[:2], 1))], 2)
-    seen = np.ones_like(joints[0])
-
-    def draw(encoder: Any) -> Any:
-        return np.stack([encoder._msra_generate_target(config, face, seen, SIGMA)[0] for face in joints])
-
-    exact, rounded = (target(sigma=SIGMA, unbiased_encoding=unbiased) for unbiased in (True, False))
-    return {"mmpose 0.29 unbiased": lambda: draw(exact), "mmpose 0.29 rounded": lambda: draw(rounded)}
-
-
-# ---------------------------------------------------------------------------------------------------------- others
-
-
-def transformers_decoders(maps: Maps) -> Works:
-    """ViTPose's post-processing, of the variant that needs no torchvision."""
-    vitpose = import_module("transformers.models.vitpose.image_processing_pil_vitpose")
-    refine, maxima = vitpose.post_dark_unbiased_data_processing, vitpose.get_keypoint_predictions
-    return {"transformers ViTPose": lambda: refine(maxima(maps)[0], maps, kernel=KERNEL)}
-
-
-def kornia_decoders(maps: Maps) -> Works:
-    """The soft-argmax, sharp enough to find a peak."""
-    soft = import_module("kornia.geometry.subpix").spatial_soft_argmax2d
-    tensor = torch.from_numpy(maps)
-    return {"kornia soft-argmax": lambda: soft(tensor, temperature=0.05, normalized_coordinates=False).numpy()}
-
-
-def no_encoders(points: NDArray[np.float64], size: tuple[int, int]) -> Works:
-    """For who has none."""
-    return {}
-
-
-MAKERS: dict[str, tuple[Callable[[Maps], Works], Callable[[NDArray[np.float64], tuple[int, int]], Works]]] = {
-    "darkpose": (darkpose_decoders, darkpose_encoders),
-    "mmpose": (mmpose_decoders, mmpose_encoders),
-    "transformers": (transformers_decoders, no_encoders),
-    "kornia": (kornia_decoders, no_encoders),
-}
+def makers(environment: str) -> tuple[Callable[[Maps], Works], Callable[[NDArray[np.float64], tuple[int, int]], Works]]:
+    """What makes an environment's decoders, and its encoders."""
+    if environment == "darkpose":
+        return darkpose_decoders, darkpose_encoders
+    return PEERS[environment]
 
 
 class Worker:
@@ -196,7 +127,7 @@ class Worker:
 
     def __init__(self, environment: str, folder: Path) -> None:
         self.folder, self.environment = folder, environment
-        self.decoders, self.encoders = MAKERS[environment]
+        self.decoders, self.encoders = makers(environment)
         self.inputs = {path.stem: np.load(path) for path in sorted(folder.glob("decode *.npy"))}
         self.works = {name: self.decoders(maps) for name, maps in self.inputs.items()}
         self.grown: dict[tuple[int, int], Maps] = {}

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 def scripts(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     yield lambda name: import_module(name)
-    for name in ("codec", "codec_page", "codec_worker", "surroundings"):
+    for name in ("codec", "codec_page", "codec_peers", "codec_worker", "surroundings"):
         sys.modules.pop(name, None)
 
 
