@@ -74,3 +74,28 @@ def test_a_package_that_is_absent_leaves_its_rows_out(scripts: Any) -> None:
     page = scripts("codec_page").page(found)
     assert "left out: kornia: no network" in page
     assert "| kornia soft-argmax" not in page
+
+
+def test_a_module_is_imported_beside_absent_ones(scripts: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = tmp_path / "made_package" / "inner"
+    inner.mkdir(parents=True)
+    (inner.parent / "__init__.py").write_text("")
+    (inner / "__init__.py").write_text("raise RuntimeError('this asks for too much')")
+    (inner / "module.py").write_text("import absent_one.deeper\nfrom absent_two import name\nvalue = 3")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in ("made_package", "made_package.inner", "made_package.inner.module"):
+        monkeypatch.delitem(sys.modules, name, raising=False)  # and again at the end
+    for name in ("absent_one", "absent_one.deeper", "absent_two"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    module = scripts("codec_peers").import_beside_absent("made_package.inner.module", bare=["made_package.inner"])
+    assert module.value == 3
+
+
+def test_a_module_that_the_package_itself_lacks_is_told_of(
+    scripts: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "another_package").mkdir()
+    (tmp_path / "another_package" / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ModuleNotFoundError, match=r"another_package\.nothing"):
+        scripts("codec_peers").import_beside_absent("another_package.nothing")

@@ -8,6 +8,7 @@ import sys
 import tarfile
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -178,3 +179,24 @@ def test_a_tar_file_of_any_length_is_walked_in_the_same_memory(tmp_path: Path) -
 def test_a_source_can_be_sent_elsewhere_as_plain_values() -> None:
     source = Source("a.tar/x.jpg", "/data/a.tar", 512, 7, "")
     assert Source._make(json.loads(json.dumps(source))) == source
+
+
+def test_a_folder_within_one_that_cannot_be_read_is_an_input_with_a_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(*(tmp_path / name for name in ("a.jpg", "b/closed/1.jpg", "b/open.jpg", "c.jpg")))
+    scan = os.scandir
+
+    def guarded(folder: Path) -> Any:
+        if Path(folder).name == "closed":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", guarded)  # root reads every folder
+    found = list(walk([str(tmp_path)]))
+    assert [str(Path(source.name).relative_to(tmp_path)) for source in found] == [
+        *("a.jpg", "b/closed", "b/open.jpg", "c.jpg")
+    ]
+    assert [source.problem for source in found] == ["", "the folder cannot be read", "", ""]
+    with pytest.raises(DarkposeError, match="closed: the folder cannot be read: Permission denied"):
+        walk([str(tmp_path / "b" / "closed")])

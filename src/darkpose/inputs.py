@@ -62,7 +62,8 @@ def walk(arguments: Sequence[str], listed: str | None = None) -> Iterator[Source
         arguments: images, folders (searched whole, sorted by name; with the tar files in them), globs (sorted), and
             tar files, whose pictures come in the order they were packed in. What is named twice comes twice.
         listed: a file with a path per line, of an image or a tar file; "-": standard input. A file that is not there
-            is an input with a problem, as is a tar file that is damaged.
+            is an input with a problem, as is a tar file that is damaged, and a folder within one that is named which
+            cannot be read.
 
     Raises:
         DarkposeError: nothing is named, a path does not exist, a folder holds no images, a glob matches nothing, the
@@ -81,9 +82,11 @@ def _walk(arguments: Iterable[str], lines: Iterable[str]) -> Iterator[Source]:
     for argument in arguments:
         path = Path(argument)
         if path.is_dir():
-            for file in files_below(path):
+            for file in files_below(path, closed=True):
                 if is_picture(file) or file.suffix.lower() == TAR:
                     yield from _file(str(file))
+                elif file.is_dir():
+                    yield Source(printable(str(file)), str(file), problem="the folder cannot be read")
         elif path.exists():
             yield from _file(str(path))
         else:
@@ -97,7 +100,7 @@ def _check(argument: str) -> None:
     """Refuse an argument that stands for nothing."""
     path = Path(argument)
     if path.is_dir():
-        if not any(is_picture(file) or file.suffix.lower() == TAR for file in files_below(path)):
+        if not any(is_picture(file) or file.suffix.lower() == TAR for file in files_below(path, closed=True)):
             raise no_images(path)
     elif path.exists():
         if path.name.lower().endswith((".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")):
@@ -130,8 +133,12 @@ def is_picture(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.endswith(OVERLAY)
 
 
-def files_below(folder: Path) -> Iterator[Path]:
+def files_below(folder: Path, *, closed: bool = False) -> Iterator[Path]:
     """The files below a folder, sorted by name level by level; links to folders are not followed, dangling ones kept.
+
+    Args:
+        folder: where to begin.
+        closed: give a folder within it that cannot be read in place of its files.
 
     Raises:
         DarkposeError: a folder cannot be read.
@@ -146,7 +153,12 @@ def files_below(folder: Path) -> Iterator[Path]:
         if path.is_file() or (path.is_symlink() and not path.exists()):  # a dangling link: whoever reads it, says so
             yield path
         elif path.is_dir() and not path.is_symlink():
-            yield from files_below(path)
+            try:
+                yield from files_below(path, closed=closed)
+            except DarkposeError:
+                if not closed:
+                    raise
+                yield path
 
 
 def _lines(listed: str) -> Iterator[str]:
