@@ -56,9 +56,9 @@ def test_every_map_is_decoded_as_by_the_reference(
 
 @needs_triton
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@pytest.mark.parametrize("case", ["k19", "rect", "edge"])
+@pytest.mark.parametrize("case", ["k19", "rect", "edge", "k98"])
 def test_the_golden_maps_are_decoded_as_by_the_reference(golden: Golden, case: str) -> None:
-    heatmaps = golden(f"b_decode_{case}")["heatmaps"]
+    heatmaps = golden(f"b_decode_{case}")["heatmaps_f16" if case == "k98" else "heatmaps"]
     maps = torch.from_numpy(heatmaps.copy()).flatten(0, 1).to(DEVICE)
     check(decode_gpu(maps), maps, "dark", 11)
 

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,7 +43,7 @@ def test_some_faces_are_picked_with_what_belongs_to_them() -> None:
     faces = [a_face(0), a_face(1), replace(a_face(2), covariance=np.full((29, 2, 2), 3.0, np.float32))]
     found = to_supervision(faces)
     assert found.detection_confidence is not None
-    sure = found[found.detection_confidence > 0.65]
+    sure: Any = found[found.detection_confidence > 0.65]
     np.testing.assert_array_equal(sure.xy[0], faces[2].keypoints)
     assert (sure.data["covariance"] == 3).all()
     assert np.isnan(found.data["covariance"][:2]).all()
