@@ -68,9 +68,9 @@ def gpu_part(found: Facts) -> list[str]:
         f"moves {copy:.2f} TB/s; ms for 98 maps of 64x64 a face, and in brackets the maps' bytes per second over the",
         f"copy's. The goal of 75 % is missed: the Triton kernel reaches {best:.0%}. Half precision saves it little, so",
         "memory is not what it waits for. It was not profiled; its machine code for such a card has 1,184 instructions",
-        "(fp32, each of 4 warps a map) and 26 barriers, and to issue them at 1.98 GHz takes 0.23 of its 0.36 ms for 512",
-        "faces, without any waiting: its sums over a window are what to make fewer. With 64 faces it takes as long as",
-        "the host to start it. `decode` looks whether maps were clipped, for which the host waits.",
+        "(fp32, each of 4 warps a map) and 26 barriers, and issuing all of them at 1.98 GHz takes 0.23 of its 0.36 ms",
+        "for 512 faces, without any waiting: its sums over a window are what to make fewer. With 64 faces it takes as",
+        "long as the host to start it. `decode` looks whether maps were clipped, for which the host waits.",
         "",
     ]
     names = {"kernel": "Triton kernel", "decode": "`decode`", "torch": "`decode_torch`", "amax": "*torch.amax*"}
