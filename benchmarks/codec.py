@@ -398,6 +398,7 @@ def goals(found: Measured) -> list[dict[str, Any]]:
 def main(lengths: Lengths) -> dict[str, Any]:
     """Measure."""
     torch.set_num_threads(THREADS)
+    here = surroundings()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         drawn = make_inputs(folder)
@@ -417,7 +418,7 @@ def main(lengths: Lengths) -> dict[str, Any]:
         base = works["fused dark" if group.startswith("decode") else "full, buffer"]
         results[group] = {name: {**rounds.facts(), "over": rounds.over(base)} for name, rounds in works.items()}
     return {
-        **{**surroundings(), "versions": {worker.name: worker.versions for worker in workers}, "absent": absent},
+        **{**here, "versions": {worker.name: worker.versions for worker in workers}, "absent": absent},
         **{"method": __doc__, "seconds": seconds, "goals": goals(found), "results": results},
         "growth": {by: growth(found[f"growth {by}"], by) for by in GROWTH},
         "agreement": agreed,

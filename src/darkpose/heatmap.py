@@ -183,7 +183,7 @@ def decode(
             "quarter".
 
     Notes:
-        With Numba the first call for float32, float64 or half-precision maps compiles for some 5 s of CPU time; the
+        With Numba the first call for float32, float64 or half-precision maps compiles for 5 to 8 s of CPU time; the
         code is kept, and later processes load it in 0.7 s (with Numba itself 1.2 s). Then 98 maps of 64x64 take less
         than 0.1 ms. Maps are shared among as many threads as `torch.set_num_threads` says. A map with cells at or below
         1e-10 around its maximum takes some tens of microseconds more: its logarithm is clipped, by the whole map's
