@@ -7,7 +7,7 @@ makes of it what the processor has; where that has shorter vectors each is split
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from darkpose.compiled import intrinsic, ir, scalar
+from darkpose.compiled import intrinsic, ir, scalar, spread
 
 TAPS = 11  # of the kernel for sigma 2, the usual one
 ROWS, COLUMNS = 5 + TAPS - 1, 16  # that are read; the last column has no influence
@@ -41,7 +41,7 @@ def _build(context: Any, builder: Any, signature: Any, arguments: Sequence[Any])
         start = builder.gep(cells.data, [builder.add(first, builder.mul(width, width.type(j)))])
         rows.append(_read(builder, start, context.get_data_type(kinds[0].dtype), kinds[0].dtype.bitwidth))
     factors = [builder.load(builder.gep(taps.data, [width.type(k)])) for k in range(TAPS)]
-    down, across = ([_spread(builder, factor, lanes) for factor in factors] for lanes in (COLUMNS, LANES))
+    down, across = ([spread(builder, factor, _doubles(lanes)) for factor in factors] for lanes in (COLUMNS, LANES))
     for dy in range(5):
         blurred = _weighted(builder, rows[dy : dy + TAPS], down)
         shifted = [_from_lane(builder, blurred, k) for k in range(TAPS)]
@@ -67,13 +67,6 @@ def _doubles(lanes: int) -> Any:
 def _lanes(numbers: Sequence[int]) -> Any:
     """Which lanes a shuffle takes."""
     return ir.Constant(ir.VectorType(ir.IntType(32), len(numbers)), list(numbers))
-
-
-def _spread(builder: Any, value: Any, lanes: int) -> Any:
-    """A vector of one value."""
-    nothing = ir.Constant(_doubles(lanes), ir.Undefined)
-    one = builder.insert_element(nothing, value, ir.IntType(32)(0))
-    return builder.shuffle_vector(one, nothing, _lanes([0] * lanes))
 
 
 def _from_lane(builder: Any, vector: Any, first: int) -> Any:

@@ -47,6 +47,13 @@ def intrinsic(function: Callable[..., Any]) -> Any:
     return wrap(function)
 
 
+def spread(builder: Any, value: Any, kind: Any) -> Any:
+    """Write LLVM's instructions for a vector of type `kind` (`ir.VectorType`) that holds one value in every lane."""
+    nothing, number = ir.Constant(kind, ir.Undefined), ir.IntType(32)
+    first = ir.Constant(ir.VectorType(number, kind.count), [0] * kind.count)
+    return builder.shuffle_vector(builder.insert_element(nothing, value, number(0)), nothing, first)
+
+
 def array(dtype: str, dimensions: int, *, written: bool = False) -> Any:
     """The type of a contiguous array; one that is not written to may be read-only or not."""
     return _numba.types.Array(getattr(_numba.types, dtype), dimensions, "C", readonly=not written)

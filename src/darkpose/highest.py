@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any
 
-from darkpose.compiled import intrinsic, ir, scalar, several
+from darkpose.compiled import intrinsic, ir, scalar, several, spread
 
 VECTOR, DEPTH = 64, 4  # bytes of a vector, and vectors of a block
 BLOCK = VECTOR * DEPTH  # bytes
@@ -45,7 +45,7 @@ def _build(context: Any, builder: Any, signature: Any, arguments: Sequence[Any])
         builder.add(block, index(1)),
         builder.select(found, high, best),
         reduce(lambda a, b: _higher(builder, a, b, signed=False), vectors, widest),
-        builder.select(found, _spread(builder, builder.trunc(block, places.element), places), where),
+        builder.select(found, spread(builder, builder.trunc(block, places.element), places), where),
     )
     first = (index(0), _all(kind, -(1 << (bits - 1))), _all(kind, 0), _all(places, 0))
     for value, start, following_value in zip((block, best, widest, where), first, following, strict=True):
@@ -55,7 +55,7 @@ def _build(context: Any, builder: Any, signature: Any, arguments: Sequence[Any])
 
     builder.position_at_end(after)
     top, widest = _over_lanes(builder, "smax", following[1]), _over_lanes(builder, "umax", following[2])
-    tops, nowhere = _spread(builder, top, kind), _all(places, _NOWHERE)
+    tops, nowhere = spread(builder, top, kind), _all(places, _NOWHERE)
     holds = builder.icmp_signed("==", following[1], tops)
     block = _over_lanes(builder, "smin", builder.select(holds, following[3], nowhere))
     block = builder.sext(block, index)
@@ -88,13 +88,6 @@ def _higher(builder: Any, a: Any, b: Any, *, signed: bool = True) -> Any:
 
 def _all(kind: Any, value: int) -> Any:
     return ir.Constant(kind, [value] * kind.count)
-
-
-def _spread(builder: Any, value: Any, kind: Any) -> Any:
-    """A vector of one value."""
-    nothing, number = ir.Constant(kind, ir.Undefined), ir.IntType(32)
-    one = builder.insert_element(nothing, value, number(0))
-    return builder.shuffle_vector(one, nothing, _all(ir.VectorType(number, kind.count), 0))
 
 
 def _over_lanes(builder: Any, which: str, vector: Any) -> Any:
