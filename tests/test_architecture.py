@@ -114,6 +114,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gaussians": set(),
     "geometry": {"errors", "opencv"},
     "graph_card": {"checkpoint", "errors", "heatmap", "inference", "schema"},
+    "graphed_passes": set(),
     "heads": {"derive", "errors", "hrnet", "schema"},
     "heatmap": {
         *("compiled", "dark_numpy", "dark_torch", "errors", "fused", "fused_encode", "fused_gpu", "gaussians"),
@@ -169,7 +170,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("atomic", "contact_sheet", "errors", "evaluation", "image", "metrics", "plots", "report", "schema"),
     },
     "results": {"face", "pts", "schema"},
-    "run_state": {"atomic", "average", "errors", "hrnet", "train_config"},
+    "run_state": {"atomic", "average", "errors", "graphed_passes", "hrnet", "train_config"},
     "runlog": {"atomic", "errors"},
     "runs": {
         *("augment", "checkpoint", "errors", "heads", "hrnet", "inference", "predict_samples", "recipes", "sample"),

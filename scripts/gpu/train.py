@@ -1,4 +1,4 @@
-"""Train a model of the zoo on a GPU: train.py DATA RUN RECIPE [--fold N] [--start FILE] [--epochs N] [--sigma S] ...
+"""Train a model of the zoo on a GPU: train.py DATA RUN RECIPE [--fold N] [--start FILE] [--epochs N] [--graphs] ...
 
 For a machine with torch, OpenCV, safetensors and accelerate alone (PYTHONPATH=src). DATA is the recipe's root,
 RUN the folder of the run, which goes on when called again. With --fold, the recipe without that fold of WFLW's faces,
@@ -15,8 +15,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from cross_validate import recipe_for
 
 from darkpose.checkpoint import read_safetensors, save_checkpoint
+from darkpose.crop_cache import open_crop_cache
 from darkpose.recipes import find_recipe
-from darkpose.runs import train_recipe
+from darkpose.runs import read_task, train_recipe
 
 
 def main() -> None:
@@ -30,24 +31,36 @@ def main() -> None:
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--sigma", type=float)
     parser.add_argument("--seed", type=int)
+    parser.add_argument("--batch-size", type=int)
+    parser.add_argument("--rate", type=float, help="peak of the learning rate")
     parser.add_argument("--minutes", type=float, default=8.0)
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--graphs", action="store_true")
+    parser.add_argument("--cut", action="store_true", help="only cut the crops")
     choice = parser.parse_args()
     recipe = find_recipe(choice.recipe)
     if choice.fold is not None:
         recipe = recipe_for(choice.fold, recipe)
-    changed = {name: getattr(choice, name) for name in ("epochs", "sigma", "seed")}
+    changed = {name: getattr(choice, name) for name in ("epochs", "sigma", "seed", "batch_size")}
     config = replace(recipe.train, **{name: value for name, value in changed.items() if value is not None})
+    if choice.rate is not None:
+        config = replace(config, schedule=replace(config.schedule, peak=choice.rate))
+    cache = choice.run.parent / "cache"
+    if choice.cut:
+        faces = read_task(recipe, choice.data).samples
+        open_crop_cache(cache, faces, crop_size=config.crop_size, augment=config.augment, padding=config.padding)
+        return
     trained = train_recipe(
         replace(recipe, train=config),
         choice.data,
         choice.run,
         start=choice.start,
         workers=choice.workers,
-        cache=choice.run.parent / "cache",
+        cache=cache,
         max_time=60 * choice.minutes,
         compiled=choice.compile,
+        graphs=choice.graphs,
     )
     print(f"stopped: {trained.stopped or 'no'}; epoch {trained.epoch}, step {trained.step}")
     if (choice.run / "weights.safetensors").exists():

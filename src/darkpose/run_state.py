@@ -15,6 +15,7 @@ from tqdm import tqdm
 from darkpose.atomic import write_atomically
 from darkpose.average import WeightAverage
 from darkpose.errors import DarkposeError
+from darkpose.graphed_passes import replay_passes
 from darkpose.hrnet import HRNet, HRNetConfig, compile_blocks, initialise
 from darkpose.train_config import TrainConfig
 
@@ -91,8 +92,16 @@ def start_run(
     *,
     teacher: HRNet | None = None,
     compiled: bool = False,
+    graphs: bool = False,
 ) -> Run:
-    """A run before its first step: from `start`, or from He initialisation."""
+    """A run before its first step: from `start`, or from He initialisation.
+
+    Raises:
+        DarkposeError: CUDA graphs are asked for without a GPU, or of several processes.
+    """
+    if graphs and (accelerator.device.type != "cuda" or accelerator.num_processes > 1):
+        what = f"{accelerator.num_processes} on {accelerator.device.type}"
+        raise DarkposeError(f"CUDA graphs are for one process on a GPU, this is {what}; leave them out")
     model = HRNet(network)
     if start is None:
         initialise(model, seed=config.seed)
@@ -104,6 +113,8 @@ def start_run(
     if compiled:
         compile_blocks(model)
     prepared, optimizer = accelerator.prepare(model, optimizer)
+    if graphs:
+        replay_passes(prepared, summed=config.accumulate > 1)
     if teacher is not None:
         teacher = teacher.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Run(accelerator, prepared, average, optimizer, teacher)

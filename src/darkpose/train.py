@@ -99,6 +99,7 @@ def train(
     max_time: float | None = None,
     track: Sequence[str] = (),
     compiled: bool = False,
+    graphs: bool = False,
 ) -> Trained:
     """Train a network, resuming from `folder` if an interrupted run lies there.
 
@@ -119,10 +120,11 @@ def train(
         max_time: seconds after which to stop; None: never.
         track: trackers besides the log: "tensorboard", "wandb".
         compiled: let torch compile the network's blocks.
+        graphs: replay the network's passes as CUDA graphs, for one process on a GPU.
 
     Raises:
-        DarkposeError: accelerate or a tracker is missing, there is nothing to train on, the folder holds another run,
-            the loss is not finite, or no image can be read any more.
+        DarkposeError: accelerate or a tracker is missing, there is no such GPU for `graphs`, there is nothing to train
+            on, the folder holds another run, the loss is not finite, or no image can be read any more.
     """
     if not samples:
         raise DarkposeError("there are no training samples")
@@ -137,7 +139,7 @@ def train(
     _check_boxes(samples)
     with Stopping(max_time) as stopping:
         accelerator = make_accelerator(config, folder, track)
-        run = start_run(config, network, accelerator, start, teacher=teacher, compiled=compiled)
+        run = start_run(config, network, accelerator, start, teacher=teacher, compiled=compiled, graphs=graphs)
         main = accelerator.is_main_process
         make_folder(folder)
         order = _order(run, config, len(samples))

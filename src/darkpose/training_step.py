@@ -33,7 +33,7 @@ def take_step(run: Run, config: TrainConfig, rate: float, batches: Sequence[Batc
     """
     for group in run.optimizer.param_groups:
         group["lr"] = rate
-    run.optimizer.zero_grad()
+    run.optimizer.zero_grad(set_to_none=config.accumulate == 1)  # sums need memory of their own, see `graphed_passes`
     total = torch.zeros((), device=run.accelerator.device)
     for number, batch in enumerate(batches, 1):
         with nullcontext() if number == len(batches) else run.accelerator.no_sync(run.model):

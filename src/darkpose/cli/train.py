@@ -22,6 +22,7 @@ def train(
     save_every: float = 300.0,
     track: list[str] | None = None,
     compile: Annotated[bool, Parameter(negative="")] = False,
+    graphs: Annotated[bool, Parameter(negative="")] = False,
     overfit: int = 0,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
@@ -57,6 +58,8 @@ def train(
         Also track with tensorboard or wandb.
     compile
         Let torch compile the network: minutes at the start, faster steps on a GPU.
+    graphs
+        Replay the network's passes as CUDA graphs, for one process on a GPU: the GPU no longer waits for Python.
     overfit
         Learn this many faces by heart instead, without augmentation: a check of data and loop.
     dry_run
@@ -100,6 +103,7 @@ def train(
         save_every=save_every,
         track=track or (),
         compiled=compile,
+        graphs=graphs,
     )
     kept, lowest = out / "weights.safetensors", trained.best_validation
     if not first_process():

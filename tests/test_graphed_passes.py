@@ -1,0 +1,95 @@
+"""Recorded passes: when they are replayed, when not, and that on a GPU they train as the network itself does."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+from torch import Tensor, nn
+
+from darkpose.errors import DarkposeError
+from darkpose.graphed_passes import GraphedPasses, replay_passes
+from darkpose.train import train
+from test_train import DOTS, QUICK, dots
+
+
+@pytest.fixture
+def recordings(monkeypatch: pytest.MonkeyPatch) -> list[torch.Size]:
+    """The shapes that were recorded, by a recorder as torch's: it runs the network and takes the place of `forward`."""
+    shapes: list[torch.Size] = []
+
+    def record(network: nn.Module, crops: tuple[Tensor], pool: object) -> nn.Module:
+        assert pool == "pool"
+        shapes.append(crops[0].shape)
+        plain: Callable[[Tensor], Tensor] = network.forward
+        network(*crops)
+        network.forward = lambda given: plain(given) + 100
+        return network
+
+    monkeypatch.setattr(torch.cuda, "make_graphed_callables", record)
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: "pool")
+    return shapes
+
+
+def small_network() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2))
+
+
+def test_training_passes_are_recorded_once_for_every_shape(recordings: list[torch.Size]) -> None:
+    network = small_network()
+    replay_passes(network, summed=False)
+    for count in (4, 2, 4, 4, 2):
+        assert (network(torch.zeros(count, 3, 8, 8)) > 50).all()
+    assert recordings == [(4, 3, 8, 8), (2, 3, 8, 8)]
+
+
+def test_evaluation_and_passes_without_gradients_are_the_networks_own(recordings: list[torch.Size]) -> None:
+    network = small_network()
+    replay_passes(network, summed=False)
+    with torch.no_grad():
+        assert (network(torch.zeros(1, 3, 8, 8)) < 50).all()
+    assert (network.eval()(torch.zeros(1, 3, 8, 8)) < 50).all()
+    assert recordings == []
+
+
+def test_recording_leaves_the_statistics_of_batch_norm_alone(recordings: list[torch.Size]) -> None:
+    network = small_network()
+    before = [buffer.clone() for buffer in network.buffers()]
+    GraphedPasses(network)._record(torch.rand(4, 3, 8, 8))
+    assert recordings
+    assert all(torch.equal(*pair) for pair in zip(network.buffers(), before, strict=True))
+
+
+def test_sums_of_gradients_have_memory_before_the_first_pass() -> None:
+    network = small_network()
+    replay_passes(network, summed=True)
+    assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+def test_without_a_gpu_one_sentence_says_what_graphs_are_for(tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("here is a GPU")
+    with pytest.raises(DarkposeError, match="CUDA graphs are for one process on a GPU, this is 1 on cpu; leave them"):
+        train(QUICK, dots(tmp_path), DOTS, tmp_path / "run", workers=0, graphs=True)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize(("precision", "accumulate"), [("no", 1), ("no", 2), ("bf16", 1), ("fp16", 1)])
+def test_on_a_gpu_replayed_passes_train_as_the_network_does(
+    tmp_path: Path, precision: Literal["no", "bf16", "fp16"], accumulate: int
+) -> None:
+    faces, losses = dots(tmp_path, 11), []  # so that an epoch ends with a smaller batch
+    for graphs in (False, True):
+        AcceleratorState._reset_state(reset_partial_state=True)
+        config = replace(QUICK, precision=precision, accumulate=accumulate, epochs=3)
+        run = tmp_path / str(graphs)
+        train(config, faces, DOTS, run, workers=0, cache=tmp_path / "cache", graphs=graphs)
+        lines = map(json.loads, (run / "log.jsonl").read_text().splitlines())
+        losses.append([line["loss"] for line in lines])
+    AcceleratorState._reset_state(reset_partial_state=True)
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3 if precision == "no" else 0.03)
