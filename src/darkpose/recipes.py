@@ -213,6 +213,27 @@ SEVERAL_SETS_GPU = replace(
     ),
 )
 
+# By CUDA graphs, which make a step of 32 crops worth while.
+SEVERAL_MARKUPS_LONG = replace(
+    SEVERAL_MARKUPS_GPU,
+    name="faces-300w-long",
+    train=replace(
+        SEVERAL_MARKUPS_GPU.train,
+        batch_size=32,
+        epochs=150,
+        schedule=Schedule(7e-4, Cosine(), warmup=400),
+        ema=0.999,
+        validate_every=50,
+    ),
+)
+SEVERAL_SETS_LONG = replace(
+    SEVERAL_SETS_GPU,
+    name="faces-long",
+    train=replace(
+        SEVERAL_SETS_GPU.train, batch_size=32, epochs=6, schedule=Schedule(5e-4, Cosine(), warmup=200), ema=0.999
+    ),
+)
+
 # A network of 1.9 GMAC (W18: 4.8): fewer exchange modules and blocks, half the stem. It learns small crops first, then
 # at full size, half from the landmarks, half from the heatmaps of the large network.
 SMALL_SHAPE = HRNetConfig(keypoints=1, modules=(1, 2, 2), blocks=2, stem=32)
@@ -247,6 +268,7 @@ RECIPES = {
         *(AFLW_DARK, WFLW_DARK, W300_DARK, COFW_DARK),
         *(SMALL_FIRST, FULL_SIZE, SEVERAL_MARKUPS, SEVERAL_MARKUPS_LONGER),
         *(SEVERAL_MARKUPS_WING, SEVERAL_SETS, SEVERAL_MARKUPS_GPU, SEVERAL_SETS_GPU),
+        *(SEVERAL_MARKUPS_LONG, SEVERAL_SETS_LONG),
         *(SMALL_NETWORK_FIRST, SMALL_NETWORK),
     )
 }
