@@ -64,6 +64,17 @@ def test_recording_leaves_the_statistics_of_batch_norm_alone(recordings: list[to
     assert all(torch.equal(*pair) for pair in zip(network.buffers(), before, strict=True))
 
 
+def test_weights_that_autocast_has_cast_before_are_not_recorded(
+    recordings: list[torch.Size], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cleared: list[bool] = []
+    monkeypatch.setattr(torch, "clear_autocast_cache", lambda: cleared.append(True))
+    network = small_network()
+    replay_passes(network, summed=False)
+    network(torch.zeros(4, 3, 8, 8))
+    assert len(cleared) >= 2 * len(recordings) > 0
+
+
 def test_sums_of_gradients_have_memory_before_the_first_pass() -> None:
     network = small_network()
     replay_passes(network, summed=True)
@@ -92,4 +103,4 @@ def test_on_a_gpu_replayed_passes_train_as_the_network_does(
         lines = map(json.loads, (run / "log.jsonl").read_text().splitlines())
         losses.append([line["loss"] for line in lines])
     AcceleratorState._reset_state(reset_partial_state=True)
-    assert losses[1] == pytest.approx(losses[0], rel=1e-3 if precision == "no" else 0.03)
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)  # float32 is TF32 there; weights that stand still: 0.16

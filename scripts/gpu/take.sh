@@ -1,10 +1,6 @@
 #!/usr/bin/env bash
-# What runs have brought, in pieces of 15 MB: take.sh OUT RUN ...   (here again: cat OUT/NAME.half.* > weights)
+# What runs have brought, in pieces of 15 MB: take.sh OUT RUNS NAME ...   (here again: cat OUT/runs.tar.* | tar x)
 set -euo pipefail
-out=$1
-shift
-for run in "$@"; do
-    name=$(basename "$run")
-    cp "$run/log.jsonl" "$out/$name.log.jsonl"
-    split -b 15M "$run/half.safetensors" "$out/$name.half."
-done
+out=$1 runs=$2
+shift 2
+tar -C "$runs" -cf - "${@/%//half.safetensors}" "${@/%//log.jsonl}" | split -b 15M - "$out/runs.tar."

@@ -40,8 +40,10 @@ class GraphedPasses:
         self._pool = self._pool or torch.cuda.graph_pool_handle()
         buffers = list(self._network.buffers())
         before = [buffer.clone() for buffer in buffers]
-        self._network.forward = self._plain
-        with torch.autocast("cuda", enabled=False):  # around the recording; the network's own is within
+        self._network.forward = self._with_its_own_casts
+        stance = "force_eager" if self._recorded else "default"  # what an epoch ends with is not compiled for
+        # Torch records within no autocast; the network's own is further in.
+        with torch.autocast("cuda", enabled=False), torch.compiler.set_stance(stance):
             torch.cuda.make_graphed_callables(self._network, (crops.clone(),), pool=self._pool)
         replayed: Callable[[Tensor], Tensor] = self._network.forward
         self._network.forward = self
@@ -49,6 +51,13 @@ class GraphedPasses:
             for buffer, value in zip(buffers, before, strict=True):
                 buffer.copy_(value)
         return replayed
+
+    def _with_its_own_casts(self, crops: Tensor) -> Tensor:
+        """The network's pass; autocast, which keeps what it has cast, casts the weights in it, and lets go of them."""
+        torch.clear_autocast_cache()
+        heatmaps = self._plain(crops)
+        torch.clear_autocast_cache()
+        return heatmaps
 
 
 def replay_passes(network: nn.Module, *, summed: bool) -> None:

@@ -213,25 +213,13 @@ SEVERAL_SETS_GPU = replace(
     ),
 )
 
-# By CUDA graphs, which make a step of 32 crops worth while.
 SEVERAL_MARKUPS_LONG = replace(
     SEVERAL_MARKUPS_GPU,
     name="faces-300w-long",
-    train=replace(
-        SEVERAL_MARKUPS_GPU.train,
-        batch_size=32,
-        epochs=150,
-        schedule=Schedule(7e-4, Cosine(), warmup=400),
-        ema=0.999,
-        validate_every=50,
-    ),
+    train=replace(SEVERAL_MARKUPS_GPU.train, epochs=80, ema=0.999, validate_every=100),
 )
 SEVERAL_SETS_LONG = replace(
-    SEVERAL_SETS_GPU,
-    name="faces-long",
-    train=replace(
-        SEVERAL_SETS_GPU.train, batch_size=32, epochs=6, schedule=Schedule(5e-4, Cosine(), warmup=200), ema=0.999
-    ),
+    SEVERAL_SETS_GPU, name="faces-long", train=replace(SEVERAL_SETS_GPU.train, epochs=4, validate_every=100)
 )
 
 # A network of 1.9 GMAC (W18: 4.8): fewer exchange modules and blocks, half the stem. It learns small crops first, then
