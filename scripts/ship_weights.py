@@ -18,7 +18,7 @@ from darkpose.zoo import FACES, SMALL, W300_ONLY
 
 W300_RUNS = ("300w-128", "300w-256", "faces-300w", "faces-300w-longer")
 RUNS = {
-    W300_ONLY: (*W300_RUNS, "faces-300w-wing", "faces-300w-gpu"),
+    W300_ONLY: (*W300_RUNS, "faces-300w-wing", "faces-300w-gpu", "faces-300w-long"),
     FACES: (*W300_RUNS, "faces"),
     SMALL: ("small-128", "small"),
 }

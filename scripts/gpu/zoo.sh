@@ -16,13 +16,13 @@ learn() {
 }
 if [ "$part" = first ]; then
     (
-        for fold in 0 1 2 3 4; do learn fold-$fold faces-long --fold $fold --cut; done
-        learn all faces-long --cut
+        for fold in 0 1 2 3 4; do learn fold-$fold faces-gpu --fold $fold --cut; done
+        learn all faces-gpu --cut
     ) &
     learn default faces-300w-long --start 300w-hrnetv2-w18-dark --graphs --workers 8 "$@"
     wait
 else
-    from=(faces-long --start "$runs/default/half.safetensors" --graphs --workers 6 "$@")
+    from=(faces-gpu --start "$runs/default/half.safetensors" --graphs --workers 6 "$@")
     for fold in 0 1 2; do learn fold-$fold "${from[@]}" --fold $fold; done &
     for fold in 3 4; do learn fold-$fold "${from[@]}" --fold $fold; done
     learn all "${from[@]}"

@@ -213,13 +213,11 @@ SEVERAL_SETS_GPU = replace(
     ),
 )
 
+# And longer, which CUDA graphs (`--graphs`) make a matter of minutes.
 SEVERAL_MARKUPS_LONG = replace(
     SEVERAL_MARKUPS_GPU,
     name="faces-300w-long",
-    train=replace(SEVERAL_MARKUPS_GPU.train, epochs=80, ema=0.999, validate_every=100),
-)
-SEVERAL_SETS_LONG = replace(
-    SEVERAL_SETS_GPU, name="faces-long", train=replace(SEVERAL_SETS_GPU.train, epochs=4, validate_every=100)
+    train=replace(SEVERAL_MARKUPS_GPU.train, epochs=66, ema=0.999, validate_every=100),
 )
 
 # A network of 1.9 GMAC (W18: 4.8): fewer exchange modules and blocks, half the stem. It learns small crops first, then
@@ -256,8 +254,7 @@ RECIPES = {
         *(AFLW_DARK, WFLW_DARK, W300_DARK, COFW_DARK),
         *(SMALL_FIRST, FULL_SIZE, SEVERAL_MARKUPS, SEVERAL_MARKUPS_LONGER),
         *(SEVERAL_MARKUPS_WING, SEVERAL_SETS, SEVERAL_MARKUPS_GPU, SEVERAL_SETS_GPU),
-        *(SEVERAL_MARKUPS_LONG, SEVERAL_SETS_LONG),
-        *(SMALL_NETWORK_FIRST, SMALL_NETWORK),
+        *(SEVERAL_MARKUPS_LONG, SMALL_NETWORK_FIRST, SMALL_NETWORK),
     )
 }
 
