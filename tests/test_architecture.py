@@ -45,6 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "cli.train": {"errors", "plan", "plots", "recipes", "runlog", "runs", "train"},
     "cli.weights": {"about", "models", "zoo"},
+    "coarse_first": {"hrnet"},
     "compiled": set(),
     "contact_sheet": {"batches", "draw", "errors", "face", "geometry", "image", "sample", "schema"},
     "crop_cache": {"atomic", "augment", "errors", "geometry", "image", "sample"},
@@ -84,7 +85,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("predict_samples", "predictions", "recipes", "report", "sample", "schema", "shape_prior", "zoo"),
     },
     "export": {
-        *("calibration", "checkpoint", "errors", "graph_card", "heatmap", "image", "inference"),
+        *("calibration", "checkpoint", "coarse_first", "errors", "graph_card", "heatmap", "image", "inference"),
         *("landmark_graph", "quantise", "runtimes"),
     },
     "export_files": {

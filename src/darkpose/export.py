@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from darkpose.calibration import Calibration
 from darkpose.checkpoint import Checkpoint, fingerprint
+from darkpose.coarse_first import CoarseFirst
 from darkpose.errors import DarkposeError
 from darkpose.graph_card import HEATMAPS, KEY, SEAL_KEY, CropType, GraphCard, Precision, card_from_json, seal, unsealed
 from darkpose.heatmap import Method
@@ -189,13 +190,18 @@ def check_exporter(what: str) -> None:
 
 
 def _graph(checkpoint: Checkpoint, card: GraphCard, calibration: Calibration | None) -> LandmarkGraph:
-    model = copy.deepcopy(checkpoint.model)
-    return LandmarkGraph(
-        replace(checkpoint, model=model.half() if card.precision == "fp16" else model),
+    model = copy.deepcopy(checkpoint.model).eval()
+    graph = LandmarkGraph(
+        replace(checkpoint, model=model),
         flip_test=card.flip_test,
         method=card.method,
         calibration=calibration if "covariance" in card.outputs else None,
     ).eval()
+    if card.precision != "int8":  # which OpenVINO then runs a little more slowly
+        graph.network = CoarseFirst(model)
+    if card.precision == "fp16":
+        graph.network.half()
+    return graph
 
 
 def _example(card: GraphCard) -> tuple[torch.Tensor, torch.Tensor]:

@@ -57,7 +57,7 @@ class LandmarkGraph(nn.Module):
         """
         super().__init__()
         normalisation = checkpoint.config.normalisation
-        self.network = checkpoint.model
+        self.network: nn.Module = checkpoint.model
         self.kernel_size, self.size = checkpoint.config.kernel_size, checkpoint.config.crop_size
         self.flip_test, self.method = flip_test, method
         self.gives_heatmaps = True
