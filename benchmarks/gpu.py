@@ -1,4 +1,4 @@
-"""darkpose on a GPU: gpu.py OUT [decode|train|predict ...]
+"""darkpose on a GPU: gpu.py OUT [decode|encode|train|train-compiled|predict ...]
 
 For a machine with torch, Triton, OpenCV and NumPy alone (PYTHONPATH=src). Writes OUT/gpu.json; everything is measured
 in one process, by device events, medians over the rounds (whose values stand beside them); ways that are compared take
@@ -12,8 +12,8 @@ decode    `decode` of 512 faces' 98 maps of 64x64 and of one batch of 64 faces (
           moves. "warps" is the kernel by warps per program; it ships with "warps_shipped".
 encode    Targets of 64 faces of 98 landmarks, 64x64, into memory of theirs; bytes written.
 train     A step of HRNetV2-W18 (68 landmarks, 256 px): float32 NCHW, bf16 channels-last, and the same with its passes
-          replayed as CUDA graphs, its blocks compiled (for 64 faces), or both; targets, loss, gradient and AdamW
-          included, crops on the device. Faces per second, and the minutes of 60 epochs of 7,500 faces.
+          replayed as CUDA graphs; targets, loss, gradient and AdamW included, crops on the device. Faces per second,
+          and the minutes of 60 epochs of 7,500 faces. "train-compiled": 64 faces, with compiled blocks, and both.
 predict   The way of faces on the device: uint8 photographs of 512x512 and boxes there -> crops -> heatmaps -> DARK ->
           landmarks in image px, in bf16 (98 landmarks; maps at the clip, which the CPU would decode again, are not
           looked for): torch as it is, as a CUDA graph, and, asked for by "compiled", by `torch_network.ready`.
@@ -23,7 +23,7 @@ predict   The way of faces on the device: uint8 photographs of 512x512 and boxes
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -145,17 +145,22 @@ class Trainer:
         self.optimizer.step()
 
 
-def training() -> dict[str, Any]:
+TRAINERS = {
+    "float32, NCHW": lambda: Trainer(modern=False),
+    "bf16, channels last": lambda: Trainer(modern=True),
+    "bf16, channels last, graphs": lambda: Trainer(modern=True, graphs=True),
+}
+COMPILED = {
+    "bf16, channels last, graphs": lambda: Trainer(modern=True, graphs=True),
+    "bf16, channels last, compiled": lambda: Trainer(modern=True, compiled=True),
+    "bf16, channels last, compiled, graphs": lambda: Trainer(modern=True, compiled=True, graphs=True),
+}
+
+
+def training(ways: Mapping[str, Callable[[], Trainer]], batches: Sequence[int]) -> dict[str, Any]:
     """Faces per second of steps."""
     found: dict[str, Any] = {}
-    ways = {
-        "float32, NCHW": lambda: Trainer(modern=False),
-        "bf16, channels last": lambda: Trainer(modern=True),
-        "bf16, channels last, graphs": lambda: Trainer(modern=True, graphs=True),
-        "bf16, channels last, compiled": lambda: Trainer(modern=True, compiled=True),
-        "bf16, channels last, compiled, graphs": lambda: Trainer(modern=True, compiled=True, graphs=True),
-    }
-    for faces in (32, 64, 256):
+    for faces in batches:
         batch = (
             torch.randint(0, 256, (faces, 3, SIZE, SIZE), dtype=torch.uint8, device=DEVICE),
             64 * torch.rand(faces, 68, 2, device=DEVICE, dtype=torch.float64),
@@ -163,10 +168,8 @@ def training() -> dict[str, Any]:
         )
         trainers, first = {}, {}
         for name, make in ways.items():
-            if faces != 64 and "compiled" in name:
-                continue
             began = time.perf_counter()
-            trainers[name] = make()  # type: ignore[no-untyped-call]
+            trainers[name] = make()
             trainers[name](*batch)
             torch.cuda.synchronize()
             first[name] = round(time.perf_counter() - began, 1)
@@ -258,8 +261,9 @@ def main(out: Path, parts: list[str]) -> None:
     works: dict[str, Callable[[], Any]] = {
         "decode": lambda: decoding(copy),
         "encode": lambda: encoding(copy),
-        "train": training,
+        "train": lambda: training(TRAINERS, (32, 64, 256)),
         "predict": lambda: predicting(matmul, compiled="compiled" in parts),
+        "train-compiled": lambda: training(COMPILED, (64,)),
     }
     print(card, {name: f"{value:.3e}" for name, value in ceiling.items()})
     for name, work in works.items():

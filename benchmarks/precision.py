@@ -71,10 +71,11 @@ class Kind(NamedTuple):
 
 KINDS = {
     "int8": Kind(quantise.QUANTISED, quantise.IN_FLOAT),
-    "int8 (first convolution, too)": Kind(("Conv",), ()),
-    "int8 (but head, last stage)": Kind(("Conv",), ("head.", "backbone.stage4.")),
-    "int8 (but stem)": Kind(("Conv",), ("backbone.conv1.", "backbone.conv2.")),
-    "int8 (sums, too)": Kind(("Conv", "Add"), quantise.IN_FLOAT),
+    "int8 (first convolution, too)": Kind(quantise.QUANTISED, ()),
+    "int8 (but head, last stage)": Kind(quantise.QUANTISED, ("head.", "backbone.stage4.")),
+    "int8 (but stem)": Kind(quantise.QUANTISED, ("backbone.conv1.", "backbone.conv2.")),
+    "int8 (ReLUs apart)": Kind(("Conv",), quantise.IN_FLOAT),
+    "int8 (sums, too)": Kind((*quantise.QUANTISED, "Add"), quantise.IN_FLOAT),
 }
 
 

@@ -89,6 +89,11 @@ def test_without_a_gpu_one_sentence_says_what_graphs_are_for(tmp_path: Path) -> 
     assert not (tmp_path / "run").exists()
 
 
+def test_compiled_blocks_are_not_recorded(tmp_path: Path) -> None:
+    with pytest.raises(DarkposeError, match="take one of the two"):
+        train(QUICK, dots(tmp_path), DOTS, tmp_path / "run", workers=0, compiled=True, graphs=True)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize(("precision", "accumulate"), [("no", 1), ("no", 2), ("bf16", 1), ("fp16", 1)])
 def test_on_a_gpu_replayed_passes_train_as_the_network_does(

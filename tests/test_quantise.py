@@ -32,6 +32,9 @@ def test_convolutions_but_the_first_are_of_whole_numbers_and_the_decoder_is_not(
         given = made[node.input[1]]
         assert given.op_type == "DequantizeLinear"
         assert kinds[given.input[0]] == onnx.TensorProto.INT8
+    sums = {name for node in model.graph.node if node.op_type == "Add" for name in node.output}
+    relus = [node for node in model.graph.node if node.op_type == "Relu"]
+    assert all(node.input[0] in sums for node in relus if node.input[0] != convolutions[0].output[0])  # others: no more
     behind = [node for node in model.graph.node if node.op_type in ("Log", "MatMul", "ArgMax")]
     assert behind
     assert not any(made[name].op_type == "DequantizeLinear" for node in behind for name in node.input if name in made)

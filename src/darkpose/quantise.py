@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 FEWEST = 8  # crops to take scales from
 BATCH = 8
-QUANTISED: tuple[str, ...] = ("Conv",)  # with the sums in int8, too, every runtime is slower: docs/deploy.md
+# A ReLU behind a convolution becomes part of its 8 bits. With the sums in int8, too, every runtime is slower.
+QUANTISED: tuple[str, ...] = ("Conv", "Relu")
 IN_FLOAT: tuple[str, ...] = ("backbone.conv1.",)  # convolutions whose weights' names begin so
 
 
@@ -65,12 +66,19 @@ def quantise(model: "ModelProto", crops: Pixels) -> "ModelProto":
 
 
 def _within_the_network(model: "ModelProto") -> list[str]:
-    """Names of the nodes to quantise: from the first convolution to the last, but for those that stay in float32."""
+    """Names of the nodes to quantise: from the first convolution to the last, but for those that stay in float32.
+
+    Of ReLUs those whose convolution is among them.
+    """
     nodes = list(model.graph.node)
     convolutions = [i for i, node in enumerate(nodes) if node.op_type == "Conv"]
     within = [node for node in nodes[convolutions[0] : convolutions[-1] + 1] if node.op_type in QUANTISED]
     kept = tuple(f"network.{name}" for name in IN_FLOAT)
-    return [node.name for node in within if node.op_type != "Conv" or not node.input[1].startswith(kept)]
+    convolved = [node for node in within if node.op_type == "Conv" and not node.input[1].startswith(kept)]
+    sources = {node.output[0] for node in convolved}
+    others = [node for node in within if node.op_type != "Conv"]
+    others = [node for node in others if node.op_type != "Relu" or node.input[0] in sources]
+    return [node.name for node in (*convolved, *others)]
 
 
 def _reader(crops: Pixels, model: "ModelProto") -> object:

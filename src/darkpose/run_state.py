@@ -97,8 +97,10 @@ def start_run(
     """A run before its first step: from `start`, or from He initialisation.
 
     Raises:
-        DarkposeError: CUDA graphs are asked for without a GPU, or of several processes.
+        DarkposeError: CUDA graphs are asked for without a GPU, of several processes, or of compiled blocks.
     """
+    if graphs and compiled:
+        raise DarkposeError("CUDA graphs of compiled blocks are not known to work; take one of the two")
     if graphs and (accelerator.device.type != "cuda" or accelerator.num_processes > 1):
         what = f"{accelerator.num_processes} on {accelerator.device.type}"
         raise DarkposeError(f"CUDA graphs are for one process on a GPU, this is {what}; leave them out")

@@ -120,7 +120,7 @@ def train(
         max_time: seconds after which to stop; None: never.
         track: trackers besides the log: "tensorboard", "wandb".
         compiled: let torch compile the network's blocks.
-        graphs: replay the network's passes as CUDA graphs, for one process on a GPU.
+        graphs: replay the network's passes as CUDA graphs, for one process on a GPU, without `compiled`.
 
     Raises:
         DarkposeError: accelerate or a tracker is missing, there is no such GPU for `graphs`, there is nothing to train
