@@ -140,6 +140,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("inference", "locator", "runtimes", "schema", "torch_network", "zoo"),
     },
     "opencv": set(),
+    "openvino_model": {"graph_card"},
     "parity": {"face_crops", "graph_card", "locator"},
     "parquet": {"errors"},
     "pickles": {"errors"},
@@ -177,7 +178,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("augment", "checkpoint", "errors", "heads", "hrnet", "inference", "predict_samples", "recipes", "sample"),
         *("schedule", "schema", "start", "train", "zoo"),
     },
-    "runtimes": {"errors", "graph_card"},
+    "runtimes": {"errors", "graph_card", "openvino_model"},
     "sample": {"errors", "schema"},
     "schedule": set(),
     "schema": {"errors"},
@@ -247,7 +248,7 @@ DOORS = {
     "onnx": {"export", "quantise"},
     "onnxscript": {"export"},
     "onnxruntime": {"quantise", "runtimes"},
-    "openvino": {"runtimes"},
+    "openvino": {"openvino_model", "runtimes"},
     "ray": {"ray_pipeline"},
 }
 

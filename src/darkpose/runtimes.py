@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
 from darkpose.graph_card import HEATMAPS, KEY, GraphCard, card_from_json, check_seal
+from darkpose.openvino_model import in_two, keep_sums_unrounded
 
 Runtime = Literal["torch", "onnxruntime", "openvino"]
 RUNTIMES: tuple[Runtime, ...] = ("openvino", "onnxruntime")  # those that run files, the faster one first
@@ -135,12 +136,14 @@ def _open_openvino(path: Path, threads: int | None, providers: tuple[str, ...], 
     model = core.read_model(path)
     has_card = model.has_rt_info(["framework", KEY])
     card = _card({KEY: model.get_rt_info(["framework", KEY]).value} if has_card else {}, path)
+    if card.precision == "int8":
+        keep_sums_unrounded(model)
     device, shared = ",".join(providers) or "CPU", {"INFERENCE_NUM_THREADS": threads} if threads else {}
     hints = {"INFERENCE_PRECISION_HINT": "bf16" if numbers == "bf16" else "f32"}
 
     def compiled(shape: int) -> tuple[Any, Any]:
         """What runs the network and what is behind it, for so many crops; -1: any number."""
-        network, decoder = _in_two(model.clone())
+        network, decoder = in_two(model.clone())
         for part in (network, decoder):
             part.reshape({port: [shape, *list(port.get_partial_shape())[1:]] for port in part.inputs})
         find = core.compile_model(network, device, {**shared, **hints})
@@ -172,24 +175,6 @@ def _core() -> Any:
     import openvino
 
     return openvino.Core()
-
-
-def _in_two(model: Any) -> tuple[Any, Any]:
-    """An OpenVINO model as the network, crops -> heatmaps, and what is behind it: that must not be rounded to bf16."""
-    import openvino
-
-    def heatmaps_of(model: Any) -> Any:
-        return next(port for op in model.get_ops() for port in op.outputs() if HEATMAPS in port.get_names())
-
-    behind = model.clone()
-    network = openvino.Model([heatmaps_of(model)], [port.get_node() for port in model.inputs])
-    heatmaps = heatmaps_of(behind)
-    between = openvino.op.Parameter(openvino.Type.f32, heatmaps.get_partial_shape())
-    for target in heatmaps.get_target_inputs():
-        target.replace_source_output(between.output(0))
-    between.output(0).set_names({HEATMAPS})
-    results = [port.get_node() for port in behind.outputs if port.get_node().input_value(0).get_node() is not between]
-    return network, openvino.Model(results, [between, *(port.get_node() for port in behind.inputs)])
 
 
 def _card(metadata: Mapping[str, str], path: Path) -> GraphCard:
