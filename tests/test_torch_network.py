@@ -13,7 +13,7 @@ from torch import nn
 from darkpose.errors import DarkposeError
 from darkpose.hrnet import HRNet
 from darkpose.predictor import Predictor
-from darkpose.torch_network import ready
+from darkpose.torch_network import fold_norms, ready
 from darkpose.zoo import load_checkpoint
 
 CPU = torch.device("cpu")
@@ -50,6 +50,21 @@ def test_a_compiled_network_gives_the_same_heatmaps_for_every_number_of_crops(
         with torch.inference_mode():
             torch.testing.assert_close(compiled(crops), plain(crops))
     assert traced == ["default"]
+
+
+def test_folded_norms_give_the_same_heatmaps_and_leave_the_network_alone(network: HRNet) -> None:
+    generator = torch.Generator().manual_seed(0)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for tensor in module.state_dict(keep_vars=True).values():
+                if tensor.is_floating_point():
+                    tensor.data = 0.5 + torch.rand(tensor.shape, generator=generator)
+    network, crops = network.double(), torch.randn(2, 3, 64, 64, dtype=torch.float64, generator=generator)
+    folded = fold_norms(network)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+    assert any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
+    with torch.inference_mode():
+        torch.testing.assert_close(folded(crops), network(crops), rtol=1e-10, atol=1e-12)
 
 
 def test_bfloat16_is_near_and_not_the_same(network: HRNet) -> None:

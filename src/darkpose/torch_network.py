@@ -1,9 +1,12 @@
-"""A network as torch runs it: channels last, its convolutions in bfloat16, compiled."""
+"""A network as torch runs it: batch norms folded, channels last, its convolutions in bfloat16, compiled."""
 
+from copy import deepcopy
+from itertools import pairwise
 from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from darkpose.errors import DarkposeError
 
@@ -47,13 +50,24 @@ class Compiled(nn.Module):
         return heatmaps.clone() if self.device.type == "cuda" else heatmaps
 
 
+def fold_norms(network: nn.Module) -> nn.Module:
+    """A copy of a network in evaluation mode whose batch norms are part of the convolutions before them."""
+    folded = deepcopy(network)
+    for module in list(folded.modules()):
+        for (before, convolution), (name, norm) in pairwise(module.named_children()):
+            if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                setattr(module, before, fuse_conv_bn_eval(convolution, norm))
+                setattr(module, name, nn.Identity())
+    return folded
+
+
 def ready(
     network: nn.Module, device: torch.device, crop_size: int, *, bfloat16: bool = False, compiled: bool = False
 ) -> nn.Module:
     """A network as a predictor runs it.
 
     Args:
-        network: in evaluation mode.
+        network: in evaluation mode; it stays as it is.
         device: to run it on.
         crop_size: side of its crops, crop px.
         bfloat16: let the convolutions calculate in bfloat16.
@@ -62,6 +76,6 @@ def ready(
     Raises:
         DarkposeError: torch cannot compile here.
     """
-    placed: nn.Module = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    placed: nn.Module = fold_norms(network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     wanted = InBfloat16(placed, device.type) if bfloat16 else placed
     return Compiled(wanted, device, crop_size) if compiled else wanted
