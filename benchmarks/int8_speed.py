@@ -1,0 +1,59 @@
+"""What speed costs or gains by what an int8 file leaves in float32: int8_speed.py WORK OUT.json
+
+WORK is the folder of a run of precision.py, whose files of the default weights are taken: every kind of int8 there, and
+float32 to compare. Milliseconds for one face, all files in turn in each runtime, on all threads: medians of the rounds,
+and the shortest.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+from precision import KINDS
+from surroundings import surroundings
+from tqdm import tqdm
+
+from darkpose.atomic import write_text
+from darkpose.runtimes import Runtime, open_graph
+
+ROUNDS, WARM_UP = 40, 3
+BY: tuple[Runtime, ...] = ("onnxruntime", "openvino")
+
+
+def main(work: Path, out: Path) -> None:
+    """Measure and write."""
+    names, threads = ("fp32", "fp16", *KINDS), torch.get_num_threads()
+    files = {name: work / f"lfpw-{number}.onnx" for number, name in enumerate(names) if name != "fp16"}
+    runners = {
+        (runtime, name): open_graph(file, runtime=runtime, threads=threads)
+        for runtime in BY
+        for name, file in files.items()
+    }
+    crops = np.random.default_rng(0).integers(0, 256, (1, 256, 256, 3), np.uint8)
+    times: dict[tuple[str, str], list[float]] = {key: [] for key in runners}
+    for _ in tqdm(range(WARM_UP + ROUNDS), unit="round", disable=None):
+        for key, run in runners.items():
+            began = time.perf_counter()
+            run(crops, np.zeros((1, 2, 3)))
+            times[key].append(1000 * (time.perf_counter() - began))
+    found = {
+        runtime: {
+            name: {"ms": round(median(took[WARM_UP:]), 2), "shortest_ms": round(min(took[WARM_UP:]), 2)}
+            for (by, name), took in times.items()
+            if by == runtime
+        }
+        for runtime in BY
+    }
+    write_text(
+        out, json.dumps({"method": __doc__, **surroundings(), "rounds": ROUNDS, "results": found}, indent=1) + "\n"
+    )
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
