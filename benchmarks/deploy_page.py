@@ -1,8 +1,9 @@
 """The tables of docs/deploy.md, from what was measured: deploy_page.py PRECISION.json RESULTS docs/deploy.md
 
-Fills what stands between `<!-- NAME -->` and `<!-- end -->` in the page: precision, speed, stages, goals, and for the
-small network small-precision, small-speed and small-goals. PRECISION.json is what `precision.py` writes, RESULTS the
-folder into which `deploy.sh` writes deploy.json and deploy-small.json.
+Fills what stands between `<!-- NAME -->` and `<!-- end -->` in the page: precision, int8-speed, speed, stages, goals,
+for the small network small-precision, small-speed and small-goals, and aoti. PRECISION.json is what `precision.py`
+writes, RESULTS the folder into which `deploy.sh` writes deploy.json and deploy-small.json, `int8_speed.py`
+int8-speed.json and `aoti.py` aoti.json.
 """
 
 import json
@@ -135,6 +136,31 @@ def goals(found: Facts) -> str:
     return table(["", "goal", "median (of the shortest)", "met"], rows)
 
 
+def int8_speed(found: Facts) -> str:
+    """One face by every kind of int8 file."""
+    results = found["results"]
+    names = list(next(iter(results.values())))
+    cells = {
+        by: {name: f"{each['ms']:.1f} ({each['shortest_ms']:.1f})" for name, each in its.items()}
+        for by, its in results.items()
+    }
+    rows = [[name, *(cells[by][name] for by in results)] for name in names]
+    told = made_by("python benchmarks/int8_speed.py WORK benchmarks/results/int8-speed.json", found)
+    return f"{told}; one face, ms, the shortest in brackets:\n\n{table(['file', *results], rows)}"
+
+
+def aoti(found: Facts) -> str:
+    """AOTInductor's library beside the program it is made of."""
+    ways = ("program", "library")
+    rows = [
+        [name, f"{found[f'{name}_mb']:.0f} MB", *(f"{found[name][key]:.0f}" for key in ("ms", "shortest_ms"))]
+        for name in ways
+    ]
+    told = made_by("python benchmarks/aoti.py default benchmarks/results/aoti.json", found)
+    facts = f"made in {found['seconds_to_make']:.0f} s, landmarks within {found['largest_difference_px']:.3f} px"
+    return f"{told}; {facts}:\n\n{table(['', 'file', 'one face, ms', 'the shortest'], rows)}"
+
+
 def small_goals(found: Facts) -> str:
     """Faces a second, from crops to landmarks, that the small network is aimed at, and what came out."""
     rates = {
@@ -155,11 +181,13 @@ def small_goals(found: Facts) -> str:
 def main(precision_file: Path, results: Path, page: Path) -> None:
     """Fill in the page."""
     measured = json.loads(precision_file.read_text())
-    timed, small = (json.loads((results / name).read_text()) for name in ("deploy.json", "deploy-small.json"))
+    timed, small, kinds, library = (
+        json.loads((results / f"{name}.json").read_text()) for name in ("deploy", "deploy-small", "int8-speed", "aoti")
+    )
     filled = {
         **{"precision": precision(measured), "speed": speed(timed), "stages": stages(timed), "goals": goals(timed)},
         **{"small-precision": precision(measured, small=True), "small-speed": speed(small)},
-        "small-goals": small_goals(small),
+        **{"small-goals": small_goals(small), "int8-speed": int8_speed(kinds), "aoti": aoti(library)},
     }
     text = page.read_text()
     for name, lines in filled.items():
