@@ -1,8 +1,8 @@
 """What speed costs or gains by what an int8 file leaves in float32: int8_speed.py WORK OUT.json
 
 WORK is the folder of a run of precision.py, whose files of the default weights are taken: every kind of int8 there, and
-float32 to compare. Milliseconds for one face, all files in turn in each runtime, on all threads: medians of the rounds,
-and the shortest.
+float32 to compare. Milliseconds for one face, on all threads, all files in turn: a turn is a pause, in which the threads
+of the one before come to rest, and six calls, of which four are timed. Medians of all, and the shortest.
 """
 
 import json
@@ -20,7 +20,7 @@ from tqdm import tqdm
 from darkpose.atomic import write_text
 from darkpose.runtimes import Runtime, open_graph
 
-ROUNDS, WARM_UP = 40, 3
+ROUNDS, CALLS, WARM_UP, PAUSE = 12, 6, 2, 0.1
 BY: tuple[Runtime, ...] = ("onnxruntime", "openvino")
 
 
@@ -35,14 +35,17 @@ def main(work: Path, out: Path) -> None:
     }
     crops = np.random.default_rng(0).integers(0, 256, (1, 256, 256, 3), np.uint8)
     times: dict[tuple[str, str], list[float]] = {key: [] for key in runners}
-    for _ in tqdm(range(WARM_UP + ROUNDS), unit="round", disable=None):
+    for _ in tqdm(range(ROUNDS), unit="round", disable=None):
         for key, run in runners.items():
-            began = time.perf_counter()
-            run(crops, np.zeros((1, 2, 3)))
-            times[key].append(1000 * (time.perf_counter() - began))
+            time.sleep(PAUSE)
+            for call in range(CALLS):
+                began = time.perf_counter()
+                run(crops, np.zeros((1, 2, 3)))
+                if call >= WARM_UP:
+                    times[key].append(1000 * (time.perf_counter() - began))
     found = {
         runtime: {
-            name: {"ms": round(median(took[WARM_UP:]), 2), "shortest_ms": round(min(took[WARM_UP:]), 2)}
+            name: {"ms": round(median(took), 2), "shortest_ms": round(min(took), 2)}
             for (by, name), took in times.items()
             if by == runtime
         }
