@@ -1,8 +1,8 @@
 """What speed costs or gains by what an int8 file leaves in float32: int8_speed.py WORK OUT.json
 
 WORK is the folder of a run of precision.py, whose files of the default weights are taken: every kind of int8 there, and
-float32 to compare. Milliseconds for one face, on all threads, all files in turn: a turn is a pause, in which the threads
-of the one before come to rest, and six calls, of which four are timed. Medians of all, and the shortest.
+float32 to compare. Milliseconds for one face, on all threads, all files in turn: a turn is a pause, in which the
+threads of the one before come to rest, and six calls, of which four are timed. Medians of all, and the shortest.
 """
 
 import json
