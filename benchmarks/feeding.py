@@ -42,6 +42,7 @@ from darkpose.crop_cache import CropCache, open_crop_cache
 from darkpose.datasets.w300 import read_300w
 from darkpose.datasets.wflw import read_wflw
 from darkpose.device_batches import CachedFaces, augment_on_device
+from darkpose.freed_memory import keep_freed_memory
 from darkpose.geometry import crop_to_heatmap
 from darkpose.heatmap import encode
 from darkpose.hrnet import HRNet, HRNetConfig, initialise
@@ -221,6 +222,7 @@ def on_device(batch: Batch) -> Batch:
 def main(data: Path, lengths: Lengths) -> dict[str, Any]:
     """Measure."""
     cv2.setNumThreads(1)
+    keep_freed_memory()  # as training does
     threads, began = torch.get_num_threads(), time.perf_counter()
     every = {"300w": (read_300w(data / "300w"), W300_68), "wflw": (read_wflw(data / "wflw"), WFLW_98)}
     results: dict[str, Any] = {"ways": {}, "cache": {}}

@@ -4,9 +4,8 @@
 # or that loss with WFLW's faces, which gives faces-hrnetv2-w18-dark. Last a smaller network, taught by the shipped
 # 300w-hrnetv2-w18-dark: 300w-small-dark.
 #   train_default.sh DATA RUNS     DATA holds 300w/ and wflw/
-# Safe to kill and start again. The malloc settings keep the allocator from returning memory between steps.
+# Safe to kill and start again.
 set -euo pipefail
-export MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967296
 darkpose=${DARKPOSE:-.venv/bin/darkpose}
 "$darkpose" train 300w-128 --root "$1/300w" --out "$2/300w-128"
 "$darkpose" train 300w-256 --root "$1/300w" --out "$2/300w-256" --start "$2/300w-128/weights.safetensors"

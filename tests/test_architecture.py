@@ -108,6 +108,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("batches", "crop_cache", "device_batches", "epoch_steps", "resident_crops", "sample", "schema", "stopping"),
         "train_config",
     },
+    "freed_memory": set(),
     "fused": {"blur_vectors", "compiled", "dark_numpy", "gaussian_fit", "highest", "prefetch", "threads", "weak_maps"},
     "fused_encode": {"compiled", "gaussians", "threads"},
     "fused_gpu": {"dark_numpy", "dark_torch", "errors", "modulation"},
@@ -210,7 +211,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "torch_network": {"errors"},
     "trackers": {"errors", "train_config"},
     "train": {
-        *("atomic", "batches", "epoch_steps", "errors", "feed", "hrnet", "image", "run_state", "runlog", "sample"),
+        *("atomic", "batches", "epoch_steps", "errors", "feed", "freed_memory", "hrnet", "image", "run_state"),
+        *("runlog", "sample"),
         *("schema", "sent_step", "stopping", "trackers", "train_config", "training_step"),
     },
     "train_config": {"augment", "errors", "geometry", "hrnet", "schedule", "schema"},

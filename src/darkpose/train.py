@@ -35,6 +35,7 @@ from darkpose.batches import Batch
 from darkpose.epoch_steps import EpochSteps
 from darkpose.errors import DarkposeError
 from darkpose.feed import Feed, make_feed
+from darkpose.freed_memory import keep_freed_memory
 from darkpose.hrnet import HRNet
 from darkpose.image import use_one_thread
 from darkpose.run_state import Run, StateFile, start_run
@@ -221,6 +222,7 @@ def make_accelerator(config: TrainConfig, folder: Path | None = None, track: Seq
     if config.precision == "fp16" and not torch.cuda.is_available():
         raise DarkposeError('precision "fp16" needs a GPU; "bf16" and "no" do not')
     use_one_thread()  # loaders and the network share the cores
+    keep_freed_memory()
     torch.backends.cudnn.benchmark = True  # crops have one size
     accelerator = Accelerator(
         mixed_precision=config.precision,
