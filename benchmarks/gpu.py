@@ -151,7 +151,7 @@ TRAINERS = {
     "bf16, channels last, graphs": lambda: Trainer(modern=True, graphs=True),
 }
 COMPILED = {
-    "bf16, channels last, graphs": lambda: Trainer(modern=True, graphs=True),
+    "bf16, channels last, graphs": TRAINERS["bf16, channels last, graphs"],
     "bf16, channels last, compiled": lambda: Trainer(modern=True, compiled=True),
     "bf16, channels last, compiled, graphs": lambda: Trainer(modern=True, compiled=True, graphs=True),
 }

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Train the weights that the package ships: small crops first, then full size, then three markups at once, and longer;
-# from there on by the adaptive wing loss, and with 64 crops a step, twice (made for a GPU), which gives 300w-hrnetv2-w18-dark,
-# or that loss with WFLW's faces, which gives faces-hrnetv2-w18-dark. Last a smaller network, taught by the shipped
-# 300w-hrnetv2-w18-dark: 300w-small-dark.
+# from there on by the adaptive wing loss, and with 64 crops a step, twice (made for a GPU), which gives
+# 300w-hrnetv2-w18-dark, or that loss with WFLW's faces, which gives faces-hrnetv2-w18-dark. Last a smaller network,
+# taught by the shipped 300w-hrnetv2-w18-dark: 300w-small-dark.
 #   train_default.sh DATA RUNS     DATA holds 300w/ and wflw/
 # Safe to kill and start again.
 set -euo pipefail

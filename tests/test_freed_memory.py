@@ -25,7 +25,9 @@ print(min(faults))
 """
 
 
-@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"), reason="needs glibc")
+@pytest.mark.skipif(
+    sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"), reason="needs glibc"
+)
 def test_a_large_tensor_takes_the_pages_of_the_one_before() -> None:
     def pages(*, keep: bool) -> int:
         code = FAULTS.format(keep=keep)

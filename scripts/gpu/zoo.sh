@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The zoo's models on a GPU: zoo.sh first|rest DATA RUNS [OPTION ...]
 #   first: the default weights go on, RUNS/default; the crops of the others are cut meanwhile.
-#   rest:  from these, or where they are not there the shipped ones, two at a time: RUNS/fold-0 to fold-4 of the cross-validation, and RUNS/all of all faces.
+#   rest:  from these, or where they are not there the shipped ones, two at a time: RUNS/fold-0 to fold-4 of the
+#          cross-validation, and RUNS/all of all faces.
 # The options are those of train.py.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
