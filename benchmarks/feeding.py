@@ -6,11 +6,12 @@ medians over the rounds, whose values stand beside them, and "over_reference" me
 
 ways      Faces per second of one process with one thread, from the samples to a batch of 16 normalised float crops
           of 256 px with heatmaps: "reference" (MMPose 0.x's way, see reference_feeding.py), "image" (AugmentedFaces on
-          the image files), "cached" (the same on a crop cache), "device" (CachedFaces and augment_on_device, whose work
-          is here done by the same thread, unless the machine has a GPU); the published augmentation, and for the last
-          three "damaged", that of the recipe `faces`; each has a cache of its own, as large as it needs. Files are in
-          the system's cache. The host's share of "device" is "device, host": what a loader process does.
-cache     Seconds to make the crop caches, faces, their sides and sizes on disk.
+          the image files), "cached" (the same on a crop cache), "pixels" (on one of uncompressed crops), "device"
+          (CachedFaces and augment_on_device, whose work is here done by the same thread, unless the machine has a GPU);
+          the published augmentation, and for all but the first "damaged", that of the recipe `faces`; each has caches
+          of its own, as large as it needs. Files are in the system's cache. The host's share of "device" is
+          "device, host": what a loader process does.
+cache     Seconds to make the crop caches, faces, their sides and sizes on disk, as JPEGs and as pixels.
 targets   Milliseconds for the heatmaps of 16 faces of 98 landmarks, 64x64: the per-joint loop, and heatmap.encode.
 step      Seconds of a training step of HRNetV2-W18 (68 landmarks, 256 px, batch 16): eager in NCHW and float32, and
           channels-last under bf16 autocast; all threads. Heatmaps are made beforehand.
@@ -56,6 +57,7 @@ from darkpose.training_step import normalise_on_device
 SIZE, BATCH, SEED = 256, 16, 0
 PUBLISHED, DAMAGED = AugmentConfig(), SEVERAL_MARKUPS.train.augment
 AUGMENTS = {"": PUBLISHED, ", damaged": DAMAGED}
+KINDS = {"cached": False, "pixels": True}  # of caches, and whether their crops are uncompressed
 OUT = Path("benchmarks/feeding.json")
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -110,7 +112,7 @@ def summary(values: Iterable[float], digits: int = 2) -> dict[str, Any]:
 
 
 def ways(
-    samples: list[Sample], caches: dict[str, CropCache], schema: KeypointSchema, lengths: Lengths
+    samples: list[Sample], caches: dict[tuple[str, str], CropCache], schema: KeypointSchema, lengths: Lengths
 ) -> dict[str, Any]:
     """Faces per second of every way to a batch."""
     keys = list(islice(cycle([(0, index) for index in range(len(samples))]), BATCH * lengths.batches))
@@ -119,16 +121,15 @@ def ways(
     reference = ReferenceFaces(samples, schema, SIZE, PUBLISHED)
     works["reference"] = lambda: [default_collate([reference[i] for _, i in group]) for group in groups]
     for suffix, augment in AUGMENTS.items():
-        cache = caches[suffix]
-        image = AugmentedFaces(samples, schema, SIZE, augment, SEED)
-        cached = AugmentedFaces(cache.samples, schema, SIZE, augment, SEED, pixels=cache.pixels)
-        uncut = CachedFaces(cache, schema, SIZE, augment, SEED)
-        works["image" + suffix] = lambda faces=image: [  # type: ignore[misc]
-            with_targets(default_collate([faces[key] for key in group])) for group in groups
-        ]
-        works["cached" + suffix] = lambda faces=cached: [  # type: ignore[misc]
-            with_targets(default_collate([faces[key] for key in group])) for group in groups
-        ]
+        on_host = {"image": AugmentedFaces(samples, schema, SIZE, augment, SEED)}
+        for kind in KINDS:
+            cache = caches[kind, suffix]
+            on_host[kind] = AugmentedFaces(cache.samples, schema, SIZE, augment, SEED, pixels=cache.pixels)
+        for kind, faces in on_host.items():
+            works[kind + suffix] = lambda faces=faces: [  # type: ignore[misc]
+                with_targets(default_collate([faces[key] for key in group])) for group in groups
+            ]
+        uncut = CachedFaces(caches["cached", suffix], schema, SIZE, augment, SEED)
         works["device, host" + suffix] = lambda faces=uncut: [  # type: ignore[misc]
             default_collate([faces[key] for key in group]) for group in groups
         ]
@@ -232,18 +233,25 @@ def main(data: Path, lengths: Lengths) -> dict[str, Any]:
         for name, (samples, schema) in every.items():
             chosen = [samples[i] for i in np.random.default_rng(SEED).permutation(len(samples))[: lengths.faces]]
             started = time.perf_counter()
-            both = {
-                suffix: open_crop_cache(Path(folder) / f"cache{len(suffix)}", chosen, crop_size=SIZE, augment=augment)
+            where = Path(folder) / name
+            made = {
+                (kind, suffix): open_crop_cache(
+                    where, chosen, crop_size=SIZE, augment=augment, uncompressed=KINDS[kind]
+                )
+                for kind in KINDS
                 for suffix, augment in AUGMENTS.items()
             }
-            facts = {"seconds, both": round(time.perf_counter() - started, 2), "faces": len(chosen)}
+            facts = {"seconds, all": round(time.perf_counter() - started, 2), "faces": len(chosen)}
             sizes = {
-                f"side, kB a face{suffix}": [cache.side, round(cache.path.stat().st_size / 1000 / len(chosen), 1)]
-                for suffix, cache in both.items()
+                f"side, kB a face, {kind}{suffix}": [
+                    cache.side,
+                    round(cache.path.stat().st_size / 1000 / len(chosen), 1),
+                ]
+                for (kind, suffix), cache in made.items()
             }
             results["cache"][name] = facts | sizes
-            results["ways"][name] = ways(chosen, both, schema, lengths)
-            caches[name] = chosen, both[""]
+            results["ways"][name] = ways(chosen, made, schema, lengths)
+            caches[name] = chosen, made["cached", ""]
         results["targets"] = targets(lengths)
         torch.set_num_threads(threads)
         trainers = {name: Trainer(lengths.network, modern=name == "bf16") for name in ("float32", "bf16")}

@@ -486,6 +486,7 @@ def test_ctrl_c_saves_a_training_run_and_leaves_with_130(tmp_path: Path, to_all:
         (("--out", "run", "--patience", "2"), "stopping after 2 epochs needs held-out training images"),
         (("--out", "run", "--overfit", "9"), "expected from 1 to 3 faces to learn by heart, got 9"),
         (("--out", "run", "--track", "aim"), "there is no tracker 'aim'"),
+        (("--out", "run", "--uncompressed"), "name a folder for them with --cache"),
     ],
 )
 def test_a_mistake_in_a_training_command_is_one_sentence(

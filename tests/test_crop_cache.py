@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -59,10 +60,19 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
 def open_drawn(drawn: list[Sample], tmp_path: Path) -> Open:
     """Open the cache of the drawn faces, or of others, in a folder of this test."""
 
-    def open_them(samples: list[Sample] = drawn, augment: AugmentConfig = AUGMENT) -> CropCache:
-        return open_crop_cache(tmp_path / "cache", samples, crop_size=64, augment=augment)
+    def open_them(
+        samples: list[Sample] = drawn, augment: AugmentConfig = AUGMENT, uncompressed: bool = False
+    ) -> CropCache:
+        folder = tmp_path / "cache"
+        return open_crop_cache(folder, samples, crop_size=64, augment=augment, uncompressed=uncompressed)
 
     return open_them
+
+
+@pytest.fixture(params=["JPEGs", "pixels"])
+def open_kept(open_drawn: Open, request: pytest.FixtureRequest) -> Open:
+    """The same, for crops that are kept in one way and in the other."""
+    return partial(open_drawn, uncompressed=request.param == "pixels")
 
 
 def packs(folder: Path) -> list[Path]:
@@ -166,6 +176,13 @@ def both_ways(samples: list[Sample], cache: CropCache, size: int, epochs: int) -
     return first, second
 
 
+def test_uncompressed_crops_are_the_pixels_that_jpegs_are_made_of(drawn: list[Sample], open_drawn: Open) -> None:
+    plain, packed = open_drawn(uncompressed=True), open_drawn()
+    for index in range(len(drawn)):
+        np.testing.assert_array_equal(compress(plain.pixels(index), crop_cache.QUALITY), packed.pixels(index))
+    assert plain.path.stat().st_size > 6 * plain.side**2 * 3
+
+
 def test_crops_from_the_cache_look_as_crops_from_the_image_do(drawn: list[Sample], tmp_path: Path) -> None:
     cache = open_crop_cache(tmp_path, drawn, crop_size=256, augment=AUGMENT)
     plain, cached = both_ways(drawn, cache, 256, epochs=8)
@@ -198,14 +215,14 @@ def test_crops_of_real_faces_look_as_from_the_image(shared_data: Path, tmp_path:
 # -------------------------------------------------------------------------------------------------- when it is made
 
 
-def test_a_second_opening_makes_nothing(open_drawn: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = open_drawn()
+def test_a_second_opening_makes_nothing(open_kept: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = open_kept()
 
     def refuse(path: Path) -> Pixels:
         raise AssertionError(f"{path} is read again")
 
     monkeypatch.setattr(crop_cache, "read_image", refuse)
-    second = open_drawn()
+    second = open_kept()
     assert second.path == first.path
     for index in range(6):
         np.testing.assert_array_equal(second.pixels(index), first.pixels(index))
@@ -245,14 +262,14 @@ def test_whatever_the_crops_depend_on_asks_for_another_file(
     names.add(open_drawn([*drawn[:5], replace(drawn[5], box=drawn[5].box + 1)]).path.name)
     names.add(open_drawn(augment=replace(AUGMENT, shift_std=0.1)).path.name)
     folder = open_drawn().path.parent
-    for settings in ({"crop_size": 96}, {"padding": 1.5}, {"density": 1.25}):
+    for settings in ({"crop_size": 96}, {"padding": 1.5}, {"density": 1.25}, {"uncompressed": True}):
         given = {"crop_size": 64, **settings}
         names.add(open_crop_cache(folder, drawn, augment=AUGMENT, **given).path.name)  # type: ignore[arg-type]
     for constant in ("FORMAT", "QUALITY"):
         with monkeypatch.context() as patch:
             patch.setattr(crop_cache, constant, 90)
             names.add(open_drawn().path.name)
-    assert len(names) == len(packs(folder)) == 9
+    assert len(names) == len(packs(folder)) == 10
     assert all(name.startswith("crops-") and name.endswith(".pack") for name in names)
 
 
@@ -289,40 +306,42 @@ def damaged(data: bytes) -> Iterator[tuple[str, bytes]]:
     yield "with a damaged index", data[:70] + bytes([data[70] ^ 1]) + data[71:]
 
 
-def test_a_damaged_cut_short_or_foreign_file_is_made_again(open_drawn: Open) -> None:
-    path = open_drawn().path
+def test_a_damaged_cut_short_or_foreign_file_is_made_again(open_kept: Open) -> None:
+    path = open_kept().path
     whole = path.read_bytes()
     for what, data in damaged(whole):
         path.write_bytes(data)
-        assert np.isfinite(open_drawn().pixels(5)).all()
+        assert np.isfinite(open_kept().pixels(5)).all()
         assert hashlib.sha256(path.read_bytes()).digest() == hashlib.sha256(whole).digest(), what
         assert packs(path.parent) == [path]
 
 
-def test_a_damaged_crop_is_told_with_what_to_do(drawn: list[Sample], open_drawn: Open) -> None:
-    cache = open_drawn()
+def test_a_damaged_crop_is_told_with_what_to_do(drawn: list[Sample], open_kept: Open) -> None:
+    cache = open_kept()
     start, length, _ = cache.places[4].tolist()
     data = bytearray(cache.path.read_bytes())
     data[start + length // 2] ^= 255
     cache.path.write_bytes(data)
-    again = open_drawn()
+    again = open_kept()
     with pytest.raises(DarkposeError, match=rf"{cache.path.name}: damaged at the crop of .*{drawn[4].image.name}; del"):
         again.pixels(4)
     again.pixels(3)
 
 
-def test_a_file_that_is_gone_is_one_sentence(open_drawn: Open) -> None:
-    cache = open_drawn()
+def test_a_file_that_is_gone_is_one_sentence(open_kept: Open) -> None:
+    cache = open_kept()
     cache.path.unlink()
     with pytest.raises(DarkposeError, match=r"\.pack: cannot be read: No such file"):
         cache.pixels(0)
 
 
-def test_an_image_that_cannot_be_read_fails_alone_and_by_name(drawn: list[Sample], open_drawn: Open) -> None:
-    broken, missing = drawn[0].image.with_name("broken.png"), drawn[0].image.with_name("missing.png")
+def test_an_image_that_cannot_be_read_fails_alone_and_by_name(
+    drawn: list[Sample], open_kept: Open, tmp_path: Path
+) -> None:
+    broken, missing = tmp_path / "broken.png", tmp_path / "missing.png"
     broken.write_bytes(drawn[0].image.read_bytes()[:300])
     samples = [drawn[0], replace(drawn[1], image=broken), replace(drawn[2], image=missing), drawn[3]]
-    cache = open_drawn(samples)
+    cache = open_kept(samples)
     for index, name in ((1, "broken"), (2, "missing")):
         with pytest.raises(DarkposeError, match=rf"{name}\.png: could not be read"):
             cache.pixels(index)
@@ -331,7 +350,7 @@ def test_an_image_that_cannot_be_read_fails_alone_and_by_name(drawn: list[Sample
     taken = AugmentedFaces(cache.samples, WFLW_98, 64, AUGMENT, seed=0, pixels=cache.pixels)[0, 1].taken
     assert taken == 3
     write_image(missing, draw_face(3, 2).image)
-    assert open_drawn(samples).pixels(2).any()  # once it is there, it is cut
+    assert open_kept(samples).pixels(2).any()  # once it is there, it is cut
 
 
 def test_a_box_without_extent_is_told_with_its_face(drawn: list[Sample], open_drawn: Open) -> None:
@@ -346,8 +365,8 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(drawn: list[Sample], tmp_p
         open_crop_cache(tmp_path / "file", drawn, crop_size=64, augment=AUGMENT)
 
 
-def test_no_faces_give_an_empty_cache(open_drawn: Open) -> None:
-    assert open_drawn([]).samples == []
+def test_no_faces_give_an_empty_cache(open_kept: Open) -> None:
+    assert open_kept([]).samples == []
 
 
 # ------------------------------------------------------------------------------------------------- several processes
@@ -368,8 +387,8 @@ def test_processes_that_build_at_once_end_with_one_whole_file(drawn: list[Sample
 
 
 @pytest.mark.parametrize("how", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
-def test_loader_processes_read_the_same_bytes(open_drawn: Open, how: str) -> None:
-    cache = open_drawn()
+def test_loader_processes_read_the_same_bytes(open_kept: Open, how: str) -> None:
+    cache = open_kept()
     faces = AugmentedFaces(cache.samples, WFLW_98, 64, AUGMENT, seed=0, pixels=cache.pixels)
     keys = [[(1, index)] for index in range(6)]
     loader = DataLoader(faces, batch_sampler=keys, num_workers=2, multiprocessing_context=how)
@@ -377,8 +396,8 @@ def test_loader_processes_read_the_same_bytes(open_drawn: Open, how: str) -> Non
         assert torch.equal(batch.crops[0], faces[key].crops)
 
 
-def test_a_pickled_cache_is_small_and_reads_the_same(open_drawn: Open) -> None:
-    cache = open_drawn()
+def test_a_pickled_cache_is_small_and_reads_the_same(open_kept: Open) -> None:
+    cache = open_kept()
     data = pickle.dumps(cache)
     assert len(data) < 50_000  # no pixels
     np.testing.assert_array_equal(pickle.loads(data).pixels(2), cache.pixels(2))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
 from darkpose.geometry import image_to_crop
-from darkpose.image import Normalisation, Pixels, as_rgb, blur, compress, read_image, relight, warp, write_image
+from darkpose.image import Normalisation, Pixels, as_rgb, blur, compress, planes, read_image, relight, warp, write_image
 
 
 @pytest.fixture
@@ -33,6 +33,10 @@ def test_a_picture_is_not_written_into_a_missing_folder(tmp_path: Path, picture:
 def test_a_suffix_that_names_no_format_is_refused(tmp_path: Path, picture: Pixels) -> None:
     with pytest.raises(DarkposeError, match=r"a\.xyz: not a picture format"):
         write_image(tmp_path / "a.xyz", picture)
+
+
+def test_planes_are_the_channels_one_after_the_other(picture: Pixels) -> None:
+    assert (planes(picture) == picture.transpose(2, 0, 1)).all()
 
 
 def exif_rotated(jpeg: bytes, orientation: int) -> bytes:

@@ -14,7 +14,7 @@ from darkpose.augment import Augmentation, AugmentConfig, Light, draw_augmentati
 from darkpose.degrade import Damage, degrade
 from darkpose.errors import DarkposeError
 from darkpose.geometry import PADDING, box_to_crop, compose, image_to_crop, mirror_keypoints, mirror_matrix, transform
-from darkpose.image import Pixels, read_image, relight, warp
+from darkpose.image import Pixels, planes, read_image, relight, warp
 from darkpose.sample import Sample
 from darkpose.schema import KeypointSchema
 
@@ -147,7 +147,7 @@ class AugmentedFaces(Dataset[Batch]):
         draw = draw_augmentation(self.augment, np.random.default_rng((self.seed, epoch, wanted)))
         for index, image in first_readable(self.pixels, wanted, len(self.samples)):
             face = cut_from(image, self.samples[index], self.schema, self.size, draw, padding=self.padding)
-            crop = torch.from_numpy(face.crop).permute(2, 0, 1).contiguous()
+            crop = torch.from_numpy(planes(face.crop))
             return Batch(crop, torch.from_numpy(face.keypoints), torch.from_numpy(face.visible), wanted, index)
         blank, points = torch.zeros(3, self.size, self.size, dtype=torch.uint8), len(self.schema)
         nowhere, unseen = torch.zeros(points, 2, dtype=torch.float64), torch.zeros(points, dtype=torch.float64)

@@ -1,26 +1,22 @@
-"""Faces cut out once, with a margin, into one file: training then decodes a small JPEG instead of a photograph.
+"""Faces cut out once, with a margin, into one file: training then needs no photographs, only these crops.
 
 The frame "cached": the square around a face's box from which augmented crops are cut, (x, y) in px, the centre of its
 first pixel is (0, 0). Its side follows from the augmentation, so that a crop meets the square's border only where it
 is shifted by more than three standard deviations. Beyond the image it is black, as a crop is.
 
-The file: a header (format, digest of what it was made of, number and side of the crops), an index (place, length and
-checksum of each JPEG) and the JPEGs. Its name holds the digest too: an image, a box or a setting that changes asks for
-another file, and one that is damaged, cut short or of another format is made again.
+The file (see `crop_file`) has in its name, too, the digest of what it was made of: an image, a box or a setting that
+changes asks for another file, and one that is damaged, cut short or of another format is made again.
 """
 
 import hashlib
 import json
 import os
-import struct
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import groupby
 from math import ceil, cos, radians, sin
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,18 +24,15 @@ from tqdm import tqdm
 
 from darkpose.atomic import make_folder, write_atomically
 from darkpose.augment import AugmentConfig
+from darkpose.crop_file import FORMAT, JpegFile, PixelFile, read_index, write_crops
 from darkpose.errors import DarkposeError
 from darkpose.geometry import PADDING, Floats, box_to_crop, image_to_crop, transform
-from darkpose.image import Pixels, from_jpeg, read_image, to_jpeg, warp
+from darkpose.image import Pixels, read_image, to_jpeg, warp
 from darkpose.sample import Sample
 
-FORMAT = 1
 QUALITY = 95
 SIGMAS = 3  # of the shift, that the margin holds
 
-_HEADER = struct.Struct("<8sI32sQII")  # magic, format, digest, crops, their side, checksum of the index
-_MAGIC = b"dpcrops\n"
-_ENTRY = np.dtype([("start", "<u8"), ("length", "<u4"), ("crc", "<u4")])  # no length: the image cannot be read
 _CHUNK = 64  # images whose crops are in memory at once
 
 Face = tuple[str, tuple[float, ...]]  # absolute path and box: what tells one crop from another
@@ -50,17 +43,22 @@ class CropCache:
     """Crops of faces in one file, which every process opens for itself.
 
     Attributes:
-        path: of the file.
+        file: that holds them.
         side: of a cached crop, cached px.
         samples: the faces as they were given, with keypoints, box and box_size in cached px (of the face's own crop);
             `image` still names the photograph.
         places: (N,) where each sample's crop lies in the file; equal faces share one.
     """
 
-    path: Path
+    file: JpegFile | PixelFile
     side: int
     samples: list[Sample]
     places: NDArray[np.void]
+
+    @property
+    def path(self) -> Path:
+        """Of the file."""
+        return self.file.path
 
     def pixels(self, index: int) -> Pixels:
         """The crop of a sample, by its index: (side, side, 3) uint8 RGB.
@@ -72,15 +70,10 @@ class CropCache:
         image = self.samples[index].image
         if not length:
             raise DarkposeError(f"{image}: could not be read for {self.path}; delete that file to have it tried again")
-        try:
-            with self.path.open("rb") as file:
-                file.seek(start)
-                data = file.read(length)
-        except OSError as error:
-            raise DarkposeError(f"{self.path}: cannot be read: {error.strerror or error}") from error
-        if zlib.crc32(data) != crc:
+        crop = self.file.crop(start, length, crc)
+        if crop is None:
             raise DarkposeError(f"{self.path}: damaged at the crop of {image}; delete it, and it is made again")
-        return from_jpeg(data)
+        return crop
 
 
 def open_crop_cache(
@@ -91,6 +84,7 @@ def open_crop_cache(
     augment: AugmentConfig,
     padding: float = PADDING,
     density: float = 1.0,
+    uncompressed: bool = False,
 ) -> CropCache:
     """The cached crops of faces: read from `folder`, or made there if they are not there or do not fit.
 
@@ -105,6 +99,7 @@ def open_crop_cache(
         padding: side of an unaugmented crop over side of the box.
         density: cached px per crop px of an unaugmented crop. All crops have one side, so a face with fewer px is
             enlarged. Above 1, crops are sharper: each is the second of two interpolations.
+        uncompressed: keep pixels instead of JPEGs: more space, no decoding.
 
     Returns:
         A value that can be sent to other processes. An image that cannot be read fails in `CropCache.pixels` alone.
@@ -117,18 +112,20 @@ def open_crop_cache(
     matrices = [_image_to_cached(sample, side, stretch) for sample in samples]
     keys = [_face(sample) for sample in samples]
     crops = dict(sorted(zip(keys, matrices, strict=True), key=lambda crop: crop[0]))  # those of an image are neighbours
-    digest = _digest(crops, side, stretch)
+    digest = _digest(crops, side, stretch, uncompressed)
     path = folder / f"crops-{digest.hex()[:16]}.pack"
-    index = _read_index(path, digest, len(crops), side)
+    wanted = digest, len(crops), side
+    index = read_index(path, *wanted)
     if index is None:
         make_folder(folder)
-        write_atomically(path, lambda temporary: _write(temporary, crops, digest, side))
-        index = _read_index(path, digest, len(crops), side)
+        write_atomically(path, lambda temporary: write_crops(temporary, _cut(crops, side, uncompressed), *wanted))
+        index = read_index(path, *wanted)
     if index is None:
         raise DarkposeError(f"{path}: is not what was written there; is the disk failing?")
     row = {key: number for number, key in enumerate(crops)}
     cached = [_cached(sample, matrix) for sample, matrix in zip(samples, matrices, strict=True)]
-    return CropCache(path, side, cached, index[[row[key] for key in keys]])
+    file = PixelFile(path, side) if uncompressed else JpegFile(path)
+    return CropCache(file, side, cached, index[[row[key] for key in keys]])
 
 
 def cached_side(crop_size: int, augment: AugmentConfig, density: float = 1.0) -> int:
@@ -162,9 +159,10 @@ def _cached(sample: Sample, matrix: Floats) -> Sample:
     return replace(sample, keypoints=transform(matrix, sample.keypoints), box=box, box_size=size)
 
 
-def _digest(faces: Iterable[Face], side: int, stretch: float) -> bytes:
+def _digest(faces: Iterable[Face], side: int, stretch: float, uncompressed: bool) -> bytes:
     """Of everything that the crops depend on; an image counts with its path, size and time of change."""
-    content = [FORMAT, QUALITY, side, stretch, [[image, _state(image), boxes] for image, boxes in _by_image(faces)]]
+    quality = None if uncompressed else QUALITY
+    content = [FORMAT, quality, side, stretch, [[image, _state(image), boxes] for image, boxes in _by_image(faces)]]
     return hashlib.sha256(json.dumps(content).encode()).digest()
 
 
@@ -180,57 +178,20 @@ def _state(image: str) -> list[int]:
     return [found.st_size, found.st_mtime_ns]
 
 
-class _Header(NamedTuple):
-    magic: bytes
-    format: int
-    digest: bytes
-    crops: int
-    side: int
-    crc: int
+def _cut(crops: dict[Face, Floats], side: int, uncompressed: bool) -> Iterator[bytes]:
+    """Every crop as it is kept; nothing where the image cannot be read. OpenCV's work runs in threads."""
 
-
-def _write(path: Path, crops: dict[Face, Floats], digest: bytes, side: int) -> None:
-    """The file; the index is written last, over the place that was left for it."""
-    index = np.zeros(len(crops), _ENTRY)
-    with path.open("wb") as file:
-        file.seek(_HEADER.size + index.nbytes)
-        for number, data in enumerate(_jpegs(crops, side)):
-            index[number] = file.tell(), len(data), zlib.crc32(data)
-            file.write(data)
-        file.seek(0)
-        file.write(_HEADER.pack(*_Header(_MAGIC, FORMAT, digest, len(crops), side, zlib.crc32(index.tobytes()))))
-        file.write(index.tobytes())
-
-
-def _jpegs(crops: dict[Face, Floats], side: int) -> Iterator[bytes]:
-    """Every crop, encoded; nothing where the image cannot be read. OpenCV's work runs in threads."""
-
-    def encode(faces: list[Face]) -> list[bytes]:
+    def cut(faces: list[Face]) -> list[bytes]:
         try:
             image = read_image(Path(faces[0][0]))
-            return [to_jpeg(warp(image, crops[face], (side, side)), QUALITY) for face in faces]
+            pixels = (warp(image, crops[face], (side, side)) for face in faces)
+            return [crop.tobytes() if uncompressed else to_jpeg(crop, QUALITY) for crop in pixels]
         except DarkposeError:
             return [b""] * len(faces)
 
     groups = [faces for _, faces in _by_image(crops)]
     with ThreadPoolExecutor(os.cpu_count()) as pool, tqdm(total=len(crops), desc="cutting", disable=None) as bar:
         for first in range(0, len(groups), _CHUNK):
-            for cut in pool.map(encode, groups[first : first + _CHUNK]):
-                yield from cut
-                bar.update(len(cut))
-
-
-def _read_index(path: Path, digest: bytes, crops: int, side: int) -> NDArray[Any] | None:
-    """(crops,) places in a file that is whole and what is asked for; None where there is no such file."""
-    try:
-        with path.open("rb") as file:
-            head, entries = file.read(_HEADER.size), file.read(crops * _ENTRY.itemsize)
-            size = os.fstat(file.fileno()).st_size
-    except OSError:
-        return None
-    if len(head) < _HEADER.size or _Header(*_HEADER.unpack(head)) != (
-        *(_MAGIC, FORMAT, digest, crops, side, zlib.crc32(entries)),
-    ):
-        return None
-    index = np.frombuffer(entries, _ENTRY)
-    return index if size == len(head) + len(entries) + index["length"].sum(dtype=np.int64) else None
+            for its in pool.map(cut, groups[first : first + _CHUNK]):
+                yield from its
+                bar.update(len(its))

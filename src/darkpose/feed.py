@@ -65,10 +65,12 @@ def make_feed(
     config: TrainConfig,
     samples: Sequence[Sample],
     schema: KeypointSchema,
-    cache: Path | None,
     accelerator: "Accelerator",
+    *,
+    cache: Path | None = None,
+    uncompressed: bool = False,
 ) -> Feed:
-    """The feed of a run: from image files, or from crops that are cut once into the folder `cache`.
+    """The feed of a run: from image files, or from crops cut once into the folder `cache`, as JPEGs or uncompressed.
 
     Raises:
         DarkposeError: the crops cannot be written.
@@ -78,7 +80,14 @@ def make_feed(
     if cache is None:
         return Feed(AugmentedFaces(samples, schema, size, *draws, padding=config.padding), on_device, device)
     with accelerator.main_process_first():
-        crops = open_crop_cache(cache, samples, crop_size=size, augment=config.augment, padding=config.padding)
+        crops = open_crop_cache(
+            cache,
+            samples,
+            crop_size=size,
+            augment=config.augment,
+            padding=config.padding,
+            uncompressed=uncompressed,
+        )
     if device.type == "cuda":
         resident = load_crops(crops, device, SHARE * free_memory(device))
         places = None if resident is None else resident.places

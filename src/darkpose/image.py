@@ -103,6 +103,13 @@ def blur(image: Pixels, sigma: float) -> Pixels:
     return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.uint8)
 
 
+def planes(image: Pixels) -> Pixels:
+    """The image (H, W, 3) as (3, H, W)."""
+    apart = np.empty((3, *image.shape[:2]), np.uint8)
+    cv2.split(image, list(apart))
+    return apart
+
+
 def to_jpeg(image: Pixels, quality: int) -> bytes:
     """The image (H, W, 3) RGB as a JPEG file of a quality from 1 to 100, colour at half the resolution."""
     _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])

@@ -127,7 +127,7 @@ def train_recipe(
         start: what to start from, instead of the recipe's (see `start.start_from`).
         workers: loader processes.
         by_heart: if above 0, learn this many faces by heart instead, see `overfit`.
-        options: `cache`, `save_every`, `max_time`, `track`, `compiled`, `graphs` of `train.train`.
+        options: `cache`, `uncompressed`, `save_every`, `max_time`, `track`, `compiled`, `graphs` of `train.train`.
 
     Raises:
         DarkposeError: data, checkpoint or run folder cannot be used, or the loss is not finite.

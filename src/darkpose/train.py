@@ -95,6 +95,7 @@ def train(
     validate: Validate | None = None,
     keep: Keep | None = None,
     cache: Path | None = None,
+    uncompressed: bool = False,
     workers: int = 1,
     save_every: float = 300.0,
     max_time: float | None = None,
@@ -116,6 +117,7 @@ def train(
         keep: called after a validation with the model and facts about it, if `config.select` takes this epoch so far.
         cache: folder for the faces' crops, cut once (see `crop_cache`), to draw from; on a GPU, augmentation is made
             there, of crops that it holds if they fit. None: image files are read anew for every crop.
+        uncompressed: keep those crops as pixels instead of JPEGs: more space, no decoding.
         workers: loader processes.
         save_every: seconds between two savings of the state within an epoch.
         max_time: seconds after which to stop; None: never.
@@ -155,7 +157,7 @@ def train(
             tqdm.write(f"{told}: a step sees {order.step_size} crops, not {whole}", file=sys.stderr)
         log.forget_after(run.epoch, run.epoch * order.steps + run.step)
         start_trackers(accelerator, track, config)
-        feed = make_feed(config, samples, schema, cache, accelerator)
+        feed = make_feed(config, samples, schema, accelerator, cache=cache, uncompressed=uncompressed)
         stopped: Stopped = ""
         with feed.batches(_orders(run, config, len(samples)), workers) as batches:
             while run.epoch < config.epochs and not stopped:
