@@ -64,8 +64,9 @@ def gpu_part(found: Facts) -> list[str]:
     best = max(each["kernel"]["of_copy"] for each in decoding.values() if isinstance(each, dict))
     took = decoding["512 faces, float32"]["kernel"]["median"]
     lines = ["## On a GPU", ""]
+    commit = decoding["commit"]
     lines += [
-        f"`python benchmarks/gpu.py benchmarks/results` on an {found['card']} at commit {found['commit']}, whose copy",
+        f"`python benchmarks/gpu.py benchmarks/results` on an {found['card']} at commit {commit}, whose copy",
         f"moves {copy:.2f} TB/s; ms for 98 maps of 64x64 a face, and in brackets the maps' bytes per second over the",
         f"copy's. The goal of 75 % is missed: the Triton kernel reaches {best:.0%}. Half precision saves it little, so",
         "memory is not what it waits for. It was not profiled; its machine code, counted by",

@@ -1,8 +1,8 @@
 """darkpose on a GPU: gpu.py OUT [decode|encode|train|train-compiled|predict ...]
 
-For a machine with torch, Triton, OpenCV and NumPy alone (PYTHONPATH=src). Writes OUT/gpu.json; everything is measured
-in one process, by device events, medians over the rounds (whose values stand beside them); ways that are compared take
-turns in a round. Random data everywhere.
+For a machine with torch, Triton, OpenCV and NumPy alone (PYTHONPATH=src). Writes OUT/gpu.json, where parts that are
+there and not asked for stay; each has its commit. Everything is measured in one process, by device events, medians over
+the rounds (whose values stand beside them); ways that are compared take turns in a round. Random data everywhere.
 
 ceilings  What the card itself does: a device-to-device copy of 4 GB (bytes read and written), and a product of bf16
           matrices of 8192x8192.
@@ -269,7 +269,7 @@ def main(out: Path, parts: list[str]) -> None:
     for name, work in works.items():
         if name in parts or not parts:
             began = time.perf_counter()
-            found[name] = work()
+            found[name] = {"commit": found["commit"], **work()}
             file.write_text(json.dumps(found, indent=1) + "\n")
             print(f"{name}: {time.perf_counter() - began:.0f} s")
             tell(found[name])
