@@ -1,7 +1,6 @@
 """The loop: it learns, it resumes exactly, it says what is wrong."""
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -494,10 +493,11 @@ def test_a_tracker_gets_losses_and_validations(samples: list[Sample], tmp_path: 
 
 
 KILLED_RUN = """
-import sys
+import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_train import DOTS, QUICK, dots
+from darkpose import run_state
 from darkpose.train import train
 import torch
 torch.set_num_threads(1)
@@ -505,41 +505,62 @@ from dataclasses import replace
 folder = Path({folder!r})
 samples = dots(folder)
 config = replace(QUICK, epochs=6, batch_size=2)
+saves = 0
+def write_or_die(path, write):
+    global saves
+    saves += 1
+    if saves == {dies_at}:
+        def half(temporary):
+            write(temporary)
+            os.truncate(temporary, temporary.stat().st_size // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
+        write_atomically(path, half)
+    write_atomically(path, write)
+write_atomically, run_state.write_atomically = run_state.write_atomically, write_or_die
 trained = train(config, samples, DOTS, folder / "run", workers=1, save_every={every})
 torch.save(trained.model.state_dict(), folder / "final.pt")
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("delay", "every"),
-    [(0.0, 0), (0.15, 0), (0.4, 300), (random.uniform(0, 1), 0.3)],
-    ids=["while a state is written", "soon after", "with a state an epoch", "at random"],
+    ("kill", "every", "kills"),
+    [
+        pytest.param("while a state is written", 0, 1, id="while a state is written"),
+        pytest.param("0.15 s after a state", 0, 2, marks=pytest.mark.slow, id="soon after a state"),
+        pytest.param("0.4 s after a state", 300, 2, marks=pytest.mark.slow, id="with a state an epoch"),
+        pytest.param(f"{random.uniform(0, 0.6):.3f} s after a state", 0.3, 2, marks=pytest.mark.slow, id="at random"),
+    ],
 )
-def test_a_run_killed_at_any_moment_ends_with_the_same_weights(tmp_path: Path, delay: float, every: float) -> None:
+def test_a_run_killed_at_any_moment_ends_with_the_same_weights(
+    tmp_path: Path, kill: str, every: float, kills: int
+) -> None:
     finals = []
-    for name, kills in (("straight", 0), ("killed", 2)):
+    for name, times in (("straight", 0), ("killed", kills)):
         folder = tmp_path / name
         folder.mkdir()
-        code = KILLED_RUN.format(tests=str(Path(__file__).parent), folder=str(folder), every=every)
-        for _ in range(kills):
-            _kill_after_a_state(subprocess.Popen([sys.executable, "-c", code]), folder / "run", delay)
-        subprocess.run([sys.executable, "-c", code], check=True)
+        values = {"tests": str(Path(__file__).parent), "folder": str(folder), "every": every}
+        code = [sys.executable, "-c", KILLED_RUN.format(**values, dies_at=0)]
+        for _ in range(times):
+            if kill == "while a state is written":
+                dies = [sys.executable, "-c", KILLED_RUN.format(**values, dies_at=3)]
+                assert subprocess.run(dies, check=False).returncode == -signal.SIGKILL
+                assert len(list((folder / "run").glob(".*.partial"))) == 1
+            else:
+                _kill_after_a_state(subprocess.Popen(code), folder / "run", float(kill.split()[0]))
+            assert (folder / "run" / "state.pt").exists()
+        subprocess.run(code, check=True)
         finals.append(torch.load(folder / "final.pt", weights_only=True))
-        assert sorted(p.name for p in (folder / "run").iterdir() if p.suffix != ".partial") == ["log.jsonl", "state.pt"]
+        assert sorted(p.name for p in (folder / "run").iterdir()) == ["log.jsonl", "state.pt"]
     for key, value in finals[0].items():
         assert torch.equal(finals[1][key], value), key
 
 
 def _kill_after_a_state(process: subprocess.Popen[bytes], run: Path, delay: float) -> None:
-    """`kill -9` once the state has been replaced, or its next one is being written."""
+    """`kill -9` some time after the state has been replaced."""
     state = run / "state.pt"
     before = state.stat().st_mtime_ns if state.exists() else 0
-    while process.poll() is None:
-        partial = delay == 0 and run.is_dir() and any(run.glob(".*.partial"))
-        if partial or (delay and state.exists() and state.stat().st_mtime_ns != before):
-            time.sleep(delay)
-            os.kill(process.pid, signal.SIGKILL)
-            break
+    while process.poll() is None and not (state.exists() and state.stat().st_mtime_ns != before):
         time.sleep(0.005)
-    process.wait()
+    time.sleep(delay)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL, "it had not ended"

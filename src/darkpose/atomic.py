@@ -38,6 +38,13 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8", errors="surrogateescape"))
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove what processes that were killed while they wrote have left in a folder that no other process writes to."""
+    for leftover in folder.glob(".*.partial"):
+        with suppress(OSError):
+            leftover.unlink()
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder and those above it, if they are not there.
 

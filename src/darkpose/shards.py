@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
 
-from darkpose.atomic import make_folder, write_atomically, write_text
+from darkpose.atomic import make_folder, remove_leftovers, write_atomically, write_text
 from darkpose.errors import DarkposeError
 from darkpose.inference import batched
 from darkpose.inputs import Source
@@ -114,8 +114,7 @@ class Shards:
         self._held.close()
 
     def _begin(self) -> None:
-        for leftover in self.folder.glob(".*.partial"):  # a killed run's
-            leftover.unlink(missing_ok=True)
+        remove_leftovers(self.folder)
         file = self.folder / "run.json"
         if file.exists():
             _same_run(file, json.loads(json.dumps(self.run)))

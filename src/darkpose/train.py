@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import torch
 from tqdm import tqdm
 
-from darkpose.atomic import make_folder
+from darkpose.atomic import make_folder, remove_leftovers
 from darkpose.batches import Batch
 from darkpose.epoch_steps import EpochSteps
 from darkpose.errors import DarkposeError
@@ -145,6 +145,8 @@ def train(
         run = start_run(config, network, accelerator, start, teacher=teacher, compiled=compiled, graphs=graphs)
         main = accelerator.is_main_process
         make_folder(folder)
+        if main:
+            remove_leftovers(folder)
         order = _order(run, config, len(samples))
         state = StateFile(folder / "state.pt", config, _in_words(samples, schema, order), save_every)
         log = RunLog(folder / "log.jsonl", writes=main)
