@@ -410,6 +410,8 @@ def test_the_course_of_runs_is_drawn(capsys: pytest.CaptureFixture[str], tmp_pat
     assert picture.exists()
     code, _, err = call(capsys, "plot", tmp_path / "nothing.jsonl", "--output", picture)
     assert (code, err) == (2, f"darkpose: {tmp_path}/nothing.jsonl: cannot be read: No such file or directory\n")
+    code, _, err = call(capsys, "plot", tmp_path / "run", tmp_path / "run" / "log.jsonl", "--output", picture)
+    assert (code, err) == (2, f"darkpose: {tmp_path}/run/log.jsonl is named twice\n")
 
 
 def write_training_set(root: Path) -> Path:
@@ -441,6 +443,25 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(capsys: pytest.CaptureFixt
     plan = json.loads(out)
     assert (plan["faces"], plan["validation"], plan["validated"]) == (2, 1, "held out of 300w-train")
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("train", "300w-128", "--root", ".", "--out", "run", "--workers", "-1"),
+        ("train", "300w-128", "--root", ".", "--out", "run", "--save-every", "-5"),
+        ("evaluate", "300w-128", "--root", ".", "--workers", "-1"),
+        ("predict", "face.png", "--workers", "-1"),
+        ("datasets", "make", "wflw", "--root", ".", "--workers", "-1"),
+    ],
+)
+def test_a_number_below_zero_is_refused_by_its_name(
+    capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    code, out, err = call(capsys, *command)
+    assert code != 0
+    assert command[-2] in out + err
+    assert "Must be >= 0" in out + err
 
 
 def test_training_stops_in_time_and_the_same_command_goes_on(
@@ -487,6 +508,10 @@ def test_ctrl_c_saves_a_training_run_and_leaves_with_130(tmp_path: Path, to_all:
         (("--out", "run", "--overfit", "9"), "expected from 1 to 3 faces to learn by heart, got 9"),
         (("--out", "run", "--track", "aim"), "there is no tracker 'aim'"),
         (("--out", "run", "--uncompressed"), "name a folder for them with --cache"),
+        (("--dry-run", "--max-time", "soon"), "expected a length of time"),
+        (("--dry-run", "--track", "aim"), "there is no tracker 'aim'"),
+        (("--dry-run", "--start", "nowhere.safetensors"), "nowhere.safetensors"),
+        (("--dry-run", "--graphs"), "CUDA graphs are for one process on a GPU"),
     ],
 )
 def test_a_mistake_in_a_training_command_is_one_sentence(

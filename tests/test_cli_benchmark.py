@@ -44,3 +44,7 @@ def test_a_mistake_in_a_benchmark_is_one_sentence(small_weights: Path, capsys: p
         main(["benchmark", "--weights", str(small_weights), "--output", "nowhere/x.json"])
     assert ended.value.code == 2
     assert "nowhere/x.json: cannot be written: its folder does not exist" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        main(["benchmark", "--weights", str(small_weights), "--images", "face.png", "int8.onnx"])
+    assert ended.value.code == 2
+    assert "int8.onnx: is no photograph; name exported files before --images" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from darkpose.feed import to_device
 from darkpose.run_state import start_run
 from darkpose.runs import Task, teacher_of
 from darkpose.sent_step import memory_in_use
+from darkpose.start import start_from
 from darkpose.train import make_accelerator
 from darkpose.training_step import take_step
 
@@ -68,15 +69,31 @@ class Plan:
         )
 
 
-def plan_run(task: Task) -> Plan:
+def plan_run(task: Task, *, start: str | None = None, compiled: bool = False, graphs: bool = False) -> Plan:
     """Count a task's run, and take the steps of two batches to time them.
 
+    Args:
+        task: what to train.
+        start: what to start from, if it is named (as of `start.start_from`): the steps do not depend on it, but it must
+            be there.
+        compiled, graphs: as of `train.train`.
+
     Raises:
-        DarkposeError: accelerate is missing, or an image of the two batches cannot be read.
+        DarkposeError: accelerate is missing, `start` or an image of the two batches cannot be read, or there is no such
+            GPU for `graphs`.
     """
     config, schema = task.recipe.train, task.recipe.train_set.schema
     accelerator = make_accelerator(config)
-    run = start_run(config, config.network_for(schema), accelerator, None, teacher=teacher_of(task.recipe))
+    first = start_from(start, schema, seed=config.seed, network=config.network) if start else None
+    run = start_run(
+        config,
+        config.network_for(schema),
+        accelerator,
+        first,
+        teacher=teacher_of(task.recipe),
+        compiled=compiled,
+        graphs=graphs,
+    )
     order = EpochSteps(
         len(task.samples),
         config.batch_size,

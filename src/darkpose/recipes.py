@@ -272,7 +272,7 @@ def find_recipe(name_or_path: str) -> Recipe:
         raise DarkposeError(f"there is no recipe or Python file {name_or_path!r}; the recipes are {', '.join(RECIPES)}")
     try:
         recipe = runpy.run_path(str(path)).get("recipe")
-    except Exception as error:  # whatever is wrong with the user's file
+    except (Exception, SystemExit) as error:  # whatever is wrong with the user's file
         raise DarkposeError(f"{path}: cannot be run ({type(error).__name__}: {error})") from error
     if not isinstance(recipe, Recipe):
         raise DarkposeError(f"{path}: expected a value named recipe, a darkpose.recipes.Recipe, got {recipe!r}")

@@ -71,6 +71,9 @@ def benchmark(
     for file in (output, plot):
         if file is not None and not os.access(file.parent, os.W_OK):
             raise DarkposeError(f"{file}: cannot be written: its folder does not exist or cannot be written to")
+    misplaced = [each for each in images or () if each.endswith(".onnx")]
+    if misplaced:
+        raise DarkposeError(f"{misplaced[0]}: is no photograph; name exported files before --images")
     if plot is not None:
         check_matplotlib(plot)
     found = measure(

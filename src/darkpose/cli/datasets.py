@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from darkpose.cli.numbers import Count
 from darkpose.errors import DarkposeError
 
 
@@ -62,7 +63,7 @@ def make(
     train: int | None = None,
     test: int | None = None,
     seed: int = 0,
-    workers: int = 0,
+    workers: Count = 0,
 ) -> int:
     """Draw a data set: faces of darkpose's own with exactly known landmarks, in the official files of WFLW or AFLW.
 

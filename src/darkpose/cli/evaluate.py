@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from darkpose.cli.numbers import Count
 from darkpose.errors import DarkposeError
 
 
@@ -23,7 +24,7 @@ def evaluate(
     schema: str | None = None,
     report: Path | None = None,
     device: str = "auto",
-    workers: int = 0,
+    workers: Count = 0,
     shape_prior: str | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from darkpose.cli.numbers import Count
 from darkpose.errors import DarkposeError
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def predict(
     boxes: Annotated[list[str] | None, Parameter(negative="", allow_leading_hyphen=True)] = None,
     box_kind: Literal["detector", "landmarks", "square"] = "detector",
     detector: str = "auto",
-    workers: int | None = None,
+    workers: Count | None = None,
     listed: Annotated[str | None, Parameter(name="--list", allow_leading_hyphen=True)] = None,
     shard_size: int = 1000,
     ray: int | None = None,

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
+from darkpose.cli.numbers import Count
 from darkpose.errors import DarkposeError
 
 
@@ -14,13 +15,13 @@ def train(
     root: Path,
     out: Path | None = None,
     start: str | None = None,
-    workers: int = 1,
+    workers: Count = 1,
     cache: Path | None = None,
     uncompressed: Annotated[bool, Parameter(negative="")] = False,
     held_out: float | None = None,
     patience: int | None = None,
     max_time: str | None = None,
-    save_every: float = 300.0,
+    save_every: Annotated[float, Parameter(validator=validators.Number(gte=0))] = 300.0,
     track: list[str] | None = None,
     compile: Annotated[bool, Parameter(negative="")] = False,
     graphs: Annotated[bool, Parameter(negative="")] = False,
@@ -33,8 +34,10 @@ def train(
     Parameters
     ----------
     recipe
-        aflw-dark, wflw-dark, 300w-dark, cofw-dark (as published), 300w-128, 300w-256, or the path of a Python file
-        that holds one (configs/face/darkpose/).
+        aflw-dark, wflw-dark, 300w-dark, cofw-dark (as published); 300w-128, 300w-256, faces-300w, faces-300w-longer,
+        faces-300w-wing, faces-300w-gpu, faces-300w-long (the default weights, one after the other), faces, faces-gpu
+        (WFLW's faces, too), small-128, small (the small network); or the path of a Python file that holds one
+        (configs/face/darkpose/).
     root
         Folder of the data set.
     out
@@ -76,19 +79,23 @@ def train(
     from darkpose.recipes import find_recipe
     from darkpose.runs import overfit as by_heart
     from darkpose.runs import read_task, train_recipe
+    from darkpose.trackers import check_trackers
     from darkpose.train import first_process
 
     experiment = find_recipe(recipe)
     if held_out is not None:
         config = replace(experiment.train, held_out=held_out, select="best" if held_out else experiment.train.select)
         experiment = replace(experiment, train=config)
+    seconds, trackers = None if max_time is None else _seconds(max_time), track or ()
+    check_trackers(trackers)
     if patience is not None:
         experiment = replace(experiment, train=replace(experiment.train, patience=patience))
     if dry_run:
         from darkpose.plan import plan_run
 
         task = read_task(experiment, root)
-        plan = plan_run(by_heart(task, overfit) if overfit else task)
+        chosen = by_heart(task, overfit) if overfit else task
+        plan = plan_run(chosen, start=start, compiled=compile, graphs=graphs)
         if first_process():
             print(dumps({**asdict(plan), "hours": plan.hours}) if json else plan)
         return 0
@@ -105,9 +112,9 @@ def train(
         cache=cache,
         uncompressed=uncompressed,
         by_heart=overfit,
-        max_time=None if max_time is None else _seconds(max_time),
+        max_time=seconds,
         save_every=save_every,
-        track=track or (),
+        track=trackers,
         compiled=compile,
         graphs=graphs,
     )
@@ -153,6 +160,8 @@ def plot(*logs: Path, output: Path = Path("training.png")) -> int:
     if not logs:
         raise DarkposeError("name at least one log.jsonl or the folder of a run")
     files = [log / "log.jsonl" if log.is_dir() else log for log in logs]
+    if len(set(files)) < len(files):
+        raise DarkposeError(f"{max(files, key=files.count)} is named twice")
     names = [file.parent.name if file.name == "log.jsonl" else file.stem for file in files]
     if len(set(names)) < len(names):
         names = [str(file) for file in files]
