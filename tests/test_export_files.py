@@ -11,6 +11,7 @@ from darkpose.detector import Haar
 from darkpose.errors import DarkposeError
 from darkpose.export import ExportOptions, export_onnx, program_runner
 from darkpose.export_files import Exported, export_file, exported_once
+from darkpose.graph_card import check_seal
 from darkpose.runtimes import GraphRunner, installed, open_graph
 from darkpose.zoo import load_checkpoint
 
@@ -88,6 +89,10 @@ def test_the_cache_is_filled_once_and_holds_one_file_for_each_choice(
     assert exported_once(checkpoint, ExportOptions(method="argmax")) == first
     assert exported_once(checkpoint, ExportOptions(method="quarter")) != first
     assert len(calls) == len(list((tmp_path / "graphs").iterdir())) == 2
+    first.write_bytes(first.read_bytes()[:-100])
+    assert exported_once(checkpoint, ExportOptions(method="argmax")) == first
+    assert len(calls) == 3
+    check_seal(first)
 
 
 def test_a_file_that_would_not_find_what_torch_finds_is_not_kept_in_the_cache(

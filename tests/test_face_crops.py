@@ -39,7 +39,7 @@ def test_faces_are_found_in_photographs_and_broken_files_are_passed_over(tmp_pat
     files = [tmp_path / "broken.png", tmp_path / "grey.png", astronaut, astronaut]
     found = found_crops(files, CONFIG, Haar(), 1)
     assert found.crops.shape == (1, 64, 64, 3)
-    assert found.source == "1 faces found in 4 photographs"
+    assert found.source == "1 faces found in 4 photographs by haar"
     assert len(found_crops(files, CONFIG, Haar(), 5).crops) == 2
     with pytest.raises(DarkposeError, match="at least 3 faces, found 2 in 4 files"):
         found_crops(files, CONFIG, Haar(), 5, least=3)

@@ -16,10 +16,11 @@ class Fixed:
     """Finds the same landmarks, whatever the crops."""
 
     def __init__(self, keypoints: np.ndarray, score: float = 1.0, covariance: np.ndarray | None = None) -> None:
-        self.keypoints, self.score, self.covariance = keypoints, score, covariance
+        self.keypoints, self.covariance = keypoints, covariance
+        self.scores = np.full(keypoints.shape[:2], score, np.float32)
 
     def __call__(self, crops: object, center: object, sides: object) -> Located:
-        return Located(self.keypoints, np.full(self.keypoints.shape[:2], self.score, np.float32), self.covariance)
+        return Located(self.keypoints, self.scores, self.covariance)
 
 
 def compared(
@@ -52,6 +53,20 @@ def test_a_budget_is_kept_or_not() -> None:
     assert not compared(np.array([0.0, 0.02])).verified  # 0.04 crop px in half a px per image px
     assert compared(np.array([0.0, 0.02]), Budget(0.05, 0.1, 1.0, 1.0)).verified
     assert not compared(np.array([0.0, 0.06]), Budget(1.0, 0.1, 1.0, 1.0)).verified
+
+
+def test_crops_in_which_torch_finds_no_face_are_left_out() -> None:
+    points = np.arange(12, dtype=np.float32).reshape(3, 2, 2)
+    reference, candidate = Fixed(points), Fixed(points + np.array([[[0.0, 0]], [[90.0, 0]], [[0.001, 0]]]))
+    scores = np.array([[0.9, 0.7], [0.1, 0.1], [0.3, 0.5]], np.float32)
+    reference.scores = candidate.scores = scores
+    parity = compare(reference, candidate, FACES, runtime="abacus", budget=BUDGETS["fp32"])
+    assert parity.verified
+    assert (parity.left_out, len(parity.crop_px), len(parity.image_px), len(parity.scores)) == (1, 2, 2, 2)
+    np.testing.assert_allclose(parity.image_px, [[0.0, 0.0], [0.001, 0.001]], rtol=0, atol=1e-6)
+    assert str(parity).endswith("without 1 in which torch finds no face")
+    reference.scores = np.full((3, 2), -0.1, np.float32)  # of a network that has learnt nothing
+    assert compare(reference, candidate, FACES, runtime="abacus", budget=BUDGETS["fp32"]).left_out == 0
 
 
 def test_scores_have_a_budget_too() -> None:

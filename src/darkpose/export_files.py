@@ -5,6 +5,7 @@ import os
 import random
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.util import find_spec
@@ -22,7 +23,7 @@ from darkpose.download import cache_folder
 from darkpose.errors import DarkposeError
 from darkpose.export import ENDINGS, ExportOptions, card_of, check_exporter, export_onnx, export_program, program_runner
 from darkpose.face_crops import FaceCrops, drawn_crops, found_crops
-from darkpose.graph_card import GraphCard
+from darkpose.graph_card import GraphCard, check_seal
 from darkpose.inference import CropDecoder
 from darkpose.locator import GraphLocator, TorchLocator
 from darkpose.parity import BUDGETS, Parity, compare
@@ -113,8 +114,9 @@ def export_file(
     calibrating = options.precision == "int8"
     if calibrating and not photographs:
         raise DarkposeError("int8 takes its scales from faces: name photographs of some dozens with --faces")
-    tell("looking for faces")
-    faces = _faces(checkpoint, photographs, detector, calibrating)
+    finder = (detector or best_detector()[0]) if photographs else None
+    tell("looking for faces" + (f" ({finder.name})" if finder else ""))
+    faces = _faces(checkpoint, photographs, finder, calibrating)
     count = min(COMPARED, len(faces.crops) // 4)  # where the others give scales
     compared, scaled = (faces.part(0, count), faces.part(count)) if calibrating else (faces, faces.part(0, 0))
     tell("exporting")
@@ -130,8 +132,8 @@ def export_file(
 
 
 def exported_once(checkpoint: Checkpoint, options: ExportOptions, calibration: Calibration | None = None) -> Path:
-    """An ONNX file of the checkpoint in darkpose's cache; made, and compared with torch, if it is not there (half a
-    minute).
+    """An ONNX file of the checkpoint in darkpose's cache; made, and compared with torch, if it is not there or damaged
+    (half a minute).
 
     Raises:
         DarkposeError: it is not there and onnx, onnxscript or a runtime is missing, it cannot be written, or it would
@@ -140,7 +142,8 @@ def exported_once(checkpoint: Checkpoint, options: ExportOptions, calibration: C
     card = card_of(checkpoint, options, calibration)
     told = f"{card.to_json()} {calibration} {torch.__version__}"
     file = cache_folder() / "graphs" / f"{checkpoint.schema.name}-{sha256(told.encode()).hexdigest()[:16]}.onnx"
-    if file.is_file():
+    with suppress(DarkposeError):
+        check_seal(file)
         return file
     make_folder(file.parent)
     data = export_onnx(checkpoint, options, calibration)
@@ -171,11 +174,10 @@ def _check_possible(out: Path, options: ExportOptions) -> None:
 
 
 def _faces(
-    checkpoint: Checkpoint, photographs: Sequence[Path], detector: Detector | None, calibrating: bool
+    checkpoint: Checkpoint, photographs: Sequence[Path], finder: Detector | None, calibrating: bool
 ) -> FaceCrops:
-    if not photographs:
+    if finder is None:
         return drawn_crops(COMPARED, checkpoint.config)
-    finder = detector or best_detector()[0]
     wanted, least = (COMPARED + SCALED, FEWEST + FEWEST // 2) if calibrating else (COMPARED, 1)
     photographs = random.Random(0).sample(list(photographs), len(photographs))  # not those of one event only
     return found_crops(photographs, checkpoint.config, finder, wanted, least=least)

@@ -80,7 +80,9 @@ def found_crops(
             f"expected photographs with at least {max(least, 1)} faces, found {len(found)} in {len(files)} files"
         )
     crops, center, sides = cut_crops((image for image, _ in found), [box for _, box in found], config)
-    return FaceCrops(np.stack(list(crops)), center, sides, f"{len(found)} faces found in {len(files)} photographs")
+    return FaceCrops(
+        np.stack(list(crops)), center, sides, f"{len(found)} faces found in {len(files)} photographs by {detector.name}"
+    )
 
 
 def _best_faces(files: Sequence[Path], detector: Detector) -> Iterator[tuple[Pixels, Floats]]:

@@ -78,5 +78,6 @@ def export(
     )
     print(dumps(exported.to_dict(), indent=2) if json else "\n".join(exported.lines()))
     if not exported.verified:
-        print(f"darkpose: {exported.file}: it differs from torch by more than is allowed", file=sys.stderr)
+        old = f"; {out} is the one that was there before" if out.exists() else ""
+        print(f"darkpose: {exported.file}: it differs from torch by more than is allowed{old}", file=sys.stderr)
     return 0 if exported.verified else 1
