@@ -56,7 +56,20 @@ def precision(found: Facts, small: bool = False) -> str:
             row += [f"{facts['median_face_difference']:+.3f}" if known else ""]
         rows.append(row)
     told = made_by("python benchmarks/precision.py 300W WFLW WORK", found)
-    return f"{told}:\n\n{table(head, rows)}\n\n{accepted(found, names)}"
+    return f"{told}:\n\n{table(head, rows)}\n\n{moved(sets)}\n\n{accepted(found, names)}"
+
+
+def moved(sets: list[Facts]) -> str:
+    """How far the landmarks of files lie from torch's."""
+    lines = []
+    for bits in ("fp32", "fp16", "int8"):
+        ways = [way for way in sets[0]["ways"] if way.endswith(f", {bits} file") and "bf16" not in way]
+        each = [facts["ways"][way]["moved_crop_px"] for facts in sets for way in ways]
+        p99, farthest = (max(found[key] for found in each) for key in ("p99", "max"))
+        lines.append(
+            f"{bits}: {p99:.4f} at P99, {farthest:.4f} at the most" if bits == "fp32" else f"{bits}: {p99:.2f} at P99"
+        )
+    return f"Landmarks of files beside PyTorch's in fp32, crop px, the worse of sets and runtimes: {'; '.join(lines)}."
 
 
 def accepted(found: Facts, names: list[str]) -> str:

@@ -18,6 +18,7 @@ import numpy as np
 from darkpose.atomic import write_text
 from darkpose.augment import AugmentConfig
 from darkpose.evaluation import Choices, evaluate_recipe
+from darkpose.machine import made_with
 from darkpose.plots import plot_by_crop_size
 from darkpose.recipes import SMALL_FIRST, Protocol, Recipe
 from darkpose.runs import train_recipe
@@ -96,7 +97,7 @@ def main() -> None:
 def publish(found: dict[str, dict[str, Any]]) -> None:
     """Write all runs and draw their means."""
     values = asdict(recipe_for(64, 0, unbiased=True).train)
-    write_text(OUT, json.dumps({"method": __doc__, "runs": found, "recipe": values}, indent=1) + "\n")
+    write_text(OUT, json.dumps({**made_with(), "method": __doc__, "runs": found, "recipe": values}, indent=1) + "\n")
     sizes = sorted({run["size"] for run in found.values()})
     curves = {
         f"{kind} targets, {decoder}": [mean_nme(found, size, kind == "unbiased", decoder) for size in sizes]

@@ -2,9 +2,10 @@
 
 DATA holds 300w/ and wflw/. For every fold of five, weights START learn from 300-W and the WFLW faces of the other four
 by the recipe `faces`, and find the landmarks of the fold's; RUNS/fold-N holds the run and its predictions. A fold that
-is done is not done again, nor are weights that were put there learnt again. When all are there, the errors of all faces
-go to benchmarks/cross_validation.json: of the landmarks as found, and drawn towards a shape prior that was fitted
-without the fold's faces. With DATA alone, of the predictions that are kept in benchmarks/cross_validation/.
+is done is not done again, nor are weights that were put there learnt again. When all are there, the predictions go to
+benchmarks/cross_validation/, rounded, and the errors of all faces to benchmarks/cross_validation.json: of the landmarks
+as found in the annotated boxes, in YuNet's and in moved ones, and drawn towards a shape prior that was fitted without
+the fold's faces. With DATA alone, of the predictions that are kept.
 """
 
 import json
@@ -22,6 +23,8 @@ from darkpose.datasets.joined import ELSEWHERE, FACES, under_markups, without
 from darkpose.datasets.w300 import read_300w
 from darkpose.datasets.wflw import read_wflw
 from darkpose.evaluation import Choices, evaluate_recipe
+from darkpose.inference import FlipTest
+from darkpose.machine import made_with
 from darkpose.predictions import read_predictions
 from darkpose.recipes import SEVERAL_SETS, WFLW_DARK, Recipe
 from darkpose.report import report
@@ -31,7 +34,16 @@ from darkpose.schema import W300_68, WFLW_98
 
 FOLDS, TIMES = 5, 24
 OUT, KEPT = Path("benchmarks/cross_validation.json"), Path("benchmarks/cross_validation")
-FLIP_TESTS = {"published": "predictions.jsonl", "off": "predictions.annotation-off-dark.jsonl"}  # and files of a run
+FLIP_TESTS: tuple[FlipTest, ...] = ("published", "off")  # in the annotated boxes
+BOXES = ("yunet", "jitter:0.05", "jitter:0.1")  # without flip test
+# Ways to predict, and their files in a fold's run.
+WAYS = {
+    "flip test published": "predictions.jsonl",
+    "flip test off": "predictions.annotation-off-dark.jsonl",
+    "flip test off, yunet boxes": "boxes.jsonl",
+    "flip test off, jitter:0.05 boxes": "boxes.jitter0.05-off-dark.jsonl",
+    "flip test off, jitter:0.1 boxes": "boxes.jitter0.1-off-dark.jsonl",
+}
 
 
 def fold_of(samples: list[Sample]) -> np.ndarray:
@@ -68,8 +80,20 @@ def run_fold(data: Path, runs: Path, start: str, fold: int) -> None:
     folder, recipe = runs / f"fold-{fold}", recipe_for(fold)
     if (folder / "state.pt").exists() or not (folder / "weights.safetensors").exists():
         train_recipe(recipe, data, folder, start=start).finished()
-    weights, ways = str(folder / "weights.safetensors"), Choices(flip_tests=("published", "off"))
-    evaluate_recipe(recipe, data, folder / "predictions.jsonl", weights=weights, choices=ways)
+    weights = str(folder / "weights.safetensors")
+    evaluate_recipe(recipe, data, folder / "predictions.jsonl", weights=weights, choices=Choices(flip_tests=FLIP_TESTS))
+    evaluate_recipe(recipe, data, folder / "boxes.jsonl", weights=weights, choices=Choices(BOXES, ("off",)))
+
+
+def keep(file: Path, kept: Path, fold: int) -> None:
+    """Copy predictions without the path of their weights, rounded to 0.01 px and 0.001."""
+    head, *lines = map(json.loads, file.read_text().splitlines())
+    for line in lines:
+        for name, digits in (("keypoints", 2), ("scores", 3), ("box", 2)):
+            if line.get(name) is not None:
+                line[name] = np.round(line[name], digits).tolist()
+    texts = (json.dumps(line, separators=(",", ":")) for line in lines)
+    kept.write_text("\n".join([json.dumps(head | {"weights": f"fold-{fold}"}), *texts]) + "\n")
 
 
 def gather(data: Path, files: Sequence[Mapping[str, Path]]) -> dict[str, Any]:
@@ -77,38 +101,48 @@ def gather(data: Path, files: Sequence[Mapping[str, Path]]) -> dict[str, Any]:
 
     Args:
         data: as the module says.
-        files: for every fold, flip test -> its predictions.
+        files: for every fold, way of predicting -> its predictions.
     """
     faces, w300 = read_wflw(data / "wflw"), read_300w(data / "300w")
     folds = fold_of(faces)
     priors = [prior_of(w300, [face for face, its in zip(faces, folds, strict=True) if its != f]) for f in range(FOLDS)]
     found = {}
-    for way in FLIP_TESTS:
+    for way in files[0]:
         plain = np.full((len(faces), len(WFLW_98), 2), np.inf)
         drawn = plain.copy()
         for fold, (file, prior) in enumerate(zip(files, priors, strict=True)):
             rows = np.flatnonzero(folds == fold)
             its = read_predictions(file[way])
             plain[rows] = its.as_array([faces[row].image.name for row in rows], len(WFLW_98), str(file[way]))
+            if "boxes" in way:  # of a detector, which has not found them all
+                continue
             scores, boxes = (np.stack([of[face] for face in range(len(rows))]) for of in (its.scores, its.boxes))
             drawn[rows] = prior(plain[rows], scores, boxes)
         caveat = f"cross-validation over {len(faces)} faces"
-        for points, more in ((plain, ""), (drawn, ", shape prior")):
+        for points, more in ((plain, ""), (drawn, ", shape prior"))[: 1 if "boxes" in way else 2]:
             values = report(points, faces, WFLW_98, WFLW_DARK.published, [caveat + more]).to_dict()
-            found[f"flip test {way}{more}"] = values
+            found[way + more] = values
     return found
 
 
 def main(data: Path, runs: Path | None, start: str, folds: list[int]) -> None:
     """Run what is left, gather if all is there."""
-    if runs is None:
-        files = [{way: KEPT / f"fold-{fold}.flip-{way}.jsonl" for way in FLIP_TESTS} for fold in range(FOLDS)]
-    else:
+    files = [{way: KEPT / f"fold-{fold}.{kept_as(way)}.jsonl" for way in WAYS} for fold in range(FOLDS)]
+    if runs is not None:
         for fold in folds or range(FOLDS):
             run_fold(data, runs, start, fold)
-        files = [{way: runs / f"fold-{fold}" / name for way, name in FLIP_TESTS.items()} for fold in range(FOLDS)]
-    if all(file.exists() for each in files for file in each.values()):
-        OUT.write_text(json.dumps({"method": __doc__, **gather(data, files)}, indent=1) + "\n")
+        found = [{way: runs / f"fold-{fold}" / name for way, name in WAYS.items()} for fold in range(FOLDS)]
+        if not all(file.exists() for each in found for file in each.values()):
+            return
+        for fold, (each, kept) in enumerate(zip(found, files, strict=True)):
+            for way, file in each.items():
+                keep(file, kept[way], fold)
+    OUT.write_text(json.dumps({**made_with(), "method": __doc__, **gather(data, files)}, indent=1) + "\n")
+
+
+def kept_as(way: str) -> str:
+    """What the file of a way is called."""
+    return way.removesuffix(" boxes").replace("flip test ", "flip-").replace(", ", ".").replace(":", "")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from darkpose.augment import AugmentConfig
 from darkpose.catalogue import DataSet
 from darkpose.evaluation import Choices, evaluate_recipe
 from darkpose.inference import FlipTest
+from darkpose.machine import made_with
 from darkpose.recipes import SMALL_FIRST, Protocol, Recipe
 from darkpose.runs import read_task, run_task
 from darkpose.schedule import Cosine, Schedule, Steps
@@ -105,7 +106,8 @@ def main() -> None:
     for seed in choice.seeds:
         for name in choice.only:
             measure(name, seed, choice.data, choice.runs)
-            write_text(OUT, json.dumps({"method": __doc__, "candidates": gather(choice.runs)}, indent=1) + "\n")
+            found = {**made_with(), "method": __doc__, "candidates": gather(choice.runs)}
+            write_text(OUT, json.dumps(found, indent=1) + "\n")
     found = gather(choice.runs)
     for name, seeds in found.items():
         means = [np.mean([each[boxes]["off"] for each in seeds.values()]) for boxes in BOXES]

@@ -43,3 +43,8 @@ def commit() -> str:
     except OSError:
         return ""
     return f"{name}-dirty" if changed else name
+
+
+def made_with() -> dict[str, str]:
+    """Commit and machine, as they stand at the head of what was measured."""
+    return {"commit": commit(), "machine": machine()}
