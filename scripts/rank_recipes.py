@@ -107,7 +107,7 @@ def main() -> None:
         for name in choice.only:
             measure(name, seed, choice.data, choice.runs)
             found = {**made_with(), "method": __doc__, "candidates": gather(choice.runs)}
-            write_text(OUT, json.dumps(found, indent=1) + "\n")
+            write_text(OUT, json.dumps(written, indent=1) + "\n")
     found = gather(choice.runs)
     for name, seeds in found.items():
         means = [np.mean([each[boxes]["off"] for each in seeds.values()]) for boxes in BOXES]
