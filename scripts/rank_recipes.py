@@ -106,7 +106,7 @@ def main() -> None:
     for seed in choice.seeds:
         for name in choice.only:
             measure(name, seed, choice.data, choice.runs)
-            found = {**made_with(), "method": __doc__, "candidates": gather(choice.runs)}
+            written = {**made_with(), "method": __doc__, "candidates": gather(choice.runs)}
             write_text(OUT, json.dumps(written, indent=1) + "\n")
     found = gather(choice.runs)
     for name, seeds in found.items():
