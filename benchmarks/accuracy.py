@@ -1,8 +1,9 @@
-"""Error of weights by `darkpose evaluate`: accuracy.py WEIGHTS 300W WFLW NAME
+"""Error of weights by `darkpose evaluate`: accuracy.py WEIGHTS 300W WFLW NAME [PART ...]
 
 Runs the commands that docs/accuracy.md shows, and writes what they print as JSON to benchmarks/accuracy/NAME.json, with
 commit, machine and method. 300W and WFLW are folders as `darkpose datasets check` takes them; LFPW test is one of
-300-W's. The WFLW faces are those of the list that is there, all of WFLW's test set or a part.
+300-W's. The WFLW faces are those of the list that is there, all of WFLW's test set or a part. PARTs are keys of
+`commands`, for weights that have learnt from some of the faces; all where none is named.
 """
 
 import json
@@ -38,11 +39,13 @@ def evaluate(arguments: list[str], folders: dict[str, str], scratch: Path) -> di
     return dict(json.loads(done.stdout))
 
 
-def main(weights: str, w300: str, wflw: str, name: str) -> None:
+def main(weights: str, w300: str, wflw: str, name: str, *parts: str) -> None:
     """Measure and write."""
     folders, results = {"300W": w300, "WFLW": wflw}, {}
     with tempfile.TemporaryDirectory() as scratch:
         for key, arguments in commands(weights).items():
+            if parts and key not in parts:
+                continue
             found = evaluate(arguments, folders, Path(scratch) / f"{key}.jsonl")
             for each in (found, *found["others"]):
                 each.pop("file")
@@ -53,6 +56,6 @@ def main(weights: str, w300: str, wflw: str, name: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 5:
+    if len(sys.argv) < 5:
         sys.exit(__doc__)
     main(*sys.argv[1:])
