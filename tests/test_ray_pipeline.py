@@ -3,6 +3,8 @@
 import json
 import sys
 from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from darkpose.inputs import Source, walk
 from darkpose.predict_shards import Step, predict_shards
 from darkpose.ray_pipeline import predict_dataset, predict_parts, start_ray
 from darkpose.shards import Shards, read_shards
+from needed import lacking
 
 BOX = "30,20,90,80"
 pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own
@@ -22,7 +25,9 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own
 
 @pytest.fixture(scope="module")
 def ray() -> Iterator[Any]:
-    found = pytest.importorskip("ray", reason="needs Ray: pip install 'darkpose[ray]'")
+    if find_spec("ray") is None:
+        lacking("needs Ray: pip install 'darkpose[ray]'")
+    found = import_module("ray")
     found.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     yield found
     found.shutdown()

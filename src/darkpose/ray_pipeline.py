@@ -6,7 +6,7 @@ one of records.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -53,7 +53,8 @@ def _over(
 
     if actors < 1:
         raise DarkposeError(f"expected at least one predictor on Ray, got {actors}")
-    gpu = step.options.get("device") != "cpu" and ray.cluster_resources().get("GPU", 0) > 0
+    resources: Callable[[], dict[str, float]] = ray.cluster_resources
+    gpu = step.options.get("device") != "cpu" and resources().get("GPU", 0) > 0
     return dataset.map_batches(
         actor,
         fn_constructor_args=(step, *arguments),
