@@ -16,9 +16,12 @@ from darkpose.checkpoint import read_safetensors, save_checkpoint, with_provenan
 from darkpose.runlog import read_log
 from darkpose.zoo import FACES, SMALL, W300_ONLY
 
-W300_RUNS = ("300w-128", "300w-256", "faces-300w", "faces-300w-longer")
+W300_RUNS = (
+    *("300w-128", "300w-256", "faces-300w", "faces-300w-longer"),
+    *("faces-300w-wing", "faces-300w-gpu", "faces-300w-long"),
+)
 RUNS = {
-    W300_ONLY: (*W300_RUNS, "faces-300w-wing", "faces-300w-gpu", "faces-300w-long"),
+    W300_ONLY: W300_RUNS,
     FACES: (*W300_RUNS, "faces"),
     SMALL: ("small-128", "small"),
 }
