@@ -1,4 +1,5 @@
 import json
+from math import inf
 
 import numpy as np
 import pytest
@@ -53,6 +54,19 @@ def test_a_budget_is_kept_or_not() -> None:
     assert not compared(np.array([0.0, 0.02])).verified  # 0.04 crop px in half a px per image px
     assert compared(np.array([0.0, 0.02]), Budget(0.05, 0.1, 1.0, 1.0)).verified
     assert not compared(np.array([0.0, 0.06]), Budget(1.0, 0.1, 1.0, 1.0)).verified
+
+
+def test_int8_may_lose_a_landmark_but_no_face() -> None:
+    far, shift = 3.0, np.zeros((3, 2, 2))
+    shift[2, 0, 0] = far  # image px, of which one is two crop px there
+    assert not compared(shift, BUDGETS["fp16"]).verified
+    budget = BUDGETS["int8"]._replace(p99=inf)
+    assert compared(shift, budget).verified
+    shift[2, 1, 0] = 3 * far
+    assert not compared(shift, budget).verified  # 12 crop px on the mean
+    found = compared(shift, budget).to_dict(["a", "b"])
+    assert (found["budget"]["maximum"], found["budget"]["face"]) == (None, 8.0)
+    assert not compared(np.zeros(2), BUDGETS["fp32"]).to_dict(["a", "b"])["budget"]["face"]
 
 
 def test_crops_in_which_torch_finds_no_face_are_left_out() -> None:
