@@ -509,6 +509,7 @@ def test_ctrl_c_saves_a_training_run_and_leaves_with_130(tmp_path: Path, to_all:
         (("--out", "run", "--track", "aim"), "there is no tracker 'aim'"),
         (("--out", "run", "--uncompressed"), "name a folder for them with --cache"),
         (("--dry-run", "--max-time", "soon"), "expected a length of time"),
+        (("--dry-run", "--uncompressed"), "name a folder for them with --cache"),
         (("--dry-run", "--track", "aim"), "there is no tracker 'aim'"),
         (("--dry-run", "--start", "nowhere.safetensors"), "nowhere.safetensors"),
         (("--dry-run", "--graphs"), "CUDA graphs are for one process on a GPU"),

@@ -88,6 +88,8 @@ def train(
         experiment = replace(experiment, train=config)
     seconds, trackers = None if max_time is None else _seconds(max_time), track or ()
     check_trackers(trackers)
+    if uncompressed and cache is None:
+        raise DarkposeError("--uncompressed is how crops are kept: name a folder for them with --cache")
     if patience is not None:
         experiment = replace(experiment, train=replace(experiment.train, patience=patience))
     if dry_run:
@@ -99,8 +101,6 @@ def train(
         if first_process():
             print(dumps({**asdict(plan), "hours": plan.hours}) if json else plan)
         return 0
-    if uncompressed and cache is None:
-        raise DarkposeError("--uncompressed is how crops are kept: name a folder for them with --cache")
     if out is None:
         raise DarkposeError("name the folder of the run with --out")
     trained = train_recipe(
