@@ -56,17 +56,36 @@ def test_a_budget_is_kept_or_not() -> None:
     assert not compared(np.array([0.0, 0.06]), Budget(1.0, 0.1, 1.0, 1.0)).verified
 
 
-def test_int8_may_lose_a_landmark_but_no_face() -> None:
-    far, shift = 3.0, np.zeros((3, 2, 2))
-    shift[2, 0, 0] = far  # image px, of which one is two crop px there
-    assert not compared(shift, BUDGETS["fp16"]).verified
-    budget = BUDGETS["int8"]._replace(p99=inf)
-    assert compared(shift, budget).verified
-    shift[2, 1, 0] = 3 * far
-    assert not compared(shift, budget).verified  # 12 crop px on the mean
-    found = compared(shift, budget).to_dict(["a", "b"])
-    assert (found["budget"]["maximum"], found["budget"]["face"]) == (None, 8.0)
+def test_int8_may_choose_another_peak_of_an_unsure_landmark_but_not_lose_a_face() -> None:
+    points = np.arange(24, dtype=np.float32).reshape(3, 4, 2)
+    shift = np.zeros((3, 4, 2))
+    reference, candidate = Fixed(points), Fixed(points)
+    reference.scores[2, 0] = candidate.scores[2, 0] = 0.2
+
+    def verified(landmark: int, far: float) -> bool:
+        shift[2] = 0
+        shift[2, landmark, 0] = far / 2  # image px, of which one is two crop px in the third face
+        candidate.keypoints = points + shift
+        budget = BUDGETS["int8"]._replace(p99=inf)
+        return compare(reference, candidate, FACES, runtime="abacus", budget=budget).verified
+
+    assert verified(0, 31.0)  # 7.75 crop px on the face's mean
+    assert not verified(0, 33.0)
+    assert verified(1, 31.0)
+    reference.scores[:], candidate.scores[:] = 1.0, 1.0
+    found = compare(reference, candidate, FACES, runtime="abacus", budget=BUDGETS["int8"]).to_dict(list("abcd"))
+    assert (found["budget"]["maximum"], found["budget"]["face"]) == (32.0, 8.0)
     assert compared(np.zeros(2), BUDGETS["fp32"]).to_dict(["a", "b"])["budget"]["face"] is None
+
+
+def test_landmarks_that_torch_is_sure_of_have_a_bound_of_their_own() -> None:
+    points, moved = np.zeros((3, 40, 2), np.float32), np.zeros((3, 40, 2), np.float32)
+    moved[2, 0, 0] = 20.0  # 40 crop px, 1 on the mean of 40 landmarks
+    reference, candidate = Fixed(points), Fixed(moved)
+    for score, passes in ((1.0, False), (0.3, True)):
+        reference.scores[2, 0] = candidate.scores[2, 0] = score
+        assert compare(reference, candidate, FACES, runtime="abacus", budget=BUDGETS["int8"]).verified == passes
+    assert not compare(reference, candidate, FACES, runtime="abacus", budget=BUDGETS["fp16"]).verified
 
 
 def test_crops_in_which_torch_finds_no_face_are_left_out() -> None:

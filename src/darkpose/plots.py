@@ -168,7 +168,7 @@ def plot_parity(path: Path, runs: Mapping[str, Floats], budget: tuple[float, flo
     Args:
         path: of the picture.
         runs: name of a runtime -> (N, K) distances in crop px.
-        budget: for the 99th percentile and the maximum, crop px; infinite: none.
+        budget: for the 99th percentile and the maximum, crop px.
         names: of the landmarks.
 
     Raises:
@@ -182,8 +182,6 @@ def plot_parity(path: Path, runs: Mapping[str, Floats], budget: tuple[float, flo
             axes.plot(np.maximum(worst, floor), f"C{number}o", markersize=4, label=f"{name}: worst face")
             axes.plot(np.maximum(middle, floor), f"C{number}_", markersize=7, label=f"{name}: mean")
         for limit, what in zip(budget, ("P99", "worst"), strict=True):
-            if not np.isfinite(limit):
-                continue
             axes.axhline(limit, color="grey", linewidth=1, linestyle=":")
             axes.annotate(f"allowed, {what}", (0, limit), fontsize=7, color="grey", va="bottom")
         axes.set(yscale="log", xlabel="landmark", ylabel="distance from torch (crop px)", xlim=(-1, len(names)))
