@@ -102,6 +102,13 @@ def test_crops_of_another_size_or_type_are_refused(
         runner(crops, np.zeros((matrices, 2, 3)))
 
 
+def test_a_matrix_that_is_not_finite_is_refused_by_its_crop(runner: GraphRunner) -> None:
+    matrices = np.zeros((3, 2, 3))
+    matrices[1, 0, 2] = np.nan
+    with pytest.raises(DarkposeError, match="finite numbers, crop px to image px; that of crop 1 has others"):
+        runner(np.zeros((3, 256, 256, 3), np.uint8), matrices)
+
+
 def test_a_file_that_was_changed_is_refused(exported_default: Path, tmp_path: Path) -> None:
     data = bytearray(exported_default.read_bytes())
     data[len(data) // 2] ^= 1

@@ -43,7 +43,7 @@ class GraphRunner:
         """Outputs by name.
 
         Raises:
-            DarkposeError: crops or matrices have another shape or type than the file takes.
+            DarkposeError: crops or matrices have another shape or type than the file takes, or a matrix is not finite.
         """
         size, kind = self.card.config.crop_size, self.card.crops
         crops = np.asarray(crops)
@@ -52,6 +52,9 @@ class GraphRunner:
         matrices = np.ascontiguousarray(matrices, np.float32)
         if matrices.shape != (len(crops), 2, 3):
             raise DarkposeError(f"expected a matrix (2, 3) for each of {len(crops)} crops, got {matrices.shape}")
+        if not np.isfinite(matrices).all():
+            at = int(np.argmin(np.isfinite(matrices).all((1, 2))))
+            raise DarkposeError(f"expected matrices of finite numbers, crop px to image px; that of crop {at} has others")
         return self.run(np.ascontiguousarray(crops), matrices)
 
 

@@ -178,8 +178,7 @@ def predict(
         print(f"darkpose: {predictor.detector_note}", file=sys.stderr)
     if step.options["covariance"] and not predictor.calibrated:
         print("darkpose: these weights have no calibration for this markup: no covariance is known", file=sys.stderr)
-    if not predictor.runtime.startswith("torch"):
-        print(f"darkpose: by {predictor.runtime}", file=sys.stderr)
+    print(f"darkpose: by {predictor.runtime}", file=sys.stderr)
     if not json:
         print(f"{_count(tally.faces, 'face')} in {_count(tally.read, 'image')} -> {target}/")
     if tally.unused or tally.faceless:
@@ -219,8 +218,7 @@ def _in_shards(
         return 130
     if predictor.detector_note:
         print(f"darkpose: {predictor.detector_note}", file=sys.stderr)
-    if not predictor.runtime.startswith("torch"):
-        print(f"darkpose: by {predictor.runtime}", file=sys.stderr)
+    print(f"darkpose: by {predictor.runtime}", file=sys.stderr)
     counts = shards.summary()
     statuses = ", ".join(f"{counts[status]} {status}" for status in ("done", "no face", "unreadable"))
     print(f"{_count(counts['inputs'], 'image')}: {statuses}; {_count(counts['faces'], 'face')} -> {folder}/")
