@@ -105,7 +105,7 @@ def test_crops_of_another_size_or_type_are_refused(
 def test_a_matrix_that_is_not_finite_is_refused_by_its_crop(runner: GraphRunner) -> None:
     matrices = np.zeros((3, 2, 3))
     matrices[1, 0, 2] = np.nan
-    with pytest.raises(DarkposeError, match="finite numbers, crop px to image px; that of crop 1 has others"):
+    with pytest.raises(DarkposeError, match="finite numbers in every matrix; that of crop 1 has others"):
         runner(np.zeros((3, 256, 256, 3), np.uint8), matrices)
 
 

@@ -54,7 +54,7 @@ class GraphRunner:
             raise DarkposeError(f"expected a matrix (2, 3) for each of {len(crops)} crops, got {matrices.shape}")
         if not np.isfinite(matrices).all():
             at = int(np.argmin(np.isfinite(matrices).all((1, 2))))
-            raise DarkposeError(f"expected matrices of finite numbers, crop px to image px; that of crop {at} has others")
+            raise DarkposeError(f"expected finite numbers in every matrix; that of crop {at} has others")
         return self.run(np.ascontiguousarray(crops), matrices)
 
 
