@@ -474,12 +474,16 @@ def test_training_stops_in_time_and_the_same_command_goes_on(
     command = ("train", write_training_set(tmp_path), "--root", tmp_path, "--out", tmp_path / "run", "--workers", 0)
     code, out, _ = call(capsys, *command, "--max-time", "0s")
     assert (code, out) == (0, "stopped after epoch 0, step 2, and saved: the same command goes on\n")
+    code, out, _ = call(capsys, *command[:-3], tmp_path / "no weights", *command[-2:], "--max-time", "0s", "--json")
+    assert (json.loads(out)["weights"], json.loads(out)["validation_nme"]) == (None, None)
     code, out, err = call(capsys, *command, "--json")
     outcome = json.loads(out)
-    assert (code, outcome["stopped"], outcome["epoch"]) == (0, "", 24)
+    assert (code, outcome["stopped"], outcome["epoch"], outcome["kept_epoch"]) == (0, "", 24, 24)
     assert "going on after epoch 0 of 24, step 2" in err
-    assert outcome["best_validation_nme"] > 0
+    assert 0 < outcome["best_validation_nme"] <= outcome["validation_nme"]
     assert Path(outcome["weights"]).is_file()
+    code, out, _ = call(capsys, *command)
+    assert out.startswith(f"{tmp_path / 'run' / 'weights.safetensors'}: epoch 24, validation NME ")
 
 
 @pytest.mark.parametrize("to_all", [False, True], ids=["to the process", "to its loaders, too"])

@@ -76,7 +76,7 @@ def open_kept(open_drawn: Open, request: pytest.FixtureRequest) -> Open:
 
 
 def packs(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir())
+    return sorted(file for file in folder.iterdir() if file.name != ".lock")
 
 
 # --------------------------------------------------------------------------------------------------- what it holds
@@ -448,7 +448,9 @@ def test_a_killed_building_leaves_no_file_of_that_name_and_the_next_makes_it(
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL, "it had not finished"
     assert not list(tmp_path.glob("cache/crops-*"))
+    assert list(tmp_path.glob("cache/.*.partial"))
     cache = open_drawn()
+    assert not list(tmp_path.glob("cache/.*.partial"))
     for index in range(6):
         assert cache.pixels(index).any()
 

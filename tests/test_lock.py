@@ -1,5 +1,7 @@
 """One process at a time."""
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -31,3 +33,25 @@ def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
     with alone(lock, wait=False):
         pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks files by flock")
+def test_a_killed_process_leaves_the_lock_to_no_child_of_its_own(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    code = (
+        "import os, signal, time\nfrom pathlib import Path\nfrom darkpose.lock import alone\n"
+        f"with alone(Path({str(lock)!r})):\n"
+        "    child = os.fork()\n"
+        "    if child:\n"
+        "        print(child, flush=True)\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    os.close(1)\n"
+        "    time.sleep(60)"
+    )
+    killed = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=False)
+    try:
+        assert killed.returncode == -9
+        with alone(lock, wait=False):
+            pass
+    finally:
+        os.kill(int(killed.stdout), signal.SIGKILL)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from darkpose.catalogue import DataSet
-from darkpose.checkpoint import Checkpoint, CheckpointConfig, read_safetensors, save_checkpoint
+from darkpose.catalogue import DATA_SETS, DataSet
+from darkpose.checkpoint import Checkpoint, CheckpointConfig, read_safetensors, save_checkpoint, with_provenance
 from darkpose.datasets.joined import FACES
 from darkpose.errors import DarkposeError
 from darkpose.hrnet import HRNet, HRNetConfig, initialise
@@ -78,6 +78,25 @@ def test_a_run_may_start_from_weights_of_another_markup(tmp_path: Path) -> None:
     assert load_checkpoint(tmp_path / "run" / "weights.safetensors").schema == W300_68
 
 
+def test_test_images_that_start_teacher_or_training_set_have_learnt_go_into_the_provenance(
+    tmp_path: Path, small_weights: Path
+) -> None:
+    write_300w(tmp_path)
+    whole = load_checkpoint(small_weights, whole=True)
+    for name in ("start", "teacher"):
+        knows = with_provenance(whole, test_images_learnt=[f"{name}.png", "both.png"])
+        save_checkpoint(knows, tmp_path / f"{name}.safetensors")
+    taught = replace(
+        QUICK,
+        train=replace(QUICK.train, network=whole.config.network, teaching=0.5),
+        train_set=DATA_SETS["300w-lfpw"],
+        teacher=str(tmp_path / "teacher.safetensors"),
+    )
+    train_recipe(taught, tmp_path, tmp_path / "run", start=str(tmp_path / "start.safetensors"), workers=0)
+    learnt = load_checkpoint(tmp_path / "run" / "weights.safetensors").provenance["test_images_learnt"]
+    assert learnt == ["a.png", "both.png", "start.png", "teacher.png"]
+
+
 def test_a_start_whose_landmarks_have_nothing_to_do_with_the_recipes_is_refused(tmp_path: Path) -> None:
     write_300w(tmp_path / "300w")
     network = HRNetConfig(29, widths=(2, 3, 4, 5), modules=(1, 1, 1), blocks=1, stem=4)
@@ -104,7 +123,7 @@ def test_images_are_held_out_whole_and_the_same_ones_again(tmp_path: Path) -> No
     twice = DataSet("twice", W300_68, lambda root, broken=None: faces * 2, {})
     recipe = replace(QUICK, train_set=twice, train=replace(QUICK.train, held_out=0.3, select="best"))
     task, again = read_task(recipe, tmp_path), read_task(recipe, tmp_path)
-    assert (len(task.samples), len(task.validation), task.validated) == (4, 2, "held out of twice")
+    assert (len(task.samples), len(task.validation), task.validated) == (4, 1, "held out of twice")
     assert not {face.image for face in task.samples} & {face.image for face in task.validation}
     assert [face.image for face in task.validation] == [face.image for face in again.validation]
     with pytest.raises(DarkposeError, match="of 3 images 90% cannot be held out: none would be left to train on"):

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from darkpose import atomic, run_state, training_step
 from darkpose.epoch_steps import EpochSteps
 from darkpose.errors import DarkposeError
-from darkpose.hrnet import HRNet, HRNetConfig
+from darkpose.hrnet import HRNet, HRNetConfig, initialise
 from darkpose.image import write_image
 from darkpose.sample import Sample
 from darkpose.schedule import Cosine, Schedule
@@ -328,11 +328,11 @@ def test_a_teacher_goes_with_teaching(samples: list[Sample], tmp_path: Path) -> 
 def test_crops_that_are_cut_once_train_as_well(samples: list[Sample], tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     trained = [train(QUICK, samples, DOTS, tmp_path / name, workers=1, cache=cache) for name in ("one", "two")]
-    assert len(list(cache.iterdir())) == 1
+    assert len(list(cache.glob("crops-*"))) == 1
     for name, value in weights(trained[0].model).items():
         assert torch.equal(weights(trained[1].model)[name], value), name
     train(QUICK, samples, DOTS, tmp_path / "pixels", workers=1, cache=cache, uncompressed=True)
-    assert len(list(cache.iterdir())) == 2
+    assert len(list(cache.glob("crops-*"))) == 2
     files = train(QUICK, samples, DOTS, tmp_path / "files", workers=0)
     assert not torch.equal(files.model.head[3].weight, trained[0].model.head[3].weight)  # type: ignore[arg-type]
     losses = [[line["loss"] for line in log(tmp_path / name)] for name in ("one", "pixels", "files")]
@@ -370,6 +370,20 @@ def test_a_run_of_other_faces_is_refused_in_words(samples: list[Sample], tmp_pat
     flat = replace(samples[0], box=np.array([4.0, 4, 4, 44]))
     with pytest.raises(DarkposeError, match=r"the box \[4.0, 4.0, 4.0, 44.0\] has no side"):
         train(QUICK, [flat], DOTS, tmp_path / "flat", workers=0)
+
+
+def test_a_run_from_other_weights_or_validated_otherwise_is_refused(samples: list[Sample], tmp_path: Path) -> None:
+    networks = [HRNet(QUICK.network_for(DOTS)).eval() for _ in range(2)]
+    for seed, network in enumerate(networks):
+        initialise(network, seed=seed)
+    train(QUICK, samples, DOTS, tmp_path, workers=0, max_time=0, start=networks[0], validation="validated on a")
+    with pytest.raises(DarkposeError, match=r"from weights \w{8}, .*; this run is of .* from weights \w{8}, "):
+        train(QUICK, samples, DOTS, tmp_path, workers=0, start=networks[1], validation="validated on a")
+    with pytest.raises(DarkposeError, match=r"a step, from weights .* this run is of .* a step, validated on a; "):
+        train(QUICK, samples, DOTS, tmp_path, workers=0, validation="validated on a")
+    with pytest.raises(DarkposeError, match=r"validated on a; this run is of .* validated on b; choose another folder"):
+        train(QUICK, samples, DOTS, tmp_path, workers=0, start=networks[0], validation="validated on b")
+    assert train(QUICK, samples, DOTS, tmp_path, workers=0, start=networks[0], validation="validated on a").epoch == 2
 
 
 def test_a_validation_that_fails_is_made_up_for_when_the_run_goes_on(samples: list[Sample], tmp_path: Path) -> None:
@@ -550,7 +564,7 @@ def test_a_run_killed_at_any_moment_ends_with_the_same_weights(
             assert (folder / "run" / "state.pt").exists()
         subprocess.run(code, check=True)
         finals.append(torch.load(folder / "final.pt", weights_only=True))
-        assert sorted(p.name for p in (folder / "run").iterdir()) == ["log.jsonl", "state.pt"]
+        assert sorted(p.name for p in (folder / "run").iterdir()) == [".lock", "log.jsonl", "state.pt"]
     for key, value in finals[0].items():
         assert torch.equal(finals[1][key], value), key
 

@@ -18,6 +18,10 @@ from darkpose.train_config import TrainConfig
         ({"batch_size": 0}, "must be at least 1"),
         ({"held_out": 1.0}, "held_out is a share of the training images, from 0 to below 1, got 1.0"),
         ({"select": "best"}, 'select="best" needs held-out training images .* "?best-on-test-set"? says so'),
+        (
+            {"select": "best-on-test-set", "held_out": 0.2},
+            'needs the test set, but held_out is 0.2; select="best" keeps',
+        ),
         ({"patience": 3}, "stopping after 3 epochs needs held-out training images"),
     ],
 )

@@ -92,3 +92,9 @@ DATA_SETS = {
         DataSet("faces", joined.FACES, partial(joined.read_faces, folders={"300w": 1, "wflw": 24}), {}),
     )
 }
+# To test on: weights that learn from one carry the names of its images.
+TEST_SETS = frozenset(DATA_SETS) - {
+    *(f"{name}-train" for name in ("wflw", "aflw", "300w", "cofw")),
+    "faces-300w",
+    "faces",
+}

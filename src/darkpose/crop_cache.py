@@ -13,6 +13,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import groupby
 from math import ceil, cos, radians, sin
@@ -22,12 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from darkpose.atomic import make_folder, write_atomically
+from darkpose.atomic import make_folder, remove_leftovers, write_atomically
 from darkpose.augment import AugmentConfig
 from darkpose.crop_file import FORMAT, JpegFile, PixelFile, read_index, write_crops
 from darkpose.errors import DarkposeError
 from darkpose.geometry import PADDING, Floats, box_to_crop, image_to_crop, transform
 from darkpose.image import Pixels, read_image, to_jpeg, warp
+from darkpose.lock import alone
 from darkpose.sample import Sample
 
 QUALITY = 95
@@ -88,8 +90,8 @@ def open_crop_cache(
 ) -> CropCache:
     """The cached crops of faces: read from `folder`, or made there if they are not there or do not fit.
 
-    Several processes may ask for one file at the same time: each makes its own and renames it, and they are equal.
-    Files made of other images or settings are left where they are.
+    Several processes may ask for one file at the same time: one makes it, the others wait for it. Files made of other
+    images or settings are left where they are; what a killed process has left half made is removed.
 
     Args:
         folder: for the file, `crops-DIGEST.pack`; made if needed.
@@ -117,15 +119,33 @@ def open_crop_cache(
     wanted = digest, len(crops), side
     index = read_index(path, *wanted)
     if index is None:
-        make_folder(folder)
-        write_atomically(path, lambda temporary: write_crops(temporary, _cut(crops, side, uncompressed), *wanted))
-        index = read_index(path, *wanted)
+        index = _made(path, crops, uncompressed, wanted)
     if index is None:
         raise DarkposeError(f"{path}: is not what was written there; is the disk failing?")
     row = {key: number for number, key in enumerate(crops)}
     cached = [_cached(sample, matrix) for sample, matrix in zip(samples, matrices, strict=True)]
     file = PixelFile(path, side) if uncompressed else JpegFile(path)
     return CropCache(file, side, cached, index[[row[key] for key in keys]])
+
+
+def _made(
+    path: Path, crops: dict[Face, Floats], uncompressed: bool, wanted: tuple[bytes, int, int]
+) -> NDArray[np.void] | None:
+    """The index of a file that is made now, unless another process has made it meanwhile."""
+    make_folder(path.parent)
+    with ExitStack() as held:
+        try:
+            held.enter_context(alone(path.parent / ".lock"))
+        except OSError as error:
+            raise DarkposeError(f"{path.parent}: cannot be written to: {error.strerror or error}") from error
+        index = read_index(path, *wanted)
+        if index is None:
+            remove_leftovers(path.parent)
+            write_atomically(
+                path, lambda temporary: write_crops(temporary, _cut(crops, wanted[2], uncompressed), *wanted)
+            )
+            index = read_index(path, *wanted)
+        return index
 
 
 def cached_side(crop_size: int, augment: AugmentConfig, density: float = 1.0) -> int:

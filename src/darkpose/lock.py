@@ -1,14 +1,29 @@
 """One process at a time, by a lock on a file."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
+
+_held: set[IO[str]] = set()
+
+
+def _let_go() -> None:
+    for file in _held:
+        file.close()  # which leaves the lock to the parent
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_let_go)
 
 
 @contextmanager
 def alone(lock: Path, *, wait: bool = True) -> Iterator[None]:
     """Hold a lock between processes; it ends with the process, however that ends. Not on Windows.
+
+    Processes that are forked from this one do not hold it.
 
     Args:
         lock: a file, made if it is not there.
@@ -23,4 +38,8 @@ def alone(lock: Path, *, wait: bool = True) -> Iterator[None]:
             import fcntl
 
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        yield
+        _held.add(file)
+        try:
+            yield
+        finally:
+            _held.remove(file)

@@ -107,7 +107,7 @@ def plot_training(path: Path, runs: Mapping[str, Sequence[Mapping[str, Any]]]) -
         for name, lines in runs.items():
             steps = [line for line in lines if line["mode"] == "train"]
             epochs = [line for line in lines if line["mode"] == "val"]
-            per_epoch = (steps[-1]["iter"] + 1) / steps[-1]["epoch"]
+            per_epoch = _steps_per_epoch(steps)
             where = [line["iter"] / per_epoch for line in steps]
             per_point = -(-len(steps) // POINTS)  # a log of every step is drawn as means over some
             means = [np.mean([line["loss"] for line in group]) for group in batched(steps, per_point)]
@@ -131,6 +131,12 @@ def plot_training(path: Path, runs: Mapping[str, Sequence[Mapping[str, Any]]]) -
         error.legend(fontsize=8)
 
     _write(path, (13, 3.8), draw, columns=3)
+
+
+def _steps_per_epoch(steps: Sequence[Mapping[str, Any]]) -> float:
+    """As far as a log tells, which may end within an epoch and need not hold every step: both only lower a ratio."""
+    ends = {line["epoch"]: line["iter"] + 1 for line in steps}
+    return float(max(end / epoch for epoch, end in ends.items()))
 
 
 def plot_by_crop_size(path: Path, sizes: Sequence[int], curves: Mapping[str, Sequence[float]], error: str) -> None:

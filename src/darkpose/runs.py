@@ -1,8 +1,10 @@
 """A recipe's training run."""
 
+import json
 import sys
 from dataclasses import asdict, replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +13,7 @@ import torch
 from tqdm import tqdm
 
 from darkpose.augment import AugmentConfig
+from darkpose.catalogue import TEST_SETS
 from darkpose.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
 from darkpose.errors import DarkposeError
 from darkpose.heads import with_rows
@@ -18,11 +21,12 @@ from darkpose.hrnet import HRNet
 from darkpose.inference import CropDecoder
 from darkpose.predict_samples import predict_samples, samples_nme
 from darkpose.recipes import Recipe
+from darkpose.run_folder import first_process
 from darkpose.sample import Sample
 from darkpose.schedule import Cosine, Schedule
 from darkpose.schema import KeypointSchema
-from darkpose.start import NOTHING, start_from
-from darkpose.train import Trained, first_process, train
+from darkpose.start import NOTHING, images_learnt_by, start_from
+from darkpose.train import Trained, train
 from darkpose.zoo import load_checkpoint
 
 
@@ -59,7 +63,8 @@ class Task(NamedTuple):
 def read_task(recipe: Recipe, root: Path) -> Task:
     """Read the faces of a recipe; a share of the training images is held out, if the recipe says so.
 
-    Faces of one image are on the same side. Which images are held out depends on the recipe's seed alone.
+    Faces of one image are on the same side; one that comes several times in an epoch is validated on once. Which images
+    are held out depends on the recipe's seed alone.
 
     Raises:
         DarkposeError: the data cannot be used, or nothing would be left to train on.
@@ -75,7 +80,9 @@ def read_task(recipe: Recipe, root: Path) -> Task:
     out = np.random.default_rng((recipe.train.seed, 1)).permutation(len(images))[:count]
     kept = [sample for sample, image in zip(samples, membership, strict=True) if image not in out]
     held = [sample for sample, image in zip(samples, membership, strict=True) if image in out]
-    return Task(recipe, kept, held, recipe.train_set.schema, f"held out of {recipe.train_set.name}")
+    once = {(str(sample.image), sample.box.tobytes()): sample for sample in reversed(held)}
+    faces = list(reversed(once.values()))
+    return Task(recipe, kept, faces, recipe.train_set.schema, f"held out of {recipe.train_set.name}")
 
 
 def overfit(task: Task, faces: int) -> Task:
@@ -162,9 +169,10 @@ def run_task(task: Task, out: Path, *, start: str | None = None, workers: int = 
             file=sys.stderr,
         )
 
+    origin = _provenance(task, source)
+
     def keep(model: HRNet, facts: dict[str, Any]) -> None:
-        provenance = {**_provenance(task, source), **facts}
-        save_checkpoint(Checkpoint(model, task.use, schema, provenance), out / "weights.safetensors")
+        save_checkpoint(Checkpoint(model, task.use, schema, {**origin, **facts}), out / "weights.safetensors")
 
     return train(
         config,
@@ -174,6 +182,7 @@ def run_task(task: Task, out: Path, *, start: str | None = None, workers: int = 
         start=first,
         teacher=teacher_of(task.recipe),
         validate=partial(validation_nme, task),
+        validation=_validated(task),
         keep=keep,
         workers=workers,
         **options,
@@ -199,8 +208,21 @@ def validation_nme(task: Task, model: HRNet) -> float:
     return samples_nme(found.points, task.validation, measured)
 
 
+def _validated(task: Task) -> str:
+    """The validation in words that differ for another set, other faces or another protocol."""
+    digest = sha256(json.dumps(asdict(task.recipe.test)).encode())
+    for sample in task.validation:
+        digest.update(sample.image.name.encode(errors="surrogateescape") + sample.box.tobytes())
+        digest.update(sample.keypoints.tobytes() + sample.visible.tobytes())
+    return f"validated on {len(task.validation)} faces, {task.validated} ({digest.hexdigest()[:8]})"
+
+
 def _provenance(task: Task, start: str) -> dict[str, Any]:
     recipe, samples = task.recipe, task.samples
+    all_of_it = recipe.train_set.name in TEST_SETS
+    learnt = {sample.image.name for sample in samples if all_of_it or "wflw-test" in sample.subsets}
+    for source in (start, recipe.teacher):
+        learnt |= images_learnt_by(source)
     return {
         "recipe": recipe.name,
         "recipe_values": asdict(recipe.train),
@@ -208,7 +230,7 @@ def _provenance(task: Task, start: str) -> dict[str, Any]:
         "start": "He initialisation" if start == NOTHING else Path(start).name,
         **({"teacher": Path(recipe.teacher).name} if recipe.teacher else {}),
         "train_set": f"{recipe.train_set.name}, {len(samples)} faces",
-        "test_images_learnt": sorted({each.image.name for each in samples if "wflw-test" in each.subsets}),
+        "test_images_learnt": sorted(learnt),
         "validation_set": f"{task.validated}, {len(task.validation)} faces",
         "torch": torch.__version__,
     }

@@ -52,6 +52,20 @@ def start_from(start: str, schema: KeypointSchema, *, seed: int, network: HRNetC
     return with_rows(known.model, nearest_rows(known.schema, schema))
 
 
+def images_learnt_by(start: str) -> set[str]:
+    """Names of the test images that weights have learnt from, as far as they say: what starts from them has, too.
+
+    Args:
+        start: as of `start_from`, or "" for none.
+
+    Raises:
+        DarkposeError: the checkpoint cannot be had or read.
+    """
+    if start in ("", NOTHING, IMAGENET) or (Path(start).suffix == ".pth" and Path(start).is_file()):
+        return set()  # other projects' files do not say
+    return set(load_checkpoint(start, whole=True).provenance.get("test_images_learnt", ()))
+
+
 def read_classifier(path: Path, config: HRNetConfig, *, seed: int) -> HRNet:
     """An HRNetV2 classifier's backbone below a new head: N(0, 0.001) convolutions without bias, as published.
 

@@ -16,10 +16,10 @@ What goes wrong, and what becomes of it:
   one from before.
 """
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
@@ -30,14 +30,15 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import torch
 from tqdm import tqdm
 
-from darkpose.atomic import make_folder, remove_leftovers
 from darkpose.batches import Batch
+from darkpose.checkpoint import fingerprint
 from darkpose.epoch_steps import EpochSteps
 from darkpose.errors import DarkposeError
 from darkpose.feed import Feed, make_feed
 from darkpose.freed_memory import keep_freed_memory
 from darkpose.hrnet import HRNet
 from darkpose.image import use_one_thread
+from darkpose.run_folder import own_folder
 from darkpose.run_state import Run, StateFile, start_run
 from darkpose.runlog import RunLog
 from darkpose.sample import Sample
@@ -102,6 +103,7 @@ def train(
     track: Sequence[str] = (),
     compiled: bool = False,
     graphs: bool = False,
+    validation: str = "",
 ) -> Trained:
     """Train a network, resuming from `folder` if an interrupted run lies there.
 
@@ -124,10 +126,12 @@ def train(
         track: trackers besides the log: "tensorboard", "wandb".
         compiled: let torch compile the network's blocks.
         graphs: replay the network's passes as CUDA graphs, for one process on a GPU, without `compiled`.
+        validation: what `validate` measures, in words: a run is not resumed with another.
 
     Raises:
         DarkposeError: accelerate or a tracker is missing, there is no such GPU for `graphs`, there is nothing to train
-            on, the folder holds another run, the loss is not finite, or no image can be read any more.
+            on, the folder holds another run or one that is still going on, the loss is not finite, or no image can be
+            read any more.
     """
     if not samples:
         raise DarkposeError("there are no training samples")
@@ -140,15 +144,14 @@ def train(
         raise DarkposeError(f"teaching = {config.teaching} of {len(schema)} landmarks, but the teacher is {got}")
     check_trackers(track)
     _check_boxes(samples)
-    with Stopping(max_time) as stopping:
+    with Stopping(max_time) as stopping, ExitStack() as held:
         accelerator = make_accelerator(config, folder, track)
         run = start_run(config, network, accelerator, start, teacher=teacher, compiled=compiled, graphs=graphs)
         main = accelerator.is_main_process
-        make_folder(folder)
-        if main:
-            remove_leftovers(folder)
+        held.enter_context(own_folder(folder))
         order = _order(run, config, len(samples))
-        state = StateFile(folder / "state.pt", config, _in_words(samples, schema, order), save_every)
+        learns = f"{_in_words(samples, schema, order)}{_origin(start, teacher)}{validation and ', '}{validation}"
+        state = StateFile(folder / "state.pt", config, learns, save_every)
         log = RunLog(folder / "log.jsonl", writes=main)
         if state.resume(run) and main:
             tqdm.write(f"going on after epoch {run.epoch} of {config.epochs}, step {run.step}", file=sys.stderr)
@@ -184,11 +187,6 @@ def train(
     return Trained(model.eval(), run.best, stopped, run.epoch, run.step)
 
 
-def first_process() -> bool:
-    """Whether this is the process that prints, of those that a launcher started."""
-    return int(os.environ.get("RANK", "0")) == 0
-
-
 def _check_boxes(samples: Sequence[Sample]) -> None:
     for sample in samples:
         if not (sample.box[2:] > sample.box[:2]).all():
@@ -203,6 +201,12 @@ def _in_words(samples: Sequence[Sample], schema: KeypointSchema, order: EpochSte
         digest.update(sample.box.tobytes() + sample.keypoints.tobytes() + sample.visible.tobytes())
     faces = f"{len(samples)} faces ({digest.hexdigest()[:8]}) with the landmarks of {schema.name}"
     return f"{faces}, {order.step_size} a step"
+
+
+def _origin(start: HRNet | None, teacher: HRNet | None) -> str:
+    """What a run starts from and who teaches, in words."""
+    known = {"from weights": start, "taught by": teacher}
+    return "".join(f", {word} {fingerprint(network)[:8]}" for word, network in known.items() if network is not None)
 
 
 def _check_places(run: Run) -> None:

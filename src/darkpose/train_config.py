@@ -43,7 +43,7 @@ class TrainConfig:
         seed: of initialisation, order and draws.
 
     Raises:
-        DarkposeError: a value is out of range, or "best" or `patience` lack held-out faces.
+        DarkposeError: a value is out of range, "best" or `patience` lack held-out faces, "best-on-test-set" has some.
     """
 
     network: HRNetConfig = W18
@@ -79,6 +79,11 @@ class TrainConfig:
             raise DarkposeError(f"patience is a number of epochs, at least 0, got {self.patience}")
         if not 0 <= self.held_out < 1:
             raise DarkposeError(f"held_out is a share of the training images, from 0 to below 1, got {self.held_out}")
+        if self.held_out and self.select == "best-on-test-set":
+            raise DarkposeError(
+                f'select="best-on-test-set" needs the test set, but held_out is {self.held_out}; '
+                'select="best" keeps the epoch that is best on held-out faces'
+            )
         if not self.held_out and (self.select == "best" or self.patience):
             what = f"stopping after {self.patience} epochs" if self.patience else 'select="best"'
             raise DarkposeError(

@@ -1,12 +1,16 @@
 """`darkpose train` and `plot`: runs and their curves."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter, validators
 
 from darkpose.cli.numbers import Count
 from darkpose.errors import DarkposeError
+
+if TYPE_CHECKING:
+    from darkpose.train import Trained
 
 
 def train(
@@ -77,10 +81,10 @@ def train(
     from json import dumps
 
     from darkpose.recipes import find_recipe
+    from darkpose.run_folder import first_process
     from darkpose.runs import overfit as by_heart
     from darkpose.runs import read_task, train_recipe
     from darkpose.trackers import check_trackers
-    from darkpose.train import first_process
 
     experiment = find_recipe(recipe)
     if held_out is not None:
@@ -118,17 +122,35 @@ def train(
         compiled=compile,
         graphs=graphs,
     )
-    kept, lowest = out / "weights.safetensors", trained.best_validation
-    if not first_process():
-        pass
-    elif json:
-        outcome = {"weights": str(kept), "best_validation_nme": lowest if lowest < float("inf") else None}
-        print(dumps({**outcome, "stopped": trained.stopped, "epoch": trained.epoch, "step": trained.step}))
-    elif trained.stopped in ("signal", "time"):
-        print(f"stopped after epoch {trained.epoch}, step {trained.step}, and saved: the same command goes on")
-    else:
-        print(f"lowest validation NME {100 * lowest:.3f} % -> {kept}")
+    if first_process():
+        if json:
+            print(dumps(_outcome(out / "weights.safetensors", trained)))
+        elif trained.stopped in ("signal", "time"):
+            print(f"stopped after epoch {trained.epoch}, step {trained.step}, and saved: the same command goes on")
+        else:
+            print(_told(_outcome(out / "weights.safetensors", trained)))
     return 130 if trained.stopped == "signal" else 0
+
+
+def _outcome(weights: Path, trained: "Trained") -> dict[str, Any]:
+    """A run's end, as JSON values: which weights were kept, their validation, the lowest of all, where it ended."""
+    from darkpose.checkpoint import read_safetensors
+
+    kept = read_safetensors(weights).provenance if weights.exists() else {}
+    lowest = trained.best_validation
+    return {
+        "weights": str(weights) if kept else None,
+        "kept_epoch": kept.get("epoch"),
+        "validation_nme": kept.get("validation_nme"),
+        "best_validation_nme": lowest if lowest < float("inf") else None,
+        **{"stopped": trained.stopped, "epoch": trained.epoch, "step": trained.step},
+    }
+
+
+def _told(outcome: Mapping[str, Any]) -> str:
+    kept, lowest = outcome["validation_nme"], outcome["best_validation_nme"]
+    more = "" if lowest in (None, kept) else f" (lowest {100 * lowest:.3f} %)"
+    return f"{outcome['weights']}: epoch {outcome['kept_epoch']}, validation NME {100 * kept:.3f} %{more}"
 
 
 def _seconds(text: str) -> float:
