@@ -242,6 +242,38 @@ def test_a_reader_that_goes_away_is_not_a_traceback(astronaut: Path, small_weigh
     assert "Exception ignored" not in done.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("flags", ["--json", "--output out"])
+def test_an_output_that_takes_no_more_is_one_line(
+    astronaut: Path, small_weights: Path, tmp_path: Path, flags: str
+) -> None:
+    shell = (
+        f"{sys.executable} -m darkpose predict {astronaut} {flags} --weights {small_weights} --boxes {BOX} >/dev/full"
+    )
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 2
+    assert "darkpose: [Errno 28] No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["{long}.png"], ["{long}.png", "--format", "jsonl"], ["{photo}", "--weights", "{long}.onnx"]]
+)
+def test_a_name_that_no_file_can_have_is_one_line(
+    capsys: pytest.CaptureFixture[str], astronaut: Path, small_weights: Path, tmp_path: Path, arguments: list[str]
+) -> None:
+    """As is a folder that may not be entered: the system refuses to look."""
+    names = {"long": tmp_path / ("x" * 300), "photo": astronaut}
+    filled = [each.format(**names) for each in arguments]
+    if "--weights" not in filled:
+        filled += ["--weights", str(small_weights)]
+    code, out, err = call(capsys, "predict", *filled, "--boxes", BOX, "--output", tmp_path / "out")
+    assert (code, out) == (2, "")
+    assert err.startswith("darkpose: ")
+    assert err.count("\n") == 1
+
+
 def test_ctrl_c_stops_quietly_and_keeps_whole_files(astronaut: Path, small_weights: Path, tmp_path: Path) -> None:
     for number in range(300):
         (tmp_path / f"{number}.png").symlink_to(astronaut)

@@ -45,6 +45,21 @@ def test_a_mistake_in_a_benchmark_is_one_sentence(small_weights: Path, capsys: p
     assert ended.value.code == 2
     assert "nowhere/x.json: cannot be written: its folder does not exist" in capsys.readouterr().err
     with pytest.raises(SystemExit) as ended:
+        main(["benchmark", "--weights", str(small_weights), "--plot", str(small_weights.parent)])
+    assert ended.value.code == 2
+    assert f"{small_weights.parent}: cannot be written: it is a folder" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
         main(["benchmark", "--weights", str(small_weights), "--images", "face.png", "int8.onnx"])
     assert ended.value.code == 2
     assert "int8.onnx: is no photograph; name exported files before --images" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("offline")
+def test_a_file_of_other_weights_is_not_compared(
+    small_weights: Path, exported_default: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speed, "exported_once", lambda *_: exported_default)
+    with pytest.raises(SystemExit) as ended:
+        main(["benchmark", str(exported_default), "--weights", str(small_weights), "--threads", "1"])
+    assert ended.value.code == 2
+    assert "exported from other weights (300w-hrnetv2-w18-dark, 300w-68) than" in capsys.readouterr().err

@@ -200,3 +200,10 @@ def test_a_folder_within_one_that_cannot_be_read_is_an_input_with_a_problem(
     assert [source.problem for source in found] == ["", "the folder cannot be read", "", ""]
     with pytest.raises(DarkposeError, match="closed: the folder cannot be read: Permission denied"):
         walk([str(tmp_path / "b" / "closed")])
+
+
+def test_a_compressed_tar_file_in_a_list_is_an_input_with_that_problem(tmp_path: Path) -> None:
+    (tmp_path / "x.tar.gz").write_bytes(b"\x1f\x8b")
+    (tmp_path / "list").write_text(f"{tmp_path / 'x.tar.gz'}\n")
+    (source,) = walk([], str(tmp_path / "list"))
+    assert source.problem == "expected a tar file that is not compressed; unpack it to a .tar first"

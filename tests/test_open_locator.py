@@ -1,12 +1,15 @@
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from darkpose import open_locator
 from darkpose.errors import DarkposeError
+from darkpose.graph_card import Precision
 from darkpose.predictor import Predictor
-from darkpose.runtimes import Runtime, installed
+from darkpose.runtimes import Runtime, installed, open_graph
 
 BOX = [[178, 90, 270, 182]]
 
@@ -43,6 +46,30 @@ def test_a_network_in_bfloat16_finds_nearly_the_same(astronaut: Path) -> None:
     assert 0 < np.median(distances) < 0.25
     assert "bf16" in half.runtime
     assert full.facts() != half.facts()
+
+
+def test_what_rounds_differently_by_runtime_is_told_apart(
+    exported_default: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Results of int8 files of two runtimes are not of one run; those of fp32 are."""
+    cases: list[tuple[Precision, bool]] = [("fp32", False), ("int8", True)]
+    for precision, told in cases:
+        for runtime in installed():
+            runner = open_graph(exported_default, runtime=runtime)
+            marked = replace(runner, card=replace(runner.card, precision=precision))
+            monkeypatch.setattr(open_locator, "open_graph", lambda *_, marked=marked, **__: marked)
+            assert Predictor(exported_default).facts().get("runtime") == (runtime if told else None)
+    assert Predictor(device="cpu", numbers="bf16").facts()["runtime"] == "torch"
+
+
+def test_covariances_of_a_file_whose_decoder_has_none_are_refused(
+    exported_default: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = open_graph(exported_default)
+    quarter = replace(runner, card=replace(runner.card, method="quarter"))
+    monkeypatch.setattr(open_locator, "open_graph", lambda *_, **__: quarter)
+    with pytest.raises(DarkposeError, match=r"covariance needs the method .* the file has 'quarter' built in"):
+        Predictor(exported_default, covariance=True)
 
 
 @pytest.mark.parametrize(

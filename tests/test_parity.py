@@ -84,8 +84,9 @@ def test_landmarks_that_torch_is_sure_of_have_a_bound_of_their_own() -> None:
     reference, candidate = Fixed(points), Fixed(moved)
     for score, passes in ((1.0, False), (0.3, True)):
         reference.scores[2, 0] = candidate.scores[2, 0] = score
-        assert compare(reference, candidate, FACES, runtime="abacus", budget=BUDGETS["int8"]).verified == passes
-    assert not compare(reference, candidate, FACES, runtime="abacus", budget=BUDGETS["fp16"]).verified
+        for budget in (BUDGETS["int8"], BUDGETS["fp16"]):
+            assert compare(reference, candidate, FACES, runtime="abacus", budget=budget).verified == passes
+    assert not compare(reference, candidate, FACES, runtime="abacus", budget=BUDGETS["fp32"]).verified
 
 
 def test_crops_in_which_torch_finds_no_face_are_left_out() -> None:

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,18 @@ def test_a_matrix_that_is_not_finite_is_refused_by_its_crop(runner: GraphRunner)
         runner(np.zeros((3, 256, 256, 3), np.uint8), matrices)
 
 
+@pytest.mark.parametrize("runtime", HERE)
+def test_a_runner_may_be_called_from_several_threads(exported_default: Path, runtime: Runtime) -> None:
+    runner = open_graph(exported_default, runtime=runtime, threads=1)
+    crops = np.random.default_rng(0).integers(0, 256, (6, 256, 256, 3), np.uint8)
+    matrices = np.tile(np.eye(2, 3, dtype=np.float32), (6, 1, 1))
+    expected = [runner(crops[n : n + 1], matrices[:1])["keypoints"] for n in range(6)]
+    with ThreadPoolExecutor(3) as pool:
+        found = pool.map(lambda n: runner(crops[n : n + 1], matrices[:1])["keypoints"], range(6))
+        for one, other in zip(expected, found, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
 def test_a_file_that_was_changed_is_refused(exported_default: Path, tmp_path: Path) -> None:
     data = bytearray(exported_default.read_bytes())
     data[len(data) // 2] ^= 1
@@ -131,6 +144,14 @@ def test_a_missing_runtime_and_a_missing_provider_are_named(
     if "openvino" in HERE:
         with pytest.raises(DarkposeError, match=r"has no device 'ABACUS'; it has .*CPU"):
             open_graph(exported_default, runtime="openvino", providers=("ABACUS",))
+        with pytest.raises(DarkposeError, match=r"openvino cannot run it: (?!Exception from)\S+"):
+            open_graph(exported_default, runtime="openvino", providers=("CPU.3",))
+        chosen = open_graph(exported_default, runtime="openvino", providers=("CPU", "CPU"))
+        assert "CPU" in chosen.name
+        assert "fp32" in chosen.name
+        assert len(chosen(np.zeros((2, 256, 256, 3), np.uint8), np.zeros((2, 2, 3)))["keypoints"]) == 2
+    with pytest.raises(DarkposeError, match="expected a sequence of providers, got the text 'CPU"):
+        open_graph(exported_default, providers="CPUExecutionProvider")
     with pytest.raises(DarkposeError, match="onnxruntime does not calculate in bf16"):
         open_graph(exported_default, runtime="onnxruntime", numbers="bf16")
     with pytest.raises(DarkposeError, match="threads must be a whole number of at least 1, got 0"):

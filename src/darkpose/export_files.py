@@ -27,6 +27,7 @@ from darkpose.graph_card import GraphCard, check_seal
 from darkpose.inference import CropDecoder
 from darkpose.locator import GraphLocator, TorchLocator
 from darkpose.parity import BUDGETS, Parity, compare
+from darkpose.paths import is_folder
 from darkpose.plots import plot_parity
 from darkpose.quantise import FEWEST
 from darkpose.runtimes import GraphRunner, installed, open_graph
@@ -158,8 +159,8 @@ def _check_possible(out: Path, options: ExportOptions) -> None:
     """Refuse before the work what would fail behind it."""
     if out.suffix not in ENDINGS:
         raise DarkposeError(f"{out}: expected a name that ends in {' or '.join(ENDINGS)}, got {out.suffix!r}")
-    folder = os.path.isdir(out)  # noqa: PTH112  (a path too long is none, where Path.is_dir raises)
-    if folder or not os.path.isdir(out.parent) or not os.access(out.parent, os.W_OK):  # noqa: PTH112
+    folder = is_folder(out)
+    if folder or not is_folder(out.parent) or not os.access(out.parent, os.W_OK):
         why = "it is a folder" if folder else "its folder does not exist or cannot be written to"
         raise DarkposeError(f"{out}: cannot be written: {why}")
     if out.suffix == ".onnx":

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from darkpose.errors import DarkposeError
+from darkpose.paths import exists, is_file, is_folder
 
 OVERLAY = ".landmarks.png"  # darkpose's own pictures
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".jp2"}
 TAR = ".tar"
+COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+NOT_COMPRESSED = "expected a tar file that is not compressed; unpack it to a .tar first"
 STDIN = "-"
 
 
@@ -81,13 +84,13 @@ def walk(arguments: Sequence[str], listed: str | None = None) -> Iterator[Source
 def _walk(arguments: Iterable[str], lines: Iterable[str]) -> Iterator[Source]:
     for argument in arguments:
         path = Path(argument)
-        if path.is_dir():
+        if is_folder(path):
             for file in files_below(path, closed=True):
                 if is_picture(file) or file.suffix.lower() == TAR:
                     yield from _file(str(file))
-                elif file.is_dir():
+                elif is_folder(file):
                     yield Source(printable(str(file)), str(file), problem="the folder cannot be read")
-        elif path.exists():
+        elif exists(path):
             yield from _file(str(path))
         else:
             for matched in matches(argument):
@@ -99,12 +102,12 @@ def _walk(arguments: Iterable[str], lines: Iterable[str]) -> Iterator[Source]:
 def _check(argument: str) -> None:
     """Refuse an argument that stands for nothing."""
     path = Path(argument)
-    if path.is_dir():
+    if is_folder(path):
         if not any(is_picture(file) or file.suffix.lower() == TAR for file in files_below(path, closed=True)):
             raise no_images(path)
-    elif path.exists():
-        if path.name.lower().endswith((".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")):
-            raise DarkposeError(f"{path}: expected a tar file that is not compressed; unpack it to a .tar first")
+    elif exists(path):
+        if path.name.lower().endswith(COMPRESSED):
+            raise DarkposeError(f"{path}: {NOT_COMPRESSED}")
     else:
         matches(argument)
 
@@ -121,8 +124,8 @@ def matches(argument: str) -> list[Path]:
         DarkposeError: there are none, or it is no glob, so the file it names is missing.
     """
     if not glob.has_magic(argument):
-        raise DarkposeError(f"{Path(argument)}: there is no such file or folder")
-    found = sorted(path for name in glob.iglob(argument, recursive=True) if (path := Path(name)).is_file())
+        raise DarkposeError(f"{Path(argument)}: there is no such file or folder, or it cannot be seen")
+    found = sorted(path for name in glob.iglob(argument, recursive=True) if is_file(path := Path(name)))
     if not found:
         raise DarkposeError(f"{argument}: no file matches")
     return found
@@ -150,9 +153,9 @@ def files_below(folder: Path, *, closed: bool = False) -> Iterator[Path]:
         raise DarkposeError(f"{folder}: the folder cannot be read: {error.strerror or error}") from error
     for name in names:
         path = folder / name
-        if path.is_file() or (path.is_symlink() and not path.exists()):  # a dangling link: whoever reads it, says so
+        if is_file(path) or (path.is_symlink() and not exists(path)):  # a dangling link: whoever reads it, says so
             yield path
-        elif path.is_dir() and not path.is_symlink():
+        elif is_folder(path) and not path.is_symlink():
             try:
                 yield from files_below(path, closed=closed)
             except DarkposeError:
@@ -179,6 +182,8 @@ def _open(listed: str) -> IO[str]:
 def _file(path: str) -> Iterator[Source]:
     if path.lower().endswith(TAR):
         return _members(path)
+    if path.lower().endswith(COMPRESSED):
+        return iter([Source(printable(path), path, problem=NOT_COMPRESSED)])
     return iter([Source(printable(path), path)])
 
 

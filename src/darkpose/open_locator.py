@@ -100,7 +100,10 @@ def _runner(file: Path, setup: Setup) -> GraphRunner:
 def _exported(runner: GraphRunner, setup: Setup, covariance: bool, provenance: Mapping[str, Any]) -> Opened:
     locator = GraphLocator(runner, setup.batch_size, covariance)
     card = runner.card
-    facts = _facts(card.weights["sha256"], card.flip_test, card.method, card.precision, setup, covariance)
+    if covariance and card.method in ("argmax", "quarter"):
+        raise DarkposeError(f'covariance needs the method "dark" or "dark+", the file has {card.method!r} built in')
+    kind = runner.name.split()[0]
+    facts = _facts(card.weights["sha256"], card.flip_test, card.method, card.precision, setup, covariance, kind)
     return Opened(
         locator,
         card.schema,
@@ -112,9 +115,13 @@ def _exported(runner: GraphRunner, setup: Setup, covariance: bool, provenance: M
     )
 
 
-def _facts(sha256: str, flip_test: str, method: str, precision: str, setup: Setup, covariance: bool) -> dict[str, Any]:
+def _facts(
+    sha256: str, flip_test: str, method: str, precision: str, setup: Setup, covariance: bool, runtime: str
+) -> dict[str, Any]:
+    """In int8 and bf16 runtimes round differently, and what one began another would not go on with; else they agree."""
     weights = {"weights": sha256, "flip_test": flip_test, "method": method, "covariance": covariance}
-    return {**weights, "precision": precision, "numbers": setup.numbers}
+    rounded = {"runtime": runtime} if precision == "int8" or setup.numbers == "bf16" else {}
+    return {**weights, "precision": precision, "numbers": setup.numbers, **rounded}
 
 
 def _check_built_in(card: GraphCard, file: str, asked: Mapping[str, str | None]) -> None:
@@ -146,7 +153,7 @@ def _in_torch(
         batch_size=setup.batch_size,
         covariance=covariance,
     )
-    facts = _facts(sha256, options.flip_test, options.method, "fp32", setup, covariance)
+    facts = _facts(sha256, options.flip_test, options.method, "fp32", setup, covariance, "torch")
     return Opened(
         TorchLocator(decoder, size, calibration),
         *(checkpoint.schema, config, checkpoint.provenance),

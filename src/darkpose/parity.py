@@ -36,11 +36,11 @@ class Budget(NamedTuple):
 
 
 # Of fp32: rounding alone. Of the others: what is left to the network's own error, about 3 crop px a landmark. Where
-# torch is unsure of a landmark, int8 may choose another peak, anywhere in the crop, but it may not lose a face. How
+# torch is unsure of a landmark, rounding may choose another peak, anywhere in the crop, but it may not lose a face. How
 # accurate that is, is measured on annotated faces (docs/deploy.md).
 BUDGETS: Mapping[Precision, Budget] = {
     "fp32": Budget(0.01, 0.1, 0.001, 0.01),
-    "fp16": Budget(0.1, 2.0, 0.05, 0.1),
+    "fp16": Budget(0.1, 8.0, 0.05, 0.1, face=4.0),
     "int8": Budget(4.0, 32.0, 1.0, 4.0, face=8.0),
 }
 

@@ -13,6 +13,7 @@ from darkpose.draw import draw_faces, zoom_for
 from darkpose.errors import DarkposeError
 from darkpose.image import Pixels, read_image, write_image
 from darkpose.inputs import OVERLAY, TAR, files_below, is_picture, matches, no_images
+from darkpose.paths import exists, is_folder
 from darkpose.predictor import BoxKind, Predictor
 from darkpose.results import ImageResult, to_coco, to_csv, to_json, to_pts
 from darkpose.schema import KeypointSchema
@@ -69,16 +70,16 @@ def find_images(arguments: Sequence[str]) -> list[Input]:
 
 def _matches(argument: str) -> list[tuple[Path, Path]]:
     path = Path(argument)
-    if path.is_dir():
+    if is_folder(path):
         inside = [file for file in files_below(path) if is_picture(file)]
         if not inside:
             raise no_images(path)
         return [(file, file.relative_to(path)) for file in inside]
-    if path.suffix.lower() == TAR and path.exists():
+    if path.suffix.lower() == TAR and exists(path):
         raise DarkposeError(
             f"{path}: tar files are read where results are written in shards: --format jsonl or parquet"
         )
-    found = [path] if path.exists() else matches(argument)
+    found = [path] if exists(path) else matches(argument)
     return [(file, Path(file.name)) for file in found]
 
 

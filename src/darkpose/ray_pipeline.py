@@ -51,8 +51,7 @@ def _over(
     import ray
     from ray.data import ActorPoolStrategy
 
-    if actors < 1:
-        raise DarkposeError(f"expected at least one predictor on Ray, got {actors}")
+    check_actors(actors)
     resources: Callable[[], dict[str, float]] = ray.cluster_resources
     gpu = step.options.get("device") != "cpu" and resources().get("GPU", 0) > 0
     return dataset.map_batches(
@@ -63,6 +62,16 @@ def _over(
         num_gpus=1 if gpu else None,
         batch_size=batch_size,
     )
+
+
+def check_actors(actors: int) -> None:
+    """Refuse a number of predictors that is none.
+
+    Raises:
+        DarkposeError: it is below 1.
+    """
+    if actors < 1:
+        raise DarkposeError(f"expected at least one predictor on Ray, got {actors}")
 
 
 def predict_parts(step: Step, sources: Iterable[Source], shards: Shards, *, actors: int) -> Iterator[dict[str, int]]:
@@ -83,6 +92,7 @@ def predict_parts(step: Step, sources: Iterable[Source], shards: Shards, *, acto
     Raises:
         DarkposeError: as `predict_shards`; there is no Ray; or a machine could not do its part.
     """
+    check_actors(actors)
     start_ray()
     import ray.data
     from ray.exceptions import RayError

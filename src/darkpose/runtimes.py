@@ -10,6 +10,7 @@ from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 from typing import Any, Literal
 
 import numpy as np
@@ -78,7 +79,7 @@ def open_graph(
         runtime: "onnxruntime", "openvino", or "auto": OpenVINO if it is installed, else onnxruntime.
         threads: of the processor; None: as many as the runtime thinks best.
         providers: onnxruntime's execution providers ("CUDAExecutionProvider", ...) or OpenVINO's devices ("GPU", ...),
-            best first; none: the processor.
+            best first, among several of which OpenVINO's AUTO chooses; none: the processor.
         numbers: "bf16": let OpenVINO calculate in bfloat16 where the processor has it.
 
     Raises:
@@ -100,14 +101,21 @@ def open_graph(
         raise DarkposeError(f"threads must be a whole number of at least 1, got {threads!r}")
     if numbers == "bf16" and chosen == "onnxruntime":
         raise DarkposeError("onnxruntime does not calculate in bf16 on a processor; OpenVINO does")
+    if isinstance(providers, str):
+        raise DarkposeError(f"expected a sequence of providers, got the text {providers!r}")
     opened = _open_onnxruntime if chosen == "onnxruntime" else _open_openvino
     try:
         return opened(path, threads, tuple(providers), numbers)
     except DarkposeError:
         raise
     except Exception as error:  # the runtimes raise types of their own, of no common kind
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise DarkposeError(f"{path}: {chosen} cannot run it: {first}") from error
+        raise DarkposeError(f"{path}: {chosen} cannot run it: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """What a runtime says: of OpenVINO's lines the last, the others tell where in its source."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return lines[-1] if lines[0].startswith("Exception from") else lines[0]
 
 
 def _open_onnxruntime(path: Path, threads: int | None, providers: tuple[str, ...], numbers: NumberType) -> GraphRunner:
@@ -141,7 +149,8 @@ def _open_openvino(path: Path, threads: int | None, providers: tuple[str, ...], 
     card = _card({KEY: model.get_rt_info(["framework", KEY]).value} if has_card else {}, path)
     if card.precision == "int8":
         keep_sums_unrounded(model)
-    device, shared = ",".join(providers) or "CPU", {"INFERENCE_NUM_THREADS": threads} if threads else {}
+    device = "AUTO:" + ",".join(providers) if len(providers) > 1 else "".join(providers) or "CPU"
+    shared = {"INFERENCE_NUM_THREADS": threads} if threads else {}
     hints = {"INFERENCE_PRECISION_HINT": "bf16" if numbers == "bf16" else "f32"}
 
     def compiled(shape: int) -> tuple[Any, Any]:
@@ -155,16 +164,21 @@ def _open_openvino(path: Path, threads: int | None, providers: tuple[str, ...], 
 
     many = compiled(-1)
     alone = cache(lambda: compiled(1))  # a fixed number of crops runs faster; made at the first single face
+    one_at_a_time = Lock()  # a request serves one thread; the work itself is on all of the processor anyway
 
     def run(crops: NDArray[np.generic], matrices: NDArray[np.float32]) -> Arrays:
-        find, decode = alone() if len(crops) == 1 else many
-        heatmaps = find.infer({"crops": crops, "matrices": matrices}, share_inputs=True, share_outputs=True)[0]
-        found = decode.infer({HEATMAPS: heatmaps, "crops": crops, "matrices": matrices}, share_inputs=True)
-        given = {HEATMAPS: heatmaps, **{name: found[name] for name in card.outputs if name != HEATMAPS}}
-        return {name: np.array(given[name]) for name in card.outputs}
+        with one_at_a_time:
+            find, decode = alone() if len(crops) == 1 else many
+            heatmaps = find.infer({"crops": crops, "matrices": matrices}, share_inputs=True, share_outputs=True)[0]
+            found = decode.infer({HEATMAPS: heatmaps, "crops": crops, "matrices": matrices}, share_inputs=True)
+            given = {HEATMAPS: heatmaps, **{name: found[name] for name in card.outputs if name != HEATMAPS}}
+            return {name: np.array(given[name]) for name in card.outputs}
 
-    taken = many[0].get_compiled_model()  # which may be another than was asked for
-    precision = str(taken.get_property("INFERENCE_PRECISION_HINT").get_type_name()).replace("f32", "fp32")
+    taken, asked = many[0].get_compiled_model(), "INFERENCE_PRECISION_HINT"
+    known = asked in taken.get_property(
+        "SUPPORTED_PROPERTIES"
+    )  # it may be another than was asked for; AUTO does not say
+    precision = str(taken.get_property(asked).get_type_name()).replace("f32", "fp32") if known else numbers
     return GraphRunner(card, _told("openvino", threads, [*taken.get_property("EXECUTION_DEVICES"), precision]), run)
 
 

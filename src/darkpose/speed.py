@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from darkpose.checkpoint import Checkpoint, CheckpointConfig
+from darkpose.checkpoint import Checkpoint, CheckpointConfig, fingerprint
 from darkpose.detector import Detector
 from darkpose.drawn_face import draw_face
 from darkpose.errors import DarkposeError
@@ -128,6 +128,7 @@ def benchmark(
     with _use_threads(threads):
         faces = _find_faces(photographs, detector, checkpoint.config)
         opened = [_opened(way, schema, device, threads, max(sizes)) for way in ways]
+        _check_same(ways, [locator for _, locator in opened], weights, checkpoint)
         calls: dict[tuple[str, int], Call] = {}
         for way, (_, locator) in zip(ways, opened, strict=True):
             for size in sizes:
@@ -175,6 +176,19 @@ def find_ways(weights: str, checkpoint: Checkpoint, files: Sequence[Path]) -> tu
                 told = f"{runtime} bf16" if numbers == "bf16" else runtime
                 found.append(Way(told + name, runtime, source, numbers))
     return found, left_out
+
+
+def _check_same(ways: Sequence[Way], locators: Sequence[Locator], weights: str, checkpoint: Checkpoint) -> None:
+    """Refuse a file of another network or markup: to compare their speeds would mean nothing."""
+    wanted = fingerprint(checkpoint.model)
+    for way, locator in zip(ways, locators, strict=True):
+        if isinstance(locator, GraphLocator) and locator.runner.card.weights["sha256"] != wanted:
+            card = locator.runner.card
+            its = f"{card.weights.get('name', 'no name')}, {card.schema.name}"
+            raise DarkposeError(
+                f"{way.source}: exported from other weights ({its}) than {weights}, {checkpoint.schema.name}; "
+                "name those by --weights and --schema"
+            )
 
 
 def drawn_photographs(count: int) -> list[bytes]:

@@ -34,5 +34,14 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"darkpose: {error}", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:  # the reader of our output went away; nothing more to say to it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_output()
         sys.exit(1)
+    except OSError as error:  # of an output that takes no more, for one
+        print(f"darkpose: {error}", file=sys.stderr)
+        _close_output()
+        sys.exit(2)
+
+
+def _close_output() -> None:
+    """Let what is still in the buffer go nowhere, or the interpreter would try again as it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

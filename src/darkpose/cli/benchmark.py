@@ -64,13 +64,15 @@ def benchmark(
     from darkpose.atomic import write_text
     from darkpose.detector import best_detector, named_detector
     from darkpose.errors import DarkposeError
+    from darkpose.paths import is_folder
     from darkpose.plots import check_matplotlib, plot_speed
     from darkpose.predict_files import find_images
     from darkpose.speed import benchmark as measure
 
     for file in (output, plot):
-        if file is not None and not os.access(file.parent, os.W_OK):
-            raise DarkposeError(f"{file}: cannot be written: its folder does not exist or cannot be written to")
+        if file is not None and (is_folder(file) or not os.access(file.parent, os.W_OK)):
+            why = "it is a folder" if is_folder(file) else "its folder does not exist or cannot be written to"
+            raise DarkposeError(f"{file}: cannot be written: {why}")
     misplaced = [each for each in images or () if each.endswith(".onnx")]
     if misplaced:
         raise DarkposeError(f"{misplaced[0]}: is no photograph; name exported files before --images")
@@ -90,6 +92,7 @@ def benchmark(
         tell=lambda step: print(f"darkpose: {step} ...", file=sys.stderr),
     )
     text = dumps(found.to_dict(), indent=1) + "\n"
+    print(text if json else "\n".join(found.lines()), end="" if json else "\n", flush=True)
     if output is not None:
         write_text(output, text)
     if plot is not None:
@@ -101,5 +104,4 @@ def benchmark(
             first,
             found.title,
         )
-    print(text if json else "\n".join(found.lines()), end="" if json else "\n")
     return 0

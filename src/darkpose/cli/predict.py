@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from darkpose.cli.numbers import Count
 from darkpose.errors import DarkposeError
+from darkpose.paths import is_file
 
 if TYPE_CHECKING:
     from darkpose.inputs import Source
@@ -218,7 +219,8 @@ def _in_shards(
         return 130
     if predictor.detector_note:
         print(f"darkpose: {predictor.detector_note}", file=sys.stderr)
-    print(f"darkpose: by {predictor.runtime}", file=sys.stderr)
+    if actors is None:  # on a cluster, its machines' own
+        print(f"darkpose: by {predictor.runtime}", file=sys.stderr)
     counts = shards.summary()
     statuses = ", ".join(f"{counts[status]} {status}" for status in ("done", "no face", "unreadable"))
     print(f"{_count(counts['inputs'], 'image')}: {statuses}; {_count(counts['faces'], 'face')} -> {folder}/")
@@ -230,7 +232,7 @@ def _in_shards(
 
 def _absolute(name: str) -> str:
     """A file by its whole path, so that a process in another folder finds it; another name as it is."""
-    return str(Path(name).absolute()) if Path(name).is_file() else name
+    return str(Path(name).absolute()) if is_file(name) else name
 
 
 @dataclass
