@@ -66,10 +66,10 @@ def moved(sets: list[Facts]) -> str:
         ways = [way for way in sets[0]["ways"] if way.endswith(f", {bits} file") and "bf16" not in way]
         each = [facts["ways"][way]["moved_crop_px"] for facts in sets for way in ways]
         p99, farthest = (max(found[key] for found in each) for key in ("p99", "max"))
-        lines.append(
-            f"{bits}: {p99:.4f} at P99, {farthest:.4f} at the most" if bits == "fp32" else f"{bits}: {p99:.2f} at P99"
-        )
-    return f"Landmarks of files beside PyTorch's in fp32, crop px, the worse of sets and runtimes: {'; '.join(lines)}."
+        digits = 4 if bits == "fp32" else 2
+        lines.append(f"{bits}: {p99:.{digits}f} at P99, {farthest:.{digits}f} at the most")
+    told = f"Landmarks of files beside PyTorch's in fp32, crop px, the worse of sets and runtimes: {'; '.join(lines)}."
+    return f"{told} Where it is far, it is another peak."
 
 
 def accepted(found: Facts, names: list[str]) -> str:

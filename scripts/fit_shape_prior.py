@@ -1,8 +1,8 @@
 """Fit the shape prior of 98 landmarks: fit_shape_prior.py DATA OUT
 
 DATA holds 300w/ and wflw/. The prior is of 300-W's training faces, whose 98 landmarks are derived, once each, and of
-the faces of WFLW's list that is there eight times each; of WFLW's test faces it keeps the images' names. The package's
-own is src/darkpose/weights/wflw-98.prior.safetensors.
+WFLW's training faces eight times each; where their list is not there, of its test faces, whose images' names it keeps.
+The package's own, src/darkpose/weights/wflw-98.prior.safetensors, is of the latter.
 """
 
 import sys
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from darkpose.datasets.joined import wflw_split
 from darkpose.datasets.w300 import read_300w
 from darkpose.datasets.wflw import read_wflw
 from darkpose.derive import derive
@@ -21,8 +22,8 @@ from darkpose.shape_prior import ShapePrior, fit_shape_prior, write_shape_prior
 TIMES = 8
 
 
-def prior_of(w300: Sequence[Sample], wflw: Sequence[Sample]) -> ShapePrior:
-    """The prior of faces of both sets."""
+def prior_of(w300: Sequence[Sample], wflw: Sequence[Sample], split: str = "test") -> ShapePrior:
+    """The prior of faces of both sets, WFLW's of a split."""
     derived = [derive(face.keypoints, face.visible, W300_68, WFLW_98) for face in w300]
     whole = [(points, face.box) for (points, seen), face in zip(derived, w300, strict=True) if seen.all()]
     whole += [(face.keypoints, face.box) for face in wflw]
@@ -33,14 +34,15 @@ def prior_of(w300: Sequence[Sample], wflw: Sequence[Sample]) -> ShapePrior:
         boxes,
         WFLW_98,
         weights=[1] * derived_faces + [TIMES] * len(wflw),
-        fitted=f"{derived_faces} faces of 300-W, {len(wflw)} of WFLW's test set {TIMES} times each, all mirrored, too",
-        learnt=[face.image.name for face in wflw],
+        fitted=f"{derived_faces} faces of 300-W, {len(wflw)} of WFLW's {split} set {TIMES} times, all mirrored, too",
+        learnt=[face.image.name for face in wflw] if split == "test" else [],
     )
 
 
 def main(data: Path, out: Path) -> None:
     """Fit and write."""
-    prior = prior_of(read_300w(data / "300w"), read_wflw(data / "wflw"))
+    split = wflw_split(data / "wflw")
+    prior = prior_of(read_300w(data / "300w"), read_wflw(data / "wflw", split), split)
     write_shape_prior(prior, out)
     print(f"{out}: {prior.schema}, {len(prior.modes)} modes, {out.stat().st_size / 1000:.0f} kB; {prior.fitted}")
 

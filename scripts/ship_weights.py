@@ -28,21 +28,27 @@ RUNS = {
 TERMS = {
     W300_ONLY: "learnt from 300-W, whose images are for research only",
     FACES: "learnt from 300-W and from faces of WFLW's test set, whose images are for research only",
-    SMALL: "learnt from 300-W, whose images are for research only, and from weights that had",
+    SMALL: "learnt from 300-W, whose images are for research only, and taught by weights that had learnt from it, too",
 }
 WEIGHTS = Path("src/darkpose/weights")
 LOGS = Path("docs/training")
 
 
 def run_facts(log: Path) -> dict[str, Any]:
-    """Epochs, iterations and hours of steps of one run, from its log (validation not counted)."""
+    """Epochs and hours of steps of one run, from its log (validation not counted).
+
+    The first logs have a line for some steps only, whose `time` is the mean of its epoch's steps so far.
+    """
     lines = read_log(log)
     steps = [line for line in lines if line["mode"] == "train"]
-    numbers = [line["iter"] for line in steps]
-    gaps = [after - before for before, after in zip(numbers, [*numbers[1:], numbers[-1] + 1], strict=True)]
+    epochs, count = steps[-1]["epoch"], steps[-1]["iter"] + 1
+    if len(steps) == count:
+        seconds = sum(line["time"] for line in steps)
+    else:
+        seconds = sum({line["epoch"]: line["time"] for line in steps}.values()) * count / epochs
     return {
-        "epochs": steps[-1]["epoch"],
-        "hours": round(sum(line["time"] * gap for line, gap in zip(steps, gaps, strict=True)) / 3600, 2),
+        "epochs": epochs,
+        "hours": round(seconds / 3600, 2),
         "validation_nme_percent": [round(100 * line["NME"], 3) for line in lines if line["mode"] == "val"],
     }
 

@@ -83,7 +83,7 @@ def read_faces(root: Path, folders: Mapping[str, int], *, broken: list[str] | No
         if folder == "300w":
             found, schema = read_300w(root / folder, broken=broken), W300_68
         elif folder == "wflw":
-            split = _wflw_split(root / folder)
+            split = wflw_split(root / folder)
             found, schema = read_wflw(root / folder, split, broken=broken), WFLW_98
         else:
             raise DarkposeError(f"expected the folders 300w and wflw, got {folder!r}")
@@ -94,6 +94,7 @@ def read_faces(root: Path, folders: Mapping[str, int], *, broken: list[str] | No
     return faces
 
 
-def _wflw_split(root: Path) -> str:
+def wflw_split(root: Path) -> str:
+    """WFLW's training set, "train", where its list is there, else "test"."""
     lists = root / "WFLW_annotations" / "list_98pt_rect_attr_train_test"
     return "train" if (lists / "list_98pt_rect_attr_train.txt").is_file() else "test"
