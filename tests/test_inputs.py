@@ -1,6 +1,7 @@
 """What paths stand for: walked one after the other, in a fixed order."""
 
 import gc
+import gzip
 import io
 import json
 import os
@@ -207,3 +208,11 @@ def test_a_compressed_tar_file_in_a_list_is_an_input_with_that_problem(tmp_path:
     (tmp_path / "list").write_text(f"{tmp_path / 'x.tar.gz'}\n")
     (source,) = walk([], str(tmp_path / "list"))
     assert source.problem == "expected a tar file that is not compressed; unpack it to a .tar first"
+
+
+def test_a_tar_file_that_is_compressed_after_all_says_so(tmp_path: Path) -> None:
+    (tmp_path / "x.tar").write_bytes(gzip.compress(bytes(2048)))
+    (source,) = walk([str(tmp_path / "x.tar")])
+    assert source.problem.endswith(
+        "from its beginning: expected a tar file that is not compressed; unpack it to a .tar first"
+    )

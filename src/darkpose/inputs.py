@@ -209,8 +209,19 @@ def _members(path: str) -> Iterator[Source]:
         problem = "it ends without an end mark"
     except (OSError, tarfile.TarError) as error:
         problem = getattr(error, "strerror", None) or str(error)
+    if not members and _is_compressed(path):
+        problem = NOT_COMPRESSED
     where = f"behind its member {members}" if members else "from its beginning"
     yield Source(printable(path), path, problem=f"the tar file cannot be read {where}: {problem}")
+
+
+def _is_compressed(path: str) -> bool:
+    """Whether a file begins as those of gzip, bzip2, xz or zstd do."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(4).startswith((b"\x1f\x8b", b"BZh", b"\xfd7zX", b"\x28\xb5\x2f\xfd"))
+    except OSError:
+        return False
 
 
 def printable(path: str) -> str:
