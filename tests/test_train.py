@@ -518,7 +518,7 @@ torch.set_num_threads(1)
 from dataclasses import replace
 folder = Path({folder!r})
 samples = dots(folder)
-config = replace(QUICK, epochs=6, batch_size=2)
+config = replace(QUICK, epochs=12, batch_size=2)
 saves = 0
 def write_or_die(path, write):
     global saves
