@@ -1,8 +1,9 @@
-"""darkpose on a GPU: gpu.py OUT [decode|encode|train|train-compiled|predict ...]
+"""darkpose on a GPU: gpu.py OUT [decode|encode|train|compiled|compiled-graphs|predict ...]
 
 For a machine with torch, Triton, OpenCV and NumPy alone (PYTHONPATH=src). Writes OUT/gpu.json, where parts that are
-there and not asked for stay; each has its commit. Everything is measured in one process, by device events, medians over
-the rounds (whose values stand beside them); ways that are compared take turns in a round. Random data everywhere.
+there and not asked for stay; each has its own commit, card and ceilings, and what it has is written as it comes. A part
+is measured in one process, by device events, medians over the rounds (whose values stand beside them); ways that are
+compared take turns in a round. Random data everywhere.
 
 ceilings  What the card itself does: a device-to-device copy of 4 GB (bytes read and written), and a product of bf16
           matrices of 8192x8192.
@@ -12,18 +13,20 @@ decode    `decode` of 512 faces' 98 maps of 64x64 and of one batch of 64 faces (
           moves. "warps" is the kernel by warps per program; it ships with "warps_shipped".
 encode    Targets of 64 faces of 98 landmarks, 64x64, into memory of theirs; bytes written.
 train     A step of HRNetV2-W18 (68 landmarks, 256 px): float32 NCHW, bf16 channels-last, and the same with its passes
-          replayed as CUDA graphs; targets, loss, gradient and AdamW included, crops on the device. Faces per second,
-          and the minutes of 60 epochs of 7,500 faces. "train-compiled": 64 faces, with compiled blocks, and both.
+          replayed as CUDA graphs; targets, loss, gradient and AdamW included, crops on the device, convolutions in
+          TF32 where they are float32. Faces per second, and the minutes of 60 epochs of 7,500 faces. "compiled": the
+          same for 64 faces with compiled blocks; "compiled-graphs": with both.
 predict   The way of faces on the device: uint8 photographs of 512x512 and boxes there -> crops -> heatmaps -> DARK ->
           landmarks in image px, in bf16 (98 landmarks; maps at the clip, which the CPU would decode again, are not
-          looked for): torch as it is, as a CUDA graph, and, asked for by "compiled", by `torch_network.ready`.
+          looked for): as `Predictor` runs it in torch (batch norms folded), and the same as a CUDA graph.
           "of_matmul": the network's operations, as torch counts them, over the matrix product's in the same time.
 """
 
+import gc
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -35,6 +38,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from darkpose import device_effects, fused_gpu
+from darkpose.atomic import write_text
 from darkpose.dark_torch import decode_torch
 from darkpose.fused_gpu import decode_gpu
 from darkpose.graphed_passes import replay_passes
@@ -46,6 +50,7 @@ from darkpose.torch_network import InBfloat16, ready
 from darkpose.training_step import normalise_on_device
 
 DEVICE = torch.device("cuda")
+Found = Iterator[tuple[str, Any]]  # what a part has, as it comes
 ROUNDS, SIZE, KEYPOINTS = 15, 256, 98
 
 
@@ -82,9 +87,10 @@ def peaks(faces: int, kind: torch.dtype) -> Tensor:
     return (maps + 0.02 * torch.rand_like(maps)).to(kind)
 
 
-def decoding(copy: float) -> dict[str, Any]:
+def decoding(copy: float) -> Found:
     """Decoding and its ceilings, by type of number and batch."""
-    found: dict[str, Any] = {}
+    yield "warps_shipped", fused_gpu.WARPS
+    yield "peaks", "98 maps of 64x64 a face"
     for kind in (torch.float32, torch.float16, torch.bfloat16):
         for faces, sets in ((512, 1), (64, 8)):
             maps = [peaks(faces, kind) for _ in range(sets)]
@@ -104,11 +110,10 @@ def decoding(copy: float) -> dict[str, Any]:
                 each["median"] /= sets
                 each["bytes_per_second"] = read / sets / each["median"] * 1000
                 each["of_copy"] = each["bytes_per_second"] / copy
-            found[f"{faces} faces, {str(kind)[6:]}"] = times
-    return {"warps_shipped": fused_gpu.WARPS, "peaks": "98 maps of 64x64 a face", **found}
+            yield f"{faces} faces, {str(kind)[6:]}", times
 
 
-def encoding(copy: float) -> dict[str, Any]:
+def encoding(copy: float) -> Found:
     """Targets into memory of theirs."""
     points = [64 * torch.rand(64, KEYPOINTS, 2, device=DEVICE) for _ in range(8)]
     out = [torch.empty(64, KEYPOINTS, 64, 64, device=DEVICE) for _ in points]
@@ -117,7 +122,7 @@ def encoding(copy: float) -> dict[str, Any]:
     ]
     times["median"] /= len(points)
     written = out[0].nbytes / times["median"] * 1000
-    return {**times, "bytes_per_second": written, "of_copy": written / copy}
+    yield from {**times, "bytes_per_second": written, "of_copy": written / copy}.items()
 
 
 class Trainer:
@@ -153,13 +158,16 @@ TRAINERS = {
 COMPILED = {
     "bf16, channels last, graphs": TRAINERS["bf16, channels last, graphs"],
     "bf16, channels last, compiled": lambda: Trainer(modern=True, compiled=True),
+}
+COMPILED_GRAPHS = {
+    "bf16, channels last, graphs": TRAINERS["bf16, channels last, graphs"],
     "bf16, channels last, compiled, graphs": lambda: Trainer(modern=True, compiled=True, graphs=True),
 }
 
 
-def training(ways: Mapping[str, Callable[[], Trainer]], batches: Sequence[int]) -> dict[str, Any]:
-    """Faces per second of steps."""
-    found: dict[str, Any] = {}
+def training(ways: Mapping[str, Callable[[], Trainer]], batches: Sequence[int]) -> Found:
+    """Faces per second of steps, by batch size."""
+    torch.backends.cudnn.benchmark = True  # as `train` has it
     for faces in batches:
         batch = (
             torch.randint(0, 256, (faces, 3, SIZE, SIZE), dtype=torch.uint8, device=DEVICE),
@@ -179,10 +187,10 @@ def training(ways: Mapping[str, Callable[[], Trainer]], batches: Sequence[int]) 
             each["faces_per_second"] = round(1000 * faces / each["median"], 1)
             each["minutes_of_60_epochs"] = round(60 * 7500 / each["faces_per_second"] / 60, 2)
             each["first_step_seconds"] = first[name]
-        found[f"{faces} faces"] = times
+        yield f"{faces} faces", times
         del trainers, works
+        gc.collect()
         torch.cuda.empty_cache()
-    return found
 
 
 class Whole(nn.Module):
@@ -214,65 +222,55 @@ def as_graph(module: nn.Module, *inputs: Tensor) -> Callable[[], object]:
 
 
 @torch.inference_mode()
-def predicting(matmul: float, *, compiled: bool) -> dict[str, Any]:
-    """Faces per second of the whole way."""
-    model = HRNet(HRNetConfig(KEYPOINTS))
+def predicting(matmul: float) -> Found:
+    """Faces per second of the whole way, by how many faces there are at once."""
+    model = HRNet(HRNetConfig(KEYPOINTS)).eval()
     initialise(model, seed=0, head_std=0.1)
-    plain = InBfloat16(model.eval().to(DEVICE, memory_format=torch.channels_last), "cuda")  # type: ignore[call-overload]
     with FlopCounterMode(display=False) as counter:
-        model(torch.zeros(1, 3, SIZE, SIZE, device=DEVICE))
-    networks: dict[str, nn.Module] = {"torch": plain}
-    if compiled:
-        networks["compiled"] = ready(model, DEVICE, SIZE, bfloat16=True, compiled=True)
-    found: dict[str, Any] = {}
+        model(torch.zeros(1, 3, SIZE, SIZE))
+    whole = Whole(ready(model, DEVICE, SIZE, bfloat16=True))
     for faces in (1, 8, 64, 256):
         photographs = torch.randint(0, 256, (faces, 3, 512, 512), dtype=torch.uint8, device=DEVICE)
         grids = torch.eye(3, device=DEVICE)[:2].repeat(faces, 1, 1) / SIZE
         to_image = torch.eye(3, device=DEVICE)[:2].repeat(faces, 1, 1) * 4
         inputs = (photographs, grids, to_image)
-        works: dict[str, Callable[[], object]] = {}
-        first = {}
-        for name, network in networks.items():
-            whole = Whole(network)
-            began = time.perf_counter()
-            whole(*inputs)
-            torch.cuda.synchronize()
-            first[name] = round(time.perf_counter() - began, 1)
-            works[name] = partial(whole, *inputs)
-        works["CUDA graph"] = as_graph(Whole(plain), *inputs)
-        times = milliseconds(works, calls=3)
-        for name, each in times.items():
+        began = time.perf_counter()
+        whole(*inputs)
+        torch.cuda.synchronize()
+        first = round(time.perf_counter() - began, 1)
+        times = milliseconds({"torch": partial(whole, *inputs), "CUDA graph": as_graph(whole, *inputs)}, calls=3)
+        for each in times.values():
             each["faces_per_second"] = round(1000 * faces / each["median"], 1)
             each["of_matmul"] = each["faces_per_second"] * counter.get_total_flops() / matmul
-            each["first_call_seconds"] = first.get(name)
-        found[f"{faces} faces"] = times
-    return found
+        yield f"{faces} faces", {"first_call_seconds": first, **times}
 
 
 def main(out: Path, parts: list[str]) -> None:
-    """Measure, print medians, write after every part."""
+    """Measure, print medians, write whatever there is."""
     out.mkdir(parents=True, exist_ok=True)
     file = out / "gpu.json"
-    found = json.loads(file.read_text()) if file.exists() else {}
+    found = {**(json.loads(file.read_text()) if file.exists() else {}), "method": __doc__}
     ceiling = ceilings()
-    card = f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}"
-    found |= {"method": __doc__, **surroundings(), "card": card, "ceilings": ceiling}
+    made = {**surroundings(), "card": f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}", "ceilings": ceiling}
     copy, matmul = ceiling.values()
-    works: dict[str, Callable[[], Any]] = {
+    works: dict[str, Callable[[], Found]] = {
+        "predict": lambda: predicting(matmul),
         "decode": lambda: decoding(copy),
         "encode": lambda: encoding(copy),
-        "train": lambda: training(TRAINERS, (32, 64, 256)),
-        "predict": lambda: predicting(matmul, compiled="compiled" in parts),
-        "train-compiled": lambda: training(COMPILED, (64,)),
+        "train": lambda: training(TRAINERS, (64, 32, 256)),
+        "compiled": lambda: training(COMPILED, (64,)),
+        "compiled-graphs": lambda: training(COMPILED_GRAPHS, (64,)),
     }
-    print(card, {name: f"{value:.3e}" for name, value in ceiling.items()})
+    print(made["card"], {name: f"{value:.3e}" for name, value in ceiling.items()})
     for name, work in works.items():
         if name in parts or not parts:
             began = time.perf_counter()
-            found[name] = {"commit": found["commit"], **work()}
-            file.write_text(json.dumps(found, indent=1) + "\n")
+            found[name] = dict(made)
+            for key, values in work():
+                found[name][key] = values
+                write_text(file, json.dumps(found, indent=1) + "\n")
+                tell({key: values})
             print(f"{name}: {time.perf_counter() - began:.0f} s")
-            tell(found[name])
 
 
 def tell(values: dict[str, Any], head: str = "") -> None:

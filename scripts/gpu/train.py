@@ -2,7 +2,8 @@
 
 For a machine with torch, OpenCV, safetensors and accelerate alone (PYTHONPATH=src). DATA is the recipe's root,
 RUN the folder of the run, which goes on when called again. With --fold, the recipe without that fold of WFLW's faces,
-as scripts/cross_validate.py has it. At the end RUN/half.safetensors holds the weights in half precision.
+as scripts/cross_validate.py has it. Of a run that has come to its end RUN/half.safetensors holds the weights in half
+precision.
 """
 
 import argparse
@@ -33,7 +34,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int)
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--rate", type=float, help="peak of the learning rate")
-    parser.add_argument("--minutes", type=float, default=8.0)
+    parser.add_argument("--seconds", type=float, default=480.0, help="after which the run stops, saved")
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--graphs", action="store_true")
@@ -58,12 +59,12 @@ def main() -> None:
         start=choice.start,
         workers=choice.workers,
         cache=cache,
-        max_time=60 * choice.minutes,
+        max_time=choice.seconds,
         compiled=choice.compile,
         graphs=choice.graphs,
     )
     print(f"stopped: {trained.stopped or 'no'}; epoch {trained.epoch}, step {trained.step}")
-    if (choice.run / "weights.safetensors").exists():
+    if trained.stopped not in ("signal", "time"):
         weights = read_safetensors(choice.run / "weights.safetensors")
         save_checkpoint(weights, choice.run / "half.safetensors", half=True)
 
