@@ -52,3 +52,15 @@ def test_files_of_another_make_are_named(tmp_path: Path, name: str, content: str
 def test_what_is_neither_box_nor_file_is_refused(value: str) -> None:
     with pytest.raises(DarkposeError, match="expected a box as x0,y0,x1,y1"):
         GivenBoxes([value])
+
+
+def test_files_add_up_and_a_path_may_be_written_with_a_dot(tmp_path: Path) -> None:
+    for name, row in (("a.csv", "./album/1.png,0,0,9,9"), ("b.csv", "album/1.png,1,1,8,8")):
+        (tmp_path / name).write_text(f"image,x0,y0,x1,y1\n{row}\n")
+    boxes = GivenBoxes([str(tmp_path / "a.csv"), str(tmp_path / "b.csv")])
+    assert boxes.of(Path("album/1.png")) == boxes.of(Path("./album/1.png")) == [[0, 0, 9, 9], [1, 1, 8, 8]]
+
+
+def test_a_line_break_may_be_part_of_an_images_name(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('image,x0,y0,x1,y1\n"a\nb.png",0,0,9,9\n')
+    assert GivenBoxes([str(tmp_path / "a.csv")]).of(Path("a\nb.png")) == [[0, 0, 9, 9]]

@@ -22,6 +22,8 @@ def test_a_landmark_is_reached_by_its_name() -> None:
 def test_an_unknown_name_suggests_near_ones() -> None:
     with pytest.raises(DarkposeError, match="left_eye_outer_corner"):
         a_face()["left_eye_outer_cornr"]
+    with pytest.raises(DarkposeError, match="no landmark 'zzz'; its names begin with left_contour_0, left_contour_1, "):
+        a_face()["zzz"]
 
 
 def test_a_face_is_no_sequence_and_takes_no_numbers() -> None:
@@ -31,7 +33,7 @@ def test_a_face_is_no_sequence_and_takes_no_numbers() -> None:
         a_face()[3]  # type: ignore[index]
 
 
-@pytest.mark.parametrize("size", [0, -3, 64.0])
+@pytest.mark.parametrize("size", [0, -3, 64.0, True])
 def test_an_aligned_crop_has_a_positive_whole_size(size: int) -> None:
     with pytest.raises(DarkposeError, match="size must be a positive whole number"):
         a_face(image=np.zeros((9, 9, 3), np.uint8)).aligned(size)

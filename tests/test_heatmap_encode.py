@@ -153,8 +153,10 @@ def test_an_empty_batch_gives_empty_targets(shape: tuple[int, ...]) -> None:
         pytest.param(np.zeros((4, 2)), {}, r"must be \(N, K, 2\).*got \(4, 2\)", id="no batch axis"),
         pytest.param(np.zeros((1, 4, 3)), {}, r"must be \(N, K, 2\).*got \(1, 4, 3\)", id="three coordinates"),
         pytest.param(np.zeros((1, 4, 2)), {"visible": np.ones((4,))}, r"must be \(1, 4\).*got \(4,\)", id="visible"),
-        pytest.param(np.zeros((1, 4, 2)), {"sigma": 0.0}, "must be positive, got 0.0", id="sigma 0"),
-        pytest.param(np.zeros((1, 4, 2)), {"sigma": float("nan")}, "must be positive, got nan", id="sigma NaN"),
+        pytest.param(np.zeros((1, 4, 2)), {"sigma": 0.0}, "must be a positive number, got 0.0", id="sigma 0"),
+        pytest.param(
+            np.zeros((1, 4, 2)), {"sigma": float("nan")}, "must be a positive number, got nan", id="sigma NaN"
+        ),
         pytest.param(np.zeros((1, 4, 2)), {"size": (64, 0)}, r"\(64, 0\)", id="an empty map"),
     ],
 )
@@ -168,3 +170,41 @@ def test_a_visibility_of_nan_or_below_zero_is_none() -> None:
     heatmaps, weights = encode(keypoints, np.array([[np.nan, -1.0, 1.0]]))
     assert weights.tolist() == [[0, 0, 1]]
     assert not heatmaps[0, :2].any()
+
+
+@pytest.mark.parametrize("mode", [{}, {"truncate": True}, {"unbiased": False}])
+def test_landmarks_in_any_order_of_memory_are_drawn(mode: dict[str, Any]) -> None:
+    points = np.array([[20.3, 30.0, 5.5], [30.7, 10.0, 60.1]])
+    expected, _ = encode(points.T[None].copy(), **mode)
+    for view in (points.T[None], np.broadcast_to(points.T[None], (2, 3, 2)), points.astype(">f8").T[None]):
+        maps, _ = encode(view, **mode)
+        np.testing.assert_array_equal(maps, np.broadcast_to(expected, maps.shape))
+    for type_ in (torch.float32, torch.float64):
+        tensor = torch.from_numpy(points)[None].to(type_)
+        maps, _ = encode(tensor.transpose(1, 2), **mode)
+        torch.testing.assert_close(maps, torch.from_numpy(expected), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"size": 64}, "size must be two positive whole numbers"),
+        ({"size": (True, True)}, "size must be two positive whole numbers"),
+        ({"sigma": "2"}, "sigma must be a positive number, got '2'"),
+        ({"sigma": torch.tensor(2.0)}, "sigma must be a positive number"),
+        ({"out": [1]}, "out must be contiguous float32 .* got list"),
+    ],
+)
+def test_odd_arguments_are_one_clear_error(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(DarkposeError, match=message):
+        encode(np.zeros((1, 2, 2)), **values)
+
+
+def test_landmarks_that_are_no_numbers_are_refused() -> None:
+    with pytest.raises(DarkposeError, match="expected an array of numbers, got object"):
+        encode(np.array([[[None, 1.0]]], dtype=object))
+
+
+@pytest.mark.parametrize(("x", "weight"), [(69.9, 1), (70.0, 0), (-7.0, 1), (-7.1, 0)])
+def test_a_landmark_has_no_weight_from_three_sigma_and_a_px_outside_on(x: float, weight: float) -> None:
+    assert encode(np.array([[[x, 30.0]]]))[1][0, 0] == weight

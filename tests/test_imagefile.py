@@ -63,3 +63,8 @@ def test_a_jpeg_that_claims_too_many_pixels_is_refused_before_decoding() -> None
     bomb[frame + 5 : frame + 9] = (65000).to_bytes(2) * 2
     with pytest.raises(DarkposeError, match="65000 x 65000"):
         check_image_file(bytes(bomb))
+
+
+def test_avif_is_refused_as_opencv_would_lose_its_orientation() -> None:
+    with pytest.raises(DarkposeError, match="AVIF files are not read"):
+        check_image_file(b"\x00\x00\x00\x20ftypavif\x00\x00\x00\x00avifmif1miafMA1B")

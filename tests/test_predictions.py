@@ -61,6 +61,8 @@ def test_a_file_of_another_run_is_refused_and_kept(tmp_path: Path) -> None:
         pytest.param([{"darkpose_predictions": 1}, face(0, keypoints=[[10**400, 2]])], "line 2", id="huge"),
         pytest.param([{"darkpose_predictions": 1}, face(0), face(0)], "line 3: .*stands in line 2, too", id="twice"),
         pytest.param([{"darkpose_predictions": 1}, face(0, face=0.7)], "a whole number, got 0.7", id="part of a face"),
+        pytest.param([{"darkpose_predictions": 1}, face(0, scores=[1.0])], "scores must be 2 numbers", id="one score"),
+        pytest.param([{"darkpose_predictions": 1}, face(0, box=[1, 2])], "box must be 4 numbers", id="half a box"),
         pytest.param([{"darkpose_predictions": 1}, '{"face": Infinity, "keypoints": null}'], "line 2", id="infinite"),
         pytest.param([{"darkpose_predictions": 1}, "[" * 100_000], "line 2", id="deep"),
         pytest.param([{"darkpose_predictions": True}], "the first line must be", id="true"),

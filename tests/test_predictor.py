@@ -178,6 +178,8 @@ def test_an_unknown_box_kind_or_device_is_one_clear_error(
         ({"flip_test": "averge"}, "flip_test must be one of off, published, exact, got 'averge'"),
         ({"method": "drk"}, r"method must be one of argmax, quarter, dark, dark\+, got 'drk'"),
         ({"batch_size": 0}, "batch_size must be a whole number of at least 1, got 0"),
+        ({"threads": True}, "threads must be a whole number of at least 1, got True"),
+        ({"detector": "yolo"}, 'the detector must be "auto", "yunet", "haar" or the path of a YuNet file, got .yolo'),
     ],
 )
 def test_settings_that_cannot_be_are_refused_before_the_first_image(

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,8 @@ class GivenBoxes:
     """Boxes by image.
 
     Given as "x0,y0,x1,y1" (image px) they hold for every image; given as a file, for the images it names: JSON
-    `{"photo.jpg": [[x0, y0, x1, y1], ...]}` or CSV with the columns image, x0, y0, x1, y1.
+    `{"photo.jpg": [[x0, y0, x1, y1], ...]}` or CSV with the columns image, x0, y0, x1, y1. Boxes of several files add
+    up.
     """
 
     def __init__(self, values: Sequence[str]) -> None:
@@ -30,7 +32,8 @@ class GivenBoxes:
             if (box := _four_numbers(value)) is not None:
                 self._everywhere.append(box)
             else:
-                self._by_image.update(_read(Path(value)))
+                for name, boxes in _read(Path(value)).items():
+                    self._by_image.setdefault(str(Path(name)), []).extend(boxes)
 
     def digest(self) -> str:
         """SHA-256 of all the boxes, in hex."""
@@ -75,6 +78,6 @@ def _read(path: Path) -> dict[str, Boxes]:
 
 def _parse_csv(text: str) -> dict[str, Boxes]:
     boxes: dict[str, Boxes] = {}
-    for row in csv.DictReader(text.splitlines()):
+    for row in csv.DictReader(io.StringIO(text, newline="")):
         boxes.setdefault(row["image"], []).append([float(row[side]) for side in ("x0", "y0", "x1", "y1")])
     return boxes

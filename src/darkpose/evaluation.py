@@ -106,7 +106,8 @@ class Evaluation:
         """Tables for people; the last line says which published row this should match."""
         lines = self.report.lines()
         if self.others:
-            lines += ["", f"{'the same faces':42}{'missed':>7}{'NME':>8}{'FR10':>8}   the first minus it"]
+            head = f"{'the same faces (NME: of those it found)':42}{'missed':>7}{'NME':>8}{'FR10':>8}"
+            lines += ["", f"{head}   the first minus it"]
             lines.append(_row(self.name, self.report))
         lines += [f"{_row(other.name, other.report)}   {other.comparison.line()}" for other in self.others]
         return [*lines, f"predictions: {self.file}", self.report.published_line()]

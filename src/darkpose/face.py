@@ -19,7 +19,7 @@ class Face:
         keypoints: (K, 2) float32, image px, first pixel's centre at (0, 0).
         scores: (K,) float32, the heatmaps' maxima: near 1 where the network is sure; not a probability.
         box: (4,) float64 x0, y0, x1, y1, image px: as given or as detected.
-        schema: the markup; `face["nose_tip"]` finds a landmark by its name.
+        schema: the markup; `face["left_eye_outer_corner"]` finds a landmark by its name.
         found_by: the detector's name, or "given".
         detection_score: the detector's own score; NaN for a given box.
         image: the picture the face is in, (H, W, 3) uint8 RGB.
@@ -55,7 +55,7 @@ class Face:
         Raises:
             DarkposeError: the markup has no eyes, the face does not carry its image, or `size` is no positive number.
         """
-        if not isinstance(size, int) or size < 1:
+        if not isinstance(size, int | np.integer) or isinstance(size, bool) or size < 1:
             raise DarkposeError(f"size must be a positive whole number of pixels, got {size!r}")
         left, right = self.schema.left_eye, self.schema.right_eye
         if not left or not right:
@@ -63,4 +63,4 @@ class Face:
         if self.image is None:
             raise DarkposeError("this face was made without its image, so it cannot be cut out")
         centres = [self.keypoints[list(eye)].mean(axis=0) for eye in (left, right)]
-        return warp(self.image, align_eyes(centres[0], centres[1], size), (size, size))
+        return warp(self.image, align_eyes(centres[0], centres[1], int(size)), (int(size), int(size)))

@@ -8,7 +8,9 @@ cell is (0, 0). How a map is decoded is written in `dark_numpy`. Where Numba is 
 and `fused_encode` do the same on the CPU in one pass; on a GPU `fused_gpu` does where Triton works, else `dark_torch`.
 """
 
+from collections.abc import Sequence
 from functools import cache, lru_cache
+from numbers import Real
 from typing import Any, Generic, Literal, NamedTuple, TypeVar, get_args
 
 import numpy as np
@@ -81,7 +83,8 @@ def encode(
 
     Returns:
         heatmaps (N, K, H, W) float32 and weights (N, K) float32, of the same kind and device as `keypoints`. A weight
-        is 0 where the landmark's 3-sigma square misses the map, else the visibility.
+        is 0 where the landmark lies 3 sigma and a px, or more, outside the map, as in the reference, else the
+        visibility; of a landmark beyond 3 sigma `truncate` draws nothing.
 
     Raises:
         DarkposeError: a shape is wrong, or `sigma` or `size` is not positive, or `out` does not fit.
@@ -92,13 +95,13 @@ def encode(
     points: torch.Tensor = _as_tensor(keypoints)
     if points.ndim != 3 or points.shape[-1] != 2:
         raise DarkposeError(f"keypoints must be (N, K, 2) in heatmap px, got {tuple(points.shape)}")
-    if len(size) != 2 or not all(isinstance(side, int | np.integer) and side >= 1 for side in size):
+    if not isinstance(size, Sequence | np.ndarray) or len(size) != 2 or not all(_is_side(side) for side in size):
         raise DarkposeError(f"size must be two positive whole numbers, (W, H), got {size}")
     seen = torch.ones(points.shape[:2]) if visible is None else _as_tensor(visible)
     if seen.shape != points.shape[:2]:
         raise DarkposeError(f"visible must be {tuple(points.shape[:2])}, as the keypoints, got {tuple(seen.shape)}")
-    if not sigma > 0 or min(size) < 1:
-        raise DarkposeError(f"sigma and size must be positive, got {sigma} and {size}")
+    if not isinstance(sigma, Real) or not 0 < sigma < np.inf:
+        raise DarkposeError(f"sigma must be a positive number, got {sigma!r}")
     if out is not None:
         _check_out(out, keypoints, (*points.shape[:2], size[1], size[0]))
     centres, weights = centres_and_weights(
@@ -115,7 +118,17 @@ def encode(
 
 def _as_tensor(values: NDArray[np.floating] | torch.Tensor) -> torch.Tensor:
     """An array is copied: torch takes neither reversed nor, without a warning, read-only ones."""
-    return values if isinstance(values, torch.Tensor) else torch.from_numpy(np.array(values))
+    if isinstance(values, torch.Tensor):
+        return values
+    array = np.array(values)
+    if array.dtype.kind not in "fiub":
+        raise DarkposeError(f"expected an array of numbers, got {array.dtype}")
+    known = array.dtype.kind != "f" or array.dtype.itemsize <= 8
+    return torch.from_numpy(array.astype(array.dtype.newbyteorder("=") if known else np.float64, copy=False))
+
+
+def _is_side(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 1)
 
 
 def _check_out(out: Array, keypoints: Array, shape: tuple[int, ...]) -> None:
@@ -124,7 +137,7 @@ def _check_out(out: Array, keypoints: Array, shape: tuple[int, ...]) -> None:
     else:
         fits = isinstance(out, np.ndarray) and out.flags.c_contiguous and out.flags.writeable and out.flags.aligned
     if not fits or tuple(out.shape) != shape or out.dtype not in (np.float32, torch.float32):
-        got = f"{type(out).__name__} {tuple(out.shape)} {out.dtype}"
+        got = f"{type(out).__name__} {tuple(getattr(out, 'shape', ()))} {getattr(out, 'dtype', '')}".strip()
         raise DarkposeError(f"out must be contiguous float32 {shape}, of the keypoints' kind and device, got {got}")
 
 
@@ -134,7 +147,9 @@ def _draw(centres: torch.Tensor, sigma: float, radius: float, maps: NDArray[np.f
     if _compiled():
         from darkpose.fused_encode import draw_gaussians
 
-        draw_gaussians(centres.reshape(-1, 2).numpy(), sigma, radius, maps.reshape(-1, height, width))
+        draw_gaussians(
+            np.ascontiguousarray(centres.reshape(-1, 2).numpy()), float(sigma), radius, maps.reshape(-1, height, width)
+        )
     else:
         along_x, along_y = profiles(centres, (width, height), sigma, radius)
         np.multiply(along_y.numpy()[..., :, None], along_x.numpy()[..., None, :], out=maps)

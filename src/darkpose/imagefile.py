@@ -22,6 +22,8 @@ def check_image_file(data: bytes) -> None:
         size = (int.from_bytes(data[16:20]), int.from_bytes(data[20:24]))
         if b"IEND" not in data[24:]:
             raise DarkposeError("the PNG file is truncated: its end is missing")
+    elif data[4:12] in (b"ftypavif", b"ftypavis"):
+        raise DarkposeError("AVIF files are not read, as their orientation would be lost; convert it to PNG or JPEG")
     if size is not None:
         check_pixel_count(*size)
 

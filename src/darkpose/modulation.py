@@ -34,7 +34,7 @@ def modulation_kernel(size: int) -> NDArray[np.float64]:
 
 def modulation_taps(size: int) -> list[float]:
     """`modulation_kernel` as numbers, computed in Python, which `torch.compile` can follow."""
-    if not isinstance(size, int) or size < 1 or size % 2 == 0:
+    if not isinstance(size, int | np.integer) or isinstance(size, bool) or size < 1 or size % 2 == 0:
         raise DarkposeError(f"kernel_size must be a positive odd number, got {size!r}")
     if size in _SMALL_KERNELS:
         half = _SMALL_KERNELS[size]

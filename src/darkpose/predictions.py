@@ -136,9 +136,15 @@ def _add(found: Predictions, values: Any, number: int) -> None:
     found.keypoints[face], found.lines[face] = _keypoints(values["keypoints"]), number
     if values.get("image") is not None:
         found.images[face] = str(values["image"])
-    for name, kept in (("scores", found.scores), ("box", found.boxes)):
+    points = found.keypoints[face]
+    for name, kept, count in (
+        ("scores", found.scores, None if points is None else len(points)),
+        ("box", found.boxes, 4),
+    ):
         if values.get(name) is not None:
             kept[face] = np.array(values[name], np.float64)
+            if kept[face].shape != (count,) and count is not None:
+                raise ValueError(f"{name} must be {count} numbers, got {kept[face].shape}")
 
 
 def _keypoints(values: Any) -> NDArray[np.float64] | None:

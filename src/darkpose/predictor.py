@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple, cast, get_args, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from darkpose.detector import Detector, YuNet, best_detector
+from darkpose.detector import Detector, YuNet, best_detector, named_detector
 from darkpose.errors import DarkposeError
 from darkpose.face import Face
 from darkpose.face_crops import cut_crops
@@ -58,7 +58,7 @@ class Predictor:
         *,
         schema: str | None = None,
         method: Method | None = None,
-        detector: Detector | None = None,
+        detector: Detector | str | None = None,
         batch_size: int = 16,
         covariance: bool = False,
         runtime: Runtime | Literal["auto"] = "auto",
@@ -77,7 +77,8 @@ class Predictor:
                 removes the published alignment's bias of 1/8 heatmap px. None: an exported file's own, else False.
             schema: which markup, of weights that know several: "300w-68", "wflw-98", "aflw-19"; None: their first.
             method: decoder of the heatmaps; None: an exported file's own, else "dark".
-            detector: of faces; None: YuNet where its file can be had, else OpenCV's Haar cascade.
+            detector: of faces, itself or as `named_detector` takes it; None: YuNet where its file can be had, else
+                OpenCV's Haar cascade.
             batch_size: faces per forward pass.
             covariance: say of every landmark how far it may be off (`Face.covariance`), by the calibration that lies
                 beside the weights, a `.calibration.json` of the same name; NaN where there is none for the markup.
@@ -104,7 +105,8 @@ class Predictor:
         _check_choice("runtime", runtime, ("auto", *get_args(Runtime)))
         _check_choice("numbers", numbers, get_args(NumberType))
         for name, number in (("batch_size", batch_size), ("threads", threads)):
-            if number is not None and not (isinstance(number, int) and number >= 1):
+            whole = isinstance(number, int) and not isinstance(number, bool)
+            if number is not None and not (whole and number >= 1):
                 raise DarkposeError(f"{name} must be a whole number of at least 1, got {number!r}")
         if covariance and method in ("argmax", "quarter"):
             raise DarkposeError(f'covariance needs the method "dark" or "dark+", got {method!r}')
@@ -125,7 +127,8 @@ class Predictor:
             self._facts = {**self._facts, "shape_prior": self._prior.digest()}
         self.detector_note = ""
         self.batch_size = batch_size
-        self._detector, self._locator = detector, opened.locator
+        named = named_detector(detector) if isinstance(detector, str) else detector
+        self._detector, self._locator = named, opened.locator
 
     def facts(self) -> dict[str, Any]:
         """What its landmarks depend on, but for the boxes, as JSON values."""

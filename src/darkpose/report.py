@@ -274,7 +274,8 @@ class Comparison:
         if not self.faces:
             return "no face was found in both"
         low, high = self.interval
-        found = f"{self.difference:+.3f} ({low:+.3f} .. {high:+.3f}), {self.faces} faces"
+        count = f"{self.faces} face{'' if self.faces == 1 else 's'}"
+        found = f"{self.difference:+.3f} ({low:+.3f} .. {high:+.3f}), {count}"
         if self.missed[0] != self.missed[1]:
             return f"{found} that both found"
         if self.images < FEW_IMAGES:

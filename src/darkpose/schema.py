@@ -111,8 +111,11 @@ class KeypointSchema:
             return self.names.index(name)
         from difflib import get_close_matches
 
-        near = get_close_matches(name, self.names, 3) or self.names[:3]
-        raise DarkposeError(f"markup {self.name} has no landmark {name!r}; did you mean one of {', '.join(near)}?")
+        near = get_close_matches(name, self.names, 3)
+        told = (
+            f"did you mean one of {', '.join(near)}?" if near else f"its names begin with {', '.join(self.names[:3])}"
+        )
+        raise DarkposeError(f"markup {self.name} has no landmark {name!r}; {told}")
 
 
 REGIONS = {

@@ -268,7 +268,7 @@ def as_shape_prior(given: "str | Path | ShapePrior", schema: KeypointSchema) -> 
     if (prior.schema, len(prior.mean)) != (schema.name, len(schema)):
         where = "" if isinstance(given, ShapePrior) else f"{given}: "
         told = f"{where}a shape prior of {prior.schema}, the landmarks are of {schema.name}"
-        raise DarkposeError(f"{told}; of weights that know several markups, schema names one")
+        raise DarkposeError(f"{told}; weights that know several markups take --schema {prior.schema} (schema=)")
     return prior
 
 

@@ -103,6 +103,7 @@ def test_a_pair_of_an_unknown_landmark_is_refused(tmp_path: Path) -> None:
         ({"category": {"skeleton": [[1, 2, 3]]}}, "expected `skeleton` to be pairs"),
         ({"category": {"skeleton": [[0, 1]]}}, r"has 4 landmarks, but uses the indices \[-1\]"),
         ({"category": {"keypoints": ["a", "a", "b", "c"]}}, "names must be unique"),
+        ({"images": [{"id": 1, "file_name": name} for name in "ab"]}, "the image id 1 stands 2 times"),
         (
             {"annotation": {"keypoints": KEYPOINTS[:9]}},
             "annotation 9: expected 12 numbers as keypoints, got a list of 9",

@@ -1,9 +1,12 @@
 """`darkpose convert`, `info` and `models`: weights, and what is here."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+
+LONGEST = 160  # characters of a fact that is printed for people
 
 
 def convert(source: Path, target: Path) -> int:
@@ -41,9 +44,20 @@ def info(*, weights: str = "default", json: Annotated[bool, Parameter(negative="
     if json:
         print(dumps(facts, indent=2))
     else:
-        for name, value in facts.items():
-            print(f"{name:12} {value}")
+        for line in _lines(facts):
+            print(line)
     return 0
+
+
+def _lines(facts: Mapping[str, object], indent: str = "") -> Iterator[str]:
+    """A line for every fact, long ones cut short: JSON has all of them."""
+    for name, value in facts.items():
+        if isinstance(value, Mapping):
+            yield f"{indent}{name}"
+            yield from _lines(value, f"{indent}  ")
+        else:
+            text = str(value)
+            yield f"{indent}{name:12} {text if len(text) <= LONGEST else text[: LONGEST - 3] + '...'}"
 
 
 def models(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:

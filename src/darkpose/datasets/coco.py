@@ -1,6 +1,7 @@
 """JSON files in COCO's form: images, and annotations with keypoints x, y, v per landmark."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,6 +35,12 @@ def read_json(file: Path) -> dict[str, Any]:
     for place, image in enumerate(content["images"], 1):
         if not isinstance(image.get("id"), int | str) or not isinstance(image.get("file_name"), str):
             raise DarkposeError(f"{file}: image {place} in the list lacks an `id` or a `file_name`")
+    counts = Counter(image["id"] for image in content["images"])
+    twice = next((identity for identity, count in counts.items() if count > 1), None)
+    if twice is not None:
+        raise DarkposeError(
+            f"{file}: the image id {twice!r} stands {counts[twice]} times; annotations name images by it"
+        )
     return dict(content)
 
 

@@ -6,6 +6,7 @@ warning.
 """
 
 import csv
+import io
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -98,7 +99,7 @@ def read_csv_points(
     Raises:
         DarkposeError: the file is missing or its columns are others, or a row cannot be read (its line is named).
     """
-    reader = csv.reader(read_text(file).splitlines())
+    reader = csv.reader(io.StringIO(read_text(file), newline=""))
     columns = [name.strip() for name in next(reader, [])]
     names = _landmarks(columns, file)
     folder = images or file.parent
