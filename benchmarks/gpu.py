@@ -265,11 +265,14 @@ def main(out: Path, parts: list[str]) -> None:
     for name, work in works.items():
         if name in parts or not parts:
             began = time.perf_counter()
-            found[name] = dict(made)
+            before, part = found.get(name), dict(made)
             for key, values in work():
-                found[name][key] = values
-                write_text(file, json.dumps(found, indent=1) + "\n")
+                part[key] = values
+                if before is None:  # what was whole stays until this is
+                    write_text(file, json.dumps({**found, name: part}, indent=1) + "\n")
                 tell({key: values})
+            found[name] = part
+            write_text(file, json.dumps(found, indent=1) + "\n")
             print(f"{name}: {time.perf_counter() - began:.0f} s")
 
 
@@ -281,6 +284,8 @@ def tell(values: dict[str, Any], head: str = "") -> None:
     for name, value in values.items():
         if isinstance(value, dict):
             tell(value, f"{head} {name}".strip())
+    if numbers and "median" not in numbers:
+        print(f"  {head}", {name: float(f"{value:.4g}") for name, value in numbers.items()})
 
 
 if __name__ == "__main__":

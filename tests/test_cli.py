@@ -516,6 +516,9 @@ def test_training_stops_in_time_and_the_same_command_goes_on(
     assert Path(outcome["weights"]).is_file()
     code, out, _ = call(capsys, *command)
     assert out.startswith(f"{tmp_path / 'run' / 'weights.safetensors'}: epoch 24, validation NME ")
+    (tmp_path / "run" / "weights.safetensors").unlink()
+    code, out, _ = call(capsys, *command)
+    assert (code, out) == (0, "ended after epoch 24; there are no weights in its folder\n")
 
 
 @pytest.mark.parametrize("to_all", [False, True], ids=["to the process", "to its loaders, too"])

@@ -30,6 +30,7 @@ from darkpose.errors import DarkposeError
 from darkpose.geometry import landmark_box
 from darkpose.image import Pixels, compress, read_image, write_image
 from darkpose.opencv import cv2
+from darkpose.run_folder import own_folder
 from darkpose.sample import Sample
 from darkpose.schema import W300_68, WFLW_98
 from test_batches import BOX, DRAWS, FOUR, KEYPOINTS, SIZE, dot_near, dotted_image, save
@@ -76,7 +77,7 @@ def open_kept(open_drawn: Open, request: pytest.FixtureRequest) -> Open:
 
 
 def packs(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.iterdir() if file.name != ".lock")
+    return sorted(file for file in folder.iterdir() if file.name != ".crops.lock")
 
 
 # --------------------------------------------------------------------------------------------------- what it holds
@@ -448,7 +449,8 @@ def test_a_killed_building_leaves_no_file_of_that_name_and_the_next_makes_it(
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL, "it had not finished"
     assert not list(tmp_path.glob("cache/crops-*"))
-    assert list(tmp_path.glob("cache/.*.partial"))
+    (left,) = tmp_path.glob("cache/.*.partial")
+    os.utime(left, (0, 0))
     cache = open_drawn()
     assert not list(tmp_path.glob("cache/.*.partial"))
     for index in range(6):
@@ -461,3 +463,8 @@ def test_damage_is_drawn_as_it_is_from_images(open_drawn: Open) -> None:
     spoilt = cut_from(cache.pixels(0), cache.samples[0], WFLW_98, 64, Augmentation(damage=Damage(quality=20)))
     np.testing.assert_array_equal(spoilt.crop, compress(plain.crop, 20))
     assert cv2.PSNR(spoilt.crop, plain.crop) < 40
+
+
+def test_the_folder_of_a_run_may_hold_its_crops(drawn: list[Sample], tmp_path: Path) -> None:
+    with own_folder(tmp_path):
+        assert open_crop_cache(tmp_path, drawn, crop_size=64, augment=AUGMENT).pixels(0).any()

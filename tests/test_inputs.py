@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import os
+import subprocess
 import sys
 import tarfile
 import tracemalloc
@@ -216,3 +217,18 @@ def test_a_tar_file_that_is_compressed_after_all_says_so(tmp_path: Path) -> None
     assert source.problem.endswith(
         "from its beginning: expected a tar file that is not compressed; unpack it to a .tar first"
     )
+
+
+@pytest.mark.skipif(not hasattr(os, "setuid") or os.getuid() != 0, reason="needs root to become somebody else")
+def test_a_folder_that_may_be_listed_but_not_entered_gives_inputs_with_a_problem(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(b"x")
+    code = (
+        "import os, sys\nfrom darkpose.inputs import walk\n"
+        "os.chdir('/')\nfolder = os.open(sys.argv[1], os.O_RDONLY)\nos.setuid(65534)\n"
+        "found = list(walk([f'/proc/self/fd/{folder}']))\n"
+        "print(len(found))"
+    )
+    tmp_path.chmod(0o744)
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.stdout == "2\n", done.stderr

@@ -1,5 +1,6 @@
 """One process at a time."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -55,3 +56,17 @@ def test_a_killed_process_leaves_the_lock_to_no_child_of_its_own(tmp_path: Path)
             pass
     finally:
         os.kill(int(killed.stdout), signal.SIGKILL)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks files by flock")
+def test_a_file_system_without_locks_is_no_reason_to_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(number: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    for number in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
+        monkeypatch.setattr("fcntl.flock", lambda *_, number=number: refuse(number))
+        with alone(tmp_path / "lock", wait=False):
+            pass
+    monkeypatch.setattr("fcntl.flock", lambda *_: refuse(errno.EWOULDBLOCK))
+    with pytest.raises(BlockingIOError), alone(tmp_path / "lock", wait=False):
+        pass

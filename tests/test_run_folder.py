@@ -48,7 +48,6 @@ def test_weights_and_validations_without_a_state_are_not_overwritten(tmp_path: P
         pass
 
 
-def test_a_process_that_does_not_write_holds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RANK", "1")
-    with own_folder(tmp_path / "run"):
+def test_a_process_that_does_not_write_holds_nothing(tmp_path: Path) -> None:
+    with own_folder(tmp_path / "run", first=False):
         assert not list((tmp_path / "run").iterdir())

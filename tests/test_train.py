@@ -377,11 +377,13 @@ def test_a_run_from_other_weights_or_validated_otherwise_is_refused(samples: lis
     for seed, network in enumerate(networks):
         initialise(network, seed=seed)
     train(QUICK, samples, DOTS, tmp_path, workers=0, max_time=0, start=networks[0], validation="validated on a")
-    with pytest.raises(DarkposeError, match=r"from weights \w{8}, .*; this run is of .* from weights \w{8}, "):
+    with pytest.raises(
+        DarkposeError, match=r"a run from weights \w{8}, validated on a; this one is from weights \w{8}, "
+    ):
         train(QUICK, samples, DOTS, tmp_path, workers=0, start=networks[1], validation="validated on a")
-    with pytest.raises(DarkposeError, match=r"a step, from weights .* this run is of .* a step, validated on a; "):
+    with pytest.raises(DarkposeError, match=r"from weights .* this one is from nothing, validated on a; "):
         train(QUICK, samples, DOTS, tmp_path, workers=0, validation="validated on a")
-    with pytest.raises(DarkposeError, match=r"validated on a; this run is of .* validated on b; choose another folder"):
+    with pytest.raises(DarkposeError, match=r"validated on a; this one is .* validated on b; choose another folder"):
         train(QUICK, samples, DOTS, tmp_path, workers=0, start=networks[0], validation="validated on b")
     assert train(QUICK, samples, DOTS, tmp_path, workers=0, start=networks[0], validation="validated on a").epoch == 2
 

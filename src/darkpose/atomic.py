@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -38,11 +39,17 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8", errors="surrogateescape"))
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove what processes that were killed while they wrote have left in a folder that no other process writes to."""
+def remove_leftovers(folder: Path, *, older: float = 0.0) -> None:
+    """Remove what processes that were killed while they wrote have left in a folder.
+
+    Args:
+        folder: where no other process writes to, or only to files that are not as old.
+        older: seconds since the last change.
+    """
     for leftover in folder.glob(".*.partial"):
         with suppress(OSError):
-            leftover.unlink()
+            if not older or time.time() - leftover.stat().st_mtime > older:
+                leftover.unlink()
 
 
 def make_folder(folder: Path) -> None:

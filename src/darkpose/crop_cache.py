@@ -33,6 +33,7 @@ from darkpose.lock import alone
 from darkpose.sample import Sample
 
 QUALITY = 95
+FORGOTTEN = 3600.0  # seconds without a byte, after which a file is no longer being written
 SIGMAS = 3  # of the shift, that the margin holds
 
 _CHUNK = 64  # images whose crops are in memory at once
@@ -90,8 +91,9 @@ def open_crop_cache(
 ) -> CropCache:
     """The cached crops of faces: read from `folder`, or made there if they are not there or do not fit.
 
-    Several processes may ask for one file at the same time: one makes it, the others wait for it. Files made of other
-    images or settings are left where they are; what a killed process has left half made is removed.
+    Several processes may ask for one file at the same time: one makes it, the others wait for it; where files cannot be
+    locked each makes its own, and they are equal. Files made of other images or settings are left where they are; what
+    a killed process has left half made is removed after an hour.
 
     Args:
         folder: for the file, `crops-DIGEST.pack`; made if needed.
@@ -135,12 +137,12 @@ def _made(
     make_folder(path.parent)
     with ExitStack() as held:
         try:
-            held.enter_context(alone(path.parent / ".lock"))
+            held.enter_context(alone(path.parent / ".crops.lock"))
         except OSError as error:
             raise DarkposeError(f"{path.parent}: cannot be written to: {error.strerror or error}") from error
         index = read_index(path, *wanted)
         if index is None:
-            remove_leftovers(path.parent)
+            remove_leftovers(path.parent, older=FORGOTTEN)
             write_atomically(
                 path, lambda temporary: write_crops(temporary, _cut(crops, wanted[2], uncompressed), *wanted)
             )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from darkpose.errors import DarkposeError
-from darkpose.paths import exists, is_file, is_folder
+from darkpose.paths import exists, is_file, is_folder, is_link
 
 OVERLAY = ".landmarks.png"  # darkpose's own pictures
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".jp2"}
@@ -153,9 +153,9 @@ def files_below(folder: Path, *, closed: bool = False) -> Iterator[Path]:
         raise DarkposeError(f"{folder}: the folder cannot be read: {error.strerror or error}") from error
     for name in names:
         path = folder / name
-        if is_file(path) or (path.is_symlink() and not exists(path)):  # a dangling link: whoever reads it, says so
+        if is_file(path) or not exists(path):  # a dangling link, or what may not be seen: whoever reads it, says so
             yield path
-        elif is_folder(path) and not path.is_symlink():
+        elif is_folder(path) and not is_link(path):
             try:
                 yield from files_below(path, closed=closed)
             except DarkposeError:

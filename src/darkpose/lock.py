@@ -1,5 +1,6 @@
 """One process at a time, by a lock on a file."""
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -21,9 +22,10 @@ if sys.platform != "win32":
 
 @contextmanager
 def alone(lock: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold a lock between processes; it ends with the process, however that ends. Not on Windows.
+    """Hold a lock between processes; it ends with the process, however that ends.
 
-    Processes that are forked from this one do not hold it.
+    Processes that are forked from this one do not hold it. On Windows, and on file systems without locks, nothing is
+    held.
 
     Args:
         lock: a file, made if it is not there.
@@ -37,7 +39,11 @@ def alone(lock: Path, *, wait: bool = True) -> Iterator[None]:
         if sys.platform != "win32":
             import fcntl
 
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except OSError as error:
+                if error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
+                    raise
         _held.add(file)
         try:
             yield

@@ -14,6 +14,11 @@ def is_file(path: str | Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113  (Path.is_file raises)
 
 
+def is_link(path: str | Path) -> bool:
+    """Whether there is a symbolic link that can be seen."""
+    return os.path.islink(path)  # noqa: PTH114  (Path.is_symlink raises)
+
+
 def exists(path: str | Path) -> bool:
     """Whether there is anything that can be seen."""
     return os.path.exists(path)  # noqa: PTH110  (Path.exists raises)

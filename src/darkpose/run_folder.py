@@ -17,8 +17,12 @@ def first_process() -> bool:
 
 
 @contextmanager
-def own_folder(folder: Path) -> Iterator[None]:
-    """Make a run's folder if it is not there, and keep it from other runs; of several processes the first does.
+def own_folder(folder: Path, *, first: bool = True) -> Iterator[None]:
+    """Make a run's folder if it is not there, and keep it from other runs.
+
+    Args:
+        folder: of the run.
+        first: whether this is the process that writes there, of those of the run.
 
     Raises:
         DarkposeError: a run is going on in it, it cannot be written to, or it holds weights or validations of a run
@@ -26,7 +30,7 @@ def own_folder(folder: Path) -> Iterator[None]:
     """
     make_folder(folder)
     with ExitStack() as held:
-        if first_process():
+        if first:
             try:
                 held.enter_context(alone(folder / ".lock", wait=False))
             except BlockingIOError as error:

@@ -129,10 +129,12 @@ class StateFile:
         path: of the file.
         every: seconds between two saves within an epoch.
         faces: what the run learns, in words: a state of other faces is not taken over.
+        origin: what it starts from and is validated on, in words, likewise.
     """
 
-    def __init__(self, path: Path, config: TrainConfig, faces: str, every: float) -> None:
+    def __init__(self, path: Path, config: TrainConfig, faces: str, every: float, origin: str = "") -> None:
         self.path, self.every, self._config, self._faces = path, every, config.to_json(), faces
+        self._origin = origin
         self._saved = time.monotonic()
 
     @property
@@ -148,7 +150,7 @@ class StateFile:
         """
         self._saved = time.monotonic()  # a failed save is tried again when the next is due
         self.check(run)
-        state = {"config": self._config, "faces": self._faces, **run.state()}
+        state = {"config": self._config, "faces": self._faces, "origin": self._origin, **run.state()}
         data = io.BytesIO()  # torch's own writing to a file hides why the disk refuses
         torch.save(state, data)
         write_atomically(self.path, lambda temporary: temporary.write_bytes(data.getbuffer()))
@@ -183,6 +185,7 @@ class StateFile:
         try:
             state = torch.load(self.path, map_location="cpu", weights_only=True)
             same, faces = state["config"] == self._config, state["faces"]
+            origin = state.get("origin", self._origin)  # the first states do not say
         except Exception as error:  # a damaged pickle can fail in any way
             raise DarkposeError(f"{self.path}: not the state of a run ({error}); remove it to start anew") from error
         if not same:
@@ -190,6 +193,8 @@ class StateFile:
             raise DarkposeError(f"{folder} holds a run of another configuration; choose another folder or remove it")
         if faces != self._faces:
             raise DarkposeError(f"{self.path} is of {faces}; this run is of {self._faces}; choose another folder")
+        if origin != self._origin:
+            raise DarkposeError(f"{self.path} is of a run {origin}; this one is {self._origin}; choose another folder")
         run.restore(state)
         return True
 

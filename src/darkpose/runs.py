@@ -210,7 +210,8 @@ def validation_nme(task: Task, model: HRNet) -> float:
 
 def _validated(task: Task) -> str:
     """The validation in words that differ for another set, other faces or another protocol."""
-    digest = sha256(json.dumps(asdict(task.recipe.test)).encode())
+    protocol = {name: value for name, value in asdict(task.recipe.test).items() if name != "batch_size"}
+    digest = sha256(json.dumps(protocol).encode())
     for sample in task.validation:
         digest.update(sample.image.name.encode(errors="surrogateescape") + sample.box.tobytes())
         digest.update(sample.keypoints.tobytes() + sample.visible.tobytes())

@@ -148,10 +148,10 @@ def train(
         accelerator = make_accelerator(config, folder, track)
         run = start_run(config, network, accelerator, start, teacher=teacher, compiled=compiled, graphs=graphs)
         main = accelerator.is_main_process
-        held.enter_context(own_folder(folder))
+        held.enter_context(own_folder(folder, first=main))
         order = _order(run, config, len(samples))
-        learns = f"{_in_words(samples, schema, order)}{_origin(start, teacher)}{validation and ', '}{validation}"
-        state = StateFile(folder / "state.pt", config, learns, save_every)
+        learns, origin = _in_words(samples, schema, order), _origin(start, teacher, validation)
+        state = StateFile(folder / "state.pt", config, learns, save_every, origin)
         log = RunLog(folder / "log.jsonl", writes=main)
         if state.resume(run) and main:
             tqdm.write(f"going on after epoch {run.epoch} of {config.epochs}, step {run.step}", file=sys.stderr)
@@ -203,10 +203,11 @@ def _in_words(samples: Sequence[Sample], schema: KeypointSchema, order: EpochSte
     return f"{faces}, {order.step_size} a step"
 
 
-def _origin(start: HRNet | None, teacher: HRNet | None) -> str:
-    """What a run starts from and who teaches, in words."""
-    known = {"from weights": start, "taught by": teacher}
-    return "".join(f", {word} {fingerprint(network)[:8]}" for word, network in known.items() if network is not None)
+def _origin(start: HRNet | None, teacher: HRNet | None, validation: str) -> str:
+    """What a run starts from, who teaches, and what it is validated on, in words."""
+    words = [f"from {'nothing' if start is None else f'weights {fingerprint(start)[:8]}'}"]
+    words += [] if teacher is None else [f"taught by {fingerprint(teacher)[:8]}"]
+    return ", ".join([*words, *([validation] if validation else [])])
 
 
 def _check_places(run: Run) -> None:

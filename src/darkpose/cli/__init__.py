@@ -38,7 +38,10 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(1)
     except OSError as error:  # of an output that takes no more, for one
         print(f"darkpose: {error}", file=sys.stderr)
-        _close_output()
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _close_output()
         sys.exit(2)
 
 

@@ -148,6 +148,8 @@ def _outcome(weights: Path, trained: "Trained") -> dict[str, Any]:
 
 
 def _told(outcome: Mapping[str, Any]) -> str:
+    if outcome["weights"] is None:
+        return f"ended after epoch {outcome['epoch']}; there are no weights in its folder"
     kept, lowest = outcome["validation_nme"], outcome["best_validation_nme"]
     more = "" if lowest in (None, kept) else f" (lowest {100 * lowest:.3f} %)"
     return f"{outcome['weights']}: epoch {outcome['kept_epoch']}, validation NME {100 * kept:.3f} %{more}"
