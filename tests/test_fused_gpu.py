@@ -51,6 +51,8 @@ def test_every_map_is_decoded_as_by_the_reference(
     kind: torch.dtype, method: str, seed: int, height: int, width: int, kernel: int
 ) -> None:
     maps = torch.from_numpy(random_maps(np.random.default_rng(seed), 6, height, width)).to(DEVICE, kind)
+    if DEVICE == "cpu" and kind is torch.bfloat16:  # whose subnormal numbers Triton's interpreter (3.9) changes
+        maps = torch.where(maps.abs() < torch.finfo(kind).tiny, 0, maps)
     check(decode_gpu(maps, method=method, kernel_size=kernel), maps, method, kernel)
 
 
