@@ -1,6 +1,5 @@
 """A recipe's evaluation: predictions into files, then the files against the annotations."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -23,7 +22,7 @@ from darkpose.predict_samples import Variant, predict_to_files
 from darkpose.predictions import Predictions, PredictionsWriter, read_predictions
 from darkpose.recipes import Recipe
 from darkpose.report import Comparison, Report, compare, published_lengths, report
-from darkpose.sample import Sample
+from darkpose.sample import Sample, samples_digest
 from darkpose.schema import SCHEMAS, KeypointSchema
 from darkpose.shape_prior import ShapePrior, as_shape_prior
 from darkpose.zoo import load_checkpoint, part_of
@@ -302,16 +301,6 @@ def _default_file(recipe: Recipe, weights: str, markup: KeypointSchema) -> Path:
     return Path(f"{recipe.name.replace('/', '-')}.{Path(weights).stem}{own}.predictions.jsonl")
 
 
-def _digest(samples: Sequence[Sample]) -> str:
-    """SHA-256 of what predictions depend on: every face's image, landmarks and box."""
-    digest = hashlib.sha256()
-    for sample in samples:
-        digest.update(sample.image.name.encode(errors="surrogateescape"))
-        for values in (sample.keypoints, sample.visible, sample.box):
-            digest.update(np.ascontiguousarray(values, np.float64).tobytes())
-    return digest.hexdigest()
-
-
 def _beside(file: Path, variant: Variant) -> Path:
     way = "-".join((variant.boxes.replace(":", ""), variant.flip_test, variant.method))
     return file.with_name(f"{file.name.removesuffix(file.suffix)}.{way}{file.suffix}")
@@ -334,7 +323,7 @@ def _header(
         "recipe": recipe.name,
         "data_set": recipe.test_set.name,
         "faces": len(samples),
-        "faces_sha256": _digest(samples),
+        "faces_sha256": samples_digest(samples),
         "markup": checkpoint.schema.name,
         "system": "darkpose",
         "weights": weights,

@@ -1,10 +1,8 @@
 """A recipe's training run."""
 
-import json
 import sys
 from dataclasses import asdict, replace
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +20,7 @@ from darkpose.inference import CropDecoder
 from darkpose.predict_samples import predict_samples, samples_nme
 from darkpose.recipes import Recipe
 from darkpose.run_folder import first_process
-from darkpose.sample import Sample
+from darkpose.sample import Sample, samples_digest
 from darkpose.schedule import Cosine, Schedule
 from darkpose.schema import KeypointSchema
 from darkpose.start import NOTHING, images_learnt_by, start_from
@@ -80,9 +78,8 @@ def read_task(recipe: Recipe, root: Path) -> Task:
     out = np.random.default_rng((recipe.train.seed, 1)).permutation(len(images))[:count]
     kept = [sample for sample, image in zip(samples, membership, strict=True) if image not in out]
     held = [sample for sample, image in zip(samples, membership, strict=True) if image in out]
-    once = {(str(sample.image), sample.box.tobytes()): sample for sample in reversed(held)}
-    faces = list(reversed(once.values()))
-    return Task(recipe, kept, faces, recipe.train_set.schema, f"held out of {recipe.train_set.name}")
+    once = {(str(sample.image), sample.box.tobytes()): sample for sample in held}
+    return Task(recipe, kept, list(once.values()), recipe.train_set.schema, f"held out of {recipe.train_set.name}")
 
 
 def overfit(task: Task, faces: int) -> Task:
@@ -210,12 +207,9 @@ def validation_nme(task: Task, model: HRNet) -> float:
 
 def _validated(task: Task) -> str:
     """The validation in words that differ for another set, other faces or another protocol."""
-    protocol = {name: value for name, value in asdict(task.recipe.test).items() if name != "batch_size"}
-    digest = sha256(json.dumps(protocol).encode())
-    for sample in task.validation:
-        digest.update(sample.image.name.encode(errors="surrogateescape") + sample.box.tobytes())
-        digest.update(sample.keypoints.tobytes() + sample.visible.tobytes())
-    return f"validated on {len(task.validation)} faces, {task.validated} ({digest.hexdigest()[:8]})"
+    test, faces = task.recipe.test, f"{len(task.validation)} faces ({samples_digest(task.validation)[:8]})"
+    protocol = f"flip test {test.flip_test}, {test.method}, kernel {test.kernel_size}"
+    return f"validated on {faces}, {task.validated}, {protocol}"
 
 
 def _provenance(task: Task, start: str) -> dict[str, Any]:

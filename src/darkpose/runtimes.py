@@ -174,10 +174,9 @@ def _open_openvino(path: Path, threads: int | None, providers: tuple[str, ...], 
             given = {HEATMAPS: heatmaps, **{name: found[name] for name in card.outputs if name != HEATMAPS}}
             return {name: np.array(given[name]) for name in card.outputs}
 
+    # It may be another precision than was asked for; AUTO does not say.
     taken, asked = many[0].get_compiled_model(), "INFERENCE_PRECISION_HINT"
-    known = asked in taken.get_property(
-        "SUPPORTED_PROPERTIES"
-    )  # it may be another than was asked for; AUTO does not say
+    known = asked in taken.get_property("SUPPORTED_PROPERTIES")
     precision = str(taken.get_property(asked).get_type_name()).replace("f32", "fp32") if known else numbers
     return GraphRunner(card, _told("openvino", threads, [*taken.get_property("EXECUTION_DEVICES"), precision]), run)
 

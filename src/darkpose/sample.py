@@ -1,5 +1,7 @@
 """One annotated face."""
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +44,16 @@ class Sample:
             raise DarkposeError(f"{where}: expected shapes (K, 2), (K,) and (4,), got {shapes}")
         if not np.isfinite(self.keypoints[self.visible > 0]).all() or not np.isfinite(self.box).all():
             raise DarkposeError(f"{where}: an annotated landmark or the box is not a finite number")
+
+
+def samples_digest(samples: Iterable[Sample]) -> str:
+    """SHA-256, in hex, of every face's image (its name), landmarks and box, in order."""
+    digest = hashlib.sha256()
+    for sample in samples:
+        digest.update(sample.image.name.encode(errors="surrogateescape"))
+        for values in (sample.keypoints, sample.visible, sample.box):
+            digest.update(np.ascontiguousarray(values, np.float64).tobytes())
+    return digest.hexdigest()
 
 
 def nme_normaliser(sample: Sample, schema: KeypointSchema) -> float:
