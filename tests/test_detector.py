@@ -1,7 +1,9 @@
 """Faces found, and boxes brought to landmarks."""
 
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import cv2
 import numpy as np
@@ -95,6 +97,40 @@ def test_one_yunet_serves_many_threads(astronaut: Path, yunet: Path) -> None:
     alone = [detect(picture).boxes.tolist() for picture in pictures]
     with ThreadPoolExecutor(4) as pool:
         assert [found.boxes.tolist() for found in pool.map(detect, pictures)] == alone
+
+
+class _Meeting:
+    """The cascade's stand-in: a search that ends only while another one is under way."""
+
+    def __init__(self, both: Barrier) -> None:
+        self._both = both
+
+    def detectMultiScale3(self, grey: np.ndarray, **_: object) -> tuple[tuple[()], tuple[()], tuple[()]]:
+        self._both.wait(timeout=20)
+        return (), (), ()
+
+
+def test_threads_find_faces_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = Barrier(2)
+    monkeypatch.setattr(module.cv2, "CascadeClassifier", lambda _: _Meeting(both))
+    picture = np.zeros((64, 64, 3), np.uint8)
+    with ThreadPoolExecutor(2) as pool:
+        assert [len(found.boxes) for found in pool.map(Haar(), [picture, picture])] == [0, 0]
+
+
+def test_detectors_go_to_other_processes(astronaut: Path) -> None:
+    detect, image = Haar(), read_image(astronaut)
+    assert pickle.loads(pickle.dumps(detect))(image).boxes.tolist() == detect(image).boxes.tolist()
+
+
+def test_yunet_goes_to_other_processes_with_its_settings(astronaut: Path, yunet: Path, tmp_path: Path) -> None:
+    copied, image = tmp_path / "yunet.onnx", read_image(astronaut)
+    copied.write_bytes(yunet.read_bytes())
+    detect = YuNet(copied, threshold=0.99, longest_side=200)
+    copied.unlink()  # as on a machine that does not have it there
+    there = pickle.loads(pickle.dumps(detect))
+    assert there(image).boxes.tolist() == detect(image).boxes.tolist()
+    assert len(there(image).boxes) < len(YuNet(yunet)(image).boxes)
 
 
 def test_a_missing_or_damaged_yunet_file_is_one_clear_error(tmp_path: Path) -> None:

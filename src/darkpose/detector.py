@@ -64,6 +64,29 @@ class Detector(Protocol):
         ...
 
 
+class _ThreadsYuNet(threading.local):
+    """YuNet as OpenCV runs it, made anew in every thread that asks: it keeps the size that it was last told."""
+
+    def __init__(self, model: bytes, threshold: float) -> None:
+        self._made_of = (model, threshold)
+        nothing = np.zeros(0, np.uint8)
+        self.net = cv2.FaceDetectorYN.create("onnx", np.frombuffer(model, np.uint8), nothing, (320, 320), threshold)
+
+    def __reduce__(self) -> tuple[type, tuple[bytes, float]]:
+        return type(self), self._made_of
+
+
+class _ThreadsHaar(threading.local):
+    """The cascade as OpenCV runs it, made anew in every thread that asks: it keeps the picture that it is searching."""
+
+    def __init__(self) -> None:
+        file = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_alt2.xml"
+        self.cascade = cv2.CascadeClassifier(str(file))
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return type(self), ()
+
+
 class YuNet:
     """YuNet (Wu, Peng, Yu, "YuNet: A Tiny Millisecond-level Face Detector", 2023) through `cv2.FaceDetectorYN`."""
 
@@ -75,10 +98,11 @@ class YuNet:
         if not path.is_file():
             raise DarkposeError(f"{path}: expected the YuNet file {YUNET_FILE} there")
         try:
-            self._net = cv2.FaceDetectorYN.create(str(path), "", (320, 320), threshold)
+            self._own = _ThreadsYuNet(path.read_bytes(), threshold)
         except cv2.error as error:
             raise DarkposeError(f"{path}: OpenCV cannot load it as a YuNet detector ({error.err})") from error
-        self._lock = threading.Lock()  # the network keeps the size it was last told
+        except OSError as error:
+            raise DarkposeError(f"{path}: it cannot be read ({error.strerror})") from error
         self._longest_side = longest_side
 
     def __call__(self, image: Pixels) -> Detections:
@@ -89,9 +113,8 @@ class YuNet:
         searched = cv2.resize(bgr, size, interpolation=cv2.INTER_AREA) if scale < 1 else bgr
         right, below = (max(0, 64 - side) for side in size)  # OpenCV reads stray memory on one row of cells
         searched = cv2.copyMakeBorder(searched, 0, below, 0, right, cv2.BORDER_CONSTANT)
-        with self._lock:
-            self._net.setInputSize(searched.shape[1::-1])
-            _, found = self._net.detect(searched)
+        self._own.net.setInputSize(searched.shape[1::-1])
+        _, found = self._own.net.detect(searched)
         rows = np.zeros((0, 15)) if found is None else np.asarray(found, np.float64)
         per_axis = np.array(image.shape[1::-1]) / size
         corners = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], axis=1)
@@ -105,19 +128,15 @@ class Haar:
     correction = BoxCorrection(shift=(0.0, 0.156), scale=0.893)
 
     def __init__(self) -> None:
-        self._cascade = cv2.CascadeClassifier(
-            str(Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_alt2.xml")
-        )
-        self._lock = threading.Lock()  # the cascade keeps the picture it is searching
+        self._own = _ThreadsHaar()
 
     def __call__(self, image: Pixels) -> Detections:
         """Faces in an image (H, W, 3) uint8 RGB."""
         grey = cv2.equalizeHist(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
         smallest = max(24, min(image.shape[:2]) // 20)
-        with self._lock:
-            found, _, weights = self._cascade.detectMultiScale3(
-                grey, scaleFactor=1.1, minNeighbors=5, minSize=(smallest, smallest), outputRejectLevels=True
-            )
+        found, _, weights = self._own.cascade.detectMultiScale3(
+            grey, scaleFactor=1.1, minNeighbors=5, minSize=(smallest, smallest), outputRejectLevels=True
+        )
         rows = np.asarray(found, np.float64).reshape(-1, 4)
         corners = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:]], axis=1)
         return _best_first(corners, np.asarray(weights, np.float64).reshape(-1))
