@@ -7,8 +7,9 @@ within a round; "cpu_ms", the processor's time per image, says what that costs o
 OpenCV and torch work with one thread each, so that all others are those that read ahead.
 
 decode    No faces: reading and decoding alone.
-detect    Faces found by the Haar cascade, located by a network of next to no cost: what stays on the host of a GPU.
-predict   Faces found by the Haar cascade, located by the shipped weights, on the CPU.
+haar      Faces found by the Haar cascade, located by a network of next to no cost: what stays on the host of a GPU.
+yunet     The same with YuNet, where its file can be had.
+predict   Faces found by the better of these, located by the shipped weights, on the CPU.
 """
 
 import json
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -26,7 +28,7 @@ import torch
 from surroundings import surroundings
 
 from darkpose.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
-from darkpose.detector import Haar
+from darkpose.detector import Haar, best_detector
 from darkpose.hrnet import HRNet, HRNetConfig, initialise
 from darkpose.image import read_image, use_one_thread, write_image
 from darkpose.predictor import Predictor
@@ -70,23 +72,26 @@ def rates(images: list[Path], look: Callable[[Path], Looked], predictor: Predict
 
 
 def measure(folder: Path, count: int, rounds: int) -> dict[str, Any]:
-    """All three ways."""
+    """All ways."""
     picture = np.asarray(cv2.resize(read_image(PHOTO), (768, 768), interpolation=cv2.INTER_CUBIC), np.uint8)
     images = [folder / f"{number}.jpg" for number in range(count)]
     for image in images:
         write_image(image, picture)
-    light = Predictor(small_weights(folder / "small.safetensors"), "cpu", detector=Haar(), batch_size=BATCH)
-    whole = Predictor(device="cpu", detector=Haar(), batch_size=BATCH)
+    best, _ = best_detector()
+    detectors = {one.name: one for one in (Haar(), best)}
+    small = small_weights(folder / "small.safetensors")
+    light = {name: Predictor(small, "cpu", detector=one, batch_size=BATCH) for name, one in detectors.items()}
+    whole = Predictor(device="cpu", detector=best, batch_size=BATCH)
+    found = {"decode": rates(images, lambda path: Looked(read_image(path), []), light["haar"], rounds)}
+    for name, predictor in {**light, "predict": whole}.items():
+        found[name] = rates(images, partial(seen, predictor), predictor, rounds)
+    return found
 
-    def seen(path: Path) -> Looked:
-        pixels = read_image(path)
-        return Looked(pixels, light.regions(pixels))
 
-    return {
-        "decode": rates(images, lambda path: Looked(read_image(path), []), light, rounds),
-        "detect": rates(images, seen, light, rounds),
-        "predict": rates(images, seen, whole, rounds),
-    }
+def seen(predictor: Predictor, path: Path) -> Looked:
+    """A photograph and its faces."""
+    pixels = read_image(path)
+    return Looked(pixels, predictor.regions(pixels))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import pickle
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -99,20 +100,14 @@ def test_one_yunet_serves_many_threads(astronaut: Path, yunet: Path) -> None:
         assert [found.boxes.tolist() for found in pool.map(detect, pictures)] == alone
 
 
-class _Meeting:
-    """The cascade's stand-in: a search that ends only while another one is under way."""
-
-    def __init__(self, both: Barrier) -> None:
-        self._both = both
-
-    def detectMultiScale3(self, grey: np.ndarray, **_: object) -> tuple[tuple[()], tuple[()], tuple[()]]:
-        self._both.wait(timeout=20)
-        return (), (), ()
-
-
 def test_threads_find_faces_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
     both = Barrier(2)
-    monkeypatch.setattr(module.cv2, "CascadeClassifier", lambda _: _Meeting(both))
+
+    def search(grey: np.ndarray, **_: object) -> tuple[tuple[()], ...]:
+        both.wait(timeout=20)  # ends only while another search is under way
+        return (), (), ()
+
+    monkeypatch.setattr(cv2, "CascadeClassifier", lambda _: SimpleNamespace(detectMultiScale3=search))
     picture = np.zeros((64, 64, 3), np.uint8)
     with ThreadPoolExecutor(2) as pool:
         assert [len(found.boxes) for found in pool.map(Haar(), [picture, picture])] == [0, 0]
