@@ -31,7 +31,7 @@ from darkpose.metrics import bootstrap_interval
 from darkpose.predict_samples import crops_of
 from darkpose.sample import Sample
 from darkpose.schema import W300_68, WFLW_98, KeypointSchema
-from darkpose.zoo import DEFAULT, default_for, load_checkpoint
+from darkpose.zoo import load_checkpoint, meant
 
 Floats = NDArray[np.float64]
 INSIDE = ((1.5, -0.5), (0.5, -1.5))  # heatmap px that the outermost landmark lies inside the map, by turns of faces
@@ -119,7 +119,7 @@ def main(weights: str, w300: str, wflw: str, out: str) -> None:
         "WFLW": (WFLW_98, read_wflw(Path(wflw))),
     }
     results: dict[str, Any] = {}
-    known = default_for(W300_68.name) if weights == DEFAULT else weights
+    known = meant(weights, W300_68.name)
     for name, (schema, samples) in sets.items():
         checkpoint = load_checkpoint(known, schema=schema.name)
         if checkpoint.provenance.get("test_images_learnt"):

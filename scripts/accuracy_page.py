@@ -22,8 +22,10 @@ NME in per cent of the distance between the outer eye corners, pooled over landm
 95 %, bootstrap over images; FR counts faces that were not found as failures. LFPW test is the 224 faces of 300-W's
 common subset that come from LFPW. The WFLW faces are {wflw} genuine faces of WFLW's test set, each with at least one
 hard attribute: this is not the error on the whole test set. The weights have learnt from none of these faces; the
-epochs of the first two stages of training were chosen on LFPW test, the others kept their last epoch. Landmarks of WFLW
-were learnt from labels derived from 300-W's.
+epochs of the first two stages of training were chosen on LFPW test, the others kept their last epoch. What was tried
+was kept or dropped by its error on LFPW test and on these WFLW faces, single folds of the cross-validation included
+(docs/experiments.md): they have served as development sets, and other faces may have a somewhat larger error. Landmarks
+of WFLW were learnt from labels derived from 300-W's.
 """
 PEERS = """## Beside other packages
 
@@ -42,7 +44,8 @@ FOOT = """## At size
 
 `python benchmarks/evaluation_at_size.py DRAWN OUT.json` makes, checks and evaluates 10,000 faces drawn by darkpose in
 WFLW's official files (`benchmarks/evaluation_at_size.json`; commit {commit}, {machine}, {workers} worker
-process beside the main one; `darkpose evaluate NAME --root DRAWN --weights default --flip-test off --workers 1`).
+process beside the main one; `darkpose evaluate NAME --root DRAWN --weights default --flip-test off --workers 1`, by
+earlier weights of the same network).
 Memory is the sum of the processes' resident sets, shared pages counted in each, the largest within each third of the
 way: it does not grow with the number of faces. The machine was busy with other work in between.
 
@@ -128,10 +131,9 @@ def at_size(found: dict[str, Any]) -> str:
                 *(name, str(evaluation["output"]["subsets"]["all"]["faces"])),
                 *(f"{check['seconds']:.0f} s", f"{check['peak_mb']} MB", f"{evaluation['seconds']:.0f} s"),
                 *(f"{evaluation['ms_per_face']:.0f}", " / ".join(map(str, evaluation["peak_mb_by_third"]))),
-                f"{evaluation['output']['subsets']['all']['nme']:.2f}",
             ]
         )
-    head = ["list", "faces", "check", "check, memory", "evaluate", "ms a face", "evaluate, MB by third", "NME"]
+    head = ["list", "faces", "check", "check, memory", "evaluate", "ms a face", "evaluate, MB by third"]
     return FOOT.format(
         commit=found["commit"], machine=found["machine"], workers=found["worker_processes"], table=table(head, rows)
     )

@@ -57,7 +57,7 @@ from darkpose.metrics import bootstrap_interval
 from darkpose.predict_samples import crops_of
 from darkpose.sample import Sample, nme_normaliser
 from darkpose.schema import AFLW_19, W300_68, WFLW_98, KeypointSchema
-from darkpose.zoo import DEFAULT, SHIPPED, default_for, load_checkpoint, shipped_file
+from darkpose.zoo import SHIPPED, load_checkpoint, meant, shipped_file
 
 Floats = NDArray[np.float64]
 MARKUPS = (W300_68, WFLW_98, AFLW_19)
@@ -242,7 +242,7 @@ def sets_of(
 
 def main(weights: str, w300: str, wflw: str, name: str, folds: str = "") -> None:
     """Fit, measure, write."""
-    known = default_for(W300_68.name) if weights == DEFAULT else weights
+    known = meant(weights, W300_68.name)
     lfpw, hard = read_300w(Path(w300), LFPW_TEST_FOLDERS), read_wflw(Path(wflw))
     file = shipped_file(known) if known in SHIPPED else Path(known)
     calibrations, results = [], {}

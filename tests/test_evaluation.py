@@ -24,6 +24,7 @@ from darkpose.recipes import AFLW_DARK, WFLW_DARK, Protocol, Recipe, find_test
 from darkpose.sample import Sample
 from darkpose.schema import AFLW_19, W300_68, WFLW_98, KeypointSchema, join_schemas
 from darkpose.shape_prior import ShapePrior, fit_shape_prior
+from darkpose.zoo import FACES, W300_ONLY
 
 TINY = {"widths": (2, 3, 4, 5), "modules": (1, 1, 1), "blocks": 1, "stem": 4}
 SAMPLES = {"wflw": (WFLW_98, WFLW_DARK), "aflw": (AFLW_19, AFLW_DARK)}
@@ -308,3 +309,11 @@ def test_drawn_faces_are_held_against_no_published_row(tmp_path: Path) -> None:
     assert set(found.report.subsets) == {"all", *WFLW_DARK.published} - {"test"}
     assert "not comparable: faces drawn by darkpose; " in found.lines()[-1]
     assert "6 faces here, 2500 there" in found.lines()[-1]
+
+
+def test_the_default_weights_are_those_that_are_best_at_the_markup(tmp_path: Path) -> None:
+    make_wflw(tmp_path, train=1, test=1)
+    for markup, name in ((None, FACES), ("wflw-98", FACES), ("300w-68", W300_ONLY)):
+        file = tmp_path / f"{markup}.jsonl"
+        evaluate_recipe(WFLW_DARK, tmp_path, file, weights="default", markup=markup, shared=True, device="cpu")
+        assert read_predictions(file).header["weights"] == name

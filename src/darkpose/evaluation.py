@@ -25,7 +25,7 @@ from darkpose.report import Comparison, Report, compare, published_lengths, repo
 from darkpose.sample import Sample, samples_digest
 from darkpose.schema import SCHEMAS, KeypointSchema
 from darkpose.shape_prior import ShapePrior, as_shape_prior
-from darkpose.zoo import load_checkpoint, part_of
+from darkpose.zoo import load_checkpoint, meant, part_of
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,8 @@ def evaluate_recipe(
         root: folder of its data set.
         predictions: the file; of darkpose or, without `weights`, of any system (see `predictions`). Further ways to
             predict get files of their own beside it. None: files named by recipe, weights, markup and way, here.
-        weights: checkpoint to predict with, by path or name; None: measure the file as it is.
+        weights: checkpoint to predict with, by path or name ("default": the shipped weights that are best at the
+            markup); None: measure the file as it is.
         choices: ways to predict.
         against: other files of predictions, to compare with face by face.
         shared: where the predictions are of another markup, measure the landmarks that both markups share.
@@ -159,6 +160,7 @@ def evaluate_recipe(
             raise DarkposeError("an evaluation needs weights, or a file of predictions")
         files = [predictions]
     else:
+        weights = meant(weights, markup or schema.name)
         checkpoint = _for_markup(load_checkpoint(weights, schema=markup, whole=True), schema)
         _check_markup(weights, checkpoint.schema, recipe, shared)
         target, variants = find_device(device), choices.variants(recipe)

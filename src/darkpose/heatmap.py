@@ -83,8 +83,8 @@ def encode(
 
     Returns:
         heatmaps (N, K, H, W) float32 and weights (N, K) float32, of the same kind and device as `keypoints`. A weight
-        is 0 where the landmark lies 3 sigma and a px, or more, outside the map, as in the reference, else the
-        visibility; of a landmark beyond 3 sigma `truncate` draws nothing.
+        is 0 where the landmark lies further than 3 sigma and a px outside the map (to the right or below also just
+        there), as in the reference, else the visibility; of a landmark beyond 3 sigma `truncate` draws nothing.
 
     Raises:
         DarkposeError: a shape is wrong, or `sigma` or `size` is not positive, or `out` does not fit.

@@ -78,9 +78,7 @@ def load_checkpoint(
     Raises:
         DarkposeError: there is no such file or name, it cannot be downloaded or read, or the markup does not fit.
     """
-    name = str(path_or_name)
-    if name == DEFAULT:
-        name = default_for(schema if isinstance(schema, str) else None)
+    name = meant(path_or_name, schema if isinstance(schema, str) else None)
     if name in SHIPPED:
         checkpoint = read_safetensors(shipped_file(name))
     elif name in ZOO:
@@ -164,10 +162,15 @@ def weights_file(path_or_name: str | Path, schema: str | None = None) -> Path:
     Raises:
         DarkposeError: shipped weights are not there.
     """
-    name = default_for(schema) if str(path_or_name) == DEFAULT else str(path_or_name)
+    name = meant(path_or_name, schema)
     if name in SHIPPED:
         return shipped_file(name)
     return downloaded_file(ZOO[name]) if name in ZOO else Path(name)
+
+
+def meant(path_or_name: str | Path, markup: str | None) -> str:
+    """A path or name, "default" replaced by the name of the shipped weights that it stands for."""
+    return default_for(markup) if str(path_or_name) == DEFAULT else str(path_or_name)
 
 
 def default_for(markup: str | None) -> str:

@@ -42,7 +42,8 @@ def evaluate(
     root
         Folder of the data set.
     weights
-        Checkpoint, by path or name; without, the predictions file is measured as it is.
+        Checkpoint, by path or name (default: the shipped weights that are best at the markup); without, the predictions
+        file is measured as it is.
     predictions
         The file of predictions; one named by recipe, weights and way of predicting where it is not given.
     boxes
@@ -51,7 +52,7 @@ def evaluate(
     flip_test
         published, exact, off, or several with commas; the recipe's where it is not given.
     decode
-        dark, quarter, argmax, or several with commas; the recipe's where it is not given.
+        dark, dark+, quarter, argmax, or several with commas; the recipe's where it is not given.
     against
         Another file of predictions, to compare with face by face; repeat for several.
     shared
