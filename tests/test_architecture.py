@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("datasets.__init__", "datasets.aflw", "datasets.cofw", "datasets.joined", "datasets.openmmlab_tree"),
         *("datasets.w300", "datasets.wflw", "errors", "sample", "schema"),
     },
-    "check": {"errors", "image", "sample", "schema"},
+    "check": {"errors", "image", "paths", "sample", "schema"},
     "checkpoint": {"atomic", "errors", "geometry", "hrnet", "image", "modulation", "schema"},
     "cli.__init__": {
         *("cli.benchmark", "cli.datasets", "cli.evaluate", "cli.export", "cli.predict", "cli.train", "cli.weights"),
@@ -115,8 +115,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "epoch_steps": set(),
     "errors": set(),
     "evaluation": {
-        *("boxrule", "checkpoint", "datasets.made", "derive", "detector", "errors", "heatmap", "inference"),
-        *("predict_samples", "predictions", "recipes", "report", "sample", "schema", "shape_prior", "zoo"),
+        *("boxrule", "catalogue", "checkpoint", "datasets.made", "derive", "detector", "errors", "heatmap"),
+        *("inference", "predict_samples", "predictions", "recipes", "report", "sample", "schema", "shape_prior", "zoo"),
     },
     "export": {
         *("calibration", "checkpoint", "coarse_first", "errors", "graph_card", "heatmap", "image", "inference"),
@@ -191,7 +191,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("predictions", "sample", "schema"),
     },
     "predict_shards": {"boxfile", "detector", "errors", "image", "inputs", "predictor", "results", "shards", "stream"},
-    "predictions": {"atomic", "errors"},
+    "predictions": {"errors", "lock"},
     "predictor": {
         *("detector", "errors", "face", "face_crops", "geometry", "heatmap", "image", "inference", "open_locator"),
         *("runtimes", "schema", "shape_prior"),

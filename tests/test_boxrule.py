@@ -76,3 +76,8 @@ def test_other_rules_are_refused(name: str) -> None:
 def test_overlap_is_intersection_over_union() -> None:
     boxes = np.array([[0.0, 0, 10, 10], [5, 5, 15, 15], [20, 20, 30, 30]])
     assert overlaps(boxes, boxes[0]).tolist() == pytest.approx([1, 25 / 175, 0])
+
+
+def test_a_face_without_landmarks_keeps_its_box_where_theirs_is_asked_for(sample: Sample) -> None:
+    bare = Sample(sample.image, sample.keypoints, np.zeros(3), sample.box)
+    assert box_of("landmarks", bare) == sample.box.tolist()

@@ -73,10 +73,12 @@ def test_no_faces_or_none_asked_for_are_refused(faces: list[Sample]) -> None:
             contact_sheet(samples, TRIANGLE, count)
 
 
-def test_an_image_that_is_not_there_is_named(faces: list[Sample]) -> None:
+def test_images_that_cannot_be_read_are_passed_over(faces: list[Sample]) -> None:
+    expected = contact_sheet([face for i, face in enumerate(faces) if i != 3], TRIANGLE, side=SIDE)
     faces[3].image.unlink()
-    with pytest.raises(DarkposeError, match=r"3\.png: cannot be read"):
-        contact_sheet(faces, TRIANGLE)
+    assert contact_sheet(faces, TRIANGLE, side=SIDE).shape == expected.shape
+    with pytest.raises(DarkposeError, match=r"no image can be read; one of them: .*3\.png: cannot be read"):
+        contact_sheet([faces[3]], TRIANGLE)
 
 
 def test_real_faces_make_a_sheet(shared_data: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from darkpose.datasets.wflw import read_wflw
-from darkpose.derive import derivation, derive, derive_shared
+from darkpose.derive import derivation, derive, derive_shared, shared_points
 from darkpose.errors import DarkposeError
 from darkpose.geometry import mirror_keypoints, transform
 from darkpose.sample import nme_normaliser
@@ -327,3 +327,12 @@ def test_between_shared_points_the_contour_runs_where_people_marked_it(shared_da
     errors = np.linalg.norm(found[:, :33] - points[:, :33], axis=-1) / normaliser[:, None]
     assert not errors[:, ::2].any()
     assert errors[:, 1::2].mean(axis=0).max() < 0.01  # of the distance of the outer eye corners; straight lines: 0.017
+
+
+def test_shared_points_are_known_where_either_way_is() -> None:
+    there, back = shared_points(W300_68, AFLW_19), shared_points(AFLW_19, W300_68)
+    np.testing.assert_array_equal(there, back.T)
+    assert back[W300_68.index("chin"), AFLW_19.index("chin")] == 1
+    assert back.sum() == 16  # brows, corners of eyes and mouth, nostrils, tip of the nose, chin
+    with pytest.raises(DarkposeError, match="which landmarks of cofw-29 and 300w-68 are the same points is not known"):
+        shared_points(COFW_29, W300_68)

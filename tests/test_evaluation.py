@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from darkpose.catalogue import DATA_SETS, DataSet
-from darkpose.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
+from darkpose.checkpoint import Checkpoint, CheckpointConfig, read_safetensors, save_checkpoint
 from darkpose.datasets.made import make_wflw
 from darkpose.datasets.openmmlab import read_openmmlab
 from darkpose.errors import DarkposeError
@@ -18,11 +18,11 @@ from darkpose.evaluation import Choices, Evaluation, evaluate_recipe
 from darkpose.geometry import box_to_crop
 from darkpose.hrnet import HRNet, HRNetConfig, initialise
 from darkpose.image import write_image
-from darkpose.predictions import read_predictions
+from darkpose.predictions import only_writer, read_predictions
 from darkpose.pts import format_pts
 from darkpose.recipes import AFLW_DARK, WFLW_DARK, Protocol, Recipe, find_test
-from darkpose.sample import Sample
-from darkpose.schema import AFLW_19, W300_68, WFLW_98, KeypointSchema, join_schemas
+from darkpose.sample import Sample, samples_digest
+from darkpose.schema import AFLW_19, COFW_29, W300_68, WFLW_98, KeypointSchema, join_schemas
 from darkpose.shape_prior import ShapePrior, fit_shape_prior
 from darkpose.zoo import FACES, W300_ONLY
 
@@ -317,3 +317,77 @@ def test_the_default_weights_are_those_that_are_best_at_the_markup(tmp_path: Pat
         file = tmp_path / f"{markup}.jsonl"
         evaluate_recipe(WFLW_DARK, tmp_path, file, weights="default", markup=markup, shared=True, device="cpu")
         assert read_predictions(file).header["weights"] == name
+
+
+def test_a_file_that_says_of_itself_that_it_is_of_other_faces_is_refused(
+    root: Path, tmp_path: Path, recipe: Recipe
+) -> None:
+    samples = recipe.test_set.read(root)
+    truth = np.stack([sample.keypoints for sample in samples])
+    own = predictions(tmp_path / "own.jsonl", truth, faces_sha256=samples_digest(samples))
+    assert evaluate_recipe(recipe, root, own, against=[own]).report.subsets["all"].nme == 0
+    other = predictions(tmp_path / "other.jsonl", truth, faces_sha256=samples_digest(samples[::-1]))
+    for file, against in ((other, []), (own, [other])):
+        with pytest.raises(DarkposeError, match=r"other\.jsonl: predictions of other faces than those here"):
+            evaluate_recipe(recipe, root, file, against=against)
+
+
+def test_what_an_evaluation_is_held_against_is_checked_before_anything_is_predicted(
+    root: Path, tmp_path: Path, recipe: Recipe
+) -> None:
+    weights = tiny_weights(tmp_path / "w.safetensors", W300_68)
+    against = [predictions(tmp_path / "half.jsonl", np.zeros((2, 68, 2)))]
+    with pytest.raises(DarkposeError, match=r"half\.jsonl: .* lacks 3 of 5 faces"):
+        evaluate_recipe(recipe, root, tmp_path / "p.jsonl", weights=weights, against=against, device="cpu")
+    assert not (tmp_path / "p.jsonl").exists()
+
+
+def test_weights_with_another_crop_do_not_go_on_with_a_file(root: Path, tmp_path: Path, recipe: Recipe) -> None:
+    weights = tiny_weights(tmp_path / "w.safetensors", W300_68)
+    evaluate_recipe(recipe, root, tmp_path / "p.jsonl", weights=weights, device="cpu")
+    known = read_safetensors(Path(weights))
+    save_checkpoint(replace(known, config=replace(known.config, padding=1.9)), Path(weights))
+    with pytest.raises(DarkposeError, match=r"another run \(padding: there 1.25, here 1.9\)"):
+        evaluate_recipe(recipe, root, tmp_path / "p.jsonl", weights=weights, device="cpu")
+
+
+def test_two_evaluations_do_not_write_to_one_file(root: Path, tmp_path: Path, recipe: Recipe) -> None:
+    weights, file = tiny_weights(tmp_path / "w.safetensors", W300_68), tmp_path / "p.jsonl"
+    with only_writer(file), pytest.raises(DarkposeError, match=r"p\.jsonl: another evaluation is writing to it"):
+        evaluate_recipe(recipe, root, file, weights=weights, device="cpu")
+    assert not file.exists()  # nothing was begun
+    assert len(read_predictions(evaluate_recipe(recipe, root, file, weights=weights, device="cpu").file).keypoints) == 5
+
+
+def test_shared_landmarks_that_nobody_knows_are_not_promised(root: Path, tmp_path: Path, recipe: Recipe) -> None:
+    weights = tiny_weights(tmp_path / "w.safetensors", COFW_29)
+    for shared in (False, True):
+        with pytest.raises(DarkposeError, match="which landmarks of 300w-68 and cofw-29 are the same points") as caught:
+            evaluate_recipe(recipe, root, tmp_path / "p.jsonl", weights=weights, shared=shared, device="cpu")
+        assert "--shared" not in str(caught.value)
+    assert not (tmp_path / "p.jsonl").exists()
+
+
+def test_a_data_set_by_its_name_has_the_row_of_its_recipe(root: Path, tmp_path: Path) -> None:
+    truth = np.stack([sample.keypoints for sample in find_test("300w-lfpw").test_set.read(root)])
+
+    def last_line(recipe: str, train_set: str = "wflw-train, 7500 faces") -> str:
+        provenance = {"recipe": recipe, "train_set": train_set}
+        file = predictions(tmp_path / "p.jsonl", truth, system="darkpose", provenance=provenance)
+        row = {"pose": WFLW_DARK.published["pose"]}
+        test_set = replace(DATA_SETS["300w-lfpw"], published={"faces": 5})
+        return evaluate_recipe(replace(find_test("300w-lfpw"), test_set=test_set, published=row), root, file).lines()[
+            -1
+        ]
+
+    assert last_line("wflw-dark") == "published row: pose 6.99, not measured here"
+    assert last_line("aflw-dark").endswith("not comparable: weights of the training aflw-dark")
+
+
+def test_weights_measured_on_what_they_have_learnt_say_so(root: Path, tmp_path: Path) -> None:
+    recipe = replace(find_test("300w-lfpw"), test_set=replace(DATA_SETS["300w-lfpw"], name="300w-train"))
+    truth = np.stack([sample.keypoints for sample in recipe.test_set.read(root)])
+    for learnt in ("300w-train, 3148 faces", "faces-300w, 2017 faces", "faces, 9457 faces"):
+        file = predictions(tmp_path / "p.jsonl", truth, system="darkpose", provenance={"train_set": learnt})
+        found = evaluate_recipe(recipe, root, file)
+        assert "the weights have learnt from this set" in found.report.caveats

@@ -128,3 +128,11 @@ def test_a_file_from_windows_with_blank_lines_is_read(tmp_path: Path) -> None:
     lines = [json.dumps({"darkpose_predictions": 1}), "", json.dumps(face(0)), json.dumps(face(1)), "", ""]
     (tmp_path / "p.jsonl").write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
     assert set(read_predictions(tmp_path / "p.jsonl").keypoints) == {0, 1}
+
+
+def test_images_that_weights_have_learnt_from_are_names(tmp_path: Path) -> None:
+    for learnt in (None, 5, "a.jpg", [[1]]):
+        PredictionsWriter(tmp_path / "p.jsonl", HEADER | {"provenance": {"test_images_learnt": learnt}})
+        with pytest.raises(DarkposeError, match="test_images_learnt must be a list of names"):
+            read_predictions(tmp_path / "p.jsonl")
+        (tmp_path / "p.jsonl").unlink()

@@ -88,7 +88,9 @@ def test_a_comparison_is_the_difference_of_both_errors_on_the_faces_that_both_fo
     assert found.faces == 38
     assert found.difference == pytest.approx(alone[0] - alone[1])
     assert found.interval[0] < found.difference < found.interval[1] < 0
-    assert "the first is better" in found.line()
+    assert found.found_by_one == 2
+    assert found.line().endswith("38 faces that both found")  # no verdict: each missed one that the other found
+    assert "the first is better" in compare(truth + 0.1, truth + 1, samples, WFLW_98).line()
     assert compare(second, first, samples, WFLW_98).difference == pytest.approx(-found.difference)
     assert "no difference shown" in compare(first, first, samples, WFLW_98).line()
     nothing = compare(np.full_like(first, np.inf), second, samples, WFLW_98)

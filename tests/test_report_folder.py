@@ -90,6 +90,12 @@ def test_what_hinders_a_report_is_said_before_anything_is_measured(
     (tmp_path / "file").write_text("")
     with pytest.raises(DarkposeError, match="the folder cannot be made"):
         prepare_report(tmp_path / "file")
+    (tmp_path / "earlier").mkdir()
+    (tmp_path / "earlier" / "report.md").write_text("an earlier report")
+    prepare_report(tmp_path / "earlier")
+    assert [(path.name, path.read_text()) for path in (tmp_path / "earlier").iterdir()] == [
+        ("report.md", "an earlier report")
+    ]
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(DarkposeError, match=r"pip install 'darkpose\[report\]'"):
         prepare_report(tmp_path / "report")

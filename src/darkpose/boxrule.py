@@ -38,7 +38,7 @@ def box_rule(name: str, detector: Detector | None = None) -> BoxRule:
     if name == "annotation":
         return lambda face, sample: sample
     if name == "landmarks":
-        return lambda face, sample: replace(sample, box=landmark_box(sample.keypoints[sample.visible > 0]))
+        return lambda face, sample: _tight(sample)
     if is_detector(name):
         if detector is None:
             raise DarkposeError(f"boxes by {name} need the detector")
@@ -53,6 +53,12 @@ def box_rule(name: str, detector: Detector | None = None) -> BoxRule:
             f"boxes must be annotation, landmarks, detector, yunet, haar or jitter:S with S from 0 to 1, got {name!r}"
         )
     return lambda face, sample: _jittered(sample, spread, np.random.default_rng(face))
+
+
+def _tight(sample: Sample) -> Sample:
+    """Without a landmark there is no such box, and nothing to measure: the annotated one does."""
+    seen = sample.visible > 0
+    return replace(sample, box=landmark_box(sample.keypoints[seen])) if seen.any() else sample
 
 
 def overlaps(boxes: NDArray[np.float64], box: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -92,6 +92,8 @@ DATA_SETS = {
         DataSet("faces", joined.FACES, partial(joined.read_faces, folders={"300w": 1, "wflw": 24}), {}),
     )
 }
+# Sets that are made of others -> their names; of WFLW it is the test set where only that is there.
+JOINED = {"faces-300w": ("300w-train",), "faces": ("300w-train", "wflw-train")}
 # To test on: weights that learn from one carry the names of its images.
 TEST_SETS = frozenset(DATA_SETS) - {
     *(f"{name}-train" for name in ("wflw", "aflw", "300w", "cofw")),

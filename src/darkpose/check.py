@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from darkpose.errors import DarkposeError
 from darkpose.image import read_image
+from darkpose.paths import is_file
 from darkpose.sample import Sample
 from darkpose.schema import KeypointSchema
 
@@ -128,7 +129,7 @@ def _look_at_images(
     """Findings: missing, unreadable, outside."""
     missing, unreadable, outside = [], [], []
     for path, faces in tqdm(images.items(), "images", disable=None):
-        if not path.is_file():
+        if not is_file(path):
             missing.append(f"{path}: not there; {_where(faces[0])} needs it")
         elif decode:
             try:

@@ -22,10 +22,11 @@ def contact_sheet(
 ) -> Pixels:
     """Draw `count` of the faces, or all if there are fewer, row by row in an order that depends on the seed alone.
 
-    A face is cut as for evaluation: its box, grown by the usual padding, which shows what a network would see.
+    A face is cut as for evaluation: its box, grown by the usual padding, which shows what a network would see. Faces
+    whose images cannot be read are passed over.
 
     Args:
-        samples: faces whose images can be read.
+        samples: the faces.
         schema: their markup, for the outlines.
         count: how many, at least 1.
         seed: which.
@@ -35,12 +36,21 @@ def contact_sheet(
         (H, W, 3) uint8 RGB, as many columns as rows or one more; places that stay free are white.
 
     Raises:
-        DarkposeError: there are no samples, `count` is not positive, or an image cannot be read.
+        DarkposeError: there are no samples, `count` is not positive, or no image can be read.
     """
     if not samples or count < 1:
         raise DarkposeError(f"a contact sheet needs faces, and one at least: got {len(samples)}, {count} asked for")
-    chosen = np.random.default_rng(seed).permutation(len(samples))[:count]
-    return _side_by_side([_picture(samples[index], schema, side) for index in chosen])
+    pictures, problem = [], None
+    for index in np.random.default_rng(seed).permutation(len(samples)):
+        try:
+            pictures.append(_picture(samples[index], schema, side))
+        except DarkposeError as error:
+            problem = error
+        if len(pictures) == count:
+            break
+    if not pictures:
+        raise DarkposeError(f"no image can be read; one of them: {problem}") from problem
+    return _side_by_side(pictures)
 
 
 def error_sheet(samples: Sequence[Sample], points: np.ndarray, schema: KeypointSchema, *, side: int = 320) -> Pixels:

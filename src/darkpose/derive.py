@@ -49,10 +49,23 @@ def derive_shared(
     keypoints: ArrayLike, visible: ArrayLike, source: KeypointSchema, target: KeypointSchema
 ) -> tuple[Floats, Floats]:
     """As `derive`, but only the landmarks that are the same points in both markups; the others are not visible."""
-    same = derivation(source, target) == 1
-    with suppress(DarkposeError):  # where there is a way back, it must agree
-        same &= derivation(target, source).T == 1
-    return _apply(same.astype(np.float64), keypoints, visible)
+    return _apply(shared_points(source, target), keypoints, visible)
+
+
+def shared_points(source: KeypointSchema, target: KeypointSchema) -> Floats:
+    """(L, K) with a 1 where a landmark of `target` is the same point as one of `source`, else 0.
+
+    Raises:
+        DarkposeError: it is not known which are.
+    """
+    ways = []  # where there are both, they must agree
+    with suppress(DarkposeError):
+        ways.append(derivation(source, target) == 1)
+    with suppress(DarkposeError):
+        ways.append(derivation(target, source).T == 1)
+    if not ways:
+        raise DarkposeError(f"which landmarks of {source.name} and {target.name} are the same points is not known")
+    return np.asarray(np.all(ways, axis=0), np.float64)
 
 
 def _apply(weights: Floats, keypoints: ArrayLike, visible: ArrayLike) -> tuple[Floats, Floats]:

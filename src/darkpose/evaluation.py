@@ -1,7 +1,8 @@
 """A recipe's evaluation: predictions into files, then the files against the annotations."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,17 @@ import torch
 from numpy.typing import NDArray
 
 from darkpose.boxrule import BoxRule, box_rule, is_detector
+from darkpose.catalogue import JOINED
 from darkpose.checkpoint import Checkpoint, fingerprint
 from darkpose.datasets.made import is_drawn
-from darkpose.derive import derive_shared
+from darkpose.derive import derive_shared, shared_points
 from darkpose.detector import Detector, best_detector, named_detector
 from darkpose.errors import DarkposeError
 from darkpose.heatmap import Method
 from darkpose.inference import CropDecoder, FlipTest, find_device
 from darkpose.predict_samples import Variant, predict_to_files
-from darkpose.predictions import Predictions, PredictionsWriter, read_predictions
-from darkpose.recipes import Recipe
+from darkpose.predictions import Predictions, PredictionsWriter, only_writer, read_predictions
+from darkpose.recipes import RECIPES, Recipe
 from darkpose.report import Comparison, Report, compare, published_lengths, report
 from darkpose.sample import Sample, samples_digest
 from darkpose.schema import SCHEMAS, KeypointSchema
@@ -154,7 +156,7 @@ def evaluate_recipe(
     samples, schema = recipe.test_set.read(root), recipe.test_set.schema
     published_lengths(samples, schema)  # a face that cannot be normalised is named before anything is predicted
     for file in against:
-        _markup(file, read_predictions(file), recipe, shared)
+        _points(file, read_predictions(file), samples, recipe, shared)
     if weights is None:
         if predictions is None:
             raise DarkposeError("an evaluation needs weights, or a file of predictions")
@@ -172,11 +174,14 @@ def evaluate_recipe(
         detectors = {each.boxes: _detector(each.boxes) for each in variants if is_detector(each.boxes)}
         rules = {each.boxes: box_rule(each.boxes, detectors.get(each.boxes)) for each in variants}
         headers = [_header(recipe, samples, checkpoint, weights, variant, detectors) for variant in variants]
-        writers = {
-            variant: PredictionsWriter(file, header)
-            for variant, file, header in zip(variants, files, headers, strict=True)
-        }
-        _predict(recipe, samples, checkpoint, writers, rules, target, workers)
+        with ExitStack() as held:
+            for file in files:
+                held.enter_context(only_writer(file))
+            writers = {
+                variant: PredictionsWriter(file, header)
+                for variant, file, header in zip(variants, files, headers, strict=True)
+            }
+            _predict(recipe, samples, checkpoint, writers, rules, target, workers)
     caveats = ["faces drawn by darkpose"] if is_drawn(root) else []
     return _measure(recipe, samples, [*files, *against], shared, caveats, shape_prior)
 
@@ -191,19 +196,18 @@ def _measure(
 ) -> Evaluation:
     schema = recipe.test_set.schema
     found = [read_predictions(file) for file in files]
-    markups = [_markup(file, each, recipe, shared) for file, each in zip(files, found, strict=True)]
+    read = [_points(file, each, samples, recipe, shared) for file, each in zip(files, found, strict=True)]
+    markups, points = [markup for markup, _ in read], [each for _, each in read]
     if any(markup.names != markups[0].names for markup in markups):
         listed = ", ".join(f"{file} {markup.name}" for file, markup in zip(files, markups, strict=True))
         raise DarkposeError(f"predictions of different markups cannot be held against each other: {listed}")
     if markups[0].names != schema.names:
         samples = [_through_shared(sample, schema, markups[0]) for sample in samples]
-    images = [sample.image.name for sample in samples]
-    points = [each.as_array(images, len(markups[0]), str(file)) for file, each in zip(files, found, strict=True)]
     reasons = [caveats + _caveats(recipe, samples, file.header, markups[0]) for file in found]
     names = _names(files, found)
     if shape_prior is not None:
         prior = as_shape_prior(shape_prior, markups[0])
-        seen = sum(image in set(prior.learnt) for image in images)
+        seen = sum(sample.image.name in set(prior.learnt) for sample in samples)
         told = [f"a shape prior{f' that has learnt from {seen} of these faces' if seen else ''}"]
         drawn = [_drawn(prior, each, plain, str(file)) for each, plain, file in zip(found, points, files, strict=True)]
         points, reasons = drawn + points, [each + told for each in reasons] + reasons
@@ -255,11 +259,29 @@ def _for_markup(checkpoint: Checkpoint, schema: KeypointSchema) -> Checkpoint:
 
 def _check_markup(source: str, found: KeypointSchema, recipe: Recipe, shared: bool) -> None:
     wanted = recipe.test_set.schema
-    if found.names != wanted.names and not shared:
+    if found.names == wanted.names:
+        return
+    theirs = f"the landmarks are of {found.name}, those of the data set {recipe.test_set.name} of {wanted.name}"
+    try:
+        shared_points(wanted, found)
+    except DarkposeError as error:
+        raise DarkposeError(f"{source}: {theirs}; {error}") from error
+    if not shared:
+        raise DarkposeError(f"{source}: {theirs}; --shared measures the landmarks that both have")
+
+
+def _points(
+    file: Path, predictions: Predictions, samples: Sequence[Sample], recipe: Recipe, shared: bool
+) -> tuple[KeypointSchema, NDArray[np.float64]]:
+    """The markup and landmarks (N, K, 2) of a predictions file, which must be of these samples."""
+    markup = _markup(file, predictions, recipe, shared)
+    points = predictions.as_array([sample.image.name for sample in samples], len(markup), str(file))
+    if predictions.header.get("faces_sha256", digest := samples_digest(samples)) != digest:
         raise DarkposeError(
-            f"{source}: the landmarks are of {found.name}, those of the data set {recipe.test_set.name} of "
-            f"{wanted.name}; --shared measures the landmarks that both have"
+            f"{file}: predictions of other faces than those here: annotations, boxes or their order were others; "
+            "predict again"
         )
+    return markup, points
 
 
 def _markup(file: Path, predictions: Predictions, recipe: Recipe, shared: bool) -> KeypointSchema:
@@ -330,6 +352,9 @@ def _header(
         "system": "darkpose",
         "weights": weights,
         "weights_sha256": fingerprint(checkpoint.model),
+        "crop_size": checkpoint.config.crop_size,
+        "padding": checkpoint.config.padding,
+        "normalisation": asdict(checkpoint.config.normalisation),
         "provenance": dict(checkpoint.provenance),
         **variant._asdict(),
         "kernel_size": recipe.test.kernel_size,
@@ -386,8 +411,14 @@ def _of_other_weights(recipe: Recipe, header: Mapping[str, Any]) -> list[str]:
     if header.get("system") != "darkpose" or header.get("weights") == recipe.checkpoint:
         return []
     provenance = header.get("provenance", {})
-    if str(provenance.get("train_set", "")).split(",")[0] == recipe.test_set.name:
+    learnt = str(provenance.get("train_set", "")).split(",")[0]
+    sets = {learnt, *JOINED.get(learnt, ())}
+    if provenance.get("test_images_learnt"):  # in place of the training set, which was not there
+        sets.discard("wflw-train")
+    if recipe.test_set.name in sets:
         return ["the weights have learnt from this set"]
-    if recipe.published and provenance.get("recipe") != recipe.name and "sha256" not in provenance:
-        return [f"weights of the training {provenance.get('recipe', 'unknown')}"]
+    trained = str(provenance.get("recipe", "unknown"))
+    row = recipe.published if trained == recipe.name else RECIPES[trained].published if trained in RECIPES else {}
+    if recipe.published and not recipe.published.items() <= row.items() and "sha256" not in provenance:
+        return [f"weights of the training {trained}"]
     return []

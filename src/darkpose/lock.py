@@ -35,17 +35,23 @@ def alone(lock: Path, *, wait: bool = True) -> Iterator[None]:
         BlockingIOError: another process holds it, and we do not wait.
         OSError: the file cannot be made.
     """
-    with lock.open("w") as file:
-        if sys.platform != "win32":
-            import fcntl
+    with lock.open("w") as file, holding(file, wait=wait):
+        yield
 
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except OSError as error:
-                if error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
-                    raise
-        _held.add(file)
+
+@contextmanager
+def holding(file: IO[str], *, wait: bool = True) -> Iterator[None]:
+    """As `alone`, by an open file."""
+    if sys.platform != "win32":
+        import fcntl
+
         try:
-            yield
-        finally:
-            _held.remove(file)
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except OSError as error:
+            if error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
+                raise
+    _held.add(file)
+    try:
+        yield
+    finally:
+        _held.remove(file)

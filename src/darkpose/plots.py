@@ -71,7 +71,7 @@ def plot_landmark_errors(path: Path, face: Floats, errors: Floats, schema: Keypo
             for i, j in pairwise(line):
                 if known[i] and known[j]:
                     axes.plot(*face[[i, j]].T, color="lightgrey", linewidth=1, zorder=1)
-        largest = float(errors[known].max()) if known.any() else 1.0
+        largest = float(errors[known].max()) if (errors[known] > 0).any() else 1.0
         x, y = face[known].T
         marks = axes.scatter(x, y, s=12 + 130 * errors[known] / largest, c=errors[known], cmap="viridis_r", zorder=2)
         assert axes.figure is not None

@@ -16,7 +16,8 @@ needed.
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
@@ -24,8 +25,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from darkpose.atomic import write_text
 from darkpose.errors import DarkposeError
+from darkpose.lock import holding
 
 VERSION = 1
 FARTHEST = 1e6  # px; no landmark of a photograph is farther out
@@ -121,8 +122,12 @@ def _header(values: Any) -> dict[str, Any]:
     for name in _TEXTS:
         if not isinstance(values.get(name, ""), str):
             raise ValueError(f"{name} must be a text, got {values[name]!r}")
-    if not isinstance(values.get("provenance", {}), dict):
-        raise ValueError(f"provenance must be an object, got {values['provenance']!r}")
+    provenance = values.get("provenance", {})
+    if not isinstance(provenance, dict):
+        raise ValueError(f"provenance must be an object, got {provenance!r}")
+    learnt = provenance.get("test_images_learnt", [])
+    if not isinstance(learnt, list) or not all(isinstance(name, str) for name in learnt):
+        raise ValueError(f"test_images_learnt must be a list of names, got {_short(learnt)}")
     return values
 
 
@@ -160,6 +165,28 @@ def _keypoints(values: Any) -> NDArray[np.float64] | None:
     return points
 
 
+@contextmanager
+def only_writer(path: Path) -> Iterator[None]:
+    """Keep other evaluations from writing to a predictions file, which is made if it is not there.
+
+    Raises:
+        DarkposeError: another one is writing to it, or it cannot be written.
+    """
+    with ExitStack() as held:
+        try:
+            held.enter_context(holding(held.enter_context(path.open("a", encoding="utf-8")), wait=False))
+        except BlockingIOError as error:
+            busy = "another evaluation is writing to it; wait for it, or name another file"
+            raise DarkposeError(f"{path}: {busy}") from error
+        except OSError as error:
+            raise DarkposeError(f"{path}: cannot be written: {error.strerror or error}") from error
+        try:
+            yield
+        finally:
+            if path.exists() and not path.stat().st_size:
+                path.unlink()
+
+
 class PredictionsWriter:
     """Appends faces to a predictions file; a file of the same run that is there already is continued."""
 
@@ -175,7 +202,7 @@ class PredictionsWriter:
         try:
             begun, first = path.read_bytes() if path.exists() else b"", json.dumps(self.header) + "\n"
             if first.encode().startswith(begun):  # nothing yet, or a part of the first line
-                write_text(path, first)
+                path.write_text(first, encoding="utf-8")  # in place: whoever holds the file goes on holding it
             else:
                 self._continue()
         except OSError as error:

@@ -306,13 +306,13 @@ def _published(data_set: DataSet) -> dict[str, float]:
 
 
 def recipe_of_test_set(data_set: str) -> Recipe:
-    """The recipe that is tested on a data set, or else the data set itself, tested as published.
+    """The recipe whose published row is of a data set, or else the data set itself, tested as published.
 
     Raises:
         DarkposeError: there is no such data set.
     """
     for recipe in RECIPES.values():
-        if recipe.test_set.name == data_set:
+        if recipe.test_set.name == data_set and recipe.published:
             return recipe
     if data_set not in DATA_SETS:
         raise DarkposeError(f"there is no data set {data_set!r}; the names are {', '.join(DATA_SETS)}")

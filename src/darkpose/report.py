@@ -237,6 +237,8 @@ def mean_face(samples: Sequence[Sample]) -> Floats:
             continue
         box = landmark_box(sample.keypoints[seen])
         side = (box[2:] - box[:2]).max()
+        if side == 0:  # one point has no size
+            continue
         total[seen] += (sample.keypoints[seen] - (box[:2] + box[2:]) / 2) / side
         count += seen
     return np.asarray(np.where(count[:, None] > 0, total / np.maximum(count, 1)[:, None], np.nan))
@@ -256,7 +258,8 @@ class Comparison:
         faces, images: how many both found, on how many images.
         difference: pooled NME of the first minus that of the second on those faces; negative: the first is better.
         interval: its 95 % bootstrap interval, by image.
-        missed: how many faces each missed; those that only one found are no part of the difference.
+        missed: how many faces each missed.
+        found_by_one: how many faces only one of them found, which are no part of the difference.
     """
 
     faces: int
@@ -264,6 +267,7 @@ class Comparison:
     difference: float
     interval: tuple[float, float]
     missed: tuple[int, int]
+    found_by_one: int
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values; what is not a number is null."""
@@ -276,7 +280,7 @@ class Comparison:
         low, high = self.interval
         count = f"{self.faces} face{'' if self.faces == 1 else 's'}"
         found = f"{self.difference:+.3f} ({low:+.3f} .. {high:+.3f}), {count}"
-        if self.missed[0] != self.missed[1]:
+        if self.found_by_one:
             return f"{found} that both found"
         if self.images < FEW_IMAGES:
             return f"{found}: too few images for a verdict"
@@ -296,20 +300,22 @@ def compare(points: Floats, others: Floats, samples: Sequence[Sample], schema: K
     visible = np.stack([sample.visible for sample in samples]) > 0
     found = [np.isfinite(each).all(axis=(1, 2)) for each in (points, others)]
     both, missed = found[0] & found[1], (int((~found[0]).sum()), int((~found[1]).sum()))
+    found_by_one = int((found[0] ^ found[1]).sum())
     if not both.any():
-        return Comparison(0, 0, NAN, (NAN, NAN), missed)
+        return Comparison(0, 0, NAN, (NAN, NAN), missed, found_by_one)
     usual = published_lengths(samples, schema)[both]
     gaps = [100 * normalised_errors(each[both], annotated[both], usual) for each in (points, others)]
     seen = visible[both]
     rows = np.stack([np.where(seen, gaps[0] - gaps[1], 0).sum(axis=1), seen.sum(axis=1)], axis=1)
     images = np.array([str(sample.image) for sample in samples])[both]
     interval = bootstrap_interval(rows, _pooled, groups=images)
-    return Comparison(int(both.sum()), len(np.unique(images)), _pooled(rows), interval, missed)
+    return Comparison(int(both.sum()), len(np.unique(images)), _pooled(rows), interval, missed, found_by_one)
 
 
 def _pooled(rows: Floats) -> float:
     """Mean error of landmarks from rows of (sum of errors, number of landmarks) per face."""
-    return float(rows[:, 0].sum() / rows[:, 1].sum())
+    errors, count = rows.sum(axis=0)
+    return float(errors / count) if count else NAN
 
 
 def _measure(

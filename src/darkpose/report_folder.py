@@ -34,7 +34,8 @@ def prepare_report(folder: Path) -> None:
     """
     check_matplotlib(folder)
     make_folder(folder)
-    write_text(folder / "report.md", "The evaluation is not finished.\n")
+    write_text(folder / ".writable", "")
+    (folder / ".writable").unlink()
 
 
 def write_report(folder: Path, evaluation: Evaluation) -> None:

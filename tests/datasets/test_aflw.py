@@ -160,3 +160,12 @@ def test_without_scipy_the_extra_is_named(root: Path, monkeypatch: pytest.Monkey
 def test_the_published_counts_add_up() -> None:
     assert PUBLISHED["train"]["faces"] + PUBLISHED["full"]["faces"] == 24386
     assert PUBLISHED["full"]["frontal"] == PUBLISHED["frontal"]["faces"] == 1314
+
+
+@pytest.mark.parametrize(("name", "value"), [("bbox", "cells"), ("mask_new", "cells"), ("ra", "a text")])
+def test_arrays_that_hold_no_numbers_are_refused(root: Path, name: str, value: str) -> None:
+    cells = np.empty(np.shape(arrays()[name]), object)
+    cells[:] = "x"
+    write(root, **{name: value if name == "ra" else cells})
+    with pytest.raises(DarkposeError, match=f"AFLWinfo_release.mat: expected {name} to hold numbers"):
+        read_aflw(root)

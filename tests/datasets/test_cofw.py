@@ -1,6 +1,7 @@
 """COFW: MATLAB 7.3 files of the published layout, written here with h5py as MATLAB would."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +152,22 @@ def test_the_published_counts_are_those_of_the_paper() -> None:
 def test_an_unknown_box_rule_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DarkposeError, match="no box rule 'tight'; choose one of landmarks, file"):
         read_cofw(tmp_path, images=tmp_path, box="tight")  # type: ignore[arg-type]
+
+
+def test_a_group_in_place_of_pictures_is_refused(tmp_path: Path) -> None:
+    with h5py.File(write(tmp_path, "test", "T"), "a") as file:
+        del file["IsT"]
+        file.create_group("IsT")
+    with pytest.raises(DarkposeError, match=r"COFW_test_color\.mat: damaged, or not COFW's arrays"):
+        read_cofw(tmp_path, images=tmp_path)
+
+
+def test_damaged_bytes_are_a_clear_error_or_pictures(tmp_path: Path) -> None:
+    whole, rng = write(tmp_path, "test", "T").read_bytes(), np.random.default_rng(0)
+    for _ in range(15):
+        damaged = bytearray(whole)
+        for place in rng.integers(100, len(whole), 40):
+            damaged[place] = rng.integers(256)
+        (tmp_path / "COFW_test_color.mat").write_bytes(damaged)
+        with suppress(DarkposeError):
+            read_cofw(tmp_path, images=tmp_path / "images", broken=[])

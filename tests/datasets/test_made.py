@@ -257,3 +257,11 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(DarkposeError, match=r"taken.*cannot be made"):
         make_wflw(tmp_path / "taken", train=1, test=1)
+
+
+@pytest.mark.parametrize("theirs", ["annotations", "WFLW_images", "WFLW_annotations"])
+def test_drawn_faces_do_not_lie_among_others(tmp_path: Path, theirs: str) -> None:
+    (tmp_path / theirs).mkdir()
+    with pytest.raises(DarkposeError, match=f"{theirs}: of a data set that darkpose did not draw"):
+        make_wflw(tmp_path, train=1, test=1)
+    assert [path.name for path in tmp_path.iterdir()] == [theirs]

@@ -101,6 +101,8 @@ def test_a_pair_of_an_unknown_landmark_is_refused(tmp_path: Path) -> None:
         ({"categories": None}, "expected one category"),
         ({"category": {"keypoints": []}}, "expected one category that names its landmarks"),
         ({"category": {"skeleton": [[1, 2, 3]]}}, "expected `skeleton` to be pairs"),
+        ({"category": {"skeleton": [[1, float("inf")]]}}, "expected `skeleton` to be pairs"),
+        ({"annotation": {"image_id": [1]}}, "annotation 1 in the list has an `image_id` that is no number or text"),
         ({"category": {"skeleton": [[0, 1]]}}, r"has 4 landmarks, but uses the indices \[-1\]"),
         ({"category": {"keypoints": ["a", "a", "b", "c"]}}, "names must be unique"),
         ({"images": [{"id": 1, "file_name": name} for name in "ab"]}, "the image id 1 stands 2 times"),
@@ -214,3 +216,9 @@ def test_faces_of_any_number_of_landmarks_can_be_drawn_and_cut(tmp_path: Path) -
 def test_an_unknown_box_rule_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DarkposeError, match="no box rule 'tight'; choose one of landmarks, file"):
         read_coco_points(coco(tmp_path), flip_pairs=(), box="tight")  # type: ignore[arg-type]
+
+
+def test_a_cell_that_is_too_long_is_named(tmp_path: Path) -> None:
+    file = table(tmp_path, "image,nose_x,nose_y", f"{'a' * 140_000},1,2")
+    with pytest.raises(DarkposeError, match=r"cats\.csv:2: not a row of a table"):
+        read_csv_points(file)

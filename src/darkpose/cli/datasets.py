@@ -50,8 +50,12 @@ def check(
     report = check_samples(samples, data_set.schema, data_set.published, broken=broken, decode=decode)
     print(dumps(report.to_dict(), indent=2) if json else "\n".join(report.lines()))
     if sheet is not None:
-        readable = [sample for sample in samples if sample.image.is_file()]
-        write_image(sheet, contact_sheet(readable, data_set.schema))
+        try:
+            faces = contact_sheet(samples, data_set.schema)
+        except DarkposeError as error:
+            print(f"darkpose: no sheet: {error}", file=sys.stderr)
+            return 1
+        write_image(sheet, faces)
         print(f"darkpose: {sheet}: random faces with their landmarks", file=sys.stderr)
     return 0 if report.whole else 1
 

@@ -120,9 +120,11 @@ def evaluate(
     except KeyboardInterrupt:
         print("darkpose: interrupted; the predicted faces are kept, the same command goes on", file=sys.stderr)
         return 130
-    print(dumps(found.to_dict(), indent=2) if json else "\n".join(found.lines()), flush=True)
-    if report is not None:
-        write_report(report, found)
+    try:
+        if report is not None:
+            write_report(report, found)
+    finally:
+        print(dumps(found.to_dict(), indent=2) if json else "\n".join(found.lines()), flush=True)
     return 0
 
 

@@ -9,7 +9,7 @@ The file does not say whether it counts pixels from 0 or from 1; coordinates are
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,14 +98,22 @@ def _load(file: Path) -> _Faces:
         if np.shape(arrays.get(name)) != shape:
             got = np.shape(arrays[name]) if name in arrays else "nothing"
             raise DarkposeError(f"{file}: expected {name} of the shape {shape}, as many rows as nameList, got {got}")
-    left, right, top, bottom = np.asarray(arrays["bbox"], np.float64).T  # this order is the file's
+    numbers = {name: _numbers(file, name, arrays[name]) for name in ("data", "mask_new", "bbox")}
+    left, right, top, bottom = numbers["bbox"].T  # this order is the file's
     return _Faces(
         _names(file, arrays["nameList"]),
-        np.asarray(arrays["data"], np.float64).reshape(count, 2, _K).transpose(0, 2, 1),
-        np.asarray(arrays["mask_new"]) > 0,
+        numbers["data"].reshape(count, 2, _K).transpose(0, 2, 1),
+        numbers["mask_new"] > 0,
         np.stack([left, top, right, bottom], axis=1),
-        _order(file, arrays.get("ra"), count),
+        _order(file, _numbers(file, "ra", arrays.get("ra", ())), count),
     )
+
+
+def _numbers(file: Path, name: str, values: Any) -> Floats:
+    try:
+        return np.asarray(values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise DarkposeError(f"{file}: expected {name} to hold numbers ({error})") from error
 
 
 def _names(file: Path, cells: NDArray[np.object_]) -> list[str]:
@@ -115,9 +123,9 @@ def _names(file: Path, cells: NDArray[np.object_]) -> list[str]:
     return names
 
 
-def _order(file: Path, ra: NDArray[np.int_] | None, count: int) -> NDArray[np.intp]:
+def _order(file: Path, ra: Floats, count: int) -> NDArray[np.intp]:
     """The published permutation, which counts from 1, as rows from 0."""
-    order = np.ravel(ra).astype(np.intp) - 1 if ra is not None else np.empty(0, np.intp)
+    order = np.nan_to_num(np.ravel(ra)).astype(np.intp) - 1
     if not np.array_equal(np.sort(order), np.arange(count)) or count <= _TRAIN_FACES:
         raise DarkposeError(
             f"{file}: expected more than {_TRAIN_FACES} faces and a permutation of them, counted from 1, as `ra`; "

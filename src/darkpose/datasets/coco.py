@@ -32,6 +32,9 @@ def read_json(file: Path) -> dict[str, Any]:
     lists = [content.get(key) if isinstance(content, dict) else None for key in ("images", "annotations")]
     if not all(isinstance(entries, list) and all(isinstance(e, dict) for e in entries) for entries in lists):
         raise DarkposeError(f"{file}: not a COCO file: expected an object with lists `images` and `annotations`")
+    for place, fields in enumerate(content["annotations"], 1):
+        if not isinstance(fields.get("image_id", ""), int | str):
+            raise DarkposeError(f"{file}: annotation {place} in the list has an `image_id` that is no number or text")
     for place, image in enumerate(content["images"], 1):
         if not isinstance(image.get("id"), int | str) or not isinstance(image.get("file_name"), str):
             raise DarkposeError(f"{file}: image {place} in the list lacks an `id` or a `file_name`")

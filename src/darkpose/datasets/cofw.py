@@ -83,10 +83,14 @@ def _open(file: Path) -> "h5py.File":
 
 def _load(content: "h5py.File", suffix: str, file: Path) -> _Faces:
     names = [f"{stem}{suffix}" for stem in ("Is", "bboxes", "phis")]
-    missing = [name for name in names if name not in content]
+    try:
+        missing = [name for name in names if name not in content]
+        arrays = [] if missing else [np.asarray(content[name][()]) for name in names]
+    except (KeyError, RuntimeError, OSError, TypeError, ValueError, MemoryError) as error:
+        raise DarkposeError(f"{file}: damaged, or not COFW's arrays ({error})") from error
     if missing:
         raise DarkposeError(f"{file}: expected the arrays {', '.join(names)}, {', '.join(missing)} is not there")
-    images, boxes, annotations = (content[name][()] for name in names)
+    images, boxes, annotations = arrays
     count = images.size
     if images.dtype != object or boxes.shape != (4, count) or annotations.shape != (3 * _K, count):
         got = f"{images.dtype} {images.shape}, {boxes.shape}, {annotations.shape}"
@@ -102,6 +106,6 @@ def _write(path: Path, content: "h5py.File", reference: Any, where: str) -> None
     try:
         pixels = as_rgb(np.asarray(content[reference][()]).T)
         path.parent.mkdir(parents=True, exist_ok=True)
-    except (DarkposeError, ValueError, TypeError, OSError) as error:
+    except (KeyError, RuntimeError, OSError, TypeError, ValueError, MemoryError) as error:
         raise DarkposeError(f"{where}: its picture cannot be written to {path}: {error}") from error
     write_image(path, pixels)

@@ -69,7 +69,7 @@ def make_wflw(root: Path, *, train: int = 7500, test: int = 2500, seed: int = 0,
             drawn, or a file cannot be written.
     """
     _check_numbers(root, seed, train=train, test=test)
-    _check_place(root, "WFLW_annotations")
+    _check_place(root, "WFLW_annotations", "WFLW_images")
     images, annotations = root / "WFLW_images", root / "WFLW_annotations"
     attributes = [*wflw_attributes(train, seed), *wflw_attributes(test, seed)]
     faces = _faces("wflw train", seed, attributes[:train], [images / "train"])
@@ -140,7 +140,7 @@ def make_aflw(
     if frontal is None:
         frontal = max(1, round(test * aflw.PUBLISHED["frontal"]["faces"] / aflw.PUBLISHED["full"]["faces"]))
     _check_numbers(root, seed, train=train, test=test, frontal=frontal)
-    _check_place(root, "AFLWinfo_release.mat")
+    _check_place(root, "AFLWinfo_release.mat", "data/flickr")
     if frontal > test:
         raise DarkposeError(f"{root}: expected no more frontal faces than test faces, got {frontal} of {test}")
     try:
@@ -218,10 +218,11 @@ def _check_numbers(root: Path, seed: int, **counts: int) -> None:
         raise DarkposeError(f"{root}: the seed of drawn faces must not be negative, got {seed}")
 
 
-def _check_place(root: Path, annotations: str) -> None:
-    """Drawn faces replace no others."""
-    if (root / annotations).exists() and not is_drawn(root):
-        raise DarkposeError(f"{root / annotations}: a data set that darkpose did not draw; choose another folder")
+def _check_place(root: Path, *parts: str) -> None:
+    """Drawn faces replace no others, nor lie among them."""
+    there = [root / part for part in (*parts, "annotations") if (root / part).exists()]
+    if there and not is_drawn(root):
+        raise DarkposeError(f"{there[0]}: of a data set that darkpose did not draw; choose another folder")
 
 
 def _faces(split: str, seed: int, attributes: Sequence[frozenset[str]], folders: Sequence[Path]) -> list[_Face]:

@@ -76,7 +76,7 @@ def _category(categories: object, file: Path) -> tuple[list[str], tuple[tuple[in
         raise DarkposeError(f"{file}: expected one category that names its landmarks as `keypoints`")
     try:
         edges = tuple((int(i) - 1, int(j) - 1) for i, j in category.get("skeleton") or ())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise DarkposeError(f"{file}: expected `skeleton` to be pairs of landmark numbers from 1") from None
     return [str(name) for name in names], edges
 
@@ -116,7 +116,10 @@ def read_csv_points(
         box = checked_box(numbers(given, where), where) if any(given) else tight_box(keypoints, visible, where)
         return Sample(folder / cells["image"], keypoints, visible, box, source=where)
 
-    rows = [(reader.line_num, row) for row in reader if any(row)]
+    try:
+        rows = [(reader.line_num, row) for row in reader if any(row)]
+    except csv.Error as error:
+        raise DarkposeError(f"{file}:{reader.line_num}: not a row of a table ({error})") from error
     return read_each(file, rows, read, broken), _schema(file, names, flip_pairs)
 
 

@@ -33,7 +33,7 @@ PUBLISHED = {
     "full": {"faces": 689, "common": 554, "challenge": 135},
     "private": {"faces": 600, "indoor": 300, "outdoor": 300},
 }
-_IMAGE_SUFFIXES = (".jpg", ".png", ".jpeg", ".JPG", ".PNG")
+_IMAGE_SUFFIXES = (".jpg", ".png", ".jpeg", ".JPG", ".PNG", ".JPEG")
 
 
 def read_300w(root: Path, folders: Iterable[str] = TRAIN_FOLDERS, *, broken: list[str] | None = None) -> list[Sample]:
@@ -67,7 +67,7 @@ def read_300w_split(root: Path, split: str, *, broken: list[str] | None = None) 
 
 
 def _read_folder(folder: Path, subsets: frozenset[str], broken: list[str] | None) -> list[Sample]:
-    annotations = sorted(folder.glob("*.pts"))
+    annotations = sorted(path for path in folder.glob("*.*") if path.suffix.lower() == ".pts")
     if not annotations:
         raise DarkposeError(f"{folder}: expected .pts files of 300-W there, found none") from FileNotFoundError(folder)
     return read_each(folder, annotations, lambda annotation: _read_face(annotation, subsets), broken)
