@@ -420,6 +420,7 @@ def test_an_evaluation_prints_a_table_or_json_and_keeps_its_predictions(
     assert json.loads(out)["subsets"]["all"]["faces"] == 2
     assert json.loads(out)["others"][0]["first_minus_this"] == {
         **{"faces": 2, "images": 2, "difference": 0, "interval": [0, 0], "missed": [0, 0]},
+        "found_by_one": 0,
     }
     assert json.loads(out)["published_row"] == "published row: none for this set-up"
     code, out, _ = call(capsys, *common, "--against", file)
