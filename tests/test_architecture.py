@@ -163,7 +163,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "inference": {"errors", "geometry", "heatmap", "image"},
     "inputs": {"errors", "paths"},
     "landmark_graph": {"calibration", "checkpoint", "dark_torch", "geometry", "heatmap", "hrnet", "inference"},
-    "locator": {"calibration", "geometry", "hrnet", "image", "inference", "runtimes"},
+    "locator": {"calibration", "geometry", "hrnet", "image", "inference", "runtimes", "threads"},
     "lock": set(),
     "loss": {"gaussians"},
     "machine": set(),

@@ -232,3 +232,12 @@ def test_a_folder_that_may_be_listed_but_not_entered_gives_inputs_with_a_problem
     tmp_path.chmod(0o744)
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.stdout == "2\n", done.stderr
+
+
+def test_a_list_from_standard_input_is_read_as_a_file_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = io.TextIOWrapper(io.BytesIO(b"\xef\xbb\xbfa.jpg\nn\xff.jpg\n"), encoding="utf-8", errors="strict")
+    monkeypatch.setattr(sys, "stdin", given)
+    assert [source.name for source in walk([], "-")] == ["a.jpg", r"n\xff.jpg"]
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(DarkposeError, match="standard input, which is closed"):
+        list(walk([], "-"))

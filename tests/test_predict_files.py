@@ -192,3 +192,19 @@ def test_an_output_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DarkposeError, match="the folder cannot be made"):
         OutputFolder(tmp_path / "file" / "out", "json", W300_68, draw=False, scores=False)
+
+
+def test_a_looping_link_stops_neither_the_images_nor_the_results(
+    small_weights: Path, astronaut: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.png").write_bytes(astronaut.read_bytes())
+    (tmp_path / "in" / "b.png").symlink_to("b.png")
+    inputs = find_images([str(tmp_path / "in" / "a.png"), *([str(tmp_path / "in")])])
+    predictor = Predictor(small_weights, "cpu", detector="haar")
+    folder = OutputFolder(tmp_path / "out", "json", predictor.schema, draw=False, scores=False, inputs=inputs)
+    (tmp_path / "out" / "a.json").symlink_to("a.json")
+    with folder:
+        outcomes = list(predict_files(predictor, inputs, write=folder.write))
+    assert outcomes[0].result is not None
+    assert (tmp_path / "out" / "a.json").is_file()

@@ -95,3 +95,17 @@ def test_no_thread_is_left_when_the_taker_goes_away() -> None:
         next(endless)
         assert threading.active_count() == before + 3
     assert threading.active_count() == before
+
+
+def test_what_is_done_does_not_wait_for_an_item_that_is_long_in_coming() -> None:
+    come = threading.Event()
+
+    def items() -> Iterator[int]:
+        yield from range(3)
+        assert come.wait(60)
+        yield 3
+
+    with closing(read_ahead(lambda item: item, items(), threads=2, most=10)) as ahead:
+        assert [next(ahead)[0] for _ in range(3)] == [0, 1, 2]
+        come.set()
+        assert next(ahead) == (3, 3)

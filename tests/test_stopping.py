@@ -2,10 +2,11 @@
 
 import os
 import signal
+import time
 
 import pytest
 
-from darkpose.stopping import Stopping
+from darkpose.stopping import Stopping, terminated_as_interrupted
 
 
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
@@ -32,3 +33,16 @@ def test_a_second_ctrl_c_stops_at_once_and_a_second_termination_does_not(monkeyp
 def test_the_time_runs_out() -> None:
     assert Stopping(max_time=3600).why == ""
     assert Stopping(max_time=0).why == "time"
+
+
+def test_a_terminating_signal_may_be_what_ctrl_c_is() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    def work() -> None:
+        with terminated_as_interrupted():
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert signal.getsignal(signal.SIGTERM) == before

@@ -20,7 +20,8 @@ BOX = [[178.0, 65.0, 270.0, 190.0]]
 
 @pytest.fixture(scope="module")
 def predictor(small_weights: Path) -> Predictor:
-    return Predictor(small_weights, "cpu", batch_size=4)
+    # Random weights make flat maps, on which DARK's step magnifies what other batches round otherwise: without it.
+    return Predictor(small_weights, "cpu", method="quarter", batch_size=4)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def test_every_item_comes_back_in_order_with_the_faces_the_predictor_finds_in_it
     assert [len(one.faces) for one in found] == [number % 4 for number in range(11)]
     for number in (1, 6):
         (expected, *_) = predictor(np.roll(photo, number, axis=1), BOX)
-        np.testing.assert_allclose(found[number].faces[0].keypoints, expected.keypoints, atol=1e-3)
+        assert found[number].faces[0].keypoints.tolist() == expected.keypoints.tolist()
         assert found[number].faces[0].image is None
         assert found[number].image is not None
 

@@ -44,10 +44,11 @@ def read_image(path: Path) -> Pixels:
     """
     try:
         return decode_image(path.read_bytes())
-    except OSError as error:
-        raise DarkposeError(f"{path}: cannot be read: {error.strerror or error}") from error
     except DarkposeError as error:
         raise DarkposeError(f"{path}: {error}") from error
+    except (OSError, ValueError) as error:  # ValueError: what is no path, a NUL in it for one
+        shown = str(path).encode("utf-8", "backslashreplace").decode()
+        raise DarkposeError(f"{shown}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 def decode_image(data: bytes) -> Pixels:
@@ -79,6 +80,7 @@ def as_rgb(image: NDArray[np.generic]) -> Pixels:
     Raises:
         DarkposeError: another shape or type, or no pixels.
     """
+    image = np.asarray(image)  # a matrix, for one, keeps its two axes
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)) or not image.size:
         raise DarkposeError(f"an image must be (H, W, 3) RGB (or grey, or RGBA), got the shape {image.shape}")
     if image.dtype not in (np.uint8, np.uint16):

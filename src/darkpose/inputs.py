@@ -5,7 +5,8 @@ import os
 import sys
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -166,10 +167,18 @@ def files_below(folder: Path, *, closed: bool = False) -> Iterator[Path]:
 
 def _lines(listed: str) -> Iterator[str]:
     """The lines of a list, but for empty ones; bytes that are no text stay what they are in a path."""
-    with nullcontext(sys.stdin) if listed == STDIN else _open(listed) as file:
+    with _standard_input() if listed == STDIN else _open(listed) as file:
         for line in file:
             if path := line.rstrip("\r\n"):
                 yield path
+
+
+def _standard_input() -> AbstractContextManager[IO[str]]:
+    if sys.stdin is None:
+        raise DarkposeError("the list is to come from standard input, which is closed")
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8-sig", errors="surrogateescape")
+    return nullcontext(sys.stdin)
 
 
 def _open(listed: str) -> IO[str]:

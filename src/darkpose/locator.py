@@ -13,6 +13,7 @@ from darkpose.hrnet import STRIDE
 from darkpose.image import Pixels
 from darkpose.inference import CropDecoder, batched
 from darkpose.runtimes import GraphRunner
+from darkpose.threads import survive_fork
 
 
 class Located(NamedTuple):
@@ -53,6 +54,7 @@ class TorchLocator:
 
     def __call__(self, crops: Iterable[Pixels], center: Floats, sides: Floats) -> Located:
         """As `Locator`."""
+        survive_fork()
         decoded = self.decoder(crops)
         points, scores = decoded
         side = self.size // STRIDE

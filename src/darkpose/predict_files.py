@@ -1,5 +1,6 @@
 """Landmarks of files, folders and globs: read, predict, write, account for every image."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -104,7 +105,7 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
         Raises:
             DarkposeError: it cannot be made.
         """
-        self._taken = {item.path.resolve() for item in inputs}
+        self._taken = {os.path.realpath(item.path) for item in inputs}
         self.folder, self.format, self.schema, self.draw, self.scores = folder, format, schema, draw, scores
         self.whole_run = {"csv": folder / "landmarks.csv", "coco": folder / "landmarks.coco.json"}.get(format)
         self._results: list[ImageResult] = []
@@ -131,9 +132,9 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
     def _free(self, base: Path, suffix: str) -> Path:
         """A path that this run neither reads nor has written."""
         path, number = base.with_name(base.name + suffix), 2
-        while path.resolve() in self._taken:
+        while os.path.realpath(path) in self._taken:
             path, number = base.with_name(f"{base.name}_{number}{suffix}"), number + 1
-        self._taken.add(path.resolve())
+        self._taken.add(os.path.realpath(path))
         return path
 
     def __exit__(

@@ -1,5 +1,6 @@
 """A photo in, landmarks out: image -> box -> crop -> heatmaps -> DARK -> keypoints in image px."""
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast, get_args, overload
@@ -21,6 +22,7 @@ from darkpose.schema import KeypointSchema
 from darkpose.shape_prior import ShapePrior, as_shape_prior
 
 Image = str | Path | NDArray[np.generic]
+_finding = threading.Lock()
 FARTHEST = 1e6  # px; coordinates beyond are no boxes of photographs
 BoxKind = Literal["detector", "landmarks", "square"]
 
@@ -37,6 +39,8 @@ class Region(NamedTuple):
 
 class Predictor:
     """Finds landmarks in photographs.
+
+    Threads may share one; so may processes forked from the one that made it, in which torch then uses one thread.
 
     Attributes:
         schema: the markup of the landmarks.
@@ -137,9 +141,10 @@ class Predictor:
     @property
     def detector(self) -> Detector:
         """The face detector, looked up at the first use."""
-        if self._detector is None:
-            self._detector, self.detector_note = best_detector()
-        return self._detector
+        with _finding:  # once, whichever thread comes first
+            if self._detector is None:
+                self._detector, self.detector_note = best_detector()
+            return self._detector
 
     @overload
     def __call__(self, image: Image, boxes: ArrayLike | None = None, box_kind: BoxKind = "detector") -> list[Face]: ...  # type: ignore[overload-overlap]
@@ -198,9 +203,10 @@ class Predictor:
             raise DarkposeError(f"expected a path or an array for each image, got {type(image).__name__}")
         pixels = as_rgb(image) if isinstance(image, np.ndarray) else read_image(Path(image))
         if boxes is None:
-            found = self.detector(pixels)
-            crop_boxes, given = self.detector.correction(found.boxes), found.boxes
-            found_by, scores = self.detector.name, found.scores
+            detector = self.detector
+            found = detector(pixels)
+            crop_boxes, given = detector.correction(found.boxes), found.boxes
+            found_by, scores = detector.name, found.scores
         else:
             given = _checked_boxes(boxes, pixels)
             crop_boxes = _crop_boxes(given, box_kind)
@@ -234,7 +240,7 @@ def _checked_boxes(boxes: ArrayLike, image: Pixels) -> NDArray[np.float64]:
     """Boxes as (M, 4) float64; refuses what cannot be a box in this image."""
     try:
         checked = np.asarray(boxes, np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: a tensor that is being learnt
         raise DarkposeError(f"boxes must be numbers, (M, 4) as x0, y0, x1, y1: {error}") from error
     if checked.size == 0:
         return np.zeros((0, 4))

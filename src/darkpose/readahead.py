@@ -45,7 +45,7 @@ def read_ahead(
 
 
 class _Queue(Generic[Item, Result]):
-    """What the threads share; everything but `work` happens under one lock."""
+    """What the threads share; everything but `work` and the next item, which may be long in coming, under one lock."""
 
     def __init__(
         self,
@@ -58,6 +58,7 @@ class _Queue(Generic[Item, Result]):
         self._work, self._items, self._most = work, iter(items), most
         self._weight, self._heaviest = weight, heaviest
         self._changed = threading.Condition()
+        self._taking = threading.Lock()  # by one thread at a time
         self._done: dict[int, tuple[Item, Result, float] | BaseException] = {}
         self._taken = self._given = 0
         self._waiting = 0.0  # weight of what is done
@@ -81,21 +82,24 @@ class _Queue(Generic[Item, Result]):
             del done, taken
 
     def _take(self) -> tuple[int, Item] | None:
-        with self._changed:
-            self._changed.wait_for(
-                lambda: self._ended or (self._taken - self._given < self._most and self._waiting < self._heaviest)
-            )
-            if self._ended:
-                return None
+        with self._taking:
+            with self._changed:
+                self._changed.wait_for(
+                    lambda: self._ended or (self._taken - self._given < self._most and self._waiting < self._heaviest)
+                )
+                if self._ended:
+                    return None
             try:
                 item = next(self._items)
             except BaseException as error:
-                self._ended = True
-                self._done[self._taken] = error
-                self._changed.notify_all()
+                with self._changed:
+                    self._ended = True
+                    self._done[self._taken] = error
+                    self._changed.notify_all()
                 return None
-            self._taken += 1
-            return self._taken - 1, item
+            with self._changed:
+                self._taken += 1
+                return self._taken - 1, item
 
     def __iter__(self) -> Iterator[tuple[Item, Result]]:
         """What is done, in order."""

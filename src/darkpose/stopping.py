@@ -4,6 +4,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Literal
 
@@ -49,6 +51,19 @@ class Stopping:
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         for each, handler in self._before.items():
             signal.signal(each, handler)
+
+
+@contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """Let a terminating signal be what Ctrl-C is."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def leave_signals_to_the_parent(_: int = 0) -> None:

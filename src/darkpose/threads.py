@@ -41,5 +41,20 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="darkpose")
 
 
+_forked = False
+
+
+def survive_fork() -> None:
+    """In a forked process let torch use one thread: it would wait for ever for those left behind in the parent."""
+    if _forked and torch.get_num_threads() > 1:
+        torch.set_num_threads(1)
+
+
+def _in_child() -> None:
+    global _forked
+    _forked = True
+    _pool.cache_clear()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)  # the threads stay behind in the parent
+    os.register_at_fork(after_in_child=_in_child)

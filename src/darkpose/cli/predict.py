@@ -141,6 +141,7 @@ def predict(
     from darkpose.predict_files import OutputFolder, find_images, predict_files
     from darkpose.predict_shards import Step
     from darkpose.results import to_json
+    from darkpose.stopping import terminated_as_interrupted
 
     given = GivenBoxes(boxes) if boxes else None
     step = Step((network or Network()).options(), _absolute(detector), given, box_kind, workers)
@@ -161,7 +162,8 @@ def predict(
         folder = OutputFolder(target, format or "json", predictor.schema, draw=draw, scores=scores, inputs=inputs)
     tally = _Tally(len(inputs))
     try:
-        with tqdm(total=tally.inputs, unit="image", disable=None) as bar, folder or nullcontext():
+        bar = tqdm(total=tally.inputs, unit="image", disable=None)
+        with terminated_as_interrupted(), bar, folder or nullcontext():
             write = folder.write if folder else None
             for outcome in predict_files(
                 predictor, inputs, boxes=given, box_kind=box_kind, write=write, threads=workers
