@@ -40,8 +40,8 @@ class Region(NamedTuple):
 class Predictor:
     """Finds landmarks in photographs.
 
-    Threads may share one; so may processes forked from the one that made it, in which torch then uses one thread. One that
-    runs in torch can be pickled; by onnxruntime or OpenVINO, each process makes its own.
+    Threads may share one; so may processes forked from the one that made it, in which torch then uses one thread. One
+    that runs in torch can be pickled; by onnxruntime or OpenVINO, each process makes its own.
 
     Attributes:
         schema: the markup of the landmarks.
