@@ -376,9 +376,8 @@ def test_a_data_set_by_its_name_has_the_row_of_its_recipe(root: Path, tmp_path: 
         file = predictions(tmp_path / "p.jsonl", truth, system="darkpose", provenance=provenance)
         row = {"pose": WFLW_DARK.published["pose"]}
         test_set = replace(DATA_SETS["300w-lfpw"], published={"faces": 5})
-        return evaluate_recipe(replace(find_test("300w-lfpw"), test_set=test_set, published=row), root, file).lines()[
-            -1
-        ]
+        tested = replace(find_test("300w-lfpw"), test_set=test_set, published=row)
+        return evaluate_recipe(tested, root, file).lines()[-1]
 
     assert last_line("wflw-dark") == "published row: pose 6.99, not measured here"
     assert last_line("aflw-dark").endswith("not comparable: weights of the training aflw-dark")

@@ -276,7 +276,8 @@ def _points(
     """The markup and landmarks (N, K, 2) of a predictions file, which must be of these samples."""
     markup = _markup(file, predictions, recipe, shared)
     points = predictions.as_array([sample.image.name for sample in samples], len(markup), str(file))
-    if predictions.header.get("faces_sha256", digest := samples_digest(samples)) != digest:
+    said = predictions.header.get("faces_sha256")
+    if said is not None and said != samples_digest(samples):
         raise DarkposeError(
             f"{file}: predictions of other faces than those here: annotations, boxes or their order were others; "
             "predict again"
