@@ -18,8 +18,8 @@ import torch
 from surroundings import surroundings
 from torch import Tensor
 
-from darkpose.atomic import write_text
 from darkpose.export import ExportOptions, export_program
+from darkpose.files.atomic import write_text
 from darkpose.zoo import load_checkpoint
 
 ROUNDS, WARM_UP = 20, 3

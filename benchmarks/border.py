@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from surroundings import surroundings
 from tqdm import tqdm
 
-from darkpose.atomic import write_text
 from darkpose.checkpoint import Checkpoint
 from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, read_300w
 from darkpose.datasets.wflw import read_wflw
+from darkpose.files.atomic import write_text
 from darkpose.geometry import box_to_crop, crop_to_heatmap, image_to_crop, transform
 from darkpose.hrnet import STRIDE
 from darkpose.inference import CropDecoder, batched

@@ -44,8 +44,8 @@ from codec_peers import SIGMA, THREADS
 from numpy.typing import NDArray
 from surroundings import surroundings
 
-from darkpose.atomic import make_folder, write_text
-from darkpose.download import cache_folder
+from darkpose.files.atomic import make_folder, write_text
+from darkpose.files.download import cache_folder
 
 Floats = NDArray[np.float64]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from darkpose.atomic import write_atomically, write_text
+from darkpose.files.atomic import write_atomically, write_text
 from darkpose.plots import check_matplotlib
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from darkpose.atomic import write_text
+from darkpose.files.atomic import write_text
 
 Facts = dict[str, Any]
 

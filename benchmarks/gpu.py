@@ -38,8 +38,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from darkpose import device_effects, fused_gpu
-from darkpose.atomic import write_text
 from darkpose.dark_torch import decode_torch
+from darkpose.files.atomic import write_text
 from darkpose.fused_gpu import decode_gpu
 from darkpose.graphed_passes import replay_passes
 from darkpose.heatmap import decode, encode

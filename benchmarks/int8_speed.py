@@ -17,7 +17,7 @@ from precision import KINDS
 from surroundings import surroundings
 from tqdm import tqdm
 
-from darkpose.atomic import write_text
+from darkpose.files.atomic import write_text
 from darkpose.runtimes import Runtime, open_graph
 
 ROUNDS, CALLS, WARM_UP, PAUSE = 12, 6, 2, 0.1

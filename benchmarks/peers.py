@@ -32,9 +32,9 @@ import numpy as np
 from numpy.typing import NDArray
 from surroundings import surroundings
 
-from darkpose.atomic import write_text
 from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, read_300w
 from darkpose.datasets.wflw import read_wflw
+from darkpose.files.atomic import write_text
 from darkpose.sample import Sample
 
 Floats = NDArray[np.float64]

@@ -34,11 +34,11 @@ from surroundings import surroundings
 from tqdm import tqdm
 
 from darkpose import quantise
-from darkpose.atomic import make_folder
 from darkpose.checkpoint import Checkpoint
 from darkpose.detector import YuNet, find_yunet
 from darkpose.export import ExportOptions, export_onnx
 from darkpose.face_crops import found_crops
+from darkpose.files.atomic import make_folder
 from darkpose.geometry import Floats, box_to_crop
 from darkpose.graph_card import Precision
 from darkpose.image import Pixels

@@ -33,7 +33,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from cross_validate import FOLDS, fold_of
 from surroundings import surroundings
 
-from darkpose.atomic import make_folder, write_atomically, write_text
 from darkpose.calibration import (
     LEVELS,
     Calibration,
@@ -51,6 +50,7 @@ from darkpose.checkpoint import Checkpoint
 from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, read_300w
 from darkpose.datasets.wflw import read_wflw
 from darkpose.derive import derive, derive_shared
+from darkpose.files.atomic import make_folder, write_atomically, write_text
 from darkpose.geometry import box_to_crop, crop_to_heatmap, image_to_crop, transform
 from darkpose.inference import CropDecoder
 from darkpose.metrics import bootstrap_interval

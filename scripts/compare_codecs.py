@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from darkpose.atomic import write_text
 from darkpose.augment import AugmentConfig
 from darkpose.evaluation import Choices, evaluate_recipe
+from darkpose.files.atomic import write_text
 from darkpose.machine import made_with
 from darkpose.plots import plot_by_crop_size
 from darkpose.recipes import SMALL_FIRST, Protocol, Recipe

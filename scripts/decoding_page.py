@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from darkpose.atomic import write_text
+from darkpose.files.atomic import write_text
 from darkpose.zoo import SHIPPED, W300_ONLY
 
 Facts = dict[str, Any]

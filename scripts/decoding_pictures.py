@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from darkpose.atomic import write_atomically
 from darkpose.calibration import LEVELS, calibrated, ellipse
 from darkpose.dark_numpy import FLOOR
 from darkpose.detector import Haar
 from darkpose.draw import draw_faces
+from darkpose.files.atomic import write_atomically
 from darkpose.geometry import box_to_crop, heatmap_to_crop, image_to_crop
 from darkpose.heatmap import decode
 from darkpose.image import Pixels, read_image, warp, write_image

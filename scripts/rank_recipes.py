@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from darkpose.atomic import write_text
 from darkpose.augment import AugmentConfig
 from darkpose.catalogue import DataSet
 from darkpose.evaluation import Choices, evaluate_recipe
+from darkpose.files.atomic import write_text
 from darkpose.inference import FlipTest
 from darkpose.machine import made_with
 from darkpose.recipes import SMALL_FIRST, Protocol, Recipe

@@ -13,7 +13,6 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from darkpose.atomic import write_atomically
 from darkpose.checkpoint import (
     Checkpoint,
     CheckpointConfig,
@@ -24,6 +23,7 @@ from darkpose.checkpoint import (
     with_provenance,
 )
 from darkpose.errors import DarkposeError
+from darkpose.files.atomic import write_atomically
 from darkpose.hrnet import HRNet, HRNetConfig
 from darkpose.image import Normalisation
 from darkpose.schema import AFLW_19, COFW_29, W300_68, KeypointSchema, join_schemas

@@ -15,11 +15,11 @@ from darkpose.datasets.made import make_wflw
 from darkpose.datasets.openmmlab import read_openmmlab
 from darkpose.errors import DarkposeError
 from darkpose.evaluation import Choices, Evaluation, evaluate_recipe
+from darkpose.files.pts import format_pts
 from darkpose.geometry import box_to_crop
 from darkpose.hrnet import HRNet, HRNetConfig, initialise
 from darkpose.image import write_image
 from darkpose.predictions import only_writer, read_predictions
-from darkpose.pts import format_pts
 from darkpose.recipes import AFLW_DARK, WFLW_DARK, Protocol, Recipe, find_test
 from darkpose.sample import Sample, samples_digest
 from darkpose.schema import AFLW_19, COFW_29, W300_68, WFLW_98, KeypointSchema, join_schemas

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from darkpose.face import Face
-from darkpose.pts import parse_pts
+from darkpose.files.pts import parse_pts
 from darkpose.results import ImageResult, to_coco, to_csv, to_json, to_pts
 from darkpose.schema import COFW_29
 

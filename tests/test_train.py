@@ -17,9 +17,10 @@ import torch
 from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
-from darkpose import atomic, run_state, training_step
+from darkpose import run_state, training_step
 from darkpose.epoch_steps import EpochSteps
 from darkpose.errors import DarkposeError
+from darkpose.files import atomic
 from darkpose.hrnet import HRNet, HRNetConfig, initialise
 from darkpose.image import write_image
 from darkpose.sample import Sample

@@ -11,8 +11,8 @@ import numpy as np
 from tqdm import tqdm
 
 from darkpose.errors import DarkposeError
+from darkpose.files.paths import is_file
 from darkpose.image import read_image
-from darkpose.paths import is_file
 from darkpose.sample import Sample
 from darkpose.schema import KeypointSchema
 

@@ -16,8 +16,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from darkpose.atomic import write_atomically
 from darkpose.errors import DarkposeError
+from darkpose.files.atomic import write_atomically
 from darkpose.geometry import PADDING
 from darkpose.hrnet import HRNet, HRNetConfig
 from darkpose.image import Normalisation

@@ -23,13 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from darkpose.atomic import make_folder, remove_leftovers, write_atomically
 from darkpose.augment import AugmentConfig
 from darkpose.crop_file import FORMAT, JpegFile, PixelFile, read_index, write_crops
 from darkpose.errors import DarkposeError
+from darkpose.files.atomic import make_folder, remove_leftovers, write_atomically
+from darkpose.files.lock import alone
 from darkpose.geometry import PADDING, Floats, box_to_crop, image_to_crop, transform
 from darkpose.image import Pixels, read_image, to_jpeg, warp
-from darkpose.lock import alone
 from darkpose.sample import Sample
 
 QUALITY = 95

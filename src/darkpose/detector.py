@@ -13,8 +13,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from darkpose.download import cache_folder, fetch
 from darkpose.errors import DarkposeError
+from darkpose.files.download import cache_folder, fetch
 from darkpose.image import Pixels
 from darkpose.opencv import cv2
 

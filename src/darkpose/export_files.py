@@ -15,19 +15,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from darkpose.atomic import make_folder, write_atomically, write_text
 from darkpose.calibration import Calibration
 from darkpose.checkpoint import Checkpoint
 from darkpose.detector import Detector, best_detector
-from darkpose.download import cache_folder
 from darkpose.errors import DarkposeError
 from darkpose.export import ENDINGS, ExportOptions, card_of, check_exporter, export_onnx, export_program, program_runner
 from darkpose.face_crops import FaceCrops, drawn_crops, found_crops
+from darkpose.files.atomic import make_folder, write_atomically, write_text
+from darkpose.files.download import cache_folder
+from darkpose.files.paths import is_folder
 from darkpose.graph_card import GraphCard, check_seal
 from darkpose.inference import CropDecoder
 from darkpose.locator import GraphLocator, TorchLocator
 from darkpose.parity import BUDGETS, Parity, compare
-from darkpose.paths import is_folder
 from darkpose.plots import plot_parity
 from darkpose.quantise import FEWEST
 from darkpose.runtimes import GraphRunner, installed, open_graph

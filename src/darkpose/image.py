@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from darkpose.atomic import write_atomically
 from darkpose.errors import DarkposeError
+from darkpose.files.atomic import write_atomically
 from darkpose.geometry import Floats, transform
 from darkpose.imagefile import check_image_file, check_pixel_count
 from darkpose.opencv import MAX_PIXELS, cv2

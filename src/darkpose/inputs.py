@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from darkpose.errors import DarkposeError
-from darkpose.paths import exists, is_file, is_folder, is_link
+from darkpose.files.paths import exists, is_file, is_folder, is_link
 
 OVERLAY = ".landmarks.png"  # darkpose's own pictures
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".jp2"}

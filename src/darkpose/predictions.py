@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
-from darkpose.lock import holding
+from darkpose.files.lock import holding
 
 VERSION = 1
 FARTHEST = 1e6  # px; no landmark of a photograph is farther out

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from darkpose.atomic import make_folder, write_text
 from darkpose.contact_sheet import error_sheet
 from darkpose.errors import DarkposeError
 from darkpose.evaluation import Evaluation
+from darkpose.files.atomic import make_folder, write_text
 from darkpose.image import write_image
 from darkpose.metrics import ced
 from darkpose.plots import check_matplotlib, plot_ced, plot_landmark_errors

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkpose.face import Face
-from darkpose.pts import format_pts
+from darkpose.files.pts import format_pts
 from darkpose.schema import KeypointSchema
 
 

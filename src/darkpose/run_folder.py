@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from darkpose.atomic import make_folder, remove_leftovers
 from darkpose.errors import DarkposeError
-from darkpose.lock import alone
+from darkpose.files.atomic import make_folder, remove_leftovers
+from darkpose.files.lock import alone
 from darkpose.runlog import read_log
 
 

@@ -12,9 +12,9 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from darkpose.atomic import write_atomically
 from darkpose.average import WeightAverage
 from darkpose.errors import DarkposeError
+from darkpose.files.atomic import write_atomically
 from darkpose.graphed_passes import replay_passes
 from darkpose.hrnet import HRNet, HRNetConfig, compile_blocks, initialise
 from darkpose.train_config import TrainConfig

@@ -9,8 +9,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from darkpose.atomic import write_atomically
 from darkpose.errors import DarkposeError
+from darkpose.files.atomic import write_atomically
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:

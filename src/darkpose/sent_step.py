@@ -12,10 +12,10 @@ from safetensors.torch import save
 from torch import Tensor
 from tqdm import tqdm
 
-from darkpose.atomic import write_atomically
 from darkpose.batches import ATTEMPTS, AugmentedFaces, Batch
 from darkpose.device_batches import CachedFaces
 from darkpose.errors import DarkposeError
+from darkpose.files.atomic import write_atomically
 from darkpose.run_state import Run
 from darkpose.runlog import RunLog
 

@@ -22,8 +22,8 @@ from numpy.typing import ArrayLike
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from darkpose.atomic import write_atomically
 from darkpose.errors import DarkposeError
+from darkpose.files.atomic import write_atomically
 from darkpose.geometry import Floats
 from darkpose.schema import KeypointSchema
 

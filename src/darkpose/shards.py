@@ -20,11 +20,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
 
-from darkpose.atomic import make_folder, remove_leftovers, write_atomically, write_text
 from darkpose.errors import DarkposeError
+from darkpose.files.atomic import make_folder, remove_leftovers, write_atomically, write_text
+from darkpose.files.lock import alone
 from darkpose.inference import batched
 from darkpose.inputs import Source
-from darkpose.lock import alone
 from darkpose.parquet import need_pyarrow, read_parquet, write_parquet
 
 Format = Literal["jsonl", "parquet"]

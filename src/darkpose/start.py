@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from darkpose.checkpoint import load_strictly
-from darkpose.download import cache_folder, fetch
 from darkpose.errors import DarkposeError
+from darkpose.files.download import cache_folder, fetch
 from darkpose.heads import nearest_rows, with_rows
 from darkpose.hrnet import W18, HRNet, HRNetConfig
 from darkpose.pickles import unpickle

@@ -5,8 +5,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from darkpose.checkpoint import Checkpoint, check_markup, read_safetensors, save_checkpoint
-from darkpose.download import cache_folder, fetch
 from darkpose.errors import DarkposeError
+from darkpose.files.download import cache_folder, fetch
 from darkpose.heads import with_rows
 from darkpose.published import read_pth
 from darkpose.schema import AFLW_19, WFLW_98, KeypointSchema

@@ -61,10 +61,10 @@ def benchmark(
 
     from torch import get_num_threads
 
-    from darkpose.atomic import write_text
     from darkpose.detector import best_detector, named_detector
     from darkpose.errors import DarkposeError
-    from darkpose.paths import is_folder
+    from darkpose.files.atomic import write_text
+    from darkpose.files.paths import is_folder
     from darkpose.plots import check_matplotlib, plot_speed
     from darkpose.predict_files import find_images
     from darkpose.speed import benchmark as measure

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from darkpose.cli.numbers import Count
 from darkpose.errors import DarkposeError
-from darkpose.paths import is_file
+from darkpose.files.paths import is_file
 
 if TYPE_CHECKING:
     from darkpose.inputs import Source

@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from darkpose.atomic import make_folder, write_atomically, write_text
 from darkpose.datasets import aflw
 from darkpose.datasets.wflw import PUBLISHED, SUBSETS
 from darkpose.derive import derive
 from darkpose.drawn_face import LARGE_YAW, plan_face
 from darkpose.errors import DarkposeError
+from darkpose.files.atomic import make_folder, write_atomically, write_text
 from darkpose.geometry import Floats, landmark_box
 from darkpose.image import use_one_thread, write_image
 from darkpose.schema import AFLW_19, WFLW_98

@@ -11,7 +11,7 @@ import numpy as np
 
 from darkpose.datasets.reading import choose, read_each, tight_box
 from darkpose.errors import DarkposeError
-from darkpose.pts import read_pts
+from darkpose.files.pts import read_pts
 from darkpose.sample import Sample
 from darkpose.schema import W300_68
 

@@ -11,7 +11,7 @@ from urllib.error import HTTPError, URLError
 from tqdm import tqdm
 
 from darkpose.errors import DarkposeError
-from darkpose.lock import alone
+from darkpose.files.lock import alone
 
 TIMEOUT = 30  # seconds without a byte
 CHUNK = 1 << 18  # bytes

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from tqdm import tqdm
 
-from darkpose import download
-from darkpose.download import cache_folder, fetch
 from darkpose.errors import DarkposeError
+from darkpose.files import download
+from darkpose.files.download import cache_folder, fetch
 
 CONTENT = bytes(i * i % 251 for i in range(100_000))
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

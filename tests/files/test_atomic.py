@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from darkpose.atomic import write_atomically
 from darkpose.errors import DarkposeError
+from darkpose.files.atomic import write_atomically
 
 
 def files_in(folder: Path) -> list[str]:

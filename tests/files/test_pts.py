@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darkpose.errors import DarkposeError
-from darkpose.pts import format_pts, parse_pts, read_pts
+from darkpose.files.pts import format_pts, parse_pts, read_pts
 
 TEXT = "version: 1\nn_points: 2\n{\n1.0 1.0\n10.5 20.25\n}\n"
 
