@@ -24,8 +24,8 @@ from darkpose.checkpoint import Checkpoint
 from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, read_300w
 from darkpose.datasets.wflw import read_wflw
 from darkpose.files.atomic import write_text
-from darkpose.geometry import box_to_crop, crop_to_heatmap, image_to_crop, transform
 from darkpose.hrnet import STRIDE
+from darkpose.image.geometry import box_to_crop, crop_to_heatmap, image_to_crop, transform
 from darkpose.inference import CropDecoder, batched
 from darkpose.metrics import bootstrap_interval
 from darkpose.predict_samples import crops_of

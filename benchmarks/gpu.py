@@ -44,7 +44,7 @@ from darkpose.fused_gpu import decode_gpu
 from darkpose.graphed_passes import replay_passes
 from darkpose.heatmap import decode, encode
 from darkpose.hrnet import HRNet, HRNetConfig, compile_blocks, initialise
-from darkpose.image import Normalisation
+from darkpose.image.pixels import Normalisation
 from darkpose.loss import heatmap_mse
 from darkpose.torch_network import InBfloat16, ready
 from darkpose.training_step import normalise_on_device

@@ -37,11 +37,11 @@ from darkpose import quantise
 from darkpose.checkpoint import Checkpoint
 from darkpose.detector import YuNet, find_yunet
 from darkpose.export import ExportOptions, export_onnx
-from darkpose.face_crops import found_crops
 from darkpose.files.atomic import make_folder
-from darkpose.geometry import Floats, box_to_crop
 from darkpose.graph_card import Precision
-from darkpose.image import Pixels
+from darkpose.image.face_crops import found_crops
+from darkpose.image.geometry import Floats, box_to_crop
+from darkpose.image.pixels import Pixels
 from darkpose.open_locator import Setup, open_locator
 from darkpose.predict_samples import crops_of
 from darkpose.recipes import find_test

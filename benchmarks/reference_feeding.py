@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from darkpose.augment import AugmentConfig
-from darkpose.geometry import box_to_crop, image_to_crop
+from darkpose.image.geometry import box_to_crop, image_to_crop
 from darkpose.sample import Sample
 from darkpose.schema import KeypointSchema
 

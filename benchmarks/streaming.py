@@ -30,7 +30,7 @@ from surroundings import surroundings
 from darkpose.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
 from darkpose.detector import Haar, best_detector
 from darkpose.hrnet import HRNet, HRNetConfig, initialise
-from darkpose.image import read_image, use_one_thread, write_image
+from darkpose.image.pixels import read_image, use_one_thread, write_image
 from darkpose.predictor import Predictor
 from darkpose.schema import W300_68
 from darkpose.stream import Looked, stream

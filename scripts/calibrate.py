@@ -51,7 +51,7 @@ from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, read_300w
 from darkpose.datasets.wflw import read_wflw
 from darkpose.derive import derive, derive_shared
 from darkpose.files.atomic import make_folder, write_atomically, write_text
-from darkpose.geometry import box_to_crop, crop_to_heatmap, image_to_crop, transform
+from darkpose.image.geometry import box_to_crop, crop_to_heatmap, image_to_crop, transform
 from darkpose.inference import CropDecoder
 from darkpose.metrics import bootstrap_interval
 from darkpose.predict_samples import crops_of

@@ -16,9 +16,9 @@ from darkpose.dark_numpy import FLOOR
 from darkpose.detector import Haar
 from darkpose.draw import draw_faces
 from darkpose.files.atomic import write_atomically
-from darkpose.geometry import box_to_crop, heatmap_to_crop, image_to_crop
 from darkpose.heatmap import decode
-from darkpose.image import Pixels, read_image, warp, write_image
+from darkpose.image.geometry import box_to_crop, heatmap_to_crop, image_to_crop
+from darkpose.image.pixels import Pixels, read_image, warp, write_image
 from darkpose.inference import CropDecoder
 from darkpose.modulation import modulation_kernel
 from darkpose.predictor import Predictor

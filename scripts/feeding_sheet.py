@@ -18,7 +18,7 @@ from darkpose.datasets.w300 import read_300w
 from darkpose.device_batches import CachedFaces, augment_on_device
 from darkpose.draw import draw_faces
 from darkpose.face import Face
-from darkpose.image import Pixels, write_image
+from darkpose.image.pixels import Pixels, write_image
 from darkpose.recipes import SEVERAL_MARKUPS
 from darkpose.schema import W300_68
 

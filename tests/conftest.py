@@ -13,7 +13,7 @@ import torch
 from hypothesis import settings
 from numpy.typing import NDArray
 
-import darkpose.opencv  # noqa: F401  sets OpenCV up before a test imports cv2
+import darkpose.image.opencv  # noqa: F401  sets OpenCV up before a test imports cv2
 from darkpose.hrnet import HRNet, HRNetConfig
 
 Arrays = dict[str, NDArray[Any]]

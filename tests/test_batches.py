@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader
 from darkpose.augment import Augmentation, AugmentConfig
 from darkpose.batches import AugmentedFaces, Batch, cut
 from darkpose.epoch_steps import EpochSteps
-from darkpose.geometry import mirror_keypoints
-from darkpose.image import Pixels
+from darkpose.image.geometry import mirror_keypoints
+from darkpose.image.pixels import Pixels
 from darkpose.sample import Sample
 from darkpose.schema import KeypointSchema
 

@@ -8,7 +8,7 @@ import pytest
 from darkpose.boxrule import box_rule, overlaps
 from darkpose.detector import BoxCorrection, Detections
 from darkpose.errors import DarkposeError
-from darkpose.image import Pixels, write_image
+from darkpose.image.pixels import Pixels, write_image
 from darkpose.sample import Sample
 
 KEYPOINTS = np.array([[20.4, 30.2], [60.9, 70.5], [1e6, 1e6]])

@@ -9,7 +9,7 @@ import pytest
 
 from darkpose.check import check
 from darkpose.errors import DarkposeError
-from darkpose.image import write_image
+from darkpose.image.pixels import write_image
 from darkpose.sample import Sample
 from darkpose.schema import KeypointSchema
 

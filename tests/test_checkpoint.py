@@ -25,7 +25,7 @@ from darkpose.checkpoint import (
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import write_atomically
 from darkpose.hrnet import HRNet, HRNetConfig
-from darkpose.image import Normalisation
+from darkpose.image.pixels import Normalisation
 from darkpose.schema import AFLW_19, COFW_29, W300_68, KeypointSchema, join_schemas
 
 SMALL = HRNetConfig(19, widths=(2, 3, 4, 5), modules=(1, 1, 1), blocks=1, stem=4)

@@ -15,7 +15,7 @@ import pytest
 
 from darkpose import cli
 from darkpose.files.pts import format_pts
-from darkpose.image import read_image, write_image
+from darkpose.image.pixels import read_image, write_image
 
 BOX = "178,65,270,190"
 BY_TORCH = re.compile(r"darkpose: by torch \S+ \((cpu|cuda)(:\d+)?, fp32\)\n")

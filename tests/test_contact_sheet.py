@@ -8,7 +8,7 @@ import pytest
 from darkpose.contact_sheet import contact_sheet, error_sheet
 from darkpose.datasets.wflw import read_wflw
 from darkpose.errors import DarkposeError
-from darkpose.image import write_image
+from darkpose.image.pixels import write_image
 from darkpose.sample import Sample
 from darkpose.schema import WFLW_98, KeypointSchema
 

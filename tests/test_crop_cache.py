@@ -27,9 +27,9 @@ from darkpose.datasets.w300 import read_300w
 from darkpose.degrade import Damage
 from darkpose.drawn_face import draw_face
 from darkpose.errors import DarkposeError
-from darkpose.geometry import landmark_box
-from darkpose.image import Pixels, compress, read_image, write_image
-from darkpose.opencv import cv2
+from darkpose.image.geometry import landmark_box
+from darkpose.image.opencv import cv2
+from darkpose.image.pixels import Pixels, compress, read_image, write_image
 from darkpose.run_folder import own_folder
 from darkpose.sample import Sample
 from darkpose.schema import W300_68, WFLW_98

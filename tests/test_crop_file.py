@@ -8,7 +8,7 @@ import pytest
 
 from darkpose.crop_file import JpegFile, PixelFile, read_index, write_crops
 from darkpose.errors import DarkposeError
-from darkpose.image import Pixels, from_jpeg, to_jpeg
+from darkpose.image.pixels import Pixels, from_jpeg, to_jpeg
 
 DIGEST, SIDE = bytes(range(32)), 12
 

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from darkpose.degrade import Damage, degrade
-from darkpose.image import Pixels
+from darkpose.image.pixels import Pixels
 
 KINDS = {
     "patch": Damage(patch=(0.25, 0.1, 0.5, 0.4), colour=(250, 3, 77)),

@@ -16,7 +16,7 @@ from darkpose import detector as module
 from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, read_300w
 from darkpose.detector import BoxCorrection, Haar, YuNet, best_detector, find_yunet
 from darkpose.errors import DarkposeError
-from darkpose.image import read_image
+from darkpose.image.pixels import read_image
 
 coordinate = st.floats(-500, 500, allow_subnormal=False)
 

@@ -22,8 +22,8 @@ from darkpose.datasets.w300 import read_300w
 from darkpose.degrade import Damage, degrade
 from darkpose.device_batches import CachedFace, CachedFaces, augment_on_device, effects_of, plan_cut
 from darkpose.drawn_face import draw_face
-from darkpose.geometry import compose, grid_matrix, image_to_crop, landmark_box, mirror_matrix, transform
-from darkpose.image import Pixels, compress, relight, to_jpeg, warp, write_image
+from darkpose.image.geometry import compose, grid_matrix, image_to_crop, landmark_box, mirror_matrix, transform
+from darkpose.image.pixels import Pixels, compress, relight, to_jpeg, warp, write_image
 from darkpose.sample import Sample
 from darkpose.schema import W300_68, WFLW_98, KeypointSchema
 from test_batches import BOX, DRAWS, FOUR, KEYPOINTS, dot_near, dotted_image, save

@@ -7,8 +7,8 @@ from darkpose import drawn_face
 from darkpose.datasets.wflw import SUBSETS
 from darkpose.drawn_face import ATTRIBUTES, LARGE_YAW, SIZE, DrawnFace, PlannedFace, draw_face, plan_face
 from darkpose.errors import DarkposeError
-from darkpose.image import Pixels
-from darkpose.opencv import cv2
+from darkpose.image.opencv import cv2
+from darkpose.image.pixels import Pixels
 from darkpose.schema import WFLW_98
 
 FACES = range(8)

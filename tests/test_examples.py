@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import pytest
 
-from darkpose.face_crops import cut_crops
-from darkpose.image import read_image
+from darkpose.image.face_crops import cut_crops
+from darkpose.image.pixels import read_image
 from darkpose.locator import matrices_of
 from darkpose.runtimes import open_graph
 from needed import lacking

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from conftest import Golden
 from darkpose import heatmap
-from darkpose.geometry import heatmap_to_image
 from darkpose.heatmap import Method, decode, encode
+from darkpose.image.geometry import heatmap_to_image
 from darkpose.modulation import modulation_kernel
 from independent_dark import Map, reference_dark, reference_modulation, reference_taps
 

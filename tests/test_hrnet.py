@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from conftest import Arrays, Golden, published_name, rule_values
-from darkpose.geometry import heatmap_to_image
 from darkpose.heatmap import decode
 from darkpose.hrnet import HRNet, HRNetConfig, initialise
+from darkpose.image.geometry import heatmap_to_image
 from darkpose.inference import mirror_back
 from darkpose.loss import heatmap_mse
 from darkpose.schema import AFLW_19, WFLW_98, KeypointSchema

@@ -14,9 +14,9 @@ import pytest
 
 from darkpose.checkpoint import CheckpointConfig
 from darkpose.drawn_face import draw_face
-from darkpose.face_crops import cut_crops, drawn_crops
-from darkpose.geometry import box_to_crop, crop_to_image, transform
-from darkpose.image import read_image
+from darkpose.image.face_crops import cut_crops, drawn_crops
+from darkpose.image.geometry import box_to_crop, crop_to_image, transform
+from darkpose.image.pixels import read_image
 from darkpose.inference import CropDecoder
 from darkpose.locator import TorchLocator, matrices_of
 from darkpose.runtimes import open_graph

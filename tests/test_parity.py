@@ -4,7 +4,7 @@ from math import inf
 import numpy as np
 import pytest
 
-from darkpose.face_crops import FaceCrops
+from darkpose.image.face_crops import FaceCrops
 from darkpose.locator import Located
 from darkpose.parity import BUDGETS, Budget, Parity, compare
 

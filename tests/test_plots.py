@@ -8,7 +8,7 @@ import pytest
 
 from darkpose import plots
 from darkpose.errors import DarkposeError
-from darkpose.image import read_image
+from darkpose.image.pixels import read_image
 from darkpose.plots import plot_by_crop_size, plot_ced, plot_landmark_errors, plot_training
 from darkpose.schema import AFLW_19
 

@@ -11,7 +11,7 @@ import pytest
 from darkpose.boxfile import GivenBoxes
 from darkpose.errors import DarkposeError
 from darkpose.files.pts import read_pts
-from darkpose.image import read_image
+from darkpose.image.pixels import read_image
 from darkpose.predict_files import Input, OutputFolder, find_images, predict_files
 from darkpose.predictor import Predictor
 from darkpose.schema import W300_68

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from darkpose.image import Normalisation, write_image
+from darkpose.image.pixels import Normalisation, write_image
 from darkpose.inference import CropDecoder
 from darkpose.predict_samples import predict_samples, samples_nme, to_image
 from darkpose.sample import Sample

@@ -21,7 +21,7 @@ import pytest
 from darkpose.boxfile import GivenBoxes
 from darkpose.detector import BoxCorrection, Detections, Haar
 from darkpose.errors import DarkposeError
-from darkpose.image import Pixels, read_image, write_image
+from darkpose.image.pixels import Pixels, read_image, write_image
 from darkpose.inputs import Source, walk
 from darkpose.predict_shards import Step, predict_shards
 from darkpose.predictor import Predictor

@@ -20,9 +20,9 @@ from darkpose.calibration_file import file_beside, write_calibrations
 from darkpose.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
 from darkpose.detector import BoxCorrection, Detections, Haar
 from darkpose.errors import DarkposeError
-from darkpose.geometry import image_to_crop
 from darkpose.hrnet import HRNet, HRNetConfig
-from darkpose.image import Pixels, read_image, warp
+from darkpose.image.geometry import image_to_crop
+from darkpose.image.pixels import Pixels, read_image, warp
 from darkpose.inference import CropDecoder
 from darkpose.predictor import Predictor
 from darkpose.schema import AFLW_19, WFLW_98

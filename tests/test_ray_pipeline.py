@@ -12,7 +12,7 @@ import pytest
 
 from darkpose.boxfile import GivenBoxes
 from darkpose.errors import DarkposeError
-from darkpose.image import read_image, write_image
+from darkpose.image.pixels import read_image, write_image
 from darkpose.inputs import Source, walk
 from darkpose.predict_shards import Step, predict_shards
 from darkpose.ray_pipeline import predict_dataset, predict_parts, start_ray

@@ -9,7 +9,7 @@ import pytest
 
 from darkpose.errors import DarkposeError
 from darkpose.evaluation import Evaluation, Other
-from darkpose.image import read_image, write_image
+from darkpose.image.pixels import read_image, write_image
 from darkpose.report import compare, report
 from darkpose.report_folder import prepare_report, write_report
 from darkpose.sample import Sample

@@ -11,7 +11,7 @@ from darkpose.crop_cache import CropCache, open_crop_cache
 from darkpose.device_batches import CachedFaces, augment_on_device
 from darkpose.drawn_face import draw_face
 from darkpose.errors import DarkposeError
-from darkpose.image import write_image
+from darkpose.image.pixels import write_image
 from darkpose.recipes import SEVERAL_MARKUPS
 from darkpose.resident_crops import ResidentCrops, free_memory, load_crops
 from darkpose.sample import Sample

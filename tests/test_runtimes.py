@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from darkpose.errors import DarkposeError
-from darkpose.face_crops import drawn_crops
+from darkpose.image.face_crops import drawn_crops
 from darkpose.locator import matrices_of
 from darkpose.runtimes import RUNTIMES, GraphRunner, Runtime, installed, open_graph
 from darkpose.zoo import load_checkpoint

@@ -9,7 +9,7 @@ from darkpose import speed
 from darkpose.detector import Detections, Haar, YuNet
 from darkpose.errors import DarkposeError
 from darkpose.export import ExportOptions, export_onnx
-from darkpose.image import Pixels
+from darkpose.image.pixels import Pixels
 from darkpose.speed import EAGER, benchmark, find_ways
 from darkpose.speed_report import IN_GRAPH, Speed, Timing, Way
 from darkpose.zoo import load_checkpoint

@@ -11,7 +11,7 @@ import pytest
 
 from darkpose import stream as module
 from darkpose.errors import DarkposeError
-from darkpose.image import Pixels, read_image
+from darkpose.image.pixels import Pixels, read_image
 from darkpose.predictor import Predictor
 from darkpose.stream import Looked, stream
 

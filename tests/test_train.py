@@ -22,7 +22,7 @@ from darkpose.epoch_steps import EpochSteps
 from darkpose.errors import DarkposeError
 from darkpose.files import atomic
 from darkpose.hrnet import HRNet, HRNetConfig, initialise
-from darkpose.image import write_image
+from darkpose.image.pixels import write_image
 from darkpose.sample import Sample
 from darkpose.schedule import Cosine, Schedule
 from darkpose.schema import KeypointSchema, flip_pairs_from_names

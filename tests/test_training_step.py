@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from darkpose.image import Normalisation
+from darkpose.image.pixels import Normalisation
 from darkpose.training_step import normalise_on_device
 
 

@@ -13,8 +13,16 @@ from torch.utils.data import Dataset
 from darkpose.augment import Augmentation, AugmentConfig, Light, draw_augmentation
 from darkpose.degrade import Damage, degrade
 from darkpose.errors import DarkposeError
-from darkpose.geometry import PADDING, box_to_crop, compose, image_to_crop, mirror_keypoints, mirror_matrix, transform
-from darkpose.image import Pixels, planes, read_image, relight, warp
+from darkpose.image.geometry import (
+    PADDING,
+    box_to_crop,
+    compose,
+    image_to_crop,
+    mirror_keypoints,
+    mirror_matrix,
+    transform,
+)
+from darkpose.image.pixels import Pixels, planes, read_image, relight, warp
 from darkpose.sample import Sample
 from darkpose.schema import KeypointSchema
 

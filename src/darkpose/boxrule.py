@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from darkpose.detector import Detector
 from darkpose.errors import DarkposeError
-from darkpose.geometry import landmark_box
-from darkpose.image import read_image
+from darkpose.image.geometry import landmark_box
+from darkpose.image.pixels import read_image
 from darkpose.sample import Sample
 
 DETECTORS = ("detector", "yunet", "haar")

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from darkpose.errors import DarkposeError
 from darkpose.files.paths import is_file
-from darkpose.image import read_image
+from darkpose.image.pixels import read_image
 from darkpose.sample import Sample
 from darkpose.schema import KeypointSchema
 

@@ -18,9 +18,9 @@ from torch import Tensor
 
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import write_atomically
-from darkpose.geometry import PADDING
 from darkpose.hrnet import HRNet, HRNetConfig
-from darkpose.image import Normalisation
+from darkpose.image.geometry import PADDING
+from darkpose.image.pixels import Normalisation
 from darkpose.modulation import modulation_kernel
 from darkpose.schema import KeypointSchema
 

@@ -9,8 +9,8 @@ from darkpose.batches import cut
 from darkpose.draw import draw_errors, draw_faces
 from darkpose.errors import DarkposeError
 from darkpose.face import Face
-from darkpose.geometry import box_to_crop, image_to_crop, transform
-from darkpose.image import Pixels
+from darkpose.image.geometry import box_to_crop, image_to_crop, transform
+from darkpose.image.pixels import Pixels
 from darkpose.sample import Sample
 from darkpose.schema import KeypointSchema
 

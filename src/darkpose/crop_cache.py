@@ -28,8 +28,8 @@ from darkpose.crop_file import FORMAT, JpegFile, PixelFile, read_index, write_cr
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import make_folder, remove_leftovers, write_atomically
 from darkpose.files.lock import alone
-from darkpose.geometry import PADDING, Floats, box_to_crop, image_to_crop, transform
-from darkpose.image import Pixels, read_image, to_jpeg, warp
+from darkpose.image.geometry import PADDING, Floats, box_to_crop, image_to_crop, transform
+from darkpose.image.pixels import Pixels, read_image, to_jpeg, warp
 from darkpose.sample import Sample
 
 QUALITY = 95

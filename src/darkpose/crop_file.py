@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
-from darkpose.image import Pixels, from_jpeg
+from darkpose.image.pixels import Pixels, from_jpeg
 
 FORMAT = 1
 

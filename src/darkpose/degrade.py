@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from darkpose.image import Pixels, blur, compress
+from darkpose.image.pixels import Pixels, blur, compress
 
 
 @dataclass(frozen=True)

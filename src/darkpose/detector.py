@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from darkpose.errors import DarkposeError
 from darkpose.files.download import cache_folder, fetch
-from darkpose.image import Pixels
-from darkpose.opencv import cv2
+from darkpose.image.opencv import cv2
+from darkpose.image.pixels import Pixels
 
 YUNET_FILE = "yunet_n_320_320.onnx"
 YUNET_URL = (

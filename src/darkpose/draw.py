@@ -6,9 +6,9 @@ import numpy as np
 
 from darkpose.calibration import ellipse
 from darkpose.face import Face
-from darkpose.geometry import resize_points
-from darkpose.image import Pixels
-from darkpose.opencv import cv2
+from darkpose.image.geometry import resize_points
+from darkpose.image.opencv import cv2
+from darkpose.image.pixels import Pixels
 
 _OUTLINE = (64, 224, 255)
 _POINT = (255, 255, 255)

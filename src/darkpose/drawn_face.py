@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
-from darkpose.geometry import Floats, resize_points
-from darkpose.image import Pixels, blur, relight
-from darkpose.opencv import cv2
+from darkpose.image.geometry import Floats, resize_points
+from darkpose.image.opencv import cv2
+from darkpose.image.pixels import Pixels, blur, relight
 from darkpose.schema import WFLW_98
 
 ATTRIBUTES = ("pose", "expression", "illumination", "makeup", "occlusion", "blur")  # WFLW's

@@ -26,7 +26,7 @@ from darkpose.coarse_first import CoarseFirst
 from darkpose.errors import DarkposeError
 from darkpose.graph_card import HEATMAPS, KEY, SEAL_KEY, CropType, GraphCard, Precision, card_from_json, seal, unsealed
 from darkpose.heatmap import Method
-from darkpose.image import Pixels
+from darkpose.image.pixels import Pixels
 from darkpose.inference import FlipTest
 from darkpose.landmark_graph import LandmarkGraph
 from darkpose.quantise import quantise

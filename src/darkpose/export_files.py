@@ -20,11 +20,11 @@ from darkpose.checkpoint import Checkpoint
 from darkpose.detector import Detector, best_detector
 from darkpose.errors import DarkposeError
 from darkpose.export import ENDINGS, ExportOptions, card_of, check_exporter, export_onnx, export_program, program_runner
-from darkpose.face_crops import FaceCrops, drawn_crops, found_crops
 from darkpose.files.atomic import make_folder, write_atomically, write_text
 from darkpose.files.download import cache_folder
 from darkpose.files.paths import is_folder
 from darkpose.graph_card import GraphCard, check_seal
+from darkpose.image.face_crops import FaceCrops, drawn_crops, found_crops
 from darkpose.inference import CropDecoder
 from darkpose.locator import GraphLocator, TorchLocator
 from darkpose.parity import BUDGETS, Parity, compare

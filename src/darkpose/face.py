@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
-from darkpose.geometry import align_eyes
-from darkpose.image import Pixels, warp
+from darkpose.image.geometry import align_eyes
+from darkpose.image.pixels import Pixels, warp
 from darkpose.schema import KeypointSchema
 
 

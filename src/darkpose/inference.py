@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from darkpose.errors import DarkposeError
-from darkpose.geometry import FLIP_SHIFT
 from darkpose.heatmap import Decoded, Method, decode
-from darkpose.image import Normalisation, Pixels
+from darkpose.image.geometry import FLIP_SHIFT
+from darkpose.image.pixels import Normalisation, Pixels
 
 Item = TypeVar("Item")
 FlipTest = Literal["off", "published", "exact"]

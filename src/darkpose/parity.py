@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from darkpose.face_crops import FaceCrops
 from darkpose.graph_card import Precision
+from darkpose.image.face_crops import FaceCrops
 from darkpose.locator import Locator
 
 Floats = NDArray[np.float64]

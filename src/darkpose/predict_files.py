@@ -13,7 +13,7 @@ from darkpose.draw import draw_faces, zoom_for
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import make_folder, write_text
 from darkpose.files.paths import exists, is_folder
-from darkpose.image import Pixels, read_image, write_image
+from darkpose.image.pixels import Pixels, read_image, write_image
 from darkpose.inputs import OVERLAY, TAR, files_below, is_picture, matches, no_images
 from darkpose.predictor import BoxKind, Predictor
 from darkpose.results import ImageResult, to_coco, to_csv, to_json, to_pts

@@ -13,10 +13,10 @@ from tqdm import tqdm
 from darkpose.batches import cut
 from darkpose.boxrule import BoxRule
 from darkpose.errors import DarkposeError
-from darkpose.geometry import box_to_crop, heatmap_to_image
 from darkpose.heatmap import Decoded, Method
 from darkpose.hrnet import STRIDE
-from darkpose.image import Pixels
+from darkpose.image.geometry import box_to_crop, heatmap_to_image
+from darkpose.image.pixels import Pixels
 from darkpose.inference import CropDecoder, FlipTest
 from darkpose.metrics import nme
 from darkpose.predictions import PredictionsWriter

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from darkpose.boxfile import GivenBoxes
 from darkpose.detector import named_detector
 from darkpose.errors import DarkposeError
-from darkpose.image import decode_image
+from darkpose.image.pixels import decode_image
 from darkpose.inputs import Source
 from darkpose.predictor import BoxKind, Predictor
 from darkpose.results import ImageResult, to_dict

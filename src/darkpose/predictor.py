@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from darkpose.detector import Detector, YuNet, best_detector, named_detector
 from darkpose.errors import DarkposeError
 from darkpose.face import Face
-from darkpose.face_crops import cut_crops
-from darkpose.geometry import whole_pixels
 from darkpose.heatmap import Method
-from darkpose.image import Pixels, as_rgb, read_image
+from darkpose.image.face_crops import cut_crops
+from darkpose.image.geometry import whole_pixels
+from darkpose.image.pixels import Pixels, as_rgb, read_image
 from darkpose.inference import FlipTest
 from darkpose.open_locator import Setup, open_locator
 from darkpose.runtimes import NumberType, Runtime

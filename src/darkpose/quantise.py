@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
-from darkpose.image import Pixels
+from darkpose.image.pixels import Pixels
 
 if TYPE_CHECKING:
     from onnx import ModelProto

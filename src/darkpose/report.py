@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
-from darkpose.geometry import landmark_box
+from darkpose.image.geometry import landmark_box
 from darkpose.metrics import auc, bootstrap_interval, face_errors, failure_rate, normalised_errors
 from darkpose.sample import Sample, nme_normaliser
 from darkpose.schema import KeypointSchema, regions

@@ -12,7 +12,7 @@ from darkpose.contact_sheet import error_sheet
 from darkpose.errors import DarkposeError
 from darkpose.evaluation import Evaluation
 from darkpose.files.atomic import make_folder, write_text
-from darkpose.image import write_image
+from darkpose.image.pixels import write_image
 from darkpose.metrics import ced
 from darkpose.plots import check_matplotlib, plot_ced, plot_landmark_errors
 from darkpose.report import WHOLE_SET, face_nmes, mean_face

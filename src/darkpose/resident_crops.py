@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from darkpose.crop_cache import CropCache
 from darkpose.errors import DarkposeError
-from darkpose.image import Pixels
+from darkpose.image.pixels import Pixels
 
 SHARE = 0.25  # of the device's free memory that crops may take
 _CHUNK = 256  # crops on their way at once

@@ -24,7 +24,7 @@ from safetensors.numpy import save
 
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import write_atomically
-from darkpose.geometry import Floats
+from darkpose.image.geometry import Floats
 from darkpose.schema import KeypointSchema
 
 FORMAT = "1"

@@ -7,8 +7,8 @@ from typing import Generic, NamedTuple, TypeVar
 
 from darkpose.errors import DarkposeError
 from darkpose.face import Face
-from darkpose.image import Pixels
-from darkpose.opencv import cv2
+from darkpose.image.opencv import cv2
+from darkpose.image.pixels import Pixels
 from darkpose.predictor import Predictor, Region
 from darkpose.readahead import read_ahead
 

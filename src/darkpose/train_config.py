@@ -6,8 +6,8 @@ from typing import Literal
 
 from darkpose.augment import AugmentConfig
 from darkpose.errors import DarkposeError
-from darkpose.geometry import PADDING
 from darkpose.hrnet import W18, HRNetConfig
+from darkpose.image.geometry import PADDING
 from darkpose.schedule import Cosine, Schedule
 from darkpose.schema import KeypointSchema
 

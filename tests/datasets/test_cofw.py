@@ -10,8 +10,8 @@ import pytest
 
 from darkpose.datasets.cofw import PUBLISHED, read_cofw
 from darkpose.errors import DarkposeError
-from darkpose.geometry import landmark_box
-from darkpose.image import read_image
+from darkpose.image.geometry import landmark_box
+from darkpose.image.pixels import read_image
 
 h5py = pytest.importorskip("h5py")
 

@@ -10,7 +10,7 @@ import pytest
 from darkpose.datasets.joined import ELSEWHERE, FACES, read_faces, under_markups
 from darkpose.errors import DarkposeError
 from darkpose.files.pts import format_pts
-from darkpose.geometry import mirror_keypoints
+from darkpose.image.geometry import mirror_keypoints
 from darkpose.sample import Sample
 from darkpose.schema import AFLW_19, COFW_29, W300_68, WFLW_98, KeypointSchema, join_schemas
 

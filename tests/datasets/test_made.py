@@ -15,8 +15,8 @@ from darkpose.datasets.wflw import SUBSETS, read_wflw, read_wflw_subset
 from darkpose.derive import derive
 from darkpose.drawn_face import draw_face, plan_face
 from darkpose.errors import DarkposeError
-from darkpose.geometry import landmark_box
-from darkpose.image import read_image
+from darkpose.image.geometry import landmark_box
+from darkpose.image.pixels import read_image
 from darkpose.sample import Sample
 from darkpose.schema import AFLW_19, WFLW_98
 

@@ -9,8 +9,8 @@ import pytest
 
 from darkpose.datasets.openmmlab import read_openmmlab
 from darkpose.errors import DarkposeError
-from darkpose.geometry import box_to_crop
-from darkpose.image import read_image
+from darkpose.image.geometry import box_to_crop
+from darkpose.image.pixels import read_image
 from darkpose.sample import Sample, nme_normaliser
 from darkpose.schema import AFLW_19, COFW_29, SCHEMAS, W300_68, WFLW_98, KeypointSchema
 

@@ -10,7 +10,7 @@ import pytest
 from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, PUBLISHED, TRAIN_FOLDERS, read_300w, read_300w_split
 from darkpose.errors import DarkposeError
 from darkpose.files.pts import format_pts
-from darkpose.image import read_image
+from darkpose.image.pixels import read_image
 from darkpose.sample import nme_normaliser
 from darkpose.schema import W300_68
 

@@ -8,7 +8,7 @@ import pytest
 from darkpose.check import check
 from darkpose.datasets.wflw import PUBLISHED, SUBSETS, read_wflw, read_wflw_subset
 from darkpose.errors import DarkposeError
-from darkpose.geometry import landmark_box
+from darkpose.image.geometry import landmark_box
 from darkpose.sample import nme_normaliser
 from darkpose.schema import WFLW_98
 

@@ -41,7 +41,7 @@ def check(
     from darkpose.catalogue import DATA_SETS
     from darkpose.check import check as check_samples
     from darkpose.contact_sheet import contact_sheet
-    from darkpose.image import write_image
+    from darkpose.image.pixels import write_image
 
     if name not in DATA_SETS:
         raise DarkposeError(f"there is no data set {name!r}; the names are {', '.join(DATA_SETS)}")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
-from darkpose.geometry import landmark_box
+from darkpose.image.geometry import landmark_box
 from darkpose.sample import Sample
 
 BoxRule = Literal["landmarks", "file"]  # the tight box of the annotated landmarks, or the one the file gives

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from conftest import Golden
 from darkpose.errors import DarkposeError
-from darkpose.geometry import (
+from darkpose.image.geometry import (
     align_eyes,
     box_to_crop,
     compose,
@@ -24,7 +24,7 @@ from darkpose.geometry import (
     transform,
     whole_pixels,
 )
-from darkpose.image import warp
+from darkpose.image.pixels import warp
 from darkpose.schema import AFLW_19, WFLW_98, KeypointSchema
 
 COORDINATES = st.floats(-2000, 2000)

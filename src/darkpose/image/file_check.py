@@ -4,7 +4,7 @@ OpenCV decodes a truncated JPEG to a half-grey picture without a word, and alloc
 """
 
 from darkpose.errors import DarkposeError
-from darkpose.opencv import MAX_PIXELS
+from darkpose.image.opencv import MAX_PIXELS
 
 
 def check_image_file(data: bytes) -> None:

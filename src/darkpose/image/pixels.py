@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import write_atomically
-from darkpose.geometry import Floats, transform
-from darkpose.imagefile import check_image_file, check_pixel_count
-from darkpose.opencv import MAX_PIXELS, cv2
+from darkpose.image.file_check import check_image_file, check_pixel_count
+from darkpose.image.geometry import Floats, transform
+from darkpose.image.opencv import MAX_PIXELS, cv2
 
 Pixels = NDArray[np.uint8]
 WIDEST = 32767  # OpenCV's limit for a picture that it warps

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from darkpose.errors import DarkposeError
-from darkpose.imagefile import check_image_file
-from darkpose.opencv import MAX_PIXELS
+from darkpose.image.file_check import check_image_file
+from darkpose.image.opencv import MAX_PIXELS
 
 
 def encoded(suffix: str, size: tuple[int, int] = (40, 30)) -> bytes:

@@ -8,8 +8,19 @@ import pytest
 from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
-from darkpose.geometry import image_to_crop
-from darkpose.image import Normalisation, Pixels, as_rgb, blur, compress, planes, read_image, relight, warp, write_image
+from darkpose.image.geometry import image_to_crop
+from darkpose.image.pixels import (
+    Normalisation,
+    Pixels,
+    as_rgb,
+    blur,
+    compress,
+    planes,
+    read_image,
+    relight,
+    warp,
+    write_image,
+)
 
 
 @pytest.fixture

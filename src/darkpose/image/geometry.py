@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from darkpose.errors import DarkposeError
-from darkpose.opencv import cv2
+from darkpose.image.opencv import cv2
 
 PIXEL_STD = 200.0  # published annotations store a box's side as side / 200
 PADDING = 1.25  # side of the crop over side of the box
