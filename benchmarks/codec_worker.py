@@ -70,9 +70,9 @@ def shared_works(maps: Maps) -> Works:
 
 def darkpose_decoders(maps: Maps) -> Works:
     """All paths; the limits beside them."""
-    heatmap, dark_numpy = import_module("darkpose.heatmap"), import_module("darkpose.dark_numpy")
-    decode_torch = import_module("darkpose.dark_torch").decode_torch
-    taps = import_module("darkpose.modulation").modulation_kernel(KERNEL)
+    heatmap, dark_numpy = import_module("darkpose.codec.heatmap"), import_module("darkpose.codec.dark")
+    decode_torch = import_module("darkpose.codec.dark_torch").decode_torch
+    taps = import_module("darkpose.codec.blur").modulation_kernel(KERNEL)
     flat, tensor = maps.reshape(-1, *maps.shape[2:]), torch.from_numpy(maps)
     halves = {"bfloat16": tensor.bfloat16(), "float16": tensor.half()}
     works = shared_works(maps)
@@ -88,7 +88,7 @@ def darkpose_decoders(maps: Maps) -> Works:
 
 def darkpose_encoders(points: NDArray[np.float64], size: tuple[int, int]) -> Works:
     """Heatmaps of points, and the loss with and without them."""
-    encode, loss = import_module("darkpose.heatmap").encode, import_module("darkpose.loss")
+    encode, loss = import_module("darkpose.codec.heatmap").encode, import_module("darkpose.loss")
     tensor = torch.from_numpy(points)
     buffer = np.zeros((*points.shape[:2], size[1], size[0]), np.float32)
     shared = torch.from_numpy(buffer)
@@ -157,7 +157,7 @@ class Worker:
 
     def grow(self, count: int, most: int, points: int, side: int, seconds: float) -> dict[str, Any]:
         """Time the fused decoder, on one thread, on so many of `most` samples of maps that are made for this."""
-        heatmap = import_module("darkpose.heatmap")
+        heatmap = import_module("darkpose.codec.heatmap")
         if (points, side) not in self.grown:
             rng = np.random.default_rng(points)
             maps, _ = heatmap.encode(rng.uniform(4, side - 5, (most, points, 2)), size=(side, side))

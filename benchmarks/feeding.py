@@ -39,12 +39,12 @@ from torch.utils.data import DataLoader, default_collate
 
 from darkpose.augment import AugmentConfig
 from darkpose.batches import AugmentedFaces, Batch
+from darkpose.codec.heatmap import encode
 from darkpose.crop_cache import CropCache, open_crop_cache
 from darkpose.datasets.w300 import read_300w
 from darkpose.datasets.wflw import read_wflw
 from darkpose.device_batches import CachedFaces, augment_on_device
 from darkpose.freed_memory import keep_freed_memory
-from darkpose.heatmap import encode
 from darkpose.hrnet import HRNet, HRNetConfig, initialise
 from darkpose.image.geometry import crop_to_heatmap
 from darkpose.image.pixels import Normalisation

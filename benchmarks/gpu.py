@@ -37,12 +37,13 @@ from surroundings import surroundings
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from darkpose import device_effects, fused_gpu
-from darkpose.dark_torch import decode_torch
+from darkpose import device_effects
+from darkpose.codec import dark_triton
+from darkpose.codec.dark_torch import decode_torch
+from darkpose.codec.dark_triton import decode_gpu
+from darkpose.codec.heatmap import decode, encode
 from darkpose.files.atomic import write_text
-from darkpose.fused_gpu import decode_gpu
 from darkpose.graphed_passes import replay_passes
-from darkpose.heatmap import decode, encode
 from darkpose.hrnet import HRNet, HRNetConfig, compile_blocks, initialise
 from darkpose.image.pixels import Normalisation
 from darkpose.loss import heatmap_mse
@@ -89,7 +90,7 @@ def peaks(faces: int, kind: torch.dtype) -> Tensor:
 
 def decoding(copy: float) -> Found:
     """Decoding and its ceilings, by type of number and batch."""
-    yield "warps_shipped", fused_gpu.WARPS
+    yield "warps_shipped", dark_triton.WARPS
     yield "peaks", "98 maps of 64x64 a face"
     for kind in (torch.float32, torch.float16, torch.bfloat16):
         for faces, sets in ((512, 1), (64, 8)):

@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from darkpose import fused_gpu, heatmap
-from darkpose.dark_numpy import Found, decode_maps
-from darkpose.dark_torch import FoundTensors, decode_torch
-from darkpose.modulation import modulation_kernel
+from darkpose.codec import dark_triton, heatmap
+from darkpose.codec.blur import modulation_kernel
+from darkpose.codec.dark import Found, decode_maps
+from darkpose.codec.dark_torch import FoundTensors, decode_torch
 from random_maps import METHODS, assert_agree, random_maps, weak_maps
 
 Decoder = Callable[[torch.Tensor, str, int], tuple[Found, NDArray[np.bool_]]]
@@ -35,9 +35,11 @@ BATCH = 500
 
 def by_numba(maps: torch.Tensor, method: str, kernel: int) -> tuple[Found, NDArray[np.bool_]]:
     """`fused`, on the tensor's memory."""
-    from darkpose import fused
+    from darkpose.codec import dark_numba
 
-    found = fused.decode_maps(heatmap._as_array(maps), method, modulation_kernel(kernel), method.startswith("dark"))
+    found = dark_numba.decode_maps(
+        heatmap._as_array(maps), method, modulation_kernel(kernel), method.startswith("dark")
+    )
     return found, np.ones(len(maps), bool)
 
 
@@ -61,7 +63,7 @@ def by_torch(maps: torch.Tensor, method: str, kernel: int) -> tuple[Found, NDArr
 
 def by_triton(maps: torch.Tensor, method: str, kernel: int) -> tuple[Found, NDArray[np.bool_]]:
     """`fused_gpu`."""
-    return _unclipped(fused_gpu.decode_gpu(maps.cuda(), method=method, kernel_size=kernel))
+    return _unclipped(dark_triton.decode_gpu(maps.cuda(), method=method, kernel_size=kernel))
 
 
 def decoders() -> dict[str, Decoder]:
@@ -69,7 +71,7 @@ def decoders() -> dict[str, Decoder]:
     found: dict[str, Decoder] = {"float64": by_numpy, "torch": by_torch}
     if heatmap._compiled():
         found["Numba"] = by_numba
-    if fused_gpu.AVAILABLE and torch.cuda.is_available():
+    if dark_triton.AVAILABLE and torch.cuda.is_available():
         found["Triton"] = by_triton
     return found
 

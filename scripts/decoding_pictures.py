@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkpose.calibration import LEVELS, calibrated, ellipse
-from darkpose.dark_numpy import FLOOR
+from darkpose.codec.blur import modulation_kernel
+from darkpose.codec.dark import FLOOR
+from darkpose.codec.heatmap import decode
 from darkpose.detector import Haar
 from darkpose.draw import draw_faces
 from darkpose.files.atomic import write_atomically
-from darkpose.heatmap import decode
 from darkpose.image.geometry import box_to_crop, heatmap_to_crop, image_to_crop
 from darkpose.image.pixels import Pixels, read_image, warp, write_image
 from darkpose.inference import CropDecoder
-from darkpose.modulation import modulation_kernel
 from darkpose.predictor import Predictor
 from darkpose.zoo import load_checkpoint
 

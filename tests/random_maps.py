@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from darkpose.dark_numpy import FLOOR, Found, decode_maps, find_maxima
+from darkpose.codec.dark import FLOOR, Found, decode_maps, find_maxima
 
 Maps = NDArray[np.floating[Any]]
 METHODS = ("argmax", "quarter", "dark", "dark+")

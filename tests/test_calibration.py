@@ -23,8 +23,8 @@ from darkpose.calibration import (
     spread,
     squared_distances,
 )
+from darkpose.codec.heatmap import decode, encode
 from darkpose.errors import DarkposeError
-from darkpose.heatmap import decode, encode
 
 Floats = NDArray[np.float64]
 SCALE, FLOOR, WIDTH = np.array([0.5, 2.0, 0.1]), np.array([0.3, 0.1, 1.0]), 7.8

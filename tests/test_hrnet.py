@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from conftest import Arrays, Golden, published_name, rule_values
-from darkpose.heatmap import decode
+from darkpose.codec.heatmap import decode
 from darkpose.hrnet import HRNet, HRNetConfig, initialise
 from darkpose.image.geometry import heatmap_to_image
 from darkpose.inference import mirror_back

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from conftest import Golden
-from darkpose.heatmap import Method, decode, encode
+from darkpose.codec.heatmap import Method, decode, encode
 from darkpose.image.pixels import Normalisation, Pixels
 from darkpose.inference import CropDecoder, FlipTest, batched, heatmaps_by_flip, mirror_back, predict_heatmaps
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from darkpose.calibration import excess
 from darkpose.calibration_file import calibration_beside
 from darkpose.checkpoint import Checkpoint
-from darkpose.heatmap import Method
+from darkpose.codec.heatmap import Method
 from darkpose.image.face_crops import FaceCrops, drawn_crops
 from darkpose.inference import CropDecoder, FlipTest
 from darkpose.landmark_graph import LandmarkGraph, positive_part

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from conftest import Golden
-from darkpose.heatmap import encode
+from darkpose.codec.heatmap import encode
 from darkpose.loss import heatmap_mse, keypoint_mse
 
 

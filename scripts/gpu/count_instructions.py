@@ -18,7 +18,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from darkpose import fused_gpu
+from darkpose.codec import dark_triton
 
 MAPS, ISSUED_PER_SECOND = 512 * 98, 132 * 4 * 1.98e9
 TYPES = {
@@ -32,7 +32,7 @@ INSTRUCTION = re.compile(r"/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+ )?\s*([A-Z][A-Z0-9_
 def instructions(kind: str, warps: int) -> Counter[str]:
     """How many of each there are for maps of a type, in Triton's name for it."""
     signature = {"maps": kind, **TYPES, **dict.fromkeys(CONSTANTS, "constexpr")}
-    source = ASTSource(fn=fused_gpu._decode_one, signature=signature, constexprs=CONSTANTS)
+    source = ASTSource(fn=dark_triton._decode_one, signature=signature, constexprs=CONSTANTS)
     made = triton.compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": warps})
     disassembler = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "nvdisasm"
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:

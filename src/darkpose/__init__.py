@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from darkpose.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
+    from darkpose.codec.heatmap import Decoded, decode, encode
     from darkpose.draw import draw_faces
     from darkpose.errors import DarkposeError
     from darkpose.face import Face
-    from darkpose.heatmap import Decoded, decode, encode
     from darkpose.hrnet import HRNet, HRNetConfig
     from darkpose.metrics import nme
     from darkpose.predictor import Predictor
@@ -24,7 +24,7 @@ _HOME = {
     "Checkpoint": "checkpoint",
     "CheckpointConfig": "checkpoint",
     "DarkposeError": "errors",
-    "Decoded": "heatmap",
+    "Decoded": "codec.heatmap",
     "Face": "face",
     "HRNet": "hrnet",
     "HRNetConfig": "hrnet",
@@ -34,9 +34,9 @@ _HOME = {
     "W300_68": "schema",
     "WFLW_98": "schema",
     "convert": "zoo",
-    "decode": "heatmap",
+    "decode": "codec.heatmap",
     "draw_faces": "draw",
-    "encode": "heatmap",
+    "encode": "codec.heatmap",
     "load_checkpoint": "zoo",
     "nme": "metrics",
     "save_checkpoint": "checkpoint",

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from darkpose import fused_gpu
-from darkpose.compiled import AVAILABLE
+from darkpose.codec import dark_triton
+from darkpose.codec.compiled import AVAILABLE
 from darkpose.detector import YuNet, best_detector
 from darkpose.zoo import load_checkpoint
 
@@ -38,5 +38,5 @@ def about(weights: str = "default") -> dict[str, Any]:
 
 
 def _codec_on_gpu() -> str:
-    why = fused_gpu.trouble(torch.device("cuda", torch.cuda.current_device()))
+    why = dark_triton.trouble(torch.device("cuda", torch.cuda.current_device()))
     return f"PyTorch ({why})" if why else "fused, by Triton"

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from darkpose.codec.blur import blur_variance, modulation_kernel
 from darkpose.errors import DarkposeError
-from darkpose.modulation import blur_variance, modulation_kernel
 
 Floats = NDArray[np.float64]
 LEVELS = (0.5, 0.9, 0.95)  # of the regions that a fit is to get right

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from darkpose.boxrule import BoxRule, box_rule, is_detector
 from darkpose.catalogue import JOINED
 from darkpose.checkpoint import Checkpoint, fingerprint
+from darkpose.codec.heatmap import Method
 from darkpose.datasets.made import is_drawn
 from darkpose.derive import derive_shared, shared_points
 from darkpose.detector import Detector, best_detector, named_detector
 from darkpose.errors import DarkposeError
-from darkpose.heatmap import Method
 from darkpose.inference import CropDecoder, FlipTest, find_device
 from darkpose.predict_samples import Variant, predict_to_files
 from darkpose.predictions import Predictions, PredictionsWriter, only_writer, read_predictions

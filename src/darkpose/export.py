@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from darkpose.calibration import Calibration
 from darkpose.checkpoint import Checkpoint, fingerprint
 from darkpose.coarse_first import CoarseFirst
+from darkpose.codec.heatmap import Method
 from darkpose.errors import DarkposeError
 from darkpose.graph_card import HEATMAPS, KEY, SEAL_KEY, CropType, GraphCard, Precision, card_from_json, seal, unsealed
-from darkpose.heatmap import Method
 from darkpose.image.pixels import Pixels
 from darkpose.inference import FlipTest
 from darkpose.landmark_graph import LandmarkGraph

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from darkpose.checkpoint import CheckpointConfig, config_from_json, schema_from_json
+from darkpose.codec.heatmap import Method
 from darkpose.errors import DarkposeError
-from darkpose.heatmap import Method
 from darkpose.inference import FlipTest
 from darkpose.schema import KeypointSchema
 

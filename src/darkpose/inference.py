@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from darkpose.codec.heatmap import Decoded, Method, decode
 from darkpose.errors import DarkposeError
-from darkpose.heatmap import Decoded, Method, decode
 from darkpose.image.geometry import FLIP_SHIFT
 from darkpose.image.pixels import Normalisation, Pixels
 

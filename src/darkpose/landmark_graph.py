@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from darkpose.calibration import Calibration
 from darkpose.checkpoint import Checkpoint
-from darkpose.dark_torch import decode_torch
-from darkpose.heatmap import Method
+from darkpose.codec.dark_torch import decode_torch
+from darkpose.codec.heatmap import Method
 from darkpose.hrnet import STRIDE
 from darkpose.image.geometry import heatmap_to_crop
 from darkpose.inference import FlipTest, mirror_back

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkpose.calibration import Calibration, calibrated, carried
+from darkpose.codec.threads import survive_fork
 from darkpose.hrnet import STRIDE
 from darkpose.image.geometry import Floats, crop_to_image, heatmap_to_image
 from darkpose.image.pixels import Pixels
 from darkpose.inference import CropDecoder, batched
 from darkpose.runtimes import GraphRunner
-from darkpose.threads import survive_fork
 
 
 class Located(NamedTuple):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from darkpose.gaussians import centres_and_weights, profiles, widest
+from darkpose.codec.targets import centres_and_weights, profiles, widest
 
 
 def heatmap_mse(output: Tensor, target: Tensor, weights: Tensor) -> Tensor:

@@ -10,11 +10,11 @@ import torch
 from darkpose.calibration import Calibration
 from darkpose.calibration_file import calibration_beside
 from darkpose.checkpoint import Checkpoint, CheckpointConfig, fingerprint
+from darkpose.codec.heatmap import Method
 from darkpose.errors import DarkposeError
 from darkpose.export import ExportOptions
 from darkpose.export_files import exported_once
 from darkpose.graph_card import GraphCard
-from darkpose.heatmap import Method
 from darkpose.inference import CropDecoder, FlipTest, find_device
 from darkpose.locator import GraphLocator, Locator, TorchLocator
 from darkpose.runtimes import GraphRunner, NumberType, Runtime, open_graph

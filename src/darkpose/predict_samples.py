@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from darkpose.batches import cut
 from darkpose.boxrule import BoxRule
+from darkpose.codec.heatmap import Decoded, Method
 from darkpose.errors import DarkposeError
-from darkpose.heatmap import Decoded, Method
 from darkpose.hrnet import STRIDE
 from darkpose.image.geometry import box_to_crop, heatmap_to_image
 from darkpose.image.pixels import Pixels

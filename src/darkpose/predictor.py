@@ -8,10 +8,10 @@ from typing import Any, Literal, NamedTuple, cast, get_args, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from darkpose.codec.heatmap import Method
 from darkpose.detector import Detector, YuNet, best_detector, named_detector
 from darkpose.errors import DarkposeError
 from darkpose.face import Face
-from darkpose.heatmap import Method
 from darkpose.image.face_crops import cut_crops
 from darkpose.image.geometry import whole_pixels
 from darkpose.image.pixels import Pixels, as_rgb, read_image

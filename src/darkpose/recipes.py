@@ -7,8 +7,8 @@ from pathlib import Path
 
 from darkpose.augment import AugmentConfig
 from darkpose.catalogue import DATA_SETS, DataSet
+from darkpose.codec.heatmap import Method
 from darkpose.errors import DarkposeError
-from darkpose.heatmap import Method
 from darkpose.hrnet import HRNetConfig
 from darkpose.inference import FlipTest
 from darkpose.schedule import Cosine, Schedule, Steps

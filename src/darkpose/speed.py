@@ -23,13 +23,13 @@ import torch
 from tqdm import tqdm
 
 from darkpose.checkpoint import Checkpoint, CheckpointConfig, fingerprint
+from darkpose.codec.heatmap import decode
 from darkpose.detector import Detector
 from darkpose.drawn_face import draw_face
 from darkpose.errors import DarkposeError
 from darkpose.export import ExportOptions
 from darkpose.export_files import exported_once
 from darkpose.graph_card import check_seal
-from darkpose.heatmap import decode
 from darkpose.hrnet import STRIDE
 from darkpose.image.face_crops import cut_crops
 from darkpose.image.geometry import Floats, heatmap_to_image

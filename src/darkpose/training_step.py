@@ -9,7 +9,7 @@ from torch import Tensor
 
 from darkpose.adaptive_wing import adaptive_wing
 from darkpose.batches import Batch
-from darkpose.heatmap import encode
+from darkpose.codec.heatmap import encode
 from darkpose.hrnet import STRIDE
 from darkpose.image.geometry import crop_to_heatmap
 from darkpose.image.pixels import Normalisation

@@ -73,8 +73,8 @@ def evaluate(
     from json import dumps
     from typing import get_args
 
+    from darkpose.codec.heatmap import Method
     from darkpose.evaluation import Choices, evaluate_recipe
-    from darkpose.heatmap import Method
     from darkpose.inference import FlipTest
     from darkpose.predictions import read_predictions
     from darkpose.recipes import find_test, recipe_of_test_set

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any
 
-from darkpose.compiled import intrinsic, ir, scalar, several, spread
+from darkpose.codec.compiled import intrinsic, ir, scalar, several, spread
 
 VECTOR, DEPTH = 64, 4  # bytes of a vector, and vectors of a block
 BLOCK = VECTOR * DEPTH  # bytes

@@ -7,7 +7,7 @@ makes of it what the processor has; where that has shorter vectors each is split
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from darkpose.compiled import intrinsic, ir, scalar, spread
+from darkpose.codec.compiled import intrinsic, ir, scalar, spread
 
 TAPS = 11  # of the kernel for sigma 2, the usual one
 ROWS, COLUMNS = 5 + TAPS - 1, 16  # that are read; the last column has no influence

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 pytest.importorskip("numba", reason='needs Numba, the extra "fast"')
-from darkpose.compiled import array, compile_for, scalar
-from darkpose.highest import BLOCK, highest
+from darkpose.codec.compiled import array, compile_for, scalar
+from darkpose.codec.highest import BLOCK, highest
 
 KINDS = ("int16", "int32", "int64")
 

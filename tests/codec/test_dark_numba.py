@@ -17,17 +17,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from conftest import Golden
-from darkpose import dark_numpy
-from darkpose.dark_numpy import Found
-from darkpose.heatmap import Decoded, decode
-from darkpose.modulation import modulation_kernel
+from darkpose.codec import dark
+from darkpose.codec.blur import modulation_kernel
+from darkpose.codec.dark import Found
+from darkpose.codec.heatmap import Decoded, decode
 from random_maps import METHODS, as_kind, assert_agree, random_maps
 
 pytest.importorskip("numba", reason='needs Numba, the extra "fast"')
-from darkpose import fused
+from darkpose.codec import dark_numba
 
 KERNELS = (1, 3, 9, 11, 17, 25)
-SOURCE = Path(dark_numpy.__file__).parents[1]
+SOURCE = Path(dark.__file__).parents[1]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -51,7 +51,7 @@ def test_every_map_is_decoded_as_by_the_reference(
 ) -> None:
     maps, numbers = as_kind(random_maps(np.random.default_rng(seed), 12, height, width), kind)
     taps = modulation_kernel(kernel)
-    found = fused.decode_maps(maps, method, taps, method.startswith("dark"))
+    found = dark_numba.decode_maps(maps, method, taps, method.startswith("dark"))
     assert_agree(found, numbers, method, taps, in_float64=True)
 
 
@@ -63,7 +63,7 @@ def test_the_golden_maps_are_decoded_as_by_the_reference(golden: Golden, case: s
     maps = maps.reshape(-1, *maps.shape[2:])
     for size in (11, 17):
         taps = modulation_kernel(size)
-        found = fused.decode_maps(maps, method, taps, method.startswith("dark"))
+        found = dark_numba.decode_maps(maps, method, taps, method.startswith("dark"))
         assert_agree(found, maps, method, taps, in_float64=True)
 
 
@@ -73,7 +73,7 @@ def test_the_golden_maps_are_decoded_as_by_the_reference(golden: Golden, case: s
 def test_a_nan_is_seen_in_every_block_of_cells(cell: int, kind: type[Any], negative: bool) -> None:
     maps = np.full((1, 20, 29), 0.5, kind)
     maps.reshape(-1)[cell] = np.copysign(kind(np.nan), -1 if negative else 1)
-    found = fused.decode_maps(maps, "argmax", modulation_kernel(1))
+    found = dark_numba.decode_maps(maps, "argmax", modulation_kernel(1))
     assert found.points.tolist() == [[-1, -1]]
     assert np.isnan(found.scores[0])
 
@@ -82,7 +82,7 @@ def test_a_nan_is_seen_in_every_block_of_cells(cell: int, kind: type[Any], negat
 def test_a_map_without_a_positive_value_gives_its_maximum_as_score(lowest: float) -> None:
     maps = np.full((1, 20, 29), -np.inf, np.float32)
     maps[0, 11, 3] = lowest
-    found = fused.decode_maps(maps, "dark+", modulation_kernel(11))
+    found = dark_numba.decode_maps(maps, "dark+", modulation_kernel(11))
     assert found.points.tolist() == [[-1, -1]]
     assert found.scores[0] == np.float32(lowest)
 
@@ -133,7 +133,7 @@ def test_tensors_are_not_copied(kind: torch.dtype, monkeypatch: pytest.MonkeyPat
 
     def look(maps: NDArray[Any], *_: Any) -> Found:
         given.append(maps)
-        return dark_numpy.decode_maps(np.zeros(maps.shape), "argmax", modulation_kernel(1))
+        return dark.decode_maps(np.zeros(maps.shape), "argmax", modulation_kernel(1))
 
     monkeypatch.setattr(fused, "decode_maps", look)
     decode(maps)
@@ -183,9 +183,10 @@ def test_a_forked_process_decodes_with_threads_of_its_own() -> None:
     run(
         """
         import multiprocessing, numpy as np, torch
-        from darkpose import decode, fused
+        from darkpose import decode
+        from darkpose.codec import dark_numba
         torch.set_num_threads(2)
-        fused.ALONE = 0
+        dark_numba.ALONE = 0
         maps = np.random.default_rng(0).random((1, 200, 64, 64), np.float32)
         expected = decode(maps).points
 
@@ -213,7 +214,7 @@ def test_without_numba_the_reference_decodes_and_encodes() -> None:
         heatmaps, _ = encode(np.array([[[20.3, 30.7]]]), truncate=True)
         for maps in (heatmaps, torch.from_numpy(heatmaps).bfloat16(), torch.from_numpy(heatmaps).half()):
             assert abs(np.asarray(decode(maps, method="dark+").points)[0, 0] - [20.3, 30.7]).max() < 0.02
-        print("darkpose.fused" in sys.modules)
+        print("darkpose.codec.dark_numba" in sys.modules)
         """
     )
     assert out.strip() == "False"
@@ -235,7 +236,7 @@ caching._CacheLocator.ensure_cache_path = ensure
 from darkpose import decode
 found = decode(np.random.default_rng(0).random((1, 3, 20, 20), np.float32))
 assert np.isfinite(found.points).all()
-from darkpose.fused import _kernel
+from darkpose.codec.dark_numba import _kernel
 print(_kernel(4).stats.cache_path or "not kept")
 """
 
@@ -255,6 +256,6 @@ def test_a_weak_map_is_not_left_to_the_reference(monkeypatch: pytest.MonkeyPatch
     maps = np.zeros((1, 1, 40, 40), np.float32)
     maps[..., 20, 20], maps[..., 21, 20] = 1e-9, 0.9e-9
     taps = modulation_kernel(11)
-    expected = dark_numpy.decode_maps(maps[0], "dark", taps)
+    expected = dark.decode_maps(maps[0], "dark", taps)
     monkeypatch.setattr(dark_numpy, "decode_maps", None)
     np.testing.assert_allclose(decode(maps).points[0], expected.points, rtol=0, atol=1e-6)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from darkpose.codec.heatmap import Method, decode, encode
 from darkpose.errors import DarkposeError
-from darkpose.heatmap import Method, decode, encode
 
 METHODS: tuple[Method, ...] = ("argmax", "quarter", "dark", "dark+")
 

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from conftest import Golden
-from darkpose import dark_numpy, heatmap
-from darkpose.dark_numpy import Found
-from darkpose.dark_torch import FoundTensors, decode_torch
+from darkpose.codec import dark, heatmap
+from darkpose.codec.blur import modulation_kernel
+from darkpose.codec.dark import Found
+from darkpose.codec.dark_torch import FoundTensors, decode_torch
+from darkpose.codec.heatmap import Decoded, Method
 from darkpose.errors import DarkposeError
-from darkpose.heatmap import Decoded, Method
-from darkpose.modulation import modulation_kernel
 from random_maps import METHODS, assert_agree, random_maps
 
 
@@ -54,7 +54,7 @@ def test_a_map_at_the_clip_is_given_to_the_reference(seed: int, method: Method) 
     found = Found(*(each.flatten(0, 1).numpy() for each in (*decoded, decoded.covariance)))
     assert_agree(found, maps.reshape(24, 20, 24), method, modulation_kernel(11))
     clipped = decode_torch(torch.from_numpy(maps), method=method).clipped.flatten().numpy()
-    expected = dark_numpy.decode_maps(maps.reshape(24, 20, 24)[clipped], method, modulation_kernel(11))
+    expected = dark.decode_maps(maps.reshape(24, 20, 24)[clipped], method, modulation_kernel(11))
     np.testing.assert_allclose(found.points[clipped], expected.points, rtol=0, atol=1e-5)
 
 

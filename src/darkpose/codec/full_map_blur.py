@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from darkpose.compiled import part
-from darkpose.dark_numpy import FLOOR
+from darkpose.codec.compiled import part
+from darkpose.codec.dark import FLOOR
 
 Floats = NDArray[np.floating[Any]]
 

@@ -8,14 +8,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from darkpose import dark_numpy
-from darkpose.dark_torch import decode_torch
-from darkpose.modulation import modulation_kernel
+from darkpose.codec import dark
+from darkpose.codec.blur import modulation_kernel
+from darkpose.codec.dark_torch import decode_torch
 from independent_dark import reference_dark
 from random_maps import as_kind, assert_agree, steady, weak_maps
 
 pytest.importorskip("numba", reason='needs Numba, the extra "fast"')
-from darkpose import fused
+from darkpose.codec import dark_numba
 
 KERNELS = (1, 3, 5, 7, 11, 17, 25)
 SIDES = st.one_of(st.integers(1, 8), st.integers(9, 40))
@@ -29,7 +29,7 @@ def test_weak_maps_are_decoded_as_by_the_independent_decoder(
     kind: str, seed: int, height: int, width: int, kernel: int
 ) -> None:
     maps, numbers = as_kind(weak_maps(np.random.default_rng(seed), 8, height, width), kind)
-    found = fused.decode_maps(maps, "dark", modulation_kernel(kernel))
+    found = dark_numba.decode_maps(maps, "dark", modulation_kernel(kernel))
     for number, point, score in zip(numbers.astype(np.float64), found.points, found.scores, strict=True):
         assert score == number.max()
         assert np.isfinite(point).all()
@@ -49,7 +49,7 @@ def test_weak_maps_are_decoded_as_by_the_numpy_path_with_their_covariance(
 ) -> None:
     maps, numbers = as_kind(weak_maps(np.random.default_rng(seed), 12, height, width), kind)
     taps = modulation_kernel(kernel)
-    assert_agree(fused.decode_maps(maps, method, taps, True), numbers, method, taps, in_float64=True)
+    assert_agree(dark_numba.decode_maps(maps, method, taps, True), numbers, method, taps, in_float64=True)
 
 
 @pytest.mark.parametrize("kernel", [3, 5, 11, 17])
@@ -60,7 +60,7 @@ def test_more_than_a_fifth_of_the_weak_maps_touch_the_clip_and_nearly_all_of_the
     assert clipped.mean() > 0.2
     compared = steady(maps[clipped], "dark", taps)
     assert compared.mean() > 0.95
-    step = dark_numpy.decode_maps(maps[clipped], "dark", taps).points - dark_numpy.find_maxima(maps[clipped])[0]
+    step = dark.decode_maps(maps[clipped], "dark", taps).points - dark.find_maxima(maps[clipped])[0]
     assert (compared & (np.abs(step).max(axis=1) > 1e-3)).sum() > 100
 
 
@@ -69,7 +69,7 @@ def test_maps_at_the_clip_are_read_only_and_stay_as_they_were(kind: type[Any]) -
     maps = weak_maps(np.random.default_rng(1), 50, 20, 24).astype(kind)
     copy = maps.copy()
     maps.flags.writeable = False
-    fused.decode_maps(maps, "dark", modulation_kernel(3))
+    dark_numba.decode_maps(maps, "dark", modulation_kernel(3))
     np.testing.assert_array_equal(maps, copy)
 
 
@@ -79,14 +79,14 @@ def test_a_map_at_the_clip_is_decoded_alike_in_any_batch_and_by_any_number_of_th
 ) -> None:
     monkeypatch.setattr(fused, "ALONE", 0)
     maps, taps = weak_maps(np.random.default_rng(2), 200, 30, 26), modulation_kernel(kernel)
-    expected = fused.decode_maps(maps, "dark", taps, True)
+    expected = dark_numba.decode_maps(maps, "dark", taps, True)
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(3)
-        together = fused.decode_maps(maps, "dark", taps, True)
+        together = dark_numba.decode_maps(maps, "dark", taps, True)
     finally:
         torch.set_num_threads(before)
-    alone = [fused.decode_maps(maps[m : m + 1], "dark", taps, True) for m in range(len(maps))]
+    alone = [dark_numba.decode_maps(maps[m : m + 1], "dark", taps, True) for m in range(len(maps))]
     for i in range(3):
         np.testing.assert_array_equal(together[i], expected[i])
         np.testing.assert_array_equal(np.concatenate([one[i] for one in alone]), expected[i])

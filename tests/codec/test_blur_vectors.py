@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from darkpose.modulation import modulation_kernel
+from darkpose.codec.blur import modulation_kernel
 
 pytest.importorskip("numba", reason='needs Numba, the extra "fast"')
-from darkpose.blur_vectors import COLUMNS, LANES, ROWS, TAPS, blur_stencil
-from darkpose.compiled import array, compile_for, scalar
+from darkpose.codec.blur_vectors import COLUMNS, LANES, ROWS, TAPS, blur_stencil
+from darkpose.codec.compiled import array, compile_for, scalar
 
 
 @cache

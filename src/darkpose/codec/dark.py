@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from darkpose.gaussian_fit import fit_gaussians
-from darkpose.modulation import blur_variance
+from darkpose.codec.blur import blur_variance
+from darkpose.codec.gaussian_fit import fit_gaussians
 
 Floats = NDArray[np.floating[Any]]
 Cells = NDArray[np.intp]

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from darkpose.compiled import array, compile_for, once, part, scalar
-from darkpose.gaussians import FADED
-from darkpose.threads import in_threads
+from darkpose.codec.compiled import array, compile_for, once, part, scalar
+from darkpose.codec.targets import FADED
+from darkpose.codec.threads import in_threads
 
 Floats = NDArray[np.floating[Any]]
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from darkpose import heatmap
+from darkpose.codec import heatmap
+from darkpose.codec.heatmap import encode
 from darkpose.errors import DarkposeError
-from darkpose.heatmap import encode
 
 needs_numba = pytest.mark.skipif(not heatmap._compiled(), reason='needs Numba, the extra "fast"')
 
@@ -118,7 +118,7 @@ def test_a_buffer_that_does_not_fit_is_refused(buffer: Any) -> None:
 @needs_numba
 @pytest.mark.parametrize("threads", [1, 3])
 def test_any_number_of_threads_draws_the_same(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("darkpose.fused_encode.ALONE", 0)
+    monkeypatch.setattr("darkpose.codec.encode_numba.ALONE", 0)
     keypoints, visible = some_keypoints(2, 200)
     expected, _ = encode(keypoints, visible)
     before = torch.get_num_threads()

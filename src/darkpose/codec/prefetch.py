@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from darkpose.compiled import intrinsic, ir, scalar
+from darkpose.codec.compiled import intrinsic, ir, scalar
 
 LINE = 64  # bytes that come at once
 

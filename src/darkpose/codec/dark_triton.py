@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from darkpose.dark_numpy import FLOOR
-from darkpose.dark_torch import FoundTensors
+from darkpose.codec.blur import modulation_taps
+from darkpose.codec.dark import FLOOR
+from darkpose.codec.dark_torch import FoundTensors
 from darkpose.errors import DarkposeError
-from darkpose.modulation import modulation_taps
 
 try:
     import triton

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from conftest import Golden
+from darkpose.codec.heatmap import encode
 from darkpose.errors import DarkposeError
-from darkpose.heatmap import encode
 
 
 def reference_target(

@@ -15,11 +15,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from darkpose.dark_numpy import FLOOR, MARGIN, TRUSTED
+from darkpose.codec.blur import modulation_taps
+from darkpose.codec.dark import FLOOR, MARGIN, TRUSTED
+from darkpose.codec.gaussian_fit import DAMPING, FARTHEST, LONGEST, OUTSIDE, REACH, SIGMAS, START, STEPS, TERMS
+from darkpose.codec.targets import widest
 from darkpose.errors import DarkposeError
-from darkpose.gaussian_fit import DAMPING, FARTHEST, LONGEST, OUTSIDE, REACH, SIGMAS, START, STEPS, TERMS
-from darkpose.gaussians import widest
-from darkpose.modulation import modulation_taps
 
 
 class FoundTensors(NamedTuple):

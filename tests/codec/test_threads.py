@@ -7,7 +7,7 @@ from threading import Barrier, current_thread
 import pytest
 import torch
 
-from darkpose.threads import in_threads
+from darkpose.codec.threads import in_threads
 
 
 @pytest.fixture(params=[1, 2, 5])

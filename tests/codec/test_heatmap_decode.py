@@ -9,10 +9,10 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from conftest import Golden
-from darkpose import heatmap
-from darkpose.heatmap import Method, decode, encode
+from darkpose.codec import heatmap
+from darkpose.codec.blur import modulation_kernel
+from darkpose.codec.heatmap import Method, decode, encode
 from darkpose.image.geometry import heatmap_to_image
-from darkpose.modulation import modulation_kernel
 from independent_dark import Map, reference_dark, reference_modulation, reference_taps
 
 NOISE = (*(f"noise{i}" for i in range(6)), *(f"noise_uniform{i}" for i in range(3)))  # nearly singular Hessians

@@ -23,14 +23,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from darkpose.blur_vectors import COLUMNS, LANES, ROWS, TAPS, blur_stencil
-from darkpose.compiled import array, compile_for, once, part, scalar
-from darkpose.dark_numpy import FLOOR, MARGIN, TRUSTED, Found
-from darkpose.gaussian_fit import DAMPING, FARTHEST, LONGEST, OUTSIDE, REACH, SIGMAS, START, STEPS
-from darkpose.highest import BLOCK, highest
-from darkpose.prefetch import LINE, prefetch
-from darkpose.threads import in_threads
-from darkpose.weak_maps import clip_scaled
+from darkpose.codec.blur_vectors import COLUMNS, LANES, ROWS, TAPS, blur_stencil
+from darkpose.codec.compiled import array, compile_for, once, part, scalar
+from darkpose.codec.dark import FLOOR, MARGIN, TRUSTED, Found
+from darkpose.codec.full_map_blur import clip_scaled
+from darkpose.codec.gaussian_fit import DAMPING, FARTHEST, LONGEST, OUTSIDE, REACH, SIGMAS, START, STEPS
+from darkpose.codec.highest import BLOCK, highest
+from darkpose.codec.prefetch import LINE, prefetch
+from darkpose.codec.threads import in_threads
 
 Maps = NDArray[Any]  # of floats, or of whole numbers that hold their bits
 Floats = NDArray[np.floating[Any]]

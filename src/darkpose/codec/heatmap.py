@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from darkpose import dark_numpy
-from darkpose.dark_numpy import Found
-from darkpose.dark_torch import decode_torch
+from darkpose.codec import dark
+from darkpose.codec.blur import modulation_kernel
+from darkpose.codec.dark import Found
+from darkpose.codec.dark_torch import decode_torch
+from darkpose.codec.targets import centres_and_weights, profiles, widest
 from darkpose.errors import DarkposeError
-from darkpose.gaussians import centres_and_weights, profiles, widest
-from darkpose.modulation import modulation_kernel
 
 Array = TypeVar("Array", NDArray[np.floating], torch.Tensor)
 Method = Literal["argmax", "quarter", "dark", "dark+"]
@@ -49,7 +49,7 @@ class Decoded(_PointsAndScores[Array]):
 @cache
 def _compiled() -> bool:
     """Whether Numba is there; it is first loaded here."""
-    from darkpose.compiled import AVAILABLE
+    from darkpose.codec.compiled import AVAILABLE
 
     return AVAILABLE
 
@@ -145,7 +145,7 @@ def _draw(centres: torch.Tensor, sigma: float, radius: float, maps: NDArray[np.f
     """Fill maps (N, K, H, W) float32."""
     height, width = maps.shape[2:]
     if _compiled():
-        from darkpose.fused_encode import draw_gaussians
+        from darkpose.codec.encode_numba import draw_gaussians
 
         draw_gaussians(
             np.ascontiguousarray(centres.reshape(-1, 2).numpy()), float(sigma), radius, maps.reshape(-1, height, width)
@@ -252,7 +252,7 @@ def _decode_array(maps: NDArray[Any], method: Method, taps: NDArray[np.float64],
     """Landmarks of (N, K, H, W), decoded as N*K maps; int16 holds bfloat16."""
     n, k, height, width = maps.shape
     compiled = _compiled() and maps.dtype.char in "efdh" and maps.dtype.isnative
-    decode_maps = _fused().decode_maps if compiled else dark_numpy.decode_maps
+    decode_maps = _fused().decode_maps if compiled else dark.decode_maps
     points, scores, spread = decode_maps(maps.reshape(n * k, height, width), method, taps, covariance)
     spread = None if spread is None else spread.reshape(n, k, 2, 2)
     return Found(points.reshape(n, k, 2), scores.reshape(n, k), spread)
@@ -261,7 +261,6 @@ def _decode_array(maps: NDArray[Any], method: Method, taps: NDArray[np.float64],
 @cache
 def _fused() -> Any:
     """The module, which is loaded here."""
-    from darkpose import fused
 
     return fused
 
@@ -269,7 +268,6 @@ def _fused() -> Any:
 @cache
 def _fused_gpu() -> Any:
     """The module, which is loaded here."""
-    from darkpose import fused_gpu
 
     return fused_gpu
 
@@ -277,7 +275,7 @@ def _fused_gpu() -> Any:
 def _decode_elsewhere(maps: torch.Tensor, method: Method, kernel_size: int, covariance: bool) -> Decoded[torch.Tensor]:
     """Landmarks of maps on another device; those of a map that the clip touches are found on the CPU."""
     fused = _fused_gpu()
-    find = fused.decode_gpu if fused.fits(maps, method) else decode_torch
+    find = dark_numba.decode_gpu if dark_numba.fits(maps, method) else decode_torch
     points, scores, spread, clipped = find(maps, method=method, kernel_size=kernel_size)
     n, k = clipped.nonzero(as_tuple=True)
     if len(n):

@@ -14,19 +14,19 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from conftest import Golden
-from darkpose import fused_gpu, heatmap
-from darkpose.dark_numpy import Found
-from darkpose.dark_torch import FoundTensors
+from darkpose.codec import dark_triton, heatmap
+from darkpose.codec.blur import modulation_kernel
+from darkpose.codec.dark import Found
+from darkpose.codec.dark_torch import FoundTensors
+from darkpose.codec.dark_triton import decode_gpu
+from darkpose.codec.heatmap import Method, decode
 from darkpose.errors import DarkposeError
-from darkpose.fused_gpu import decode_gpu
-from darkpose.heatmap import Method, decode
-from darkpose.modulation import modulation_kernel
 from random_maps import assert_agree, random_maps
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
-needs_triton = pytest.mark.skipif(not fused_gpu.AVAILABLE, reason="needs Triton, which comes with PyTorch for CUDA")
+needs_triton = pytest.mark.skipif(not dark_triton.AVAILABLE, reason="needs Triton, which comes with PyTorch for CUDA")
 
 
 def check(found: FoundTensors, maps: Tensor, method: str, kernel: int) -> None:
@@ -96,14 +96,14 @@ def test_without_triton_an_error_says_what_is_missing(monkeypatch: pytest.Monkey
 @pytest.fixture
 def untried(monkeypatch: pytest.MonkeyPatch) -> None:
     """No device has been tried, in this test and after it."""
-    monkeypatch.setattr(fused_gpu, "trouble", cache(fused_gpu.trouble.__wrapped__))
+    monkeypatch.setattr(fused_gpu, "trouble", cache(dark_triton.trouble.__wrapped__))
 
 
 @needs_triton
 @pytest.mark.usefixtures("untried")
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_device_on_which_the_kernel_finds_a_known_peak_is_no_trouble() -> None:
-    assert fused_gpu.trouble(torch.device(DEVICE)) == ""
+    assert dark_triton.trouble(torch.device(DEVICE)) == ""
 
 
 @pytest.mark.usefixtures("untried")
@@ -119,28 +119,28 @@ def test_a_device_without_triton_or_on_which_it_fails_or_errs_is_known_by_its_re
         return FoundTensors(torch.full((1, 2), 3.0), maps.amax((1, 2)), torch.zeros(1, 2, 2), torch.zeros(1) > 0)
 
     monkeypatch.setattr(fused_gpu, "triton", None)
-    assert fused_gpu.trouble.__wrapped__(device) == "Triton is not installed"
+    assert dark_triton.trouble.__wrapped__(device) == "Triton is not installed"
     monkeypatch.setattr(fused_gpu, "triton", object())
     for wrong, reason in (
         (fail, "RuntimeError: Failed to find C compiler."),
         (err, "a peak at (7.3, 8.6) was found at (3.000, 3.000)"),
     ):
         monkeypatch.setattr(fused_gpu, "decode_gpu", wrong)
-        assert fused_gpu.trouble.__wrapped__(device) == reason
+        assert dark_triton.trouble.__wrapped__(device) == reason
 
 
 def test_maps_that_the_kernel_does_not_take_are_left_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fused_gpu, "trouble", lambda _: "")
     monkeypatch.setattr(Tensor, "is_cuda", True)
-    assert fused_gpu.fits(torch.zeros(1, 2, 64, 48), "dark")
+    assert dark_triton.fits(torch.zeros(1, 2, 64, 48), "dark")
     for maps, method in (
         (torch.zeros(1, 2, 64, 48), "dark+"),
         (torch.zeros(1, 2, 64, 48, dtype=torch.float64), "dark"),
         (torch.zeros(1, 2, 8, 257), "dark"),
     ):
-        assert not fused_gpu.fits(maps, method)
+        assert not dark_triton.fits(maps, method)
     monkeypatch.setattr(fused_gpu, "trouble", lambda _: "no compiler")
-    assert not fused_gpu.fits(torch.zeros(1, 2, 64, 48), "dark")
+    assert not dark_triton.fits(torch.zeros(1, 2, 64, 48), "dark")
 
 
 @needs_triton
@@ -166,7 +166,7 @@ import torch
 from triton import compile
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from darkpose import fused_gpu, heatmap
+from darkpose.codec import dark_triton, heatmap
 
 types = dict(points="*fp32", scores="*fp32", spread="*fp32", clipped="*i1", height="i32", width="i32", floor="fp32")
 for kind in ("*fp32", "*fp16", "*bf16"):
@@ -175,7 +175,7 @@ for kind in ("*fp32", "*fp16", "*bf16"):
             signature = {"maps": kind, "taps": "*fp32", **types, "method": "i32", "size": "i32"}
             constants = {"cells": 4096, "side": 16} | ({"method": 1} if method == 1 else {})
             signature |= dict.fromkeys(constants, "constexpr")
-            source = ASTSource(fn=fused_gpu._decode_one, signature=signature, constexprs=constants)
+            source = ASTSource(fn=dark_triton._decode_one, signature=signature, constexprs=constants)
             assert compile(source, target=GPUTarget("cuda", capability, 32)).asm["cubin"]
 """
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from darkpose.compiled import AVAILABLE, array
-from darkpose.prefetch import prefetch
+from darkpose.codec.compiled import AVAILABLE, array
+from darkpose.codec.prefetch import prefetch
 
 pytestmark = pytest.mark.skipif(not AVAILABLE, reason="Numba is not installed (extra fast)")
 
