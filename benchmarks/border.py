@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from surroundings import surroundings
 from tqdm import tqdm
 
-from darkpose.checkpoint import Checkpoint
 from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, read_300w
 from darkpose.datasets.wflw import read_wflw
 from darkpose.files.atomic import write_text
@@ -31,7 +30,8 @@ from darkpose.metrics import bootstrap_interval
 from darkpose.predict_samples import crops_of
 from darkpose.sample import Sample
 from darkpose.schema import W300_68, WFLW_98, KeypointSchema
-from darkpose.zoo import load_checkpoint, meant
+from darkpose.weights.checkpoint import Checkpoint
+from darkpose.weights.zoo import load_checkpoint, meant
 
 Floats = NDArray[np.float64]
 INSIDE = ((1.5, -0.5), (0.5, -1.5))  # heatmap px that the outermost landmark lies inside the map, by turns of faces

@@ -34,7 +34,6 @@ from surroundings import surroundings
 from tqdm import tqdm
 
 from darkpose import quantise
-from darkpose.checkpoint import Checkpoint
 from darkpose.detector import YuNet, find_yunet
 from darkpose.export import ExportOptions, export_onnx
 from darkpose.files.atomic import make_folder
@@ -49,7 +48,8 @@ from darkpose.report import compare, face_nmes, report
 from darkpose.runtimes import NumberType, Runtime
 from darkpose.sample import Sample
 from darkpose.schema import KeypointSchema
-from darkpose.zoo import load_checkpoint
+from darkpose.weights.checkpoint import Checkpoint
+from darkpose.weights.zoo import load_checkpoint
 
 OUT = Path("benchmarks/precision.json")
 SCALED, ACCEPTED, THREADS = 96, 0.05, 1

@@ -27,13 +27,13 @@ import numpy as np
 import torch
 from surroundings import surroundings
 
-from darkpose.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
 from darkpose.detector import Haar, best_detector
 from darkpose.hrnet import HRNet, HRNetConfig, initialise
 from darkpose.image.pixels import read_image, use_one_thread, write_image
 from darkpose.predictor import Predictor
 from darkpose.schema import W300_68
 from darkpose.stream import Looked, stream
+from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
 
 PHOTO, OUT = Path("examples/astronaut.png"), Path("benchmarks/streaming.json")
 THREADS = (0, 1, 2)

@@ -45,8 +45,6 @@ from darkpose.calibration import (
     spread,
     squared_distances,
 )
-from darkpose.calibration_file import file_beside, write_calibrations
-from darkpose.checkpoint import Checkpoint
 from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, read_300w
 from darkpose.datasets.wflw import read_wflw
 from darkpose.derive import derive, derive_shared
@@ -57,7 +55,9 @@ from darkpose.metrics import bootstrap_interval
 from darkpose.predict_samples import crops_of
 from darkpose.sample import Sample, nme_normaliser
 from darkpose.schema import AFLW_19, W300_68, WFLW_98, KeypointSchema
-from darkpose.zoo import SHIPPED, load_checkpoint, meant, shipped_file
+from darkpose.weights.calibrations import file_beside, write_calibrations
+from darkpose.weights.checkpoint import Checkpoint
+from darkpose.weights.zoo import SHIPPED, load_checkpoint, meant, shipped_file
 
 Floats = NDArray[np.float64]
 MARKUPS = (W300_68, WFLW_98, AFLW_19)

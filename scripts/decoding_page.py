@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from darkpose.files.atomic import write_text
-from darkpose.zoo import SHIPPED, W300_ONLY
+from darkpose.weights.zoo import SHIPPED, W300_ONLY
 
 Facts = dict[str, Any]
 PAGE = Path("docs/decoding.md")

@@ -22,7 +22,7 @@ from darkpose.image.geometry import box_to_crop, heatmap_to_crop, image_to_crop
 from darkpose.image.pixels import Pixels, read_image, warp, write_image
 from darkpose.inference import CropDecoder
 from darkpose.predictor import Predictor
-from darkpose.zoo import load_checkpoint
+from darkpose.weights.zoo import load_checkpoint
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

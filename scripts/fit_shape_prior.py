@@ -2,7 +2,7 @@
 
 DATA holds 300w/ and wflw/. The prior is of 300-W's training faces, whose 98 landmarks are derived, once each, and of
 WFLW's training faces eight times each; where their list is not there, of its test faces, whose images' names it keeps.
-The package's own, src/darkpose/weights/wflw-98.prior.safetensors, is of the latter.
+The package's own, src/darkpose/weights/shipped/wflw-98.prior.safetensors, is of the latter.
 """
 
 import sys

@@ -12,9 +12,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from darkpose.checkpoint import read_safetensors, save_checkpoint, with_provenance
 from darkpose.runlog import read_log
-from darkpose.zoo import FACES, SMALL, W300_ONLY
+from darkpose.weights.checkpoint import read_safetensors, save_checkpoint, with_provenance
+from darkpose.weights.zoo import FACES, SMALL, W300_ONLY
 
 W300_RUNS = (
     *("300w-128", "300w-256", "faces-300w", "faces-300w-longer"),

@@ -124,9 +124,9 @@ SMALL_NETWORK = HRNetConfig(68, widths=(4, 4, 4, 4), modules=(1, 1, 1), blocks=1
 @pytest.fixture(scope="session")
 def small_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of 68 landmarks and 64 px crops with random weights: quick, and good for nothing else."""
-    from darkpose.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
     from darkpose.hrnet import initialise
     from darkpose.schema import W300_68
+    from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
 
     model = HRNet(SMALL_NETWORK).eval()
     initialise(model, seed=0, head_std=0.5)
@@ -140,10 +140,10 @@ def exported_default(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped weights for 68 landmarks as an ONNX file with heatmaps, and its report beside it."""
     pytest.importorskip("onnxscript")
     pytest.importorskip("onnxruntime")
-    from darkpose.calibration_file import calibration_beside
     from darkpose.export import ExportOptions
     from darkpose.export_files import export_file
-    from darkpose.zoo import load_checkpoint, weights_file
+    from darkpose.weights.calibrations import calibration_beside
+    from darkpose.weights.zoo import load_checkpoint, weights_file
 
     checkpoint, file = load_checkpoint("default"), tmp_path_factory.mktemp("exported") / "default.onnx"
     calibration = calibration_beside(weights_file("default"), checkpoint.schema.name)

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from darkpose.catalogue import DATA_SETS, DataSet
-from darkpose.checkpoint import Checkpoint, CheckpointConfig, read_safetensors, save_checkpoint
 from darkpose.datasets.made import make_wflw
 from darkpose.datasets.openmmlab import read_openmmlab
 from darkpose.errors import DarkposeError
@@ -24,7 +23,8 @@ from darkpose.recipes import AFLW_DARK, WFLW_DARK, Protocol, Recipe, find_test
 from darkpose.sample import Sample, samples_digest
 from darkpose.schema import AFLW_19, COFW_29, W300_68, WFLW_98, KeypointSchema, join_schemas
 from darkpose.shape_prior import ShapePrior, fit_shape_prior
-from darkpose.zoo import FACES, W300_ONLY
+from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, read_safetensors, save_checkpoint
+from darkpose.weights.zoo import FACES, W300_ONLY
 
 TINY = {"widths": (2, 3, 4, 5), "modules": (1, 1, 1), "blocks": 1, "stem": 4}
 SAMPLES = {"wflw": (WFLW_98, WFLW_DARK), "aflw": (AFLW_19, AFLW_DARK)}

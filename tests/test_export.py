@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from darkpose.calibration import Calibration
-from darkpose.checkpoint import Checkpoint, fingerprint
 from darkpose.errors import DarkposeError
 from darkpose.export import ExportOptions, card_of, export_onnx, export_program, program_runner
 from darkpose.graph_card import KEY, card_from_json
-from darkpose.zoo import load_checkpoint
+from darkpose.weights.checkpoint import Checkpoint, fingerprint
+from darkpose.weights.zoo import load_checkpoint
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")

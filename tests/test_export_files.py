@@ -13,7 +13,7 @@ from darkpose.export import ExportOptions, export_onnx, program_runner
 from darkpose.export_files import Exported, export_file, exported_once
 from darkpose.graph_card import check_seal
 from darkpose.runtimes import GraphRunner, installed, open_graph
-from darkpose.zoo import load_checkpoint
+from darkpose.weights.zoo import load_checkpoint
 
 pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from darkpose.checkpoint import CheckpointConfig
 from darkpose.errors import DarkposeError
 from darkpose.graph_card import GraphCard, card_from_json, check_seal, seal, unsealed
 from darkpose.hrnet import HRNetConfig
 from darkpose.schema import W300_68, WFLW_98
+from darkpose.weights.checkpoint import CheckpointConfig
 
 CARD = GraphCard(
     *(W300_68, CheckpointConfig(HRNetConfig(68)), "off", "dark", "fp32", "uint8"),

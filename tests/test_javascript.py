@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 import pytest
 
-from darkpose.checkpoint import CheckpointConfig
 from darkpose.drawn_face import draw_face
 from darkpose.image.face_crops import cut_crops, drawn_crops
 from darkpose.image.geometry import box_to_crop, crop_to_image, transform
@@ -20,7 +19,8 @@ from darkpose.image.pixels import read_image
 from darkpose.inference import CropDecoder
 from darkpose.locator import TorchLocator, matrices_of
 from darkpose.runtimes import open_graph
-from darkpose.zoo import load_checkpoint
+from darkpose.weights.checkpoint import CheckpointConfig
+from darkpose.weights.zoo import load_checkpoint
 from needed import lacking
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "javascript"

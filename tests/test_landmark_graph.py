@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darkpose.calibration import excess
-from darkpose.calibration_file import calibration_beside
-from darkpose.checkpoint import Checkpoint
 from darkpose.codec.heatmap import Method
 from darkpose.image.face_crops import FaceCrops, drawn_crops
 from darkpose.inference import CropDecoder, FlipTest
 from darkpose.landmark_graph import LandmarkGraph, positive_part
 from darkpose.locator import TorchLocator, matrices_of
-from darkpose.zoo import load_checkpoint, weights_file
+from darkpose.weights.calibrations import calibration_beside
+from darkpose.weights.checkpoint import Checkpoint
+from darkpose.weights.zoo import load_checkpoint, weights_file
 
 numbers = st.floats(-20, 20, allow_nan=False, width=32)
 

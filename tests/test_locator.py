@@ -2,7 +2,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from darkpose.checkpoint import CheckpointConfig
 from darkpose.graph_card import GraphCard
 from darkpose.hrnet import HRNetConfig
 from darkpose.image.geometry import transform
@@ -10,6 +9,7 @@ from darkpose.image.pixels import Pixels
 from darkpose.locator import GraphLocator, matrices_of
 from darkpose.runtimes import Arrays, GraphRunner
 from darkpose.schema import KeypointSchema
+from darkpose.weights.checkpoint import CheckpointConfig
 
 TWO = KeypointSchema("two", ("left_a", "right_a"), ((0, 1),))
 CENTER, SIDES = np.array([[10.0, 20], [30, 40], [5, 6]]), np.array([[32.0, 32], [64, 64], [16, 16]])

@@ -10,7 +10,7 @@ import pytest
 from darkpose.export import ExportOptions, export_onnx
 from darkpose.openvino_model import keep_sums_unrounded
 from darkpose.runtimes import open_graph
-from darkpose.zoo import load_checkpoint
+from darkpose.weights.zoo import load_checkpoint
 
 openvino = pytest.importorskip("openvino")
 for package in ("onnx", "onnxscript", "onnxruntime"):

@@ -16,8 +16,6 @@ import torch
 
 from darkpose import predictor as module
 from darkpose.calibration import Calibration, calibrated
-from darkpose.calibration_file import file_beside, write_calibrations
-from darkpose.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
 from darkpose.detector import BoxCorrection, Detections, Haar
 from darkpose.errors import DarkposeError
 from darkpose.hrnet import HRNet, HRNetConfig
@@ -27,7 +25,9 @@ from darkpose.inference import CropDecoder
 from darkpose.predictor import Predictor
 from darkpose.schema import AFLW_19, WFLW_98
 from darkpose.shape_prior import fit_shape_prior
-from darkpose.zoo import load_checkpoint
+from darkpose.weights.calibrations import file_beside, write_calibrations
+from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
+from darkpose.weights.zoo import load_checkpoint
 
 BOX = [178.0, 65.0, 270.0, 190.0]
 

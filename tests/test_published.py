@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from darkpose.checkpoint import read_safetensors, save_checkpoint
 from darkpose.errors import DarkposeError
 from darkpose.published import read_pth
 from darkpose.schema import AFLW_19, COFW_29, W300_68, WFLW_98, KeypointSchema
+from darkpose.weights.checkpoint import read_safetensors, save_checkpoint
 
 GOLDEN = Path(__file__).parent / "golden"
 Weights = dict[str, Tensor]

@@ -7,7 +7,7 @@ from darkpose.errors import DarkposeError
 from darkpose.export import ExportOptions, export_onnx
 from darkpose.quantise import quantise
 from darkpose.runtimes import open_graph
-from darkpose.zoo import load_checkpoint
+from darkpose.weights.zoo import load_checkpoint
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from darkpose.catalogue import DATA_SETS, DataSet
-from darkpose.checkpoint import Checkpoint, CheckpointConfig, read_safetensors, save_checkpoint, with_provenance
 from darkpose.datasets.joined import FACES
 from darkpose.errors import DarkposeError
 from darkpose.files.pts import format_pts
@@ -19,7 +18,8 @@ from darkpose.runlog import read_log
 from darkpose.runs import overfit, read_task, run_task, teacher_of, train_recipe
 from darkpose.schedule import Cosine, Schedule
 from darkpose.schema import COFW_29, W300_68
-from darkpose.zoo import load_checkpoint
+from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, read_safetensors, save_checkpoint, with_provenance
+from darkpose.weights.zoo import load_checkpoint
 
 
 def write_300w(root: Path) -> None:

@@ -10,7 +10,7 @@ from darkpose.errors import DarkposeError
 from darkpose.image.face_crops import drawn_crops
 from darkpose.locator import matrices_of
 from darkpose.runtimes import RUNTIMES, GraphRunner, Runtime, installed, open_graph
-from darkpose.zoo import load_checkpoint
+from darkpose.weights.zoo import load_checkpoint
 
 pytest.importorskip("onnxruntime")
 HERE = installed()

@@ -12,7 +12,7 @@ from darkpose.export import ExportOptions, export_onnx
 from darkpose.image.pixels import Pixels
 from darkpose.speed import EAGER, benchmark, find_ways
 from darkpose.speed_report import IN_GRAPH, Speed, Timing, Way
-from darkpose.zoo import load_checkpoint
+from darkpose.weights.zoo import load_checkpoint
 
 
 class Blind(Haar):

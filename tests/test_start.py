@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from darkpose.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
 from darkpose.errors import DarkposeError
 from darkpose.hrnet import HRNet, HRNetConfig
 from darkpose.schema import AFLW_19, W300_68, WFLW_98
 from darkpose.start import IMAGENET, NOTHING, read_classifier, start_from
+from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
 
 FULL = HRNetConfig(19)
 

@@ -14,7 +14,7 @@ from darkpose.errors import DarkposeError
 from darkpose.hrnet import HRNet
 from darkpose.predictor import Predictor
 from darkpose.torch_network import fold_norms, ready
-from darkpose.zoo import load_checkpoint
+from darkpose.weights.zoo import load_checkpoint
 
 CPU = torch.device("cpu")
 BOX = [[178, 90, 270, 182]]

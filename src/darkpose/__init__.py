@@ -7,7 +7,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from darkpose.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
     from darkpose.codec.heatmap import Decoded, decode, encode
     from darkpose.draw import draw_faces
     from darkpose.errors import DarkposeError
@@ -16,13 +15,14 @@ if TYPE_CHECKING:
     from darkpose.metrics import nme
     from darkpose.predictor import Predictor
     from darkpose.schema import AFLW_19, COFW_29, SCHEMAS, W300_68, WFLW_98, KeypointSchema
-    from darkpose.zoo import convert, load_checkpoint
+    from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
+    from darkpose.weights.zoo import convert, load_checkpoint
 
 _HOME = {
     "AFLW_19": "schema",
     "COFW_29": "schema",
-    "Checkpoint": "checkpoint",
-    "CheckpointConfig": "checkpoint",
+    "Checkpoint": "weights.checkpoint",
+    "CheckpointConfig": "weights.checkpoint",
     "DarkposeError": "errors",
     "Decoded": "codec.heatmap",
     "Face": "face",
@@ -33,13 +33,13 @@ _HOME = {
     "SCHEMAS": "schema",
     "W300_68": "schema",
     "WFLW_98": "schema",
-    "convert": "zoo",
+    "convert": "weights.zoo",
     "decode": "codec.heatmap",
     "draw_faces": "draw",
     "encode": "codec.heatmap",
-    "load_checkpoint": "zoo",
+    "load_checkpoint": "weights.zoo",
     "nme": "metrics",
-    "save_checkpoint": "checkpoint",
+    "save_checkpoint": "weights.checkpoint",
 }
 
 __all__ = [

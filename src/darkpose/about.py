@@ -9,7 +9,7 @@ import torch
 from darkpose.codec import dark_triton
 from darkpose.codec.compiled import AVAILABLE
 from darkpose.detector import YuNet, best_detector
-from darkpose.zoo import load_checkpoint
+from darkpose.weights.zoo import load_checkpoint
 
 
 def about(weights: str = "default") -> dict[str, Any]:

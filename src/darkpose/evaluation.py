@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from darkpose.boxrule import BoxRule, box_rule, is_detector
 from darkpose.catalogue import JOINED
-from darkpose.checkpoint import Checkpoint, fingerprint
 from darkpose.codec.heatmap import Method
 from darkpose.datasets.made import is_drawn
 from darkpose.derive import derive_shared, shared_points
@@ -27,7 +26,8 @@ from darkpose.report import Comparison, Report, compare, published_lengths, repo
 from darkpose.sample import Sample, samples_digest
 from darkpose.schema import SCHEMAS, KeypointSchema
 from darkpose.shape_prior import ShapePrior, as_shape_prior
-from darkpose.zoo import load_checkpoint, meant, part_of
+from darkpose.weights.checkpoint import Checkpoint, fingerprint
+from darkpose.weights.zoo import load_checkpoint, meant, part_of
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ import torch
 from numpy.typing import NDArray
 
 from darkpose.calibration import Calibration
-from darkpose.checkpoint import Checkpoint, fingerprint
 from darkpose.coarse_first import CoarseFirst
 from darkpose.codec.heatmap import Method
 from darkpose.errors import DarkposeError
@@ -31,6 +30,7 @@ from darkpose.inference import FlipTest
 from darkpose.landmark_graph import LandmarkGraph
 from darkpose.quantise import quantise
 from darkpose.runtimes import Arrays, GraphRunner
+from darkpose.weights.checkpoint import Checkpoint, fingerprint
 
 if TYPE_CHECKING:
     from onnx import ModelProto

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 
 from darkpose.calibration import Calibration
-from darkpose.checkpoint import Checkpoint
 from darkpose.detector import Detector, best_detector
 from darkpose.errors import DarkposeError
 from darkpose.export import ENDINGS, ExportOptions, card_of, check_exporter, export_onnx, export_program, program_runner
@@ -31,6 +30,7 @@ from darkpose.parity import BUDGETS, Parity, compare
 from darkpose.plots import plot_parity
 from darkpose.quantise import FEWEST
 from darkpose.runtimes import GraphRunner, installed, open_graph
+from darkpose.weights.checkpoint import Checkpoint
 
 COMPARED, SCALED = 32, 96  # faces to compare by, and to take the scales of int8 from
 FEW = 4  # faces to compare by what the cache keeps

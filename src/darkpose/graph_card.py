@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from darkpose.checkpoint import CheckpointConfig, config_from_json, schema_from_json
 from darkpose.codec.heatmap import Method
 from darkpose.errors import DarkposeError
 from darkpose.inference import FlipTest
 from darkpose.schema import KeypointSchema
+from darkpose.weights.checkpoint import CheckpointConfig, config_from_json, schema_from_json
 
 FORMAT = "1"
 KEY, SEAL_KEY = "darkpose", "darkpose_seal"  # of the file's metadata

@@ -8,8 +8,6 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from darkpose.calibration import Calibration
-from darkpose.calibration_file import calibration_beside
-from darkpose.checkpoint import Checkpoint, CheckpointConfig, fingerprint
 from darkpose.codec.heatmap import Method
 from darkpose.errors import DarkposeError
 from darkpose.export import ExportOptions
@@ -20,7 +18,9 @@ from darkpose.locator import GraphLocator, Locator, TorchLocator
 from darkpose.runtimes import GraphRunner, NumberType, Runtime, open_graph
 from darkpose.schema import KeypointSchema
 from darkpose.torch_network import ready
-from darkpose.zoo import load_checkpoint, weights_file
+from darkpose.weights.calibrations import calibration_beside
+from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, fingerprint
+from darkpose.weights.zoo import load_checkpoint, weights_file
 
 
 class Setup(NamedTuple):

@@ -9,11 +9,11 @@ from typing import Any
 
 from torch import Tensor
 
-from darkpose.checkpoint import Checkpoint, CheckpointConfig, check_markup, load_strictly
 from darkpose.errors import DarkposeError
 from darkpose.hrnet import HRNetConfig
 from darkpose.pickles import unpickle
 from darkpose.schema import SCHEMAS, KeypointSchema
+from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, check_markup, load_strictly
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from tqdm import tqdm
 
 from darkpose.augment import AugmentConfig
 from darkpose.catalogue import TEST_SETS
-from darkpose.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
 from darkpose.errors import DarkposeError
 from darkpose.heads import with_rows
 from darkpose.hrnet import HRNet
@@ -25,7 +24,8 @@ from darkpose.schedule import Cosine, Schedule
 from darkpose.schema import KeypointSchema
 from darkpose.start import NOTHING, images_learnt_by, start_from
 from darkpose.train import Trained, train
-from darkpose.zoo import load_checkpoint
+from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
+from darkpose.weights.zoo import load_checkpoint
 
 
 class Task(NamedTuple):

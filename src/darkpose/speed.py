@@ -22,7 +22,6 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from darkpose.checkpoint import Checkpoint, CheckpointConfig, fingerprint
 from darkpose.codec.heatmap import decode
 from darkpose.detector import Detector
 from darkpose.drawn_face import draw_face
@@ -40,7 +39,8 @@ from darkpose.locator import GraphLocator, Locator, TorchLocator
 from darkpose.open_locator import Setup, open_locator
 from darkpose.runtimes import RUNTIMES, NumberType, open_graph
 from darkpose.speed_report import IN_GRAPH, Speed, Timing, Way, WaySpeed
-from darkpose.zoo import load_checkpoint
+from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, fingerprint
+from darkpose.weights.zoo import load_checkpoint
 
 EAGER = "torch eager"
 FACES, QUALITY = 32, 90  # faces drawn where no photographs are given, and the quality of their JPEG files

@@ -6,7 +6,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from darkpose.checkpoint import load_strictly
 from darkpose.errors import DarkposeError
 from darkpose.files.download import cache_folder, fetch
 from darkpose.heads import nearest_rows, with_rows
@@ -14,7 +13,8 @@ from darkpose.hrnet import W18, HRNet, HRNetConfig
 from darkpose.pickles import unpickle
 from darkpose.published import file_digest, state_dict
 from darkpose.schema import KeypointSchema
-from darkpose.zoo import load_checkpoint
+from darkpose.weights.checkpoint import load_strictly
+from darkpose.weights.zoo import load_checkpoint
 
 NOTHING, IMAGENET = "nothing", "imagenet"
 # HRNetV2-W18 of the HRNet authors, as OpenMMLab publishes it: what the published face recipes start from.

@@ -31,7 +31,6 @@ import torch
 from tqdm import tqdm
 
 from darkpose.batches import Batch
-from darkpose.checkpoint import fingerprint
 from darkpose.epoch_steps import EpochSteps
 from darkpose.errors import DarkposeError
 from darkpose.feed import Feed, make_feed
@@ -48,6 +47,7 @@ from darkpose.stopping import Stopping
 from darkpose.trackers import check_trackers, start_trackers
 from darkpose.train_config import TrainConfig
 from darkpose.training_step import take_step
+from darkpose.weights.checkpoint import fingerprint
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

@@ -58,12 +58,12 @@ def export(
     """
     from json import dumps
 
-    from darkpose.calibration_file import calibration_beside
     from darkpose.detector import named_detector
     from darkpose.export import ExportOptions
     from darkpose.export_files import export_file
     from darkpose.predict_files import find_images
-    from darkpose.zoo import load_checkpoint, weights_file
+    from darkpose.weights.calibrations import calibration_beside
+    from darkpose.weights.zoo import load_checkpoint, weights_file
 
     options = ExportOptions(flip_test, method, precision, crops, heatmaps, opset)
     checkpoint = load_checkpoint(weights, schema=schema)

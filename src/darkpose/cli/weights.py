@@ -19,7 +19,7 @@ def convert(source: Path, target: Path) -> int:
     target
         The .safetensors file to write.
     """
-    from darkpose.zoo import convert as convert_checkpoint
+    from darkpose.weights.zoo import convert as convert_checkpoint
 
     checkpoint = convert_checkpoint(source, target)
     print(f"{target}: {checkpoint.schema.name}, {len(checkpoint.schema)} landmarks")
@@ -70,7 +70,7 @@ def models(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
     """
     from json import dumps
 
-    from darkpose.models import models as all_models
+    from darkpose.weights.models import models as all_models
 
     found = all_models()
     print(

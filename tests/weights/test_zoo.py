@@ -7,12 +7,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from darkpose import zoo
-from darkpose.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
 from darkpose.errors import DarkposeError
 from darkpose.hrnet import HRNet, HRNetConfig
 from darkpose.schema import AFLW_19, COFW_29, SCHEMAS, WFLW_98, KeypointSchema, join_schemas
-from darkpose.zoo import ZOO, convert, load_checkpoint
+from darkpose.weights import zoo
+from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
+from darkpose.weights.zoo import ZOO, convert, load_checkpoint
 
 JOINED = join_schemas(AFLW_19, COFW_29)
 SMALL = HRNetConfig(48, widths=(2, 3, 4, 5), modules=(1, 1, 1), blocks=1, stem=4)

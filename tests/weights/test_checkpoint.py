@@ -13,7 +13,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from darkpose.checkpoint import (
+from darkpose.errors import DarkposeError
+from darkpose.files.atomic import write_atomically
+from darkpose.hrnet import HRNet, HRNetConfig
+from darkpose.image.pixels import Normalisation
+from darkpose.schema import AFLW_19, COFW_29, W300_68, KeypointSchema, join_schemas
+from darkpose.weights.checkpoint import (
     Checkpoint,
     CheckpointConfig,
     load_strictly,
@@ -22,11 +27,6 @@ from darkpose.checkpoint import (
     schema_from_json,
     with_provenance,
 )
-from darkpose.errors import DarkposeError
-from darkpose.files.atomic import write_atomically
-from darkpose.hrnet import HRNet, HRNetConfig
-from darkpose.image.pixels import Normalisation
-from darkpose.schema import AFLW_19, COFW_29, W300_68, KeypointSchema, join_schemas
 
 SMALL = HRNetConfig(19, widths=(2, 3, 4, 5), modules=(1, 1, 1), blocks=1, stem=4)
 

@@ -4,12 +4,12 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
-from darkpose.checkpoint import Checkpoint, check_markup, read_safetensors, save_checkpoint
 from darkpose.errors import DarkposeError
 from darkpose.files.download import cache_folder, fetch
 from darkpose.heads import with_rows
 from darkpose.published import read_pth
 from darkpose.schema import AFLW_19, WFLW_98, KeypointSchema
+from darkpose.weights.checkpoint import Checkpoint, check_markup, read_safetensors, save_checkpoint
 
 DEFAULT = "default"
 # The checkpoints in the package, by the file's name. Only the second has learnt from faces of WFLW; the third is a

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from darkpose.models import HARD, LFPW, models
-from darkpose.zoo import SHIPPED, ZOO, downloaded_file
+from darkpose.weights.models import HARD, LFPW, models
+from darkpose.weights.zoo import SHIPPED, ZOO, downloaded_file
 
 
 def test_the_shipped_models_come_first_and_are_here() -> None:
