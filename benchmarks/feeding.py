@@ -45,10 +45,10 @@ from darkpose.datasets.w300 import read_300w
 from darkpose.datasets.wflw import read_wflw
 from darkpose.device_batches import CachedFaces, augment_on_device
 from darkpose.freed_memory import keep_freed_memory
-from darkpose.hrnet import HRNet, HRNetConfig, initialise
 from darkpose.image.geometry import crop_to_heatmap
 from darkpose.image.pixels import Normalisation
 from darkpose.loss import heatmap_mse
+from darkpose.network.hrnet import HRNet, HRNetConfig, initialise
 from darkpose.recipes import SEVERAL_MARKUPS
 from darkpose.sample import Sample
 from darkpose.schema import W300_68, WFLW_98, KeypointSchema

@@ -44,9 +44,9 @@ from darkpose.codec.dark_triton import decode_gpu
 from darkpose.codec.heatmap import decode, encode
 from darkpose.files.atomic import write_text
 from darkpose.graphed_passes import replay_passes
-from darkpose.hrnet import HRNet, HRNetConfig, compile_blocks, initialise
 from darkpose.image.pixels import Normalisation
 from darkpose.loss import heatmap_mse
+from darkpose.network.hrnet import HRNet, HRNetConfig, compile_blocks, initialise
 from darkpose.torch_network import InBfloat16, ready
 from darkpose.training_step import normalise_on_device
 

@@ -28,8 +28,8 @@ import torch
 from surroundings import surroundings
 
 from darkpose.detector import Haar, best_detector
-from darkpose.hrnet import HRNet, HRNetConfig, initialise
 from darkpose.image.pixels import read_image, use_one_thread, write_image
+from darkpose.network.hrnet import HRNet, HRNetConfig, initialise
 from darkpose.predictor import Predictor
 from darkpose.schema import W300_68
 from darkpose.stream import Looked, stream

@@ -14,7 +14,7 @@ from hypothesis import settings
 from numpy.typing import NDArray
 
 import darkpose.image.opencv  # noqa: F401  sets OpenCV up before a test imports cv2
-from darkpose.hrnet import HRNet, HRNetConfig
+from darkpose.network.hrnet import HRNet, HRNetConfig
 
 Arrays = dict[str, NDArray[Any]]
 Golden = Callable[[str], Arrays]
@@ -124,7 +124,7 @@ SMALL_NETWORK = HRNetConfig(68, widths=(4, 4, 4, 4), modules=(1, 1, 1), blocks=1
 @pytest.fixture(scope="session")
 def small_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of 68 landmarks and 64 px crops with random weights: quick, and good for nothing else."""
-    from darkpose.hrnet import initialise
+    from darkpose.network.hrnet import initialise
     from darkpose.schema import W300_68
     from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
 

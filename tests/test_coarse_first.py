@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from darkpose.coarse_first import CoarseFirst
-from darkpose.hrnet import HRNet, HRNetConfig, initialise
+from darkpose.network.hrnet import HRNet, HRNetConfig, initialise
 
 
 def network(seed: int) -> HRNet:

@@ -15,9 +15,9 @@ from darkpose.datasets.openmmlab import read_openmmlab
 from darkpose.errors import DarkposeError
 from darkpose.evaluation import Choices, Evaluation, evaluate_recipe
 from darkpose.files.pts import format_pts
-from darkpose.hrnet import HRNet, HRNetConfig, initialise
 from darkpose.image.geometry import box_to_crop
 from darkpose.image.pixels import write_image
+from darkpose.network.hrnet import HRNet, HRNetConfig, initialise
 from darkpose.predictions import only_writer, read_predictions
 from darkpose.recipes import AFLW_DARK, WFLW_DARK, Protocol, Recipe, find_test
 from darkpose.sample import Sample, samples_digest

@@ -18,10 +18,10 @@ from darkpose import predictor as module
 from darkpose.calibration import Calibration, calibrated
 from darkpose.detector import BoxCorrection, Detections, Haar
 from darkpose.errors import DarkposeError
-from darkpose.hrnet import HRNet, HRNetConfig
 from darkpose.image.geometry import image_to_crop
 from darkpose.image.pixels import Pixels, read_image, warp
 from darkpose.inference import CropDecoder
+from darkpose.network.hrnet import HRNet, HRNetConfig
 from darkpose.predictor import Predictor
 from darkpose.schema import AFLW_19, WFLW_98
 from darkpose.shape_prior import fit_shape_prior

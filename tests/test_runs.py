@@ -11,8 +11,8 @@ from darkpose.catalogue import DATA_SETS, DataSet
 from darkpose.datasets.joined import FACES
 from darkpose.errors import DarkposeError
 from darkpose.files.pts import format_pts
-from darkpose.hrnet import HRNet, HRNetConfig, initialise
 from darkpose.image.pixels import write_image
+from darkpose.network.hrnet import HRNet, HRNetConfig, initialise
 from darkpose.recipes import SEVERAL_MARKUPS, SMALL_FIRST
 from darkpose.runlog import read_log
 from darkpose.runs import overfit, read_task, run_task, teacher_of, train_recipe

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from darkpose.errors import DarkposeError
-from darkpose.hrnet import HRNet, HRNetConfig
+from darkpose.network.hrnet import HRNet, HRNetConfig
 from darkpose.schema import AFLW_19, W300_68, WFLW_98
 from darkpose.start import IMAGENET, NOTHING, read_classifier, start_from
 from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint

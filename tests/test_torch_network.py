@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from darkpose.errors import DarkposeError
-from darkpose.hrnet import HRNet
+from darkpose.network.hrnet import HRNet
 from darkpose.predictor import Predictor
 from darkpose.torch_network import fold_norms, ready
 from darkpose.weights.zoo import load_checkpoint

@@ -21,8 +21,8 @@ from darkpose import run_state, training_step
 from darkpose.epoch_steps import EpochSteps
 from darkpose.errors import DarkposeError
 from darkpose.files import atomic
-from darkpose.hrnet import HRNet, HRNetConfig, initialise
 from darkpose.image.pixels import write_image
+from darkpose.network.hrnet import HRNet, HRNetConfig, initialise
 from darkpose.sample import Sample
 from darkpose.schedule import Cosine, Schedule
 from darkpose.schema import KeypointSchema, flip_pairs_from_names

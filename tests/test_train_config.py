@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from darkpose.errors import DarkposeError
-from darkpose.hrnet import HRNetConfig
+from darkpose.network.hrnet import HRNetConfig
 from darkpose.schema import WFLW_98
 from darkpose.train_config import TrainConfig
 

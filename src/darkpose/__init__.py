@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from darkpose.draw import draw_faces
     from darkpose.errors import DarkposeError
     from darkpose.face import Face
-    from darkpose.hrnet import HRNet, HRNetConfig
     from darkpose.metrics import nme
+    from darkpose.network.hrnet import HRNet, HRNetConfig
     from darkpose.predictor import Predictor
     from darkpose.schema import AFLW_19, COFW_29, SCHEMAS, W300_68, WFLW_98, KeypointSchema
     from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
@@ -26,8 +26,8 @@ _HOME = {
     "DarkposeError": "errors",
     "Decoded": "codec.heatmap",
     "Face": "face",
-    "HRNet": "hrnet",
-    "HRNetConfig": "hrnet",
+    "HRNet": "network.hrnet",
+    "HRNetConfig": "network.hrnet",
     "KeypointSchema": "schema",
     "Predictor": "predictor",
     "SCHEMAS": "schema",

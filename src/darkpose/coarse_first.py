@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from darkpose.hrnet import HRNet, HRNetBackbone, upsample
+from darkpose.network.hrnet import HRNet, HRNetBackbone, upsample
 
 
 class CoarseFirst(nn.Module):

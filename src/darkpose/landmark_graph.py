@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from darkpose.calibration import Calibration
 from darkpose.codec.dark_torch import decode_torch
 from darkpose.codec.heatmap import Method
-from darkpose.hrnet import STRIDE
 from darkpose.image.geometry import heatmap_to_crop
 from darkpose.inference import FlipTest, mirror_back
+from darkpose.network.hrnet import STRIDE
 from darkpose.weights.checkpoint import Checkpoint
 
 

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from darkpose.calibration import Calibration, calibrated, carried
 from darkpose.codec.threads import survive_fork
-from darkpose.hrnet import STRIDE
 from darkpose.image.geometry import Floats, crop_to_image, heatmap_to_image
 from darkpose.image.pixels import Pixels
 from darkpose.inference import CropDecoder, batched
+from darkpose.network.hrnet import STRIDE
 from darkpose.runtimes import GraphRunner
 
 

@@ -16,7 +16,7 @@ from darkpose.average import WeightAverage
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import write_atomically
 from darkpose.graphed_passes import replay_passes
-from darkpose.hrnet import HRNet, HRNetConfig, compile_blocks, initialise
+from darkpose.network.hrnet import HRNet, HRNetConfig, compile_blocks, initialise
 from darkpose.train_config import TrainConfig
 
 if TYPE_CHECKING:

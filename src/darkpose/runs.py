@@ -13,9 +13,9 @@ from tqdm import tqdm
 from darkpose.augment import AugmentConfig
 from darkpose.catalogue import TEST_SETS
 from darkpose.errors import DarkposeError
-from darkpose.heads import with_rows
-from darkpose.hrnet import HRNet
 from darkpose.inference import CropDecoder
+from darkpose.network.heads import with_rows
+from darkpose.network.hrnet import HRNet
 from darkpose.predict_samples import predict_samples, samples_nme
 from darkpose.recipes import Recipe
 from darkpose.run_folder import first_process

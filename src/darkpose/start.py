@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from darkpose.errors import DarkposeError
 from darkpose.files.download import cache_folder, fetch
-from darkpose.heads import nearest_rows, with_rows
-from darkpose.hrnet import W18, HRNet, HRNetConfig
-from darkpose.pickles import unpickle
-from darkpose.published import file_digest, state_dict
+from darkpose.network.foreign import file_digest, state_dict
+from darkpose.network.heads import nearest_rows, with_rows
+from darkpose.network.hrnet import W18, HRNet, HRNetConfig
+from darkpose.network.safe_pickle import unpickle
 from darkpose.schema import KeypointSchema
 from darkpose.weights.checkpoint import load_strictly
 from darkpose.weights.zoo import load_checkpoint

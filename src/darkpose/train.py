@@ -35,8 +35,8 @@ from darkpose.epoch_steps import EpochSteps
 from darkpose.errors import DarkposeError
 from darkpose.feed import Feed, make_feed
 from darkpose.freed_memory import keep_freed_memory
-from darkpose.hrnet import HRNet
 from darkpose.image.pixels import use_one_thread
+from darkpose.network.hrnet import HRNet
 from darkpose.run_folder import own_folder
 from darkpose.run_state import Run, StateFile, start_run
 from darkpose.runlog import RunLog

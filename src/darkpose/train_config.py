@@ -6,8 +6,8 @@ from typing import Literal
 
 from darkpose.augment import AugmentConfig
 from darkpose.errors import DarkposeError
-from darkpose.hrnet import W18, HRNetConfig
 from darkpose.image.geometry import PADDING
+from darkpose.network.hrnet import W18, HRNetConfig
 from darkpose.schedule import Cosine, Schedule
 from darkpose.schema import KeypointSchema
 

@@ -10,10 +10,10 @@ from torch import Tensor
 from darkpose.adaptive_wing import adaptive_wing
 from darkpose.batches import Batch
 from darkpose.codec.heatmap import encode
-from darkpose.hrnet import STRIDE
 from darkpose.image.geometry import crop_to_heatmap
 from darkpose.image.pixels import Normalisation
 from darkpose.loss import heatmap_mse
+from darkpose.network.hrnet import STRIDE
 from darkpose.run_state import Run
 from darkpose.train_config import TrainConfig
 

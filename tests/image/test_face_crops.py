@@ -5,10 +5,10 @@ import pytest
 
 from darkpose.detector import Haar
 from darkpose.errors import DarkposeError
-from darkpose.hrnet import HRNetConfig
 from darkpose.image.face_crops import cut_crops, drawn_crops, found_crops
 from darkpose.image.geometry import box_to_crop, image_to_crop
 from darkpose.image.pixels import read_image, warp, write_image
+from darkpose.network.hrnet import HRNetConfig
 from darkpose.weights.checkpoint import CheckpointConfig
 
 CONFIG = CheckpointConfig(HRNetConfig(2), crop_size=64)

@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import write_atomically
-from darkpose.hrnet import HRNet, HRNetConfig
 from darkpose.image.pixels import Normalisation
+from darkpose.network.hrnet import HRNet, HRNetConfig
 from darkpose.schema import AFLW_19, COFW_29, W300_68, KeypointSchema, join_schemas
 from darkpose.weights.checkpoint import (
     Checkpoint,

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from darkpose.errors import DarkposeError
-from darkpose.hrnet import HRNet, HRNetConfig
+from darkpose.network.hrnet import HRNet, HRNetConfig
 from darkpose.schema import AFLW_19, COFW_29, SCHEMAS, WFLW_98, KeypointSchema, join_schemas
 from darkpose.weights import zoo
 from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint

@@ -19,9 +19,9 @@ from torch import Tensor
 from darkpose.codec.blur import modulation_kernel
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import write_atomically
-from darkpose.hrnet import HRNet, HRNetConfig
 from darkpose.image.geometry import PADDING
 from darkpose.image.pixels import Normalisation
+from darkpose.network.hrnet import HRNet, HRNetConfig
 from darkpose.schema import KeypointSchema
 
 FORMAT = "1"

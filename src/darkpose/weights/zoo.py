@@ -6,8 +6,8 @@ from pathlib import Path
 
 from darkpose.errors import DarkposeError
 from darkpose.files.download import cache_folder, fetch
-from darkpose.heads import with_rows
-from darkpose.published import read_pth
+from darkpose.network.foreign import read_pth
+from darkpose.network.heads import with_rows
 from darkpose.schema import AFLW_19, WFLW_98, KeypointSchema
 from darkpose.weights.checkpoint import Checkpoint, check_markup, read_safetensors, save_checkpoint
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from darkpose.errors import DarkposeError
-from darkpose.published import read_pth
+from darkpose.network.foreign import read_pth
 from darkpose.schema import AFLW_19, COFW_29, W300_68, WFLW_98, KeypointSchema
 from darkpose.weights.checkpoint import read_safetensors, save_checkpoint
 

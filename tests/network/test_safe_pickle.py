@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from darkpose.errors import DarkposeError
-from darkpose.pickles import unpickle
+from darkpose.network.safe_pickle import unpickle
 
 WEIGHTS = {f"conv{i}.weight": torch.ones(30, 30) for i in range(9)}
 META: dict[str, Any] = {

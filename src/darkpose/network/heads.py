@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from darkpose.derive import derivation
 from darkpose.errors import DarkposeError
-from darkpose.hrnet import HRNet
+from darkpose.network.hrnet import HRNet
 from darkpose.schema import KeypointSchema
 
 

@@ -10,8 +10,8 @@ from typing import Any
 from torch import Tensor
 
 from darkpose.errors import DarkposeError
-from darkpose.hrnet import HRNetConfig
-from darkpose.pickles import unpickle
+from darkpose.network.hrnet import HRNetConfig
+from darkpose.network.safe_pickle import unpickle
 from darkpose.schema import SCHEMAS, KeypointSchema
 from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, check_markup, load_strictly
 
