@@ -47,7 +47,7 @@ from darkpose.graphed_passes import replay_passes
 from darkpose.image.pixels import Normalisation
 from darkpose.loss import heatmap_mse
 from darkpose.network.hrnet import HRNet, HRNetConfig, compile_blocks, initialise
-from darkpose.torch_network import InBfloat16, ready
+from darkpose.runtime.torch import InBfloat16, ready
 from darkpose.training_step import normalise_on_device
 
 DEVICE = torch.device("cuda")

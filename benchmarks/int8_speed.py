@@ -18,7 +18,7 @@ from surroundings import surroundings
 from tqdm import tqdm
 
 from darkpose.files.atomic import write_text
-from darkpose.runtimes import Runtime, open_graph
+from darkpose.runtime.exported import Runtime, open_graph
 
 ROUNDS, CALLS, WARM_UP, PAUSE = 12, 6, 2, 0.1
 BY: tuple[Runtime, ...] = ("onnxruntime", "openvino")

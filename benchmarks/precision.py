@@ -37,15 +37,15 @@ from darkpose import quantise
 from darkpose.detector import YuNet, find_yunet
 from darkpose.export import ExportOptions, export_onnx
 from darkpose.files.atomic import make_folder
-from darkpose.graph_card import Precision
 from darkpose.image.face_crops import found_crops
 from darkpose.image.geometry import Floats, box_to_crop
 from darkpose.image.pixels import Pixels
-from darkpose.open_locator import Setup, open_locator
 from darkpose.predict_samples import crops_of
 from darkpose.recipes import find_test
 from darkpose.report import compare, face_nmes, report
-from darkpose.runtimes import NumberType, Runtime
+from darkpose.runtime.card import Precision
+from darkpose.runtime.exported import NumberType, Runtime
+from darkpose.runtime.open import Setup, open_locator
 from darkpose.sample import Sample
 from darkpose.schema import KeypointSchema
 from darkpose.weights.checkpoint import Checkpoint

@@ -50,9 +50,9 @@ from darkpose.datasets.wflw import read_wflw
 from darkpose.derive import derive, derive_shared
 from darkpose.files.atomic import make_folder, write_atomically, write_text
 from darkpose.image.geometry import box_to_crop, crop_to_heatmap, image_to_crop, transform
-from darkpose.inference import CropDecoder
 from darkpose.metrics import bootstrap_interval
 from darkpose.predict_samples import crops_of
+from darkpose.runtime.flip import CropDecoder
 from darkpose.sample import Sample, nme_normaliser
 from darkpose.schema import AFLW_19, W300_68, WFLW_98, KeypointSchema
 from darkpose.weights.calibrations import file_beside, write_calibrations

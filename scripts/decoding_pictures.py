@@ -20,8 +20,8 @@ from darkpose.draw import draw_faces
 from darkpose.files.atomic import write_atomically
 from darkpose.image.geometry import box_to_crop, heatmap_to_crop, image_to_crop
 from darkpose.image.pixels import Pixels, read_image, warp, write_image
-from darkpose.inference import CropDecoder
 from darkpose.predictor import Predictor
+from darkpose.runtime.flip import CropDecoder
 from darkpose.weights.zoo import load_checkpoint
 
 if TYPE_CHECKING:

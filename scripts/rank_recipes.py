@@ -18,10 +18,10 @@ from darkpose.augment import AugmentConfig
 from darkpose.catalogue import DataSet
 from darkpose.evaluation import Choices, evaluate_recipe
 from darkpose.files.atomic import write_text
-from darkpose.inference import FlipTest
 from darkpose.machine import made_with
 from darkpose.recipes import SMALL_FIRST, Protocol, Recipe
 from darkpose.runs import read_task, run_task
+from darkpose.runtime.flip import FlipTest
 from darkpose.schedule import Cosine, Schedule, Steps
 from darkpose.train_config import TrainConfig
 

@@ -16,8 +16,8 @@ import pytest
 
 from darkpose.image.face_crops import cut_crops
 from darkpose.image.pixels import read_image
-from darkpose.locator import matrices_of
-from darkpose.runtimes import open_graph
+from darkpose.runtime.exported import open_graph
+from darkpose.runtime.locator import matrices_of
 from needed import lacking
 
 ROOT = Path(__file__).parents[1]

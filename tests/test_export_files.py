@@ -11,8 +11,8 @@ from darkpose.detector import Haar
 from darkpose.errors import DarkposeError
 from darkpose.export import ExportOptions, export_onnx, program_runner
 from darkpose.export_files import Exported, export_file, exported_once
-from darkpose.graph_card import check_seal
-from darkpose.runtimes import GraphRunner, installed, open_graph
+from darkpose.runtime.card import check_seal
+from darkpose.runtime.exported import GraphRunner, installed, open_graph
 from darkpose.weights.zoo import load_checkpoint
 
 pytest.importorskip("onnxscript")

@@ -16,9 +16,9 @@ from darkpose.drawn_face import draw_face
 from darkpose.image.face_crops import cut_crops, drawn_crops
 from darkpose.image.geometry import box_to_crop, crop_to_image, transform
 from darkpose.image.pixels import read_image
-from darkpose.inference import CropDecoder
-from darkpose.locator import TorchLocator, matrices_of
-from darkpose.runtimes import open_graph
+from darkpose.runtime.exported import open_graph
+from darkpose.runtime.flip import CropDecoder
+from darkpose.runtime.locator import TorchLocator, matrices_of
 from darkpose.weights.checkpoint import CheckpointConfig
 from darkpose.weights.zoo import load_checkpoint
 from needed import lacking

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from darkpose.calibration import excess
 from darkpose.codec.heatmap import Method
 from darkpose.image.face_crops import FaceCrops, drawn_crops
-from darkpose.inference import CropDecoder, FlipTest
 from darkpose.landmark_graph import LandmarkGraph, positive_part
-from darkpose.locator import TorchLocator, matrices_of
+from darkpose.runtime.flip import CropDecoder, FlipTest
+from darkpose.runtime.locator import TorchLocator, matrices_of
 from darkpose.weights.calibrations import calibration_beside
 from darkpose.weights.checkpoint import Checkpoint
 from darkpose.weights.zoo import load_checkpoint, weights_file

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from darkpose.image.face_crops import FaceCrops
-from darkpose.locator import Located
 from darkpose.parity import BUDGETS, Budget, Parity, compare
+from darkpose.runtime.locator import Located
 
 FACES = FaceCrops(
     np.zeros((3, 8, 8, 3), np.uint8), np.zeros((3, 2)), np.array([[8.0, 8], [16, 16], [4, 4]]), "3 squares"

@@ -20,9 +20,9 @@ from darkpose.detector import BoxCorrection, Detections, Haar
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import image_to_crop
 from darkpose.image.pixels import Pixels, read_image, warp
-from darkpose.inference import CropDecoder
 from darkpose.network.hrnet import HRNet, HRNetConfig
 from darkpose.predictor import Predictor
+from darkpose.runtime.flip import CropDecoder
 from darkpose.schema import AFLW_19, WFLW_98
 from darkpose.shape_prior import fit_shape_prior
 from darkpose.weights.calibrations import file_beside, write_calibrations

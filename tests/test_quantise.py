@@ -6,7 +6,7 @@ import pytest
 from darkpose.errors import DarkposeError
 from darkpose.export import ExportOptions, export_onnx
 from darkpose.quantise import quantise
-from darkpose.runtimes import open_graph
+from darkpose.runtime.exported import open_graph
 from darkpose.weights.zoo import load_checkpoint
 
 onnx = pytest.importorskip("onnx")

@@ -18,11 +18,11 @@ from darkpose.datasets.made import is_drawn
 from darkpose.derive import derive_shared, shared_points
 from darkpose.detector import Detector, best_detector, named_detector
 from darkpose.errors import DarkposeError
-from darkpose.inference import CropDecoder, FlipTest, find_device
 from darkpose.predict_samples import Variant, predict_to_files
 from darkpose.predictions import Predictions, PredictionsWriter, only_writer, read_predictions
 from darkpose.recipes import RECIPES, Recipe
 from darkpose.report import Comparison, Report, compare, published_lengths, report
+from darkpose.runtime.flip import CropDecoder, FlipTest, find_device
 from darkpose.sample import Sample, samples_digest
 from darkpose.schema import SCHEMAS, KeypointSchema
 from darkpose.shape_prior import ShapePrior, as_shape_prior

@@ -24,12 +24,22 @@ from darkpose.calibration import Calibration
 from darkpose.coarse_first import CoarseFirst
 from darkpose.codec.heatmap import Method
 from darkpose.errors import DarkposeError
-from darkpose.graph_card import HEATMAPS, KEY, SEAL_KEY, CropType, GraphCard, Precision, card_from_json, seal, unsealed
 from darkpose.image.pixels import Pixels
-from darkpose.inference import FlipTest
 from darkpose.landmark_graph import LandmarkGraph
 from darkpose.quantise import quantise
-from darkpose.runtimes import Arrays, GraphRunner
+from darkpose.runtime.card import (
+    HEATMAPS,
+    KEY,
+    SEAL_KEY,
+    CropType,
+    GraphCard,
+    Precision,
+    card_from_json,
+    seal,
+    unsealed,
+)
+from darkpose.runtime.exported import Arrays, GraphRunner
+from darkpose.runtime.flip import FlipTest
 from darkpose.weights.checkpoint import Checkpoint, fingerprint
 
 if TYPE_CHECKING:

@@ -22,14 +22,14 @@ from darkpose.export import ENDINGS, ExportOptions, card_of, check_exporter, exp
 from darkpose.files.atomic import make_folder, write_atomically, write_text
 from darkpose.files.download import cache_folder
 from darkpose.files.paths import is_folder
-from darkpose.graph_card import GraphCard, check_seal
 from darkpose.image.face_crops import FaceCrops, drawn_crops, found_crops
-from darkpose.inference import CropDecoder
-from darkpose.locator import GraphLocator, TorchLocator
 from darkpose.parity import BUDGETS, Parity, compare
 from darkpose.plots import plot_parity
 from darkpose.quantise import FEWEST
-from darkpose.runtimes import GraphRunner, installed, open_graph
+from darkpose.runtime.card import GraphCard, check_seal
+from darkpose.runtime.exported import GraphRunner, installed, open_graph
+from darkpose.runtime.flip import CropDecoder
+from darkpose.runtime.locator import GraphLocator, TorchLocator
 from darkpose.weights.checkpoint import Checkpoint
 
 COMPARED, SCALED = 32, 96  # faces to compare by, and to take the scales of int8 from

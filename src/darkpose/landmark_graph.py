@@ -15,8 +15,8 @@ from darkpose.calibration import Calibration
 from darkpose.codec.dark_torch import decode_torch
 from darkpose.codec.heatmap import Method
 from darkpose.image.geometry import heatmap_to_crop
-from darkpose.inference import FlipTest, mirror_back
 from darkpose.network.hrnet import STRIDE
+from darkpose.runtime.flip import FlipTest, mirror_back
 from darkpose.weights.checkpoint import Checkpoint
 
 

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from darkpose.graph_card import Precision
 from darkpose.image.face_crops import FaceCrops
-from darkpose.locator import Locator
+from darkpose.runtime.card import Precision
+from darkpose.runtime.locator import Locator
 
 Floats = NDArray[np.float64]
 NO_FACE = 1 / 3  # of the faces' median score: below, a crop shows no face

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import write_atomically
-from darkpose.inference import batched
+from darkpose.runtime.flip import batched
 from darkpose.schema import KeypointSchema, regions
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ from darkpose.codec.heatmap import Decoded, Method
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import box_to_crop, heatmap_to_image
 from darkpose.image.pixels import Pixels
-from darkpose.inference import CropDecoder, FlipTest
 from darkpose.metrics import nme
 from darkpose.network.hrnet import STRIDE
 from darkpose.predictions import PredictionsWriter
+from darkpose.runtime.flip import CropDecoder, FlipTest
 from darkpose.sample import Sample, nme_normaliser
 from darkpose.schema import KeypointSchema
 

@@ -15,9 +15,9 @@ from darkpose.face import Face
 from darkpose.image.face_crops import cut_crops
 from darkpose.image.geometry import whole_pixels
 from darkpose.image.pixels import Pixels, as_rgb, read_image
-from darkpose.inference import FlipTest
-from darkpose.open_locator import Setup, open_locator
-from darkpose.runtimes import NumberType, Runtime
+from darkpose.runtime.exported import NumberType, Runtime
+from darkpose.runtime.flip import FlipTest
+from darkpose.runtime.open import Setup, open_locator
 from darkpose.schema import KeypointSchema
 from darkpose.shape_prior import ShapePrior, as_shape_prior
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from darkpose.errors import DarkposeError
-from darkpose.inference import batched
 from darkpose.inputs import Source
 from darkpose.parquet import to_table
 from darkpose.predict_shards import Step, predict_sources
+from darkpose.runtime.flip import batched
 from darkpose.shards import STATUSES, Format, Part, Shards, part_file, tally, write_part
 
 if TYPE_CHECKING:

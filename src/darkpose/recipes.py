@@ -9,8 +9,8 @@ from darkpose.augment import AugmentConfig
 from darkpose.catalogue import DATA_SETS, DataSet
 from darkpose.codec.heatmap import Method
 from darkpose.errors import DarkposeError
-from darkpose.inference import FlipTest
 from darkpose.network.hrnet import HRNetConfig
+from darkpose.runtime.flip import FlipTest
 from darkpose.schedule import Cosine, Schedule, Steps
 from darkpose.start import IMAGENET, NOTHING
 from darkpose.train_config import TrainConfig

@@ -13,12 +13,12 @@ from tqdm import tqdm
 from darkpose.augment import AugmentConfig
 from darkpose.catalogue import TEST_SETS
 from darkpose.errors import DarkposeError
-from darkpose.inference import CropDecoder
 from darkpose.network.heads import with_rows
 from darkpose.network.hrnet import HRNet
 from darkpose.predict_samples import predict_samples, samples_nme
 from darkpose.recipes import Recipe
 from darkpose.run_folder import first_process
+from darkpose.runtime.flip import CropDecoder
 from darkpose.sample import Sample, samples_digest
 from darkpose.schedule import Cosine, Schedule
 from darkpose.schema import KeypointSchema

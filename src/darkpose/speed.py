@@ -28,16 +28,16 @@ from darkpose.drawn_face import draw_face
 from darkpose.errors import DarkposeError
 from darkpose.export import ExportOptions
 from darkpose.export_files import exported_once
-from darkpose.graph_card import check_seal
 from darkpose.image.face_crops import cut_crops
 from darkpose.image.geometry import Floats, heatmap_to_image
 from darkpose.image.opencv import cv2
 from darkpose.image.pixels import Pixels, decode_image, to_jpeg
-from darkpose.inference import predict_heatmaps
-from darkpose.locator import GraphLocator, Locator, TorchLocator
 from darkpose.network.hrnet import STRIDE
-from darkpose.open_locator import Setup, open_locator
-from darkpose.runtimes import RUNTIMES, NumberType, open_graph
+from darkpose.runtime.card import check_seal
+from darkpose.runtime.exported import RUNTIMES, NumberType, open_graph
+from darkpose.runtime.flip import predict_heatmaps
+from darkpose.runtime.locator import GraphLocator, Locator, TorchLocator
+from darkpose.runtime.open import Setup, open_locator
 from darkpose.speed_report import IN_GRAPH, Speed, Timing, Way, WaySpeed
 from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, fingerprint
 from darkpose.weights.zoo import load_checkpoint

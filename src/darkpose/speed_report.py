@@ -6,7 +6,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from darkpose.machine import commit, machine, versions
-from darkpose.runtimes import NumberType, Runtime
+from darkpose.runtime.exported import NumberType, Runtime
 
 IN_GRAPH = "network, DARK, map back"  # the one stage of an exported file
 PACKAGES = ("darkpose", "torch", "numpy", "opencv-python-headless", "numba", "onnxruntime", "openvino")

@@ -75,10 +75,10 @@ def evaluate(
 
     from darkpose.codec.heatmap import Method
     from darkpose.evaluation import Choices, evaluate_recipe
-    from darkpose.inference import FlipTest
     from darkpose.predictions import read_predictions
     from darkpose.recipes import find_test, recipe_of_test_set
     from darkpose.report_folder import prepare_report, write_report
+    from darkpose.runtime.flip import FlipTest
 
     if weights is None and predictions is None:
         raise DarkposeError("name --weights to predict with, or a file of --predictions to measure")

@@ -12,12 +12,12 @@ from darkpose.codec.heatmap import Method
 from darkpose.errors import DarkposeError
 from darkpose.export import ExportOptions
 from darkpose.export_files import exported_once
-from darkpose.graph_card import GraphCard
-from darkpose.inference import CropDecoder, FlipTest, find_device
-from darkpose.locator import GraphLocator, Locator, TorchLocator
-from darkpose.runtimes import GraphRunner, NumberType, Runtime, open_graph
+from darkpose.runtime.card import GraphCard
+from darkpose.runtime.exported import GraphRunner, NumberType, Runtime, open_graph
+from darkpose.runtime.flip import CropDecoder, FlipTest, find_device
+from darkpose.runtime.locator import GraphLocator, Locator, TorchLocator
+from darkpose.runtime.torch import ready
 from darkpose.schema import KeypointSchema
-from darkpose.torch_network import ready
 from darkpose.weights.calibrations import calibration_beside
 from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, fingerprint
 from darkpose.weights.zoo import load_checkpoint, weights_file

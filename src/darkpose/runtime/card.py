@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from darkpose.codec.heatmap import Method
 from darkpose.errors import DarkposeError
-from darkpose.inference import FlipTest
+from darkpose.runtime.flip import FlipTest
 from darkpose.schema import KeypointSchema
 from darkpose.weights.checkpoint import CheckpointConfig, config_from_json, schema_from_json
 

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from darkpose.errors import DarkposeError
-from darkpose.graph_card import GraphCard, card_from_json, check_seal, seal, unsealed
 from darkpose.network.hrnet import HRNetConfig
+from darkpose.runtime.card import GraphCard, card_from_json, check_seal, seal, unsealed
 from darkpose.schema import W300_68, WFLW_98
 from darkpose.weights.checkpoint import CheckpointConfig
 

@@ -11,9 +11,9 @@ from darkpose.calibration import Calibration, calibrated, carried
 from darkpose.codec.threads import survive_fork
 from darkpose.image.geometry import Floats, crop_to_image, heatmap_to_image
 from darkpose.image.pixels import Pixels
-from darkpose.inference import CropDecoder, batched
 from darkpose.network.hrnet import STRIDE
-from darkpose.runtimes import GraphRunner
+from darkpose.runtime.exported import GraphRunner
+from darkpose.runtime.flip import CropDecoder, batched
 
 
 class Located(NamedTuple):

@@ -5,11 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from darkpose import open_locator
 from darkpose.errors import DarkposeError
-from darkpose.graph_card import Precision
 from darkpose.predictor import Predictor
-from darkpose.runtimes import Runtime, installed, open_graph
+from darkpose.runtime.card import Precision
+from darkpose.runtime.exported import Runtime, installed, open_graph
 
 BOX = [[178, 90, 270, 182]]
 

@@ -8,8 +8,8 @@ import pytest
 
 from darkpose.errors import DarkposeError
 from darkpose.image.face_crops import drawn_crops
-from darkpose.locator import matrices_of
-from darkpose.runtimes import RUNTIMES, GraphRunner, Runtime, installed, open_graph
+from darkpose.runtime.exported import RUNTIMES, GraphRunner, Runtime, installed, open_graph
+from darkpose.runtime.locator import matrices_of
 from darkpose.weights.zoo import load_checkpoint
 
 pytest.importorskip("onnxruntime")
@@ -51,7 +51,7 @@ def test_ctrl_c_is_caught_after_files_were_opened_and_dropped(exported_default: 
     program = (
         "import os, signal\n"
         "from pathlib import Path\n"
-        "from darkpose.runtimes import open_graph\n"
+        "from darkpose.runtime.exported import open_graph\n"
         f"opened = [open_graph(Path({str(exported_default)!r}), runtime='openvino') for _ in range(2)]\n"
         "while opened: opened.pop(0)\n"
         "signal.signal(signal.SIGINT, lambda *_: print('caught'))\n"
@@ -158,7 +158,7 @@ def test_a_missing_runtime_and_a_missing_provider_are_named(
         open_graph(exported_default, threads=0)
     with pytest.raises(DarkposeError, match="an exported file runs by openvino or onnxruntime, not by 'torch'"):
         open_graph(exported_default, runtime="torch")
-    monkeypatch.setattr("darkpose.runtimes.installed", lambda: [])
+    monkeypatch.setattr("darkpose.runtime.exported.installed", lambda: [])
     with pytest.raises(DarkposeError, match=r"pip install 'darkpose\[openvino\]' or 'darkpose\[onnxruntime\]'"):
         open_graph(exported_default)
     for name in RUNTIMES:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from darkpose.graph_card import HEATMAPS
+from darkpose.runtime.card import HEATMAPS
 
 _BACK = ("Convert", "Convert", "Subtract", "Multiply")  # from whole numbers to floats again
 

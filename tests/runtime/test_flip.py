@@ -14,7 +14,7 @@ from torch import Tensor
 from conftest import Golden
 from darkpose.codec.heatmap import Method, decode, encode
 from darkpose.image.pixels import Normalisation, Pixels
-from darkpose.inference import CropDecoder, FlipTest, batched, heatmaps_by_flip, mirror_back, predict_heatmaps
+from darkpose.runtime.flip import CropDecoder, FlipTest, batched, heatmaps_by_flip, mirror_back, predict_heatmaps
 
 NO_SWAP = np.arange(1)
 

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
-from darkpose.graph_card import HEATMAPS, KEY, GraphCard, card_from_json, check_seal
-from darkpose.openvino_model import in_two, keep_sums_unrounded
+from darkpose.runtime.card import HEATMAPS, KEY, GraphCard, card_from_json, check_seal
+from darkpose.runtime.openvino import in_two, keep_sums_unrounded
 
 Runtime = Literal["torch", "onnxruntime", "openvino"]
 RUNTIMES: tuple[Runtime, ...] = ("openvino", "onnxruntime")  # those that run files, the faster one first

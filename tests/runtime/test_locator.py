@@ -2,12 +2,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from darkpose.graph_card import GraphCard
 from darkpose.image.geometry import transform
 from darkpose.image.pixels import Pixels
-from darkpose.locator import GraphLocator, matrices_of
 from darkpose.network.hrnet import HRNetConfig
-from darkpose.runtimes import Arrays, GraphRunner
+from darkpose.runtime.card import GraphCard
+from darkpose.runtime.exported import Arrays, GraphRunner
+from darkpose.runtime.locator import GraphLocator, matrices_of
 from darkpose.schema import KeypointSchema
 from darkpose.weights.checkpoint import CheckpointConfig
 

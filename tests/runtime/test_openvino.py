@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from darkpose.export import ExportOptions, export_onnx
-from darkpose.openvino_model import keep_sums_unrounded
-from darkpose.runtimes import open_graph
+from darkpose.runtime.exported import open_graph
+from darkpose.runtime.openvino import keep_sums_unrounded
 from darkpose.weights.zoo import load_checkpoint
 
 openvino = pytest.importorskip("openvino")
