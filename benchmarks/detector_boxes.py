@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from darkpose.boxrule import SAME_FACE, overlaps
 from darkpose.datasets.w300 import TRAIN_FOLDERS, read_300w
-from darkpose.detector import Detector, Haar, YuNet
+from darkpose.detect.detector import Detector, Haar, YuNet
 from darkpose.image.pixels import read_image
 from darkpose.sample import Sample
 

@@ -34,7 +34,7 @@ from surroundings import surroundings
 from tqdm import tqdm
 
 from darkpose import quantise
-from darkpose.detector import YuNet, find_yunet
+from darkpose.detect.detector import YuNet, find_yunet
 from darkpose.export import ExportOptions, export_onnx
 from darkpose.files.atomic import make_folder
 from darkpose.image.face_crops import found_crops

@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from surroundings import surroundings
 
-from darkpose.detector import Haar, best_detector
+from darkpose.detect.detector import Haar, best_detector
 from darkpose.image.pixels import read_image, use_one_thread, write_image
 from darkpose.network.hrnet import HRNet, HRNetConfig, initialise
 from darkpose.predictor import Predictor

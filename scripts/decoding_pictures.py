@@ -15,7 +15,7 @@ from darkpose.calibration import LEVELS, calibrated, ellipse
 from darkpose.codec.blur import modulation_kernel
 from darkpose.codec.dark import FLOOR
 from darkpose.codec.heatmap import decode
-from darkpose.detector import Haar
+from darkpose.detect.detector import Haar
 from darkpose.draw import draw_faces
 from darkpose.files.atomic import write_atomically
 from darkpose.image.geometry import box_to_crop, heatmap_to_crop, image_to_crop

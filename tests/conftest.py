@@ -160,7 +160,7 @@ def astronaut() -> Path:
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No YuNet file and no network: faces are found by the Haar cascade."""
-    from darkpose import detector
+    from darkpose.detect import detector
     from darkpose.errors import DarkposeError
 
     def refuse(*_: object, **__: object) -> Path:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from darkpose.boxrule import box_rule, overlaps
-from darkpose.detector import BoxCorrection, Detections
+from darkpose.detect.detector import BoxCorrection, Detections
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import Pixels, write_image
 from darkpose.sample import Sample

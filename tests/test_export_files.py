@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from darkpose.detector import Haar
+from darkpose.detect.detector import Haar
 from darkpose.errors import DarkposeError
 from darkpose.export import ExportOptions, export_onnx, program_runner
 from darkpose.export_files import Exported, export_file, exported_once

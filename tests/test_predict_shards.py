@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from darkpose.boxfile import GivenBoxes
-from darkpose.detector import BoxCorrection, Detections, Haar
+from darkpose.detect.detector import BoxCorrection, Detections, Haar
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import Pixels, read_image, write_image
 from darkpose.inputs import Source, walk

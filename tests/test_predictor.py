@@ -16,7 +16,7 @@ import torch
 
 from darkpose import predictor as module
 from darkpose.calibration import Calibration, calibrated
-from darkpose.detector import BoxCorrection, Detections, Haar
+from darkpose.detect.detector import BoxCorrection, Detections, Haar
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import image_to_crop
 from darkpose.image.pixels import Pixels, read_image, warp

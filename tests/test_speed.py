@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from darkpose import speed
-from darkpose.detector import Detections, Haar, YuNet
+from darkpose.detect.detector import Detections, Haar, YuNet
 from darkpose.errors import DarkposeError
 from darkpose.export import ExportOptions, export_onnx
 from darkpose.image.pixels import Pixels

@@ -8,7 +8,7 @@ import torch
 
 from darkpose.codec import dark_triton
 from darkpose.codec.compiled import AVAILABLE
-from darkpose.detector import YuNet, best_detector
+from darkpose.detect.detector import YuNet, best_detector
 from darkpose.weights.zoo import load_checkpoint
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from darkpose.detector import Detector
+from darkpose.detect.detector import Detector
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import landmark_box
 from darkpose.image.pixels import read_image

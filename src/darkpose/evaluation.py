@@ -16,7 +16,7 @@ from darkpose.catalogue import JOINED
 from darkpose.codec.heatmap import Method
 from darkpose.datasets.made import is_drawn
 from darkpose.derive import derive_shared, shared_points
-from darkpose.detector import Detector, best_detector, named_detector
+from darkpose.detect.detector import Detector, best_detector, named_detector
 from darkpose.errors import DarkposeError
 from darkpose.predict_samples import Variant, predict_to_files
 from darkpose.predictions import Predictions, PredictionsWriter, only_writer, read_predictions

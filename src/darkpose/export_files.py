@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from darkpose.calibration import Calibration
-from darkpose.detector import Detector, best_detector
+from darkpose.detect.detector import Detector, best_detector
 from darkpose.errors import DarkposeError
 from darkpose.export import ENDINGS, ExportOptions, card_of, check_exporter, export_onnx, export_program, program_runner
 from darkpose.files.atomic import make_folder, write_atomically, write_text

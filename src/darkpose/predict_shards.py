@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from darkpose.boxfile import GivenBoxes
-from darkpose.detector import named_detector
+from darkpose.detect.detector import named_detector
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import decode_image
 from darkpose.inputs import Source

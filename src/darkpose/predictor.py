@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from darkpose.codec.heatmap import Method
-from darkpose.detector import Detector, YuNet, best_detector, named_detector
+from darkpose.detect.detector import Detector, YuNet, best_detector, named_detector
 from darkpose.errors import DarkposeError
 from darkpose.face import Face
 from darkpose.image.face_crops import cut_crops

@@ -23,7 +23,7 @@ import torch
 from tqdm import tqdm
 
 from darkpose.codec.heatmap import decode
-from darkpose.detector import Detector
+from darkpose.detect.detector import Detector
 from darkpose.drawn_face import draw_face
 from darkpose.errors import DarkposeError
 from darkpose.export import ExportOptions

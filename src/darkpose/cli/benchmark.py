@@ -61,7 +61,7 @@ def benchmark(
 
     from torch import get_num_threads
 
-    from darkpose.detector import best_detector, named_detector
+    from darkpose.detect.detector import best_detector, named_detector
     from darkpose.errors import DarkposeError
     from darkpose.files.atomic import write_text
     from darkpose.files.paths import is_folder

@@ -58,7 +58,7 @@ def export(
     """
     from json import dumps
 
-    from darkpose.detector import named_detector
+    from darkpose.detect.detector import named_detector
     from darkpose.export import ExportOptions
     from darkpose.export_files import export_file
     from darkpose.predict_files import find_images

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from darkpose.detector import Detector
+from darkpose.detect.detector import Detector
 from darkpose.drawn_face import draw_face
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import Floats, box_to_crop, image_to_crop, landmark_box

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from darkpose import detector as module
 from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, read_300w
-from darkpose.detector import BoxCorrection, Haar, YuNet, best_detector, find_yunet
+from darkpose.detect.detector import BoxCorrection, Haar, YuNet, best_detector, find_yunet
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import read_image
 
