@@ -30,9 +30,9 @@ from surroundings import surroundings
 from darkpose.detect.detector import Haar, best_detector
 from darkpose.image.pixels import read_image, use_one_thread, write_image
 from darkpose.network.hrnet import HRNet, HRNetConfig, initialise
-from darkpose.predictor import Predictor
+from darkpose.predict.predictor import Predictor
+from darkpose.predict.stream import Looked, stream
 from darkpose.schema import W300_68
-from darkpose.stream import Looked, stream
 from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
 
 PHOTO, OUT = Path("examples/astronaut.png"), Path("benchmarks/streaming.json")

@@ -33,7 +33,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from cross_validate import FOLDS, fold_of
 from surroundings import surroundings
 
-from darkpose.calibration import (
+from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, read_300w
+from darkpose.datasets.wflw import read_wflw
+from darkpose.derive import derive, derive_shared
+from darkpose.files.atomic import make_folder, write_atomically, write_text
+from darkpose.image.geometry import box_to_crop, crop_to_heatmap, image_to_crop, transform
+from darkpose.metrics import bootstrap_interval
+from darkpose.predict.covariance import (
     LEVELS,
     Calibration,
     auroc,
@@ -45,12 +51,6 @@ from darkpose.calibration import (
     spread,
     squared_distances,
 )
-from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, read_300w
-from darkpose.datasets.wflw import read_wflw
-from darkpose.derive import derive, derive_shared
-from darkpose.files.atomic import make_folder, write_atomically, write_text
-from darkpose.image.geometry import box_to_crop, crop_to_heatmap, image_to_crop, transform
-from darkpose.metrics import bootstrap_interval
 from darkpose.predict_samples import crops_of
 from darkpose.runtime.flip import CropDecoder
 from darkpose.sample import Sample, nme_normaliser

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from darkpose.calibration import LEVELS, calibrated, ellipse
 from darkpose.codec.blur import modulation_kernel
 from darkpose.codec.dark import FLOOR
 from darkpose.codec.heatmap import decode
 from darkpose.detect.detector import Haar
-from darkpose.draw import draw_faces
 from darkpose.files.atomic import write_atomically
 from darkpose.image.geometry import box_to_crop, heatmap_to_crop, image_to_crop
 from darkpose.image.pixels import Pixels, read_image, warp, write_image
-from darkpose.predictor import Predictor
+from darkpose.predict.covariance import LEVELS, calibrated, ellipse
+from darkpose.predict.draw import draw_faces
+from darkpose.predict.predictor import Predictor
 from darkpose.runtime.flip import CropDecoder
 from darkpose.weights.zoo import load_checkpoint
 

@@ -16,9 +16,9 @@ from darkpose.batches import AugmentedFaces, Batch
 from darkpose.crop_cache import open_crop_cache
 from darkpose.datasets.w300 import read_300w
 from darkpose.device_batches import CachedFaces, augment_on_device
-from darkpose.draw import draw_faces
-from darkpose.face import Face
 from darkpose.image.pixels import Pixels, write_image
+from darkpose.predict.draw import draw_faces
+from darkpose.predict.face import Face
 from darkpose.recipes import SEVERAL_MARKUPS
 from darkpose.schema import W300_68
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from darkpose.codec.heatmap import Decoded, decode, encode
-    from darkpose.draw import draw_faces
     from darkpose.errors import DarkposeError
-    from darkpose.face import Face
     from darkpose.metrics import nme
     from darkpose.network.hrnet import HRNet, HRNetConfig
-    from darkpose.predictor import Predictor
+    from darkpose.predict.draw import draw_faces
+    from darkpose.predict.face import Face
+    from darkpose.predict.predictor import Predictor
     from darkpose.schema import AFLW_19, COFW_29, SCHEMAS, W300_68, WFLW_98, KeypointSchema
     from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
     from darkpose.weights.zoo import convert, load_checkpoint
@@ -25,17 +25,17 @@ _HOME = {
     "CheckpointConfig": "weights.checkpoint",
     "DarkposeError": "errors",
     "Decoded": "codec.heatmap",
-    "Face": "face",
+    "Face": "predict.face",
     "HRNet": "network.hrnet",
     "HRNetConfig": "network.hrnet",
     "KeypointSchema": "schema",
-    "Predictor": "predictor",
+    "Predictor": "predict.predictor",
     "SCHEMAS": "schema",
     "W300_68": "schema",
     "WFLW_98": "schema",
     "convert": "weights.zoo",
     "decode": "codec.heatmap",
-    "draw_faces": "draw",
+    "draw_faces": "predict.draw",
     "encode": "codec.heatmap",
     "load_checkpoint": "weights.zoo",
     "nme": "metrics",

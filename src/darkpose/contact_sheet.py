@@ -6,11 +6,11 @@ from itertools import pairwise
 import numpy as np
 
 from darkpose.batches import cut
-from darkpose.draw import draw_errors, draw_faces
 from darkpose.errors import DarkposeError
-from darkpose.face import Face
 from darkpose.image.geometry import box_to_crop, image_to_crop, transform
 from darkpose.image.pixels import Pixels
+from darkpose.predict.draw import draw_errors, draw_faces
+from darkpose.predict.face import Face
 from darkpose.sample import Sample
 from darkpose.schema import KeypointSchema
 

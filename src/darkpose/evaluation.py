@@ -18,6 +18,7 @@ from darkpose.datasets.made import is_drawn
 from darkpose.derive import derive_shared, shared_points
 from darkpose.detect.detector import Detector, best_detector, named_detector
 from darkpose.errors import DarkposeError
+from darkpose.predict.shape_prior import ShapePrior, as_shape_prior
 from darkpose.predict_samples import Variant, predict_to_files
 from darkpose.predictions import Predictions, PredictionsWriter, only_writer, read_predictions
 from darkpose.recipes import RECIPES, Recipe
@@ -25,7 +26,6 @@ from darkpose.report import Comparison, Report, compare, published_lengths, repo
 from darkpose.runtime.flip import CropDecoder, FlipTest, find_device
 from darkpose.sample import Sample, samples_digest
 from darkpose.schema import SCHEMAS, KeypointSchema
-from darkpose.shape_prior import ShapePrior, as_shape_prior
 from darkpose.weights.checkpoint import Checkpoint, fingerprint
 from darkpose.weights.zoo import load_checkpoint, meant, part_of
 

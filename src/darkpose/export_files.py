@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from darkpose.calibration import Calibration
 from darkpose.detect.detector import Detector, best_detector
 from darkpose.errors import DarkposeError
 from darkpose.export import ENDINGS, ExportOptions, card_of, check_exporter, export_onnx, export_program, program_runner
@@ -25,6 +24,7 @@ from darkpose.files.paths import is_folder
 from darkpose.image.face_crops import FaceCrops, drawn_crops, found_crops
 from darkpose.parity import BUDGETS, Parity, compare
 from darkpose.plots import plot_parity
+from darkpose.predict.covariance import Calibration
 from darkpose.quantise import FEWEST
 from darkpose.runtime.card import GraphCard, check_seal
 from darkpose.runtime.exported import GraphRunner, installed, open_graph

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from darkpose.calibration import Calibration
 from darkpose.codec.dark_torch import decode_torch
 from darkpose.codec.heatmap import Method
 from darkpose.image.geometry import heatmap_to_crop
 from darkpose.network.hrnet import STRIDE
+from darkpose.predict.covariance import Calibration
 from darkpose.runtime.flip import FlipTest, mirror_back
 from darkpose.weights.checkpoint import Checkpoint
 

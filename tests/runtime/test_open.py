@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from darkpose.errors import DarkposeError
-from darkpose.predictor import Predictor
+from darkpose.predict.predictor import Predictor
 from darkpose.runtime.card import Precision
 from darkpose.runtime.exported import Runtime, installed, open_graph
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from darkpose.errors import DarkposeError
 from darkpose.network.hrnet import HRNet
-from darkpose.predictor import Predictor
+from darkpose.predict.predictor import Predictor
 from darkpose.runtime.torch import fold_norms, ready
 from darkpose.weights.zoo import load_checkpoint
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from darkpose.calibration import Calibration
 from darkpose.errors import DarkposeError
+from darkpose.predict.covariance import Calibration
 from darkpose.weights.calibrations import calibration_beside, file_beside, read_calibrations, write_calibrations
 
 THREE = Calibration("three", 7.8, (0.5, 2.0, 0.1), (0.3, 0.1, 1.0), {"on": "a"})

@@ -66,7 +66,7 @@ def benchmark(
     from darkpose.files.atomic import write_text
     from darkpose.files.paths import is_folder
     from darkpose.plots import check_matplotlib, plot_speed
-    from darkpose.predict_files import find_images
+    from darkpose.predict.files import find_images
     from darkpose.speed import benchmark as measure
 
     for file in (output, plot):

@@ -61,7 +61,7 @@ def export(
     from darkpose.detect.detector import named_detector
     from darkpose.export import ExportOptions
     from darkpose.export_files import export_file
-    from darkpose.predict_files import find_images
+    from darkpose.predict.files import find_images
     from darkpose.weights.calibrations import calibration_beside
     from darkpose.weights.zoo import load_checkpoint, weights_file
 

@@ -14,10 +14,10 @@ from darkpose.errors import DarkposeError
 from darkpose.files.paths import is_file
 
 if TYPE_CHECKING:
-    from darkpose.inputs import Source
-    from darkpose.predict_files import Outcome
-    from darkpose.predict_shards import Step
-    from darkpose.shards import Format as ShardFormat
+    from darkpose.predict.files import Outcome
+    from darkpose.predict.inputs import Source
+    from darkpose.predict.shard_run import Step
+    from darkpose.predict.shards import Format as ShardFormat
 
 DEFAULT_OUTPUT = Path("darkpose-out")
 
@@ -136,11 +136,11 @@ def predict(
     """
     from tqdm import tqdm
 
-    from darkpose.boxfile import GivenBoxes
-    from darkpose.inputs import walk
-    from darkpose.predict_files import OutputFolder, find_images, predict_files
-    from darkpose.predict_shards import Step
-    from darkpose.results import to_json
+    from darkpose.predict.files import OutputFolder, find_images, predict_files
+    from darkpose.predict.formats import to_json
+    from darkpose.predict.given_boxes import GivenBoxes
+    from darkpose.predict.inputs import walk
+    from darkpose.predict.shard_run import Step
     from darkpose.stopping import terminated_as_interrupted
 
     given = GivenBoxes(boxes) if boxes else None
@@ -196,9 +196,9 @@ def _in_shards(
     """Predict into a folder of shards; the exit code."""
     from tqdm import tqdm
 
-    from darkpose.predict_shards import predict_shards
-    from darkpose.ray_pipeline import predict_parts
-    from darkpose.shards import Shards
+    from darkpose.predict.on_ray import predict_parts
+    from darkpose.predict.shard_run import predict_shards
+    from darkpose.predict.shards import Shards
     from darkpose.stopping import Stopping
 
     try:

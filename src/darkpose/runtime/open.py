@@ -7,11 +7,11 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 
-from darkpose.calibration import Calibration
 from darkpose.codec.heatmap import Method
 from darkpose.errors import DarkposeError
 from darkpose.export import ExportOptions
 from darkpose.export_files import exported_once
+from darkpose.predict.covariance import Calibration
 from darkpose.runtime.card import GraphCard
 from darkpose.runtime.exported import GraphRunner, NumberType, Runtime, open_graph
 from darkpose.runtime.flip import CropDecoder, FlipTest, find_device

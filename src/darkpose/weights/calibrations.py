@@ -7,9 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from darkpose.calibration import Calibration
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import write_text
+from darkpose.predict.covariance import Calibration
 
 FORMAT = "2"
 KEYS = ("schema", "width", "scale", "floor", "fitted")

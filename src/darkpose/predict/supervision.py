@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from darkpose.errors import DarkposeError
-from darkpose.face import Face
+from darkpose.predict.face import Face
 
 if TYPE_CHECKING:
     from supervision import KeyPoints

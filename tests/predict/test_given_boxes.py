@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from darkpose.boxfile import GivenBoxes
 from darkpose.errors import DarkposeError
+from darkpose.predict.given_boxes import GivenBoxes
 
 
 def test_four_numbers_hold_for_every_image() -> None:

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from darkpose.calibration import ellipse
-from darkpose.face import Face
 from darkpose.image.geometry import resize_points
 from darkpose.image.opencv import cv2
 from darkpose.image.pixels import Pixels
+from darkpose.predict.covariance import ellipse
+from darkpose.predict.face import Face
 
 _OUTLINE = (64, 224, 255)
 _POINT = (255, 255, 255)

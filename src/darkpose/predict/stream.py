@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Generic, NamedTuple, TypeVar
 
 from darkpose.errors import DarkposeError
-from darkpose.face import Face
 from darkpose.image.opencv import cv2
 from darkpose.image.pixels import Pixels
-from darkpose.predictor import Predictor, Region
-from darkpose.readahead import read_ahead
+from darkpose.predict.face import Face
+from darkpose.predict.predictor import Predictor, Region
+from darkpose.predict.readahead import read_ahead
 
 Item = TypeVar("Item")
 HELD_PIXELS = 1 << 26  # decoded ones, waiting for their batch, and as many in it: 0.2 GB each

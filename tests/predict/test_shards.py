@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from darkpose.errors import DarkposeError
-from darkpose.inputs import Source
-from darkpose.shards import Record, Shards, read_shards
+from darkpose.predict.inputs import Source
+from darkpose.predict.shards import Record, Shards, read_shards
 
 RUN = {"markup": "three", "weights_sha256": "00ff"}
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from darkpose.face import Face
 from darkpose.files.pts import parse_pts
-from darkpose.results import ImageResult, to_coco, to_csv, to_json, to_pts
+from darkpose.predict.face import Face
+from darkpose.predict.formats import ImageResult, to_coco, to_csv, to_json, to_pts
 from darkpose.schema import COFW_29
 
 rng = np.random.default_rng(0)

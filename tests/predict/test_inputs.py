@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from darkpose.errors import DarkposeError
-from darkpose.inputs import Source, walk
+from darkpose.predict.inputs import Source, walk
 
 
 def touch(*paths: Path) -> None:
@@ -224,7 +224,7 @@ def test_a_folder_that_may_be_listed_but_not_entered_gives_inputs_with_a_problem
     for name in ("a.png", "b.png"):
         (tmp_path / name).write_bytes(b"x")
     code = (
-        "import os, sys\nfrom darkpose.inputs import walk\n"
+        "import os, sys\nfrom darkpose.predict.inputs import walk\n"
         "os.chdir('/')\nfolder = os.open(sys.argv[1], os.O_RDONLY)\nos.setuid(65534)\n"
         "found = list(walk([f'/proc/self/fd/{folder}']))\n"
         "print(len(found))"

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from darkpose.boxfile import GivenBoxes
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import read_image, write_image
-from darkpose.inputs import Source, walk
-from darkpose.predict_shards import Step, predict_shards
-from darkpose.ray_pipeline import predict_dataset, predict_parts, start_ray
-from darkpose.shards import Shards, read_shards
+from darkpose.predict.given_boxes import GivenBoxes
+from darkpose.predict.inputs import Source, walk
+from darkpose.predict.on_ray import predict_dataset, predict_parts, start_ray
+from darkpose.predict.shard_run import Step, predict_shards
+from darkpose.predict.shards import Shards, read_shards
 from needed import lacking
 
 BOX = "30,20,90,80"

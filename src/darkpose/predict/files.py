@@ -8,17 +8,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, NamedTuple, Self
 
-from darkpose.boxfile import GivenBoxes
-from darkpose.draw import draw_faces, zoom_for
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import make_folder, write_text
 from darkpose.files.paths import exists, is_folder
 from darkpose.image.pixels import Pixels, read_image, write_image
-from darkpose.inputs import OVERLAY, TAR, files_below, is_picture, matches, no_images
-from darkpose.predictor import BoxKind, Predictor
-from darkpose.results import ImageResult, to_coco, to_csv, to_json, to_pts
+from darkpose.predict.draw import draw_faces, zoom_for
+from darkpose.predict.formats import ImageResult, to_coco, to_csv, to_json, to_pts
+from darkpose.predict.given_boxes import GivenBoxes
+from darkpose.predict.inputs import OVERLAY, TAR, files_below, is_picture, matches, no_images
+from darkpose.predict.predictor import BoxKind, Predictor
+from darkpose.predict.stream import Looked, stream
 from darkpose.schema import KeypointSchema
-from darkpose.stream import Looked, stream
 
 Format = Literal["json", "csv", "pts", "coco"]
 

@@ -11,15 +11,15 @@ from numpy.typing import ArrayLike, NDArray
 from darkpose.codec.heatmap import Method
 from darkpose.detect.detector import Detector, YuNet, best_detector, named_detector
 from darkpose.errors import DarkposeError
-from darkpose.face import Face
 from darkpose.image.face_crops import cut_crops
 from darkpose.image.geometry import whole_pixels
 from darkpose.image.pixels import Pixels, as_rgb, read_image
+from darkpose.predict.face import Face
+from darkpose.predict.shape_prior import ShapePrior, as_shape_prior
 from darkpose.runtime.exported import NumberType, Runtime
 from darkpose.runtime.flip import FlipTest
 from darkpose.runtime.open import Setup, open_locator
 from darkpose.schema import KeypointSchema
-from darkpose.shape_prior import ShapePrior, as_shape_prior
 
 Image = str | Path | NDArray[np.generic]
 _finding = threading.Lock()

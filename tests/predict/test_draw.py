@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from darkpose.draw import draw_faces, zoom_for
-from darkpose.face import Face
+from darkpose.predict.draw import draw_faces, zoom_for
+from darkpose.predict.face import Face
 from darkpose.schema import W300_68
 
 

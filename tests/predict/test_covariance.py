@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from darkpose.calibration import (
+from darkpose.codec.heatmap import decode, encode
+from darkpose.errors import DarkposeError
+from darkpose.predict.covariance import (
     Calibration,
     auroc,
     calibrated,
@@ -23,8 +25,6 @@ from darkpose.calibration import (
     spread,
     squared_distances,
 )
-from darkpose.codec.heatmap import decode, encode
-from darkpose.errors import DarkposeError
 
 Floats = NDArray[np.float64]
 SCALE, FLOOR, WIDTH = np.array([0.5, 2.0, 0.1]), np.array([0.3, 0.1, 1.0]), 7.8

@@ -12,8 +12,8 @@ import pytest
 from darkpose import stream as module
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import Pixels, read_image
-from darkpose.predictor import Predictor
-from darkpose.stream import Looked, stream
+from darkpose.predict.predictor import Predictor
+from darkpose.predict.stream import Looked, stream
 
 BOX = [[178.0, 65.0, 270.0, 190.0]]
 

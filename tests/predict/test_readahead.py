@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from darkpose.readahead import read_ahead
+from darkpose.predict.readahead import read_ahead
 
 
 @pytest.mark.parametrize("threads", [0, 1, 4])

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
-from darkpose.schema import W300_68, WFLW_98, KeypointSchema, flip_pairs_from_names
-from darkpose.shape_prior import (
+from darkpose.predict.shape_prior import (
     ShapePrior,
     ShapePriorConfig,
     as_shape_prior,
@@ -20,6 +19,7 @@ from darkpose.shape_prior import (
     read_shape_prior,
     write_shape_prior,
 )
+from darkpose.schema import W300_68, WFLW_98, KeypointSchema, flip_pairs_from_names
 
 NAMES = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth", "chin")
 SIX = KeypointSchema("six", NAMES, flip_pairs_from_names(NAMES))

@@ -18,14 +18,14 @@ import cv2
 import numpy as np
 import pytest
 
-from darkpose.boxfile import GivenBoxes
 from darkpose.detect.detector import BoxCorrection, Detections, Haar
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import Pixels, read_image, write_image
-from darkpose.inputs import Source, walk
-from darkpose.predict_shards import Step, predict_shards
-from darkpose.predictor import Predictor
-from darkpose.shards import Record, Shards, read_shards
+from darkpose.predict.given_boxes import GivenBoxes
+from darkpose.predict.inputs import Source, walk
+from darkpose.predict.predictor import Predictor
+from darkpose.predict.shard_run import Step, predict_shards
+from darkpose.predict.shards import Record, Shards, read_shards
 
 SIZE = 50
 
@@ -184,7 +184,7 @@ import torch
 
 sys.path.insert(0, {tests!r})
 from test_predict_shards import Bright, run
-from darkpose.predictor import Predictor
+from darkpose.predict.predictor import Predictor
 
 torch.set_num_threads(1)
 predictor = Predictor(Path({weights!r}), "cpu", detector=Bright(), batch_size=64)

@@ -6,15 +6,15 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
-from darkpose.boxfile import GivenBoxes
 from darkpose.detect.detector import named_detector
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import decode_image
-from darkpose.inputs import Source
-from darkpose.predictor import BoxKind, Predictor
-from darkpose.results import ImageResult, to_dict
-from darkpose.shards import Record, Shards
-from darkpose.stream import Found, Looked, stream
+from darkpose.predict.formats import ImageResult, to_dict
+from darkpose.predict.given_boxes import GivenBoxes
+from darkpose.predict.inputs import Source
+from darkpose.predict.predictor import BoxKind, Predictor
+from darkpose.predict.shards import Record, Shards
+from darkpose.predict.stream import Found, Looked, stream
 
 
 class Image(Protocol):

@@ -15,16 +15,16 @@ import pytest
 import torch
 
 from darkpose import predictor as module
-from darkpose.calibration import Calibration, calibrated
 from darkpose.detect.detector import BoxCorrection, Detections, Haar
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import image_to_crop
 from darkpose.image.pixels import Pixels, read_image, warp
 from darkpose.network.hrnet import HRNet, HRNetConfig
-from darkpose.predictor import Predictor
+from darkpose.predict.covariance import Calibration, calibrated
+from darkpose.predict.predictor import Predictor
+from darkpose.predict.shape_prior import fit_shape_prior
 from darkpose.runtime.flip import CropDecoder
 from darkpose.schema import AFLW_19, WFLW_98
-from darkpose.shape_prior import fit_shape_prior
 from darkpose.weights.calibrations import file_beside, write_calibrations
 from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
 from darkpose.weights.zoo import load_checkpoint

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from darkpose.face import Face
 from darkpose.files.pts import format_pts
+from darkpose.predict.face import Face
 from darkpose.schema import KeypointSchema
 
 

@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 import pytest
 
-from darkpose.boxfile import GivenBoxes
 from darkpose.errors import DarkposeError
 from darkpose.files.pts import read_pts
 from darkpose.image.pixels import read_image
-from darkpose.predict_files import Input, OutputFolder, find_images, predict_files
-from darkpose.predictor import Predictor
+from darkpose.predict.files import Input, OutputFolder, find_images, predict_files
+from darkpose.predict.given_boxes import GivenBoxes
+from darkpose.predict.predictor import Predictor
 from darkpose.schema import W300_68
 
 BOX = "178,65,270,190"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from darkpose.errors import DarkposeError
-from darkpose.face import Face
+from darkpose.predict.face import Face
 from darkpose.schema import W300_68, KeypointSchema, flip_pairs_from_names
 
 

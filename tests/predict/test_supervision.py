@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from darkpose.errors import DarkposeError
-from darkpose.face import Face
+from darkpose.predict.face import Face
+from darkpose.predict.supervision import to_supervision
 from darkpose.schema import AFLW_19, COFW_29, KeypointSchema
-from darkpose.supervision import to_supervision
 
 
 def a_face(seed: int, schema: KeypointSchema = COFW_29) -> Face:

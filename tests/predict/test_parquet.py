@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from darkpose.errors import DarkposeError
-from darkpose.parquet import arrow_schema, need_pyarrow, read_parquet, write_parquet
+from darkpose.predict.parquet import arrow_schema, need_pyarrow, read_parquet, write_parquet
 
 ROOT = Path(__file__).parents[1]
 
