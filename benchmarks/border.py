@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from surroundings import surroundings
 from tqdm import tqdm
 
+from darkpose.datasets.sample import Sample
 from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, read_300w
 from darkpose.datasets.wflw import read_wflw
 from darkpose.files.atomic import write_text
@@ -28,7 +29,6 @@ from darkpose.metrics import bootstrap_interval
 from darkpose.network.hrnet import STRIDE
 from darkpose.predict_samples import crops_of
 from darkpose.runtime.flip import CropDecoder, batched
-from darkpose.sample import Sample
 from darkpose.schema import W300_68, WFLW_98, KeypointSchema
 from darkpose.weights.checkpoint import Checkpoint
 from darkpose.weights.zoo import load_checkpoint, meant

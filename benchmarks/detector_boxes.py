@@ -13,10 +13,10 @@ from surroundings import surroundings
 from tqdm import tqdm
 
 from darkpose.boxrule import SAME_FACE, overlaps
+from darkpose.datasets.sample import Sample
 from darkpose.datasets.w300 import TRAIN_FOLDERS, read_300w
 from darkpose.detect.detector import Detector, Haar, YuNet
 from darkpose.image.pixels import read_image
-from darkpose.sample import Sample
 
 
 def measure(detector: Detector, samples: list[Sample]) -> dict[str, object]:

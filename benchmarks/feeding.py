@@ -41,6 +41,7 @@ from darkpose.augment import AugmentConfig
 from darkpose.batches import AugmentedFaces, Batch
 from darkpose.codec.heatmap import encode
 from darkpose.crop_cache import CropCache, open_crop_cache
+from darkpose.datasets.sample import Sample
 from darkpose.datasets.w300 import read_300w
 from darkpose.datasets.wflw import read_wflw
 from darkpose.device_batches import CachedFaces, augment_on_device
@@ -50,7 +51,6 @@ from darkpose.image.pixels import Normalisation
 from darkpose.loss import heatmap_mse
 from darkpose.network.hrnet import HRNet, HRNetConfig, initialise
 from darkpose.recipes import SEVERAL_MARKUPS
-from darkpose.sample import Sample
 from darkpose.schema import W300_68, WFLW_98, KeypointSchema
 from darkpose.training_step import normalise_on_device
 

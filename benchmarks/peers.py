@@ -32,10 +32,10 @@ import numpy as np
 from numpy.typing import NDArray
 from surroundings import surroundings
 
+from darkpose.datasets.sample import Sample
 from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, read_300w
 from darkpose.datasets.wflw import read_wflw
 from darkpose.files.atomic import write_text
-from darkpose.sample import Sample
 
 Floats = NDArray[np.float64]
 SEED, LEARNT_FROM, RIDGE = 0, 600, 1e-2

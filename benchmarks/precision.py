@@ -34,6 +34,7 @@ from surroundings import surroundings
 from tqdm import tqdm
 
 from darkpose import quantise
+from darkpose.datasets.sample import Sample
 from darkpose.detect.detector import YuNet, find_yunet
 from darkpose.export import ExportOptions, export_onnx
 from darkpose.files.atomic import make_folder
@@ -46,7 +47,6 @@ from darkpose.report import compare, face_nmes, report
 from darkpose.runtime.card import Precision
 from darkpose.runtime.exported import NumberType, Runtime
 from darkpose.runtime.open import Setup, open_locator
-from darkpose.sample import Sample
 from darkpose.schema import KeypointSchema
 from darkpose.weights.checkpoint import Checkpoint
 from darkpose.weights.zoo import load_checkpoint

@@ -33,9 +33,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from cross_validate import FOLDS, fold_of
 from surroundings import surroundings
 
+from darkpose.datasets.derive import derive, derive_shared
+from darkpose.datasets.sample import Sample, nme_normaliser
 from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, read_300w
 from darkpose.datasets.wflw import read_wflw
-from darkpose.derive import derive, derive_shared
 from darkpose.files.atomic import make_folder, write_atomically, write_text
 from darkpose.image.geometry import box_to_crop, crop_to_heatmap, image_to_crop, transform
 from darkpose.metrics import bootstrap_interval
@@ -53,7 +54,6 @@ from darkpose.predict.covariance import (
 )
 from darkpose.predict_samples import crops_of
 from darkpose.runtime.flip import CropDecoder
-from darkpose.sample import Sample, nme_normaliser
 from darkpose.schema import AFLW_19, W300_68, WFLW_98, KeypointSchema
 from darkpose.weights.calibrations import file_beside, write_calibrations
 from darkpose.weights.checkpoint import Checkpoint

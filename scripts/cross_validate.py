@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from fit_shape_prior import prior_of
 
-from darkpose.catalogue import DataSet
+from darkpose.datasets.catalogue import DataSet
 from darkpose.datasets.joined import ELSEWHERE, FACES, under_markups, without
+from darkpose.datasets.sample import Sample
 from darkpose.datasets.w300 import read_300w
 from darkpose.datasets.wflw import read_wflw
 from darkpose.evaluation import Choices, evaluate_recipe
@@ -29,7 +30,6 @@ from darkpose.recipes import SEVERAL_SETS, WFLW_DARK, Recipe
 from darkpose.report import report
 from darkpose.runs import train_recipe
 from darkpose.runtime.flip import FlipTest
-from darkpose.sample import Sample
 from darkpose.schema import W300_68, WFLW_98
 
 FOLDS, TIMES = 5, 24

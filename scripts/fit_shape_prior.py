@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from darkpose.datasets.derive import derive
 from darkpose.datasets.joined import wflw_split
+from darkpose.datasets.sample import Sample
 from darkpose.datasets.w300 import read_300w
 from darkpose.datasets.wflw import read_wflw
-from darkpose.derive import derive
 from darkpose.predict.shape_prior import ShapePrior, fit_shape_prior, write_shape_prior
-from darkpose.sample import Sample
 from darkpose.schema import W300_68, WFLW_98
 
 TIMES = 8

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from darkpose.augment import AugmentConfig
-from darkpose.catalogue import DataSet
+from darkpose.datasets.catalogue import DataSet
 from darkpose.evaluation import Choices, evaluate_recipe
 from darkpose.files.atomic import write_text
 from darkpose.machine import made_with

@@ -12,10 +12,10 @@ from torch.utils.data import DataLoader
 
 from darkpose.augment import Augmentation, AugmentConfig
 from darkpose.batches import AugmentedFaces, Batch, cut
+from darkpose.datasets.sample import Sample
 from darkpose.epoch_steps import EpochSteps
 from darkpose.image.geometry import mirror_keypoints
 from darkpose.image.pixels import Pixels
-from darkpose.sample import Sample
 from darkpose.schema import KeypointSchema
 
 FOUR = KeypointSchema("four", ("left_eye", "right_eye", "nose", "chin"), ((0, 1),))

@@ -23,15 +23,15 @@ from darkpose import crop_cache
 from darkpose.augment import Augmentation, AugmentConfig, draw_augmentation
 from darkpose.batches import AugmentedFaces, cut, cut_from
 from darkpose.crop_cache import CropCache, cached_side, open_crop_cache
+from darkpose.datasets.drawn_face import draw_face
+from darkpose.datasets.sample import Sample
 from darkpose.datasets.w300 import read_300w
 from darkpose.degrade import Damage
-from darkpose.drawn_face import draw_face
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import landmark_box
 from darkpose.image.opencv import cv2
 from darkpose.image.pixels import Pixels, compress, read_image, write_image
 from darkpose.run_folder import own_folder
-from darkpose.sample import Sample
 from darkpose.schema import W300_68, WFLW_98
 from test_batches import BOX, DRAWS, FOUR, KEYPOINTS, SIZE, dot_near, dotted_image, save
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from darkpose.drawn_face import draw_face
+from darkpose.datasets.drawn_face import draw_face
 from darkpose.image.face_crops import cut_crops, drawn_crops
 from darkpose.image.geometry import box_to_crop, crop_to_image, transform
 from darkpose.image.pixels import read_image

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from darkpose.datasets.sample import Sample
 from darkpose.image.pixels import Normalisation, write_image
 from darkpose.predict_samples import predict_samples, samples_nme, to_image
 from darkpose.runtime.flip import CropDecoder
-from darkpose.sample import Sample
 from darkpose.schema import AFLW_19, KeypointSchema, flip_pairs_from_names
 
 ONE = KeypointSchema("one", ("middle_dot",), flip_pairs_from_names(("middle_dot",)))

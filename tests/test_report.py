@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
 from darkpose.report import compare, face_nmes, mean_face, normalisers, report
-from darkpose.sample import Sample
 from darkpose.schema import AFLW_19, WFLW_98
 
 rng = np.random.default_rng(0)

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
 from darkpose.evaluation import Evaluation, Other
 from darkpose.image.pixels import read_image, write_image
 from darkpose.report import compare, report
 from darkpose.report_folder import prepare_report, write_report
-from darkpose.sample import Sample
 from darkpose.schema import AFLW_19
 
 pytest.importorskip("matplotlib", reason="needs Matplotlib: pip install 'darkpose[report]'")

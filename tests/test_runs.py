@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from darkpose.catalogue import DATA_SETS, DataSet
+from darkpose.datasets.catalogue import DATA_SETS, DataSet
 from darkpose.datasets.joined import FACES
 from darkpose.errors import DarkposeError
 from darkpose.files.pts import format_pts

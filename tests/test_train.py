@@ -18,12 +18,12 @@ from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
 from darkpose import run_state, training_step
+from darkpose.datasets.sample import Sample
 from darkpose.epoch_steps import EpochSteps
 from darkpose.errors import DarkposeError
 from darkpose.files import atomic
 from darkpose.image.pixels import write_image
 from darkpose.network.hrnet import HRNet, HRNetConfig, initialise
-from darkpose.sample import Sample
 from darkpose.schedule import Cosine, Schedule
 from darkpose.schema import KeypointSchema, flip_pairs_from_names
 from darkpose.train import Trained, train

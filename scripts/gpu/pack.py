@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
+from darkpose.datasets.sample import Sample
 from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, TRAIN_FOLDERS, read_300w
 from darkpose.datasets.wflw import SUBSETS, read_wflw
 from darkpose.files.pts import format_pts
 from darkpose.image.geometry import PADDING, resize_points
 from darkpose.image.opencv import cv2
 from darkpose.image.pixels import Pixels, read_image
-from darkpose.sample import Sample
 
 SIDE, REACH, QUALITY = 256 / PADDING, 2.1, 78
 LIST = "WFLW_annotations/list_98pt_rect_attr_train_test/list_98pt_rect_attr_test.txt"

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from darkpose.augment import Augmentation, AugmentConfig, Light, draw_augmentation
+from darkpose.datasets.sample import Sample
 from darkpose.degrade import Damage, degrade
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import (
@@ -23,7 +24,6 @@ from darkpose.image.geometry import (
     transform,
 )
 from darkpose.image.pixels import Pixels, planes, read_image, relight, warp
-from darkpose.sample import Sample
 from darkpose.schema import KeypointSchema
 
 ATTEMPTS = 10  # images in a row that are tried before training gives up

@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from darkpose.datasets.sample import Sample
 from darkpose.detect.detector import Detector
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import landmark_box
 from darkpose.image.pixels import read_image
-from darkpose.sample import Sample
 
 DETECTORS = ("detector", "yunet", "haar")
 SAME_FACE = 0.3  # intersection over union from which a detection is the annotated face

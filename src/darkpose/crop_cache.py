@@ -25,12 +25,12 @@ from tqdm import tqdm
 
 from darkpose.augment import AugmentConfig
 from darkpose.crop_file import FORMAT, JpegFile, PixelFile, read_index, write_crops
+from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import make_folder, remove_leftovers, write_atomically
 from darkpose.files.lock import alone
 from darkpose.image.geometry import PADDING, Floats, box_to_crop, image_to_crop, transform
 from darkpose.image.pixels import Pixels, read_image, to_jpeg, warp
-from darkpose.sample import Sample
 
 QUALITY = 95
 FORGOTTEN = 3600.0  # seconds without a byte, after which a file is no longer being written

@@ -16,11 +16,11 @@ from darkpose import device_effects, device_jpeg
 from darkpose.augment import Augmentation, AugmentConfig, draw_augmentation
 from darkpose.batches import Batch, first_readable, image_to_augmented_crop
 from darkpose.crop_cache import CropCache
+from darkpose.datasets.sample import Sample
 from darkpose.degrade import patch_edges
 from darkpose.image.geometry import PADDING, grid_matrix
 from darkpose.image.pixels import Pixels
 from darkpose.resident_crops import Places, ResidentCrops
-from darkpose.sample import Sample
 from darkpose.schema import KeypointSchema
 
 

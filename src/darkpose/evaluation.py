@@ -12,10 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from darkpose.boxrule import BoxRule, box_rule, is_detector
-from darkpose.catalogue import JOINED
 from darkpose.codec.heatmap import Method
+from darkpose.datasets.catalogue import JOINED
+from darkpose.datasets.derive import derive_shared, shared_points
 from darkpose.datasets.made import is_drawn
-from darkpose.derive import derive_shared, shared_points
+from darkpose.datasets.sample import Sample, samples_digest
 from darkpose.detect.detector import Detector, best_detector, named_detector
 from darkpose.errors import DarkposeError
 from darkpose.predict.shape_prior import ShapePrior, as_shape_prior
@@ -24,7 +25,6 @@ from darkpose.predictions import Predictions, PredictionsWriter, only_writer, re
 from darkpose.recipes import RECIPES, Recipe
 from darkpose.report import Comparison, Report, compare, published_lengths, report
 from darkpose.runtime.flip import CropDecoder, FlipTest, find_device
-from darkpose.sample import Sample, samples_digest
 from darkpose.schema import SCHEMAS, KeypointSchema
 from darkpose.weights.checkpoint import Checkpoint, fingerprint
 from darkpose.weights.zoo import load_checkpoint, meant, part_of

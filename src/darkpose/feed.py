@@ -13,10 +13,10 @@ from torch.utils.data import DataLoader
 
 from darkpose.batches import AugmentedFaces, Batch
 from darkpose.crop_cache import open_crop_cache
+from darkpose.datasets.sample import Sample
 from darkpose.device_batches import CachedFaces, augment_on_device
 from darkpose.epoch_steps import EpochSteps
 from darkpose.resident_crops import SHARE, free_memory, load_crops
-from darkpose.sample import Sample
 from darkpose.schema import KeypointSchema
 from darkpose.stopping import leave_signals_to_the_parent
 from darkpose.train_config import TrainConfig

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from darkpose.batches import cut
 from darkpose.boxrule import BoxRule
 from darkpose.codec.heatmap import Decoded, Method
+from darkpose.datasets.sample import Sample, nme_normaliser
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import box_to_crop, heatmap_to_image
 from darkpose.image.pixels import Pixels
@@ -20,7 +21,6 @@ from darkpose.metrics import nme
 from darkpose.network.hrnet import STRIDE
 from darkpose.predictions import PredictionsWriter
 from darkpose.runtime.flip import CropDecoder, FlipTest
-from darkpose.sample import Sample, nme_normaliser
 from darkpose.schema import KeypointSchema
 
 

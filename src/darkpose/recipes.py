@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from darkpose.augment import AugmentConfig
-from darkpose.catalogue import DATA_SETS, DataSet
 from darkpose.codec.heatmap import Method
+from darkpose.datasets.catalogue import DATA_SETS, DataSet
 from darkpose.errors import DarkposeError
 from darkpose.network.hrnet import HRNetConfig
 from darkpose.runtime.flip import FlipTest

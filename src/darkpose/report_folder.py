@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from darkpose.contact_sheet import error_sheet
+from darkpose.datasets.contact_sheet import error_sheet
 from darkpose.errors import DarkposeError
 from darkpose.evaluation import Evaluation
 from darkpose.files.atomic import make_folder, write_text

@@ -11,7 +11,8 @@ import torch
 from tqdm import tqdm
 
 from darkpose.augment import AugmentConfig
-from darkpose.catalogue import TEST_SETS
+from darkpose.datasets.catalogue import TEST_SETS
+from darkpose.datasets.sample import Sample, samples_digest
 from darkpose.errors import DarkposeError
 from darkpose.network.heads import with_rows
 from darkpose.network.hrnet import HRNet
@@ -19,7 +20,6 @@ from darkpose.predict_samples import predict_samples, samples_nme
 from darkpose.recipes import Recipe
 from darkpose.run_folder import first_process
 from darkpose.runtime.flip import CropDecoder
-from darkpose.sample import Sample, samples_digest
 from darkpose.schedule import Cosine, Schedule
 from darkpose.schema import KeypointSchema
 from darkpose.start import NOTHING, images_learnt_by, start_from

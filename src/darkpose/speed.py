@@ -23,8 +23,8 @@ import torch
 from tqdm import tqdm
 
 from darkpose.codec.heatmap import decode
+from darkpose.datasets.drawn_face import draw_face
 from darkpose.detect.detector import Detector
-from darkpose.drawn_face import draw_face
 from darkpose.errors import DarkposeError
 from darkpose.export import ExportOptions
 from darkpose.export_files import exported_once

@@ -31,6 +31,7 @@ import torch
 from tqdm import tqdm
 
 from darkpose.batches import Batch
+from darkpose.datasets.sample import Sample
 from darkpose.epoch_steps import EpochSteps
 from darkpose.errors import DarkposeError
 from darkpose.feed import Feed, make_feed
@@ -40,7 +41,6 @@ from darkpose.network.hrnet import HRNet
 from darkpose.run_folder import own_folder
 from darkpose.run_state import Run, StateFile, start_run
 from darkpose.runlog import RunLog
-from darkpose.sample import Sample
 from darkpose.schema import KeypointSchema
 from darkpose.sent_step import SentStep, look_at, send_step
 from darkpose.stopping import Stopping

@@ -9,8 +9,8 @@ import pytest
 
 from darkpose.datasets import aflw
 from darkpose.datasets.aflw import PUBLISHED, read_aflw
+from darkpose.datasets.sample import nme_normaliser
 from darkpose.errors import DarkposeError
-from darkpose.sample import nme_normaliser
 from darkpose.schema import AFLW_19
 
 scipy_io = pytest.importorskip("scipy.io")

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from darkpose.datasets.joined import ELSEWHERE, FACES, read_faces, under_markups
+from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
 from darkpose.files.pts import format_pts
 from darkpose.image.geometry import mirror_keypoints
-from darkpose.sample import Sample
 from darkpose.schema import AFLW_19, COFW_29, W300_68, WFLW_98, KeypointSchema, join_schemas
 
 LIST = "wflw/WFLW_annotations/list_98pt_rect_attr_train_test/list_98pt_rect_attr_{}.txt"

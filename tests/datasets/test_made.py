@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from darkpose.check import check
 from darkpose.datasets import aflw, made, wflw
 from darkpose.datasets.aflw import read_aflw
+from darkpose.datasets.check import check
+from darkpose.datasets.derive import derive
+from darkpose.datasets.drawn_face import draw_face, plan_face
 from darkpose.datasets.made import hidden, make_aflw, make_wflw, wflw_attributes
+from darkpose.datasets.sample import Sample
 from darkpose.datasets.wflw import SUBSETS, read_wflw, read_wflw_subset
-from darkpose.derive import derive
-from darkpose.drawn_face import draw_face, plan_face
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import landmark_box
 from darkpose.image.pixels import read_image
-from darkpose.sample import Sample
 from darkpose.schema import AFLW_19, WFLW_98
 
 TRAIN, TEST, FRONTAL = 6, 24, 8

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from darkpose.datasets.openmmlab import read_openmmlab
+from darkpose.datasets.sample import Sample, nme_normaliser
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import box_to_crop
 from darkpose.image.pixels import read_image
-from darkpose.sample import Sample, nme_normaliser
 from darkpose.schema import AFLW_19, COFW_29, SCHEMAS, W300_68, WFLW_98, KeypointSchema
 
 TRIANGLE = KeypointSchema("triangle", ("left_eye", "right_eye", "chin"), ((0, 1),))

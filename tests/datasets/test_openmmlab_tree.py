@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from darkpose.catalogue import DATA_SETS
 from darkpose.datasets import aflw, cofw, w300, wflw
+from darkpose.datasets.catalogue import DATA_SETS
 from darkpose.datasets.openmmlab_tree import (
     has_openmmlab_split,
     openmmlab_split_file,
     read_openmmlab_split,
 )
+from darkpose.datasets.sample import Sample, nme_normaliser
 from darkpose.errors import DarkposeError
-from darkpose.sample import Sample, nme_normaliser
 from darkpose.schema import AFLW_19, WFLW_98
 
 LANDMARKS = {"wflw": 98, "aflw": 19, "300w": 68, "cofw": 29}

@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 import pytest
 
+from darkpose.datasets.sample import nme_normaliser
 from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, PUBLISHED, TRAIN_FOLDERS, read_300w, read_300w_split
 from darkpose.errors import DarkposeError
 from darkpose.files.pts import format_pts
 from darkpose.image.pixels import read_image
-from darkpose.sample import nme_normaliser
 from darkpose.schema import W300_68
 
 

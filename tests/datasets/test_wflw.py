@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from darkpose.check import check
+from darkpose.datasets.check import check
+from darkpose.datasets.sample import nme_normaliser
 from darkpose.datasets.wflw import PUBLISHED, SUBSETS, read_wflw, read_wflw_subset
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import landmark_box
-from darkpose.sample import nme_normaliser
 from darkpose.schema import WFLW_98
 
 LIST = "WFLW_annotations/list_98pt_rect_attr_train_test/list_98pt_rect_attr_{}.txt"

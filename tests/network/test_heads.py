@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from darkpose.derive import derivation
+from darkpose.datasets.derive import derivation
 from darkpose.errors import DarkposeError
 from darkpose.network.heads import nearest_rows, with_rows
 from darkpose.network.hrnet import HRNet, HRNetConfig

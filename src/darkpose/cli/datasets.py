@@ -38,9 +38,9 @@ def check(
     """
     from json import dumps
 
-    from darkpose.catalogue import DATA_SETS
-    from darkpose.check import check as check_samples
-    from darkpose.contact_sheet import contact_sheet
+    from darkpose.datasets.catalogue import DATA_SETS
+    from darkpose.datasets.check import check as check_samples
+    from darkpose.datasets.contact_sheet import contact_sheet
     from darkpose.image.pixels import write_image
 
     if name not in DATA_SETS:

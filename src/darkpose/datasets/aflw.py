@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkpose.datasets.reading import Floats, checked_box, choose, read_each
+from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
-from darkpose.sample import Sample
 from darkpose.schema import AFLW_19
 
 PUBLISHED = {

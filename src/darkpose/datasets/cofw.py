@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from darkpose.datasets.reading import BoxRule, Floats, checked_box, choose, read_each, tight_box, uses_file_box
+from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import as_rgb, write_image
-from darkpose.sample import Sample
 from darkpose.schema import COFW_29
 
 if TYPE_CHECKING:

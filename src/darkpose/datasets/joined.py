@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from darkpose.datasets.derive import derive
+from darkpose.datasets.sample import Sample
 from darkpose.datasets.w300 import read_300w
 from darkpose.datasets.wflw import read_wflw
-from darkpose.derive import derive
 from darkpose.errors import DarkposeError
-from darkpose.sample import Sample
 from darkpose.schema import AFLW_19, W300_68, WFLW_98, KeypointSchema, join_schemas
 
 FACES = join_schemas(W300_68, WFLW_98, AFLW_19)

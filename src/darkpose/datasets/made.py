@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from darkpose.datasets import aflw
+from darkpose.datasets.derive import derive
+from darkpose.datasets.drawn_face import LARGE_YAW, plan_face
 from darkpose.datasets.wflw import PUBLISHED, SUBSETS
-from darkpose.derive import derive
-from darkpose.drawn_face import LARGE_YAW, plan_face
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import make_folder, write_atomically, write_text
 from darkpose.image.geometry import Floats, landmark_box

@@ -10,8 +10,8 @@ import numpy as np
 
 from darkpose.datasets.coco import Annotation, box_of, faces, image_of, keypoints_of, numbers_of, read_json
 from darkpose.datasets.reading import Floats, checked_box, read_each
+from darkpose.datasets.sample import Sample
 from darkpose.image.geometry import PIXEL_STD
-from darkpose.sample import Sample
 from darkpose.schema import KeypointSchema
 
 

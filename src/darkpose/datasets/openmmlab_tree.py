@@ -18,8 +18,8 @@ import numpy as np
 
 from darkpose.datasets.openmmlab import read_openmmlab
 from darkpose.datasets.reading import choose
+from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
-from darkpose.sample import Sample
 from darkpose.schema import AFLW_19, COFW_29, W300_68, WFLW_98
 
 _SCHEMAS = {"wflw": WFLW_98, "aflw": AFLW_19, "300w": W300_68, "cofw": COFW_29}

@@ -24,8 +24,8 @@ from darkpose.datasets.reading import (
     tight_box,
     uses_file_box,
 )
+from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
-from darkpose.sample import Sample
 from darkpose.schema import KeypointSchema, flip_pairs_from_names
 
 FlipPairs = Sequence[tuple[str, str]]

@@ -7,9 +7,9 @@ from typing import Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import landmark_box
-from darkpose.sample import Sample
 
 BoxRule = Literal["landmarks", "file"]  # the tight box of the annotated landmarks, or the one the file gives
 Entry = TypeVar("Entry")

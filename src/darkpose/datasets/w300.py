@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from darkpose.datasets.reading import choose, read_each, tight_box
+from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
 from darkpose.files.pts import read_pts
-from darkpose.sample import Sample
 from darkpose.schema import W300_68
 
 TRAIN_FOLDERS = ("afw", "helen/trainset", "lfpw/trainset")

@@ -23,8 +23,8 @@ from darkpose.datasets.reading import (
     tight_box,
     uses_file_box,
 )
+from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
-from darkpose.sample import Sample
 from darkpose.schema import WFLW_98
 
 SUBSETS = ("pose", "expression", "illumination", "makeup", "occlusion", "blur")  # in the order of the flags

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from darkpose.datasets.drawn_face import draw_face
 from darkpose.detect.detector import Detector
-from darkpose.drawn_face import draw_face
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import Floats, box_to_crop, image_to_crop, landmark_box
 from darkpose.image.pixels import Pixels, read_image, warp

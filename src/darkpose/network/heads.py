@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from darkpose.derive import derivation
+from darkpose.datasets.derive import derivation
 from darkpose.errors import DarkposeError
 from darkpose.network.hrnet import HRNet
 from darkpose.schema import KeypointSchema

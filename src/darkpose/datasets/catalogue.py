@@ -13,8 +13,8 @@ from typing import Protocol
 
 from darkpose.datasets import aflw, cofw, joined, w300, wflw
 from darkpose.datasets.openmmlab_tree import has_openmmlab_split, openmmlab_split_file, read_openmmlab_split
+from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
-from darkpose.sample import Sample
 from darkpose.schema import AFLW_19, COFW_29, W300_68, WFLW_98, KeypointSchema
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from darkpose.catalogue import DATA_SETS
+from darkpose.datasets.catalogue import DATA_SETS
 from darkpose.datasets.openmmlab_tree import openmmlab_split_file
 from darkpose.errors import DarkposeError
 from darkpose.recipes import recipe_of_test_set

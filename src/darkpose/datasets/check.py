@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
 from darkpose.files.paths import is_file
 from darkpose.image.pixels import read_image
-from darkpose.sample import Sample
 from darkpose.schema import KeypointSchema
 
 SAME_BOX = 0.9  # intersection over union from which two boxes of one image are near-identical

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from darkpose.contact_sheet import contact_sheet, error_sheet
+from darkpose.datasets.contact_sheet import contact_sheet, error_sheet
+from darkpose.datasets.sample import Sample
 from darkpose.datasets.wflw import read_wflw
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import write_image
-from darkpose.sample import Sample
 from darkpose.schema import WFLW_98, KeypointSchema
 
 TRIANGLE = KeypointSchema("triangle", ("left_eye", "right_eye", "chin"), ((0, 1),), outlines=((0, 1, 2, 0),))

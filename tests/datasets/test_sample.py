@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from darkpose.datasets.sample import Sample, nme_normaliser
 from darkpose.errors import DarkposeError
-from darkpose.sample import Sample, nme_normaliser
 from darkpose.schema import AFLW_19, WFLW_98
 
 

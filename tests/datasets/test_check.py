@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from darkpose.check import check
+from darkpose.datasets.check import check
+from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import write_image
-from darkpose.sample import Sample
 from darkpose.schema import KeypointSchema
 
 TRIANGLE = KeypointSchema("triangle", ("left_eye", "right_eye", "chin"), ((0, 1),))

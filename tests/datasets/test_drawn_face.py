@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from darkpose import drawn_face
+from darkpose.datasets import drawn_face
+from darkpose.datasets.drawn_face import ATTRIBUTES, LARGE_YAW, SIZE, DrawnFace, PlannedFace, draw_face, plan_face
 from darkpose.datasets.wflw import SUBSETS
-from darkpose.drawn_face import ATTRIBUTES, LARGE_YAW, SIZE, DrawnFace, PlannedFace, draw_face, plan_face
 from darkpose.errors import DarkposeError
 from darkpose.image.opencv import cv2
 from darkpose.image.pixels import Pixels

@@ -6,12 +6,12 @@ from itertools import pairwise
 import numpy as np
 
 from darkpose.batches import cut
+from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import box_to_crop, image_to_crop, transform
 from darkpose.image.pixels import Pixels
 from darkpose.predict.draw import draw_errors, draw_faces
 from darkpose.predict.face import Face
-from darkpose.sample import Sample
 from darkpose.schema import KeypointSchema
 
 _GAP = 4  # px of white around every face
