@@ -23,11 +23,11 @@ from tqdm import tqdm
 from darkpose.datasets.sample import Sample
 from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, read_300w
 from darkpose.datasets.wflw import read_wflw
+from darkpose.evaluation.metrics import bootstrap_interval
+from darkpose.evaluation.predict_samples import crops_of
 from darkpose.files.atomic import write_text
 from darkpose.image.geometry import box_to_crop, crop_to_heatmap, image_to_crop, transform
-from darkpose.metrics import bootstrap_interval
 from darkpose.network.hrnet import STRIDE
-from darkpose.predict_samples import crops_of
 from darkpose.runtime.flip import CropDecoder, batched
 from darkpose.schema import W300_68, WFLW_98, KeypointSchema
 from darkpose.weights.checkpoint import Checkpoint

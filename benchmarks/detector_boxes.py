@@ -12,10 +12,10 @@ import numpy as np
 from surroundings import surroundings
 from tqdm import tqdm
 
-from darkpose.boxrule import SAME_FACE, overlaps
 from darkpose.datasets.sample import Sample
 from darkpose.datasets.w300 import TRAIN_FOLDERS, read_300w
 from darkpose.detect.detector import Detector, Haar, YuNet
+from darkpose.evaluation.crop_boxes import SAME_FACE, overlaps
 from darkpose.image.pixels import read_image
 
 

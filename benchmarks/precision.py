@@ -36,14 +36,14 @@ from tqdm import tqdm
 from darkpose import quantise
 from darkpose.datasets.sample import Sample
 from darkpose.detect.detector import YuNet, find_yunet
+from darkpose.evaluation.predict_samples import crops_of
+from darkpose.evaluation.report import compare, face_nmes, report
 from darkpose.export import ExportOptions, export_onnx
 from darkpose.files.atomic import make_folder
 from darkpose.image.face_crops import found_crops
 from darkpose.image.geometry import Floats, box_to_crop
 from darkpose.image.pixels import Pixels
-from darkpose.predict_samples import crops_of
 from darkpose.recipes import find_test
-from darkpose.report import compare, face_nmes, report
 from darkpose.runtime.card import Precision
 from darkpose.runtime.exported import NumberType, Runtime
 from darkpose.runtime.open import Setup, open_locator

@@ -37,9 +37,10 @@ from darkpose.datasets.derive import derive, derive_shared
 from darkpose.datasets.sample import Sample, nme_normaliser
 from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, read_300w
 from darkpose.datasets.wflw import read_wflw
+from darkpose.evaluation.metrics import bootstrap_interval
+from darkpose.evaluation.predict_samples import crops_of
 from darkpose.files.atomic import make_folder, write_atomically, write_text
 from darkpose.image.geometry import box_to_crop, crop_to_heatmap, image_to_crop, transform
-from darkpose.metrics import bootstrap_interval
 from darkpose.predict.covariance import (
     LEVELS,
     Calibration,
@@ -52,7 +53,6 @@ from darkpose.predict.covariance import (
     spread,
     squared_distances,
 )
-from darkpose.predict_samples import crops_of
 from darkpose.runtime.flip import CropDecoder
 from darkpose.schema import AFLW_19, W300_68, WFLW_98, KeypointSchema
 from darkpose.weights.calibrations import file_beside, write_calibrations

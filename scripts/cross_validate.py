@@ -23,11 +23,11 @@ from darkpose.datasets.joined import ELSEWHERE, FACES, under_markups, without
 from darkpose.datasets.sample import Sample
 from darkpose.datasets.w300 import read_300w
 from darkpose.datasets.wflw import read_wflw
-from darkpose.evaluation import Choices, evaluate_recipe
+from darkpose.evaluation.evaluate import Choices, evaluate_recipe
+from darkpose.evaluation.predictions import read_predictions
+from darkpose.evaluation.report import report
 from darkpose.machine import made_with
-from darkpose.predictions import read_predictions
 from darkpose.recipes import SEVERAL_SETS, WFLW_DARK, Recipe
-from darkpose.report import report
 from darkpose.runs import train_recipe
 from darkpose.runtime.flip import FlipTest
 from darkpose.schema import W300_68, WFLW_98

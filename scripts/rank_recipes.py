@@ -16,7 +16,7 @@ import numpy as np
 
 from darkpose.augment import AugmentConfig
 from darkpose.datasets.catalogue import DataSet
-from darkpose.evaluation import Choices, evaluate_recipe
+from darkpose.evaluation.evaluate import Choices, evaluate_recipe
 from darkpose.files.atomic import write_text
 from darkpose.machine import made_with
 from darkpose.recipes import SMALL_FIRST, Protocol, Recipe

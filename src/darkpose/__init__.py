@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from darkpose.codec.heatmap import Decoded, decode, encode
     from darkpose.errors import DarkposeError
-    from darkpose.metrics import nme
+    from darkpose.evaluation.metrics import nme
     from darkpose.network.hrnet import HRNet, HRNetConfig
     from darkpose.predict.draw import draw_faces
     from darkpose.predict.face import Face
@@ -38,7 +38,7 @@ _HOME = {
     "draw_faces": "predict.draw",
     "encode": "codec.heatmap",
     "load_checkpoint": "weights.zoo",
-    "nme": "metrics",
+    "nme": "evaluation.metrics",
     "save_checkpoint": "weights.checkpoint",
 }
 

@@ -14,9 +14,9 @@ from darkpose.augment import AugmentConfig
 from darkpose.datasets.catalogue import TEST_SETS
 from darkpose.datasets.sample import Sample, samples_digest
 from darkpose.errors import DarkposeError
+from darkpose.evaluation.predict_samples import predict_samples, samples_nme
 from darkpose.network.heads import with_rows
 from darkpose.network.hrnet import HRNet
-from darkpose.predict_samples import predict_samples, samples_nme
 from darkpose.recipes import Recipe
 from darkpose.run_folder import first_process
 from darkpose.runtime.flip import CropDecoder

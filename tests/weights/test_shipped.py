@@ -10,7 +10,7 @@ import torch
 
 from darkpose import Predictor, load_checkpoint
 from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, read_300w
-from darkpose.predict_samples import predict_samples, samples_nme
+from darkpose.evaluation.predict_samples import predict_samples, samples_nme
 from darkpose.runtime.flip import CropDecoder
 from darkpose.weights.calibrations import file_beside, read_calibrations
 from darkpose.weights.checkpoint import Checkpoint

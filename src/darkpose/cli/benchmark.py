@@ -63,9 +63,9 @@ def benchmark(
 
     from darkpose.detect.detector import best_detector, named_detector
     from darkpose.errors import DarkposeError
+    from darkpose.evaluation.plots import check_matplotlib, plot_speed
     from darkpose.files.atomic import write_text
     from darkpose.files.paths import is_folder
-    from darkpose.plots import check_matplotlib, plot_speed
     from darkpose.predict.files import find_images
     from darkpose.speed import benchmark as measure
 

@@ -74,10 +74,10 @@ def evaluate(
     from typing import get_args
 
     from darkpose.codec.heatmap import Method
-    from darkpose.evaluation import Choices, evaluate_recipe
-    from darkpose.predictions import read_predictions
+    from darkpose.evaluation.evaluate import Choices, evaluate_recipe
+    from darkpose.evaluation.predictions import read_predictions
+    from darkpose.evaluation.report_folder import prepare_report, write_report
     from darkpose.recipes import find_test, recipe_of_test_set
-    from darkpose.report_folder import prepare_report, write_report
     from darkpose.runtime.flip import FlipTest
 
     if weights is None and predictions is None:

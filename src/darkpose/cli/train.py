@@ -178,7 +178,7 @@ def plot(*logs: Path, output: Path = Path("training.png")) -> int:
     output
         Picture to write.
     """
-    from darkpose.plots import plot_training
+    from darkpose.evaluation.plots import plot_training
     from darkpose.runlog import read_log
 
     if not logs:

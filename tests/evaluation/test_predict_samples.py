@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from darkpose.datasets.sample import Sample
+from darkpose.evaluation.predict_samples import predict_samples, samples_nme, to_image
 from darkpose.image.pixels import Normalisation, write_image
-from darkpose.predict_samples import predict_samples, samples_nme, to_image
 from darkpose.runtime.flip import CropDecoder
 from darkpose.schema import AFLW_19, KeypointSchema, flip_pairs_from_names
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from darkpose import plots
 from darkpose.errors import DarkposeError
+from darkpose.evaluation import plots
+from darkpose.evaluation.plots import plot_by_crop_size, plot_ced, plot_landmark_errors, plot_training
 from darkpose.image.pixels import read_image
-from darkpose.plots import plot_by_crop_size, plot_ced, plot_landmark_errors, plot_training
 from darkpose.schema import AFLW_19
 
 pytest.importorskip("matplotlib", reason="needs Matplotlib: pip install 'darkpose[report]'")

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from darkpose.boxrule import BoxRule, box_rule, is_detector
 from darkpose.codec.heatmap import Method
 from darkpose.datasets.catalogue import JOINED
 from darkpose.datasets.derive import derive_shared, shared_points
@@ -19,11 +18,12 @@ from darkpose.datasets.made import is_drawn
 from darkpose.datasets.sample import Sample, samples_digest
 from darkpose.detect.detector import Detector, best_detector, named_detector
 from darkpose.errors import DarkposeError
+from darkpose.evaluation.crop_boxes import BoxRule, box_rule, is_detector
+from darkpose.evaluation.predict_samples import Variant, predict_to_files
+from darkpose.evaluation.predictions import Predictions, PredictionsWriter, only_writer, read_predictions
+from darkpose.evaluation.report import Comparison, Report, compare, published_lengths, report
 from darkpose.predict.shape_prior import ShapePrior, as_shape_prior
-from darkpose.predict_samples import Variant, predict_to_files
-from darkpose.predictions import Predictions, PredictionsWriter, only_writer, read_predictions
 from darkpose.recipes import RECIPES, Recipe
-from darkpose.report import Comparison, Report, compare, published_lengths, report
 from darkpose.runtime.flip import CropDecoder, FlipTest, find_device
 from darkpose.schema import SCHEMAS, KeypointSchema
 from darkpose.weights.checkpoint import Checkpoint, fingerprint

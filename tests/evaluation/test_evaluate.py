@@ -14,13 +14,13 @@ from darkpose.datasets.made import make_wflw
 from darkpose.datasets.openmmlab import read_openmmlab
 from darkpose.datasets.sample import Sample, samples_digest
 from darkpose.errors import DarkposeError
-from darkpose.evaluation import Choices, Evaluation, evaluate_recipe
+from darkpose.evaluation.evaluate import Choices, Evaluation, evaluate_recipe
+from darkpose.evaluation.predictions import only_writer, read_predictions
 from darkpose.files.pts import format_pts
 from darkpose.image.geometry import box_to_crop
 from darkpose.image.pixels import write_image
 from darkpose.network.hrnet import HRNet, HRNetConfig, initialise
 from darkpose.predict.shape_prior import ShapePrior, fit_shape_prior
-from darkpose.predictions import only_writer, read_predictions
 from darkpose.recipes import AFLW_DARK, WFLW_DARK, Protocol, Recipe, find_test
 from darkpose.schema import AFLW_19, COFW_29, W300_68, WFLW_98, KeypointSchema, join_schemas
 from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, read_safetensors, save_checkpoint

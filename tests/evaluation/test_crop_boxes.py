@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from darkpose.boxrule import box_rule, overlaps
 from darkpose.datasets.sample import Sample
 from darkpose.detect.detector import BoxCorrection, Detections
 from darkpose.errors import DarkposeError
+from darkpose.evaluation.crop_boxes import box_rule, overlaps
 from darkpose.image.pixels import Pixels, write_image
 
 KEYPOINTS = np.array([[20.4, 30.2], [60.9, 70.5], [1e6, 1e6]])

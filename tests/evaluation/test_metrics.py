@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from conftest import Golden
 from darkpose.errors import DarkposeError
-from darkpose.metrics import auc, bootstrap_interval, ced, face_errors, failure_rate, nme, normalised_errors
+from darkpose.evaluation.metrics import auc, bootstrap_interval, ced, face_errors, failure_rate, nme, normalised_errors
 
 SEEDS = st.integers(0, 2**32 - 1)
 

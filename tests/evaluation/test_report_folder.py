@@ -9,10 +9,10 @@ import pytest
 
 from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
-from darkpose.evaluation import Evaluation, Other
+from darkpose.evaluation.evaluate import Evaluation, Other
+from darkpose.evaluation.report import compare, report
+from darkpose.evaluation.report_folder import prepare_report, write_report
 from darkpose.image.pixels import read_image, write_image
-from darkpose.report import compare, report
-from darkpose.report_folder import prepare_report, write_report
 from darkpose.schema import AFLW_19
 
 pytest.importorskip("matplotlib", reason="needs Matplotlib: pip install 'darkpose[report]'")

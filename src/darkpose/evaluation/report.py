@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from darkpose.datasets.sample import Sample, nme_normaliser
 from darkpose.errors import DarkposeError
+from darkpose.evaluation.metrics import auc, bootstrap_interval, face_errors, failure_rate, normalised_errors
 from darkpose.image.geometry import landmark_box
-from darkpose.metrics import auc, bootstrap_interval, face_errors, failure_rate, normalised_errors
 from darkpose.schema import KeypointSchema, regions
 
 Floats = NDArray[np.float64]

@@ -11,15 +11,15 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from darkpose.batches import cut
-from darkpose.boxrule import BoxRule
 from darkpose.codec.heatmap import Decoded, Method
 from darkpose.datasets.sample import Sample, nme_normaliser
 from darkpose.errors import DarkposeError
+from darkpose.evaluation.crop_boxes import BoxRule
+from darkpose.evaluation.metrics import nme
+from darkpose.evaluation.predictions import PredictionsWriter
 from darkpose.image.geometry import box_to_crop, heatmap_to_image
 from darkpose.image.pixels import Pixels
-from darkpose.metrics import nme
 from darkpose.network.hrnet import STRIDE
-from darkpose.predictions import PredictionsWriter
 from darkpose.runtime.flip import CropDecoder, FlipTest
 from darkpose.schema import KeypointSchema
 

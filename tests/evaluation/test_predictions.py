@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from darkpose.errors import DarkposeError
-from darkpose.predictions import PredictionsWriter, read_predictions
+from darkpose.evaluation.predictions import PredictionsWriter, read_predictions
 
 HEADER = {"data_set": "wflw-test", "markup": "toy"}
 

@@ -7,7 +7,7 @@ import pytest
 
 from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
-from darkpose.report import compare, face_nmes, mean_face, normalisers, report
+from darkpose.evaluation.report import compare, face_nmes, mean_face, normalisers, report
 from darkpose.schema import AFLW_19, WFLW_98
 
 rng = np.random.default_rng(0)

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from darkpose.datasets.contact_sheet import error_sheet
 from darkpose.errors import DarkposeError
-from darkpose.evaluation import Evaluation
+from darkpose.evaluation.evaluate import Evaluation
+from darkpose.evaluation.metrics import ced
+from darkpose.evaluation.plots import check_matplotlib, plot_ced, plot_landmark_errors
+from darkpose.evaluation.report import WHOLE_SET, face_nmes, mean_face
 from darkpose.files.atomic import make_folder, write_text
 from darkpose.image.pixels import write_image
-from darkpose.metrics import ced
-from darkpose.plots import check_matplotlib, plot_ced, plot_landmark_errors
-from darkpose.report import WHOLE_SET, face_nmes, mean_face
 from darkpose.schema import regions
 
 THRESHOLDS = np.linspace(0, 20, 401)  # per cent
