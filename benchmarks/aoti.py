@@ -18,7 +18,7 @@ import torch
 from surroundings import surroundings
 from torch import Tensor
 
-from darkpose.export import ExportOptions, export_program
+from darkpose.deploy.export import ExportOptions, export_program
 from darkpose.files.atomic import write_text
 from darkpose.weights.zoo import load_checkpoint
 

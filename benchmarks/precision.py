@@ -33,12 +33,12 @@ import numpy as np
 from surroundings import surroundings
 from tqdm import tqdm
 
-from darkpose import quantise
 from darkpose.datasets.sample import Sample
+from darkpose.deploy import quantise
+from darkpose.deploy.export import ExportOptions, export_onnx
 from darkpose.detect.detector import YuNet, find_yunet
 from darkpose.evaluation.predict_samples import crops_of
 from darkpose.evaluation.report import compare, face_nmes, report
-from darkpose.export import ExportOptions, export_onnx
 from darkpose.files.atomic import make_folder
 from darkpose.image.face_crops import found_crops
 from darkpose.image.geometry import Floats, box_to_crop

@@ -4,7 +4,7 @@ import platform
 
 import torch
 
-from darkpose.machine import commit, machine
+from darkpose.deploy.machine import commit, machine
 
 
 def surroundings() -> dict[str, str]:

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from darkpose.augment import AugmentConfig
+from darkpose.deploy.machine import made_with
 from darkpose.evaluation.evaluate import Choices, evaluate_recipe
 from darkpose.evaluation.plots import plot_by_crop_size
 from darkpose.files.atomic import write_text
-from darkpose.machine import made_with
 from darkpose.recipes import SMALL_FIRST, Protocol, Recipe
 from darkpose.runs import train_recipe
 from darkpose.schedule import Cosine, Schedule

@@ -23,10 +23,10 @@ from darkpose.datasets.joined import ELSEWHERE, FACES, under_markups, without
 from darkpose.datasets.sample import Sample
 from darkpose.datasets.w300 import read_300w
 from darkpose.datasets.wflw import read_wflw
+from darkpose.deploy.machine import made_with
 from darkpose.evaluation.evaluate import Choices, evaluate_recipe
 from darkpose.evaluation.predictions import read_predictions
 from darkpose.evaluation.report import report
-from darkpose.machine import made_with
 from darkpose.recipes import SEVERAL_SETS, WFLW_DARK, Recipe
 from darkpose.runs import train_recipe
 from darkpose.runtime.flip import FlipTest

@@ -16,9 +16,9 @@ import numpy as np
 
 from darkpose.augment import AugmentConfig
 from darkpose.datasets.catalogue import DataSet
+from darkpose.deploy.machine import made_with
 from darkpose.evaluation.evaluate import Choices, evaluate_recipe
 from darkpose.files.atomic import write_text
-from darkpose.machine import made_with
 from darkpose.recipes import SMALL_FIRST, Protocol, Recipe
 from darkpose.runs import read_task, run_task
 from darkpose.runtime.flip import FlipTest

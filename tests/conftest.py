@@ -140,8 +140,8 @@ def exported_default(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped weights for 68 landmarks as an ONNX file with heatmaps, and its report beside it."""
     pytest.importorskip("onnxscript")
     pytest.importorskip("onnxruntime")
-    from darkpose.export import ExportOptions
-    from darkpose.export_files import export_file
+    from darkpose.deploy.export import ExportOptions
+    from darkpose.deploy.export_file import export_file
     from darkpose.weights.calibrations import calibration_beside
     from darkpose.weights.zoo import load_checkpoint, weights_file
 

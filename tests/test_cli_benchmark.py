@@ -4,7 +4,6 @@ from pathlib import Path
 import cv2
 import pytest
 
-from darkpose import speed
 from darkpose.cli import main
 
 

@@ -18,7 +18,7 @@ def test_every_runtime_finds_the_astronauts_landmarks(
 ) -> None:
     """By the file, and by the weights' name: exported once into the cache, here the same file."""
     monkeypatch.setenv("DARKPOSE_CACHE", str(tmp_path))
-    monkeypatch.setattr("darkpose.export.export_onnx", lambda *_: exported_default.read_bytes())
+    monkeypatch.setattr("darkpose.deploy.export.export_onnx", lambda *_: exported_default.read_bytes())
     torch_predictor = Predictor(device="cpu", covariance=True)
     (expected,) = torch_predictor(astronaut, BOX)
     assert torch_predictor.runtime.startswith("torch ")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from darkpose.export import ExportOptions, export_onnx
+from darkpose.deploy.export import ExportOptions, export_onnx
 from darkpose.runtime.exported import open_graph
 from darkpose.runtime.openvino import keep_sums_unrounded
 from darkpose.weights.zoo import load_checkpoint

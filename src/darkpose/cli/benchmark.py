@@ -61,13 +61,13 @@ def benchmark(
 
     from torch import get_num_threads
 
+    from darkpose.deploy.benchmark import benchmark as measure
     from darkpose.detect.detector import best_detector, named_detector
     from darkpose.errors import DarkposeError
     from darkpose.evaluation.plots import check_matplotlib, plot_speed
     from darkpose.files.atomic import write_text
     from darkpose.files.paths import is_folder
     from darkpose.predict.files import find_images
-    from darkpose.speed import benchmark as measure
 
     for file in (output, plot):
         if file is not None and (is_folder(file) or not os.access(file.parent, os.W_OK)):

@@ -58,9 +58,9 @@ def export(
     """
     from json import dumps
 
+    from darkpose.deploy.export import ExportOptions
+    from darkpose.deploy.export_file import export_file
     from darkpose.detect.detector import named_detector
-    from darkpose.export import ExportOptions
-    from darkpose.export_files import export_file
     from darkpose.predict.files import find_images
     from darkpose.weights.calibrations import calibration_beside
     from darkpose.weights.zoo import load_checkpoint, weights_file

@@ -8,9 +8,9 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from darkpose.codec.heatmap import Method
+from darkpose.deploy.export import ExportOptions
+from darkpose.deploy.export_file import exported_once
 from darkpose.errors import DarkposeError
-from darkpose.export import ExportOptions
-from darkpose.export_files import exported_once
 from darkpose.predict.covariance import Calibration
 from darkpose.runtime.card import GraphCard
 from darkpose.runtime.exported import GraphRunner, NumberType, Runtime, open_graph

@@ -4,8 +4,8 @@ from math import inf
 import numpy as np
 import pytest
 
+from darkpose.deploy.parity import BUDGETS, Budget, Parity, compare
 from darkpose.image.face_crops import FaceCrops
-from darkpose.parity import BUDGETS, Budget, Parity, compare
 from darkpose.runtime.locator import Located
 
 FACES = FaceCrops(

@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from darkpose.deploy.export import ExportOptions, card_of, export_onnx, export_program, program_runner
 from darkpose.errors import DarkposeError
-from darkpose.export import ExportOptions, card_of, export_onnx, export_program, program_runner
 from darkpose.predict.covariance import Calibration
 from darkpose.runtime.card import KEY, card_from_json
 from darkpose.weights.checkpoint import Checkpoint, fingerprint

@@ -20,13 +20,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from darkpose.coarse_first import CoarseFirst
 from darkpose.codec.heatmap import Method
+from darkpose.deploy.coarse_first import CoarseFirst
+from darkpose.deploy.graph import LandmarkGraph
+from darkpose.deploy.quantise import quantise
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import Pixels
-from darkpose.landmark_graph import LandmarkGraph
 from darkpose.predict.covariance import Calibration
-from darkpose.quantise import quantise
 from darkpose.runtime.card import (
     HEATMAPS,
     KEY,

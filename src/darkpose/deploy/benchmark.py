@@ -24,10 +24,11 @@ from tqdm import tqdm
 
 from darkpose.codec.heatmap import decode
 from darkpose.datasets.drawn_face import draw_face
+from darkpose.deploy.benchmark_report import IN_GRAPH, Speed, Timing, Way, WaySpeed
+from darkpose.deploy.export import ExportOptions
+from darkpose.deploy.export_file import exported_once
 from darkpose.detect.detector import Detector
 from darkpose.errors import DarkposeError
-from darkpose.export import ExportOptions
-from darkpose.export_files import exported_once
 from darkpose.image.face_crops import cut_crops
 from darkpose.image.geometry import Floats, heatmap_to_image
 from darkpose.image.opencv import cv2
@@ -38,7 +39,6 @@ from darkpose.runtime.exported import RUNTIMES, NumberType, open_graph
 from darkpose.runtime.flip import predict_heatmaps
 from darkpose.runtime.locator import GraphLocator, Locator, TorchLocator
 from darkpose.runtime.open import Setup, open_locator
-from darkpose.speed_report import IN_GRAPH, Speed, Timing, Way, WaySpeed
 from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, fingerprint
 from darkpose.weights.zoo import load_checkpoint
 
@@ -371,7 +371,7 @@ def _use_threads(count: int) -> Iterator[None]:
 def _memory(way: Way | None, schema: str | None, device: str, threads: int) -> float | None:
     """MB that a fresh process held at the most which ran a batch; None where the system does not tell."""
     facts = json.dumps([way, schema, device, threads])
-    call = [sys.executable, "-c", f"from darkpose.speed import _hold; _hold({facts!r})"]
+    call = [sys.executable, "-c", f"from darkpose.deploy.benchmark import _hold; _hold({facts!r})"]
     ended = subprocess.run(call, capture_output=True, text=True, check=False)
     lines = ended.stdout.split()
     return float(lines[-1]) if ended.returncode == 0 and lines and lines[-1] != "None" else None

@@ -3,9 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from darkpose.deploy.export import ExportOptions, export_onnx
+from darkpose.deploy.quantise import quantise
 from darkpose.errors import DarkposeError
-from darkpose.export import ExportOptions, export_onnx
-from darkpose.quantise import quantise
 from darkpose.runtime.exported import open_graph
 from darkpose.weights.zoo import load_checkpoint
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darkpose.codec.heatmap import Method
+from darkpose.deploy.graph import LandmarkGraph, positive_part
 from darkpose.image.face_crops import FaceCrops, drawn_crops
-from darkpose.landmark_graph import LandmarkGraph, positive_part
 from darkpose.predict.covariance import excess
 from darkpose.runtime.flip import CropDecoder, FlipTest
 from darkpose.runtime.locator import TorchLocator, matrices_of

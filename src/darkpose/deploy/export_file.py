@@ -15,17 +15,25 @@ from typing import Any
 import numpy as np
 import torch
 
+from darkpose.deploy.export import (
+    ENDINGS,
+    ExportOptions,
+    card_of,
+    check_exporter,
+    export_onnx,
+    export_program,
+    program_runner,
+)
+from darkpose.deploy.parity import BUDGETS, Parity, compare
+from darkpose.deploy.quantise import FEWEST
 from darkpose.detect.detector import Detector, best_detector
 from darkpose.errors import DarkposeError
 from darkpose.evaluation.plots import plot_parity
-from darkpose.export import ENDINGS, ExportOptions, card_of, check_exporter, export_onnx, export_program, program_runner
 from darkpose.files.atomic import make_folder, write_atomically, write_text
 from darkpose.files.download import cache_folder
 from darkpose.files.paths import is_folder
 from darkpose.image.face_crops import FaceCrops, drawn_crops, found_crops
-from darkpose.parity import BUDGETS, Parity, compare
 from darkpose.predict.covariance import Calibration
-from darkpose.quantise import FEWEST
 from darkpose.runtime.card import GraphCard, check_seal
 from darkpose.runtime.exported import GraphRunner, installed, open_graph
 from darkpose.runtime.flip import CropDecoder

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, NamedTuple
 
-from darkpose.machine import commit, machine, versions
+from darkpose.deploy.machine import commit, machine, versions
 from darkpose.runtime.exported import NumberType, Runtime
 
 IN_GRAPH = "network, DARK, map back"  # the one stage of an exported file

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from darkpose import machine
+from darkpose.deploy import machine
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_a_commit_is_dirty_when_code_or_weights_have_changed_and_not_for_results
     (checkout / "result.json").write_text("2\n")
     (checkout / "new.json").write_text("2\n")
     assert machine.commit() == name
-    for changed in ("src/darkpose/machine.py", "src/darkpose/weights.safetensors"):
+    for changed in ("src/darkpose/deploy/machine.py", "src/darkpose/weights.safetensors"):
         (checkout / changed).write_text("2\n")
         assert machine.commit() == f"{name}-dirty"
         (checkout / changed).write_text("1\n")

@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
+from darkpose.deploy.export import ExportOptions, export_onnx, program_runner
+from darkpose.deploy.export_file import Exported, export_file, exported_once
 from darkpose.detect.detector import Haar
 from darkpose.errors import DarkposeError
-from darkpose.export import ExportOptions, export_onnx, program_runner
-from darkpose.export_files import Exported, export_file, exported_once
 from darkpose.runtime.card import check_seal
 from darkpose.runtime.exported import GraphRunner, installed, open_graph
 from darkpose.weights.zoo import load_checkpoint
@@ -50,8 +50,8 @@ def shifted(runner: GraphRunner, by: float) -> GraphRunner:
 
 def exported_small(small_weights: Path, out: Path, by: float, monkeypatch: pytest.MonkeyPatch) -> Exported:
     """Export a quick network, whose file seems to be off by so many px."""
-    monkeypatch.setattr("darkpose.export_files.program_runner", lambda path: shifted(program_runner(path), by))
-    monkeypatch.setattr("darkpose.export_files.COMPARED", 2)
+    monkeypatch.setattr("darkpose.deploy.export_file.program_runner", lambda path: shifted(program_runner(path), by))
+    monkeypatch.setattr("darkpose.deploy.export_file.COMPARED", 2)
     return export_file(load_checkpoint(small_weights), out, ExportOptions(method="argmax"))
 
 
@@ -84,7 +84,7 @@ def test_the_cache_is_filled_once_and_holds_one_file_for_each_choice(
         calls.append(arguments)
         return made(*arguments)
 
-    monkeypatch.setattr("darkpose.export_files.export_onnx", counted)
+    monkeypatch.setattr("darkpose.deploy.export_file.export_onnx", counted)
     first = exported_once(checkpoint, ExportOptions(method="argmax"))
     assert exported_once(checkpoint, ExportOptions(method="argmax")) == first
     assert exported_once(checkpoint, ExportOptions(method="quarter")) != first
@@ -99,7 +99,7 @@ def test_a_file_that_would_not_find_what_torch_finds_is_not_kept_in_the_cache(
     small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DARKPOSE_CACHE", str(tmp_path))
-    monkeypatch.setattr("darkpose.export_files.open_graph", lambda *a, **k: shifted(open_graph(*a, **k), 3.0))
+    monkeypatch.setattr("darkpose.deploy.export_file.open_graph", lambda *a, **k: shifted(open_graph(*a, **k), 3.0))
     with pytest.raises(DarkposeError, match="as an exported file would not find what torch finds"):
         exported_once(load_checkpoint(small_weights), ExportOptions(method="argmax"))
     assert list((tmp_path / "graphs").iterdir()) == []
@@ -133,7 +133,7 @@ def test_missing_packages_are_named_before_the_work(
     small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkpoint = load_checkpoint(small_weights)
-    monkeypatch.setattr("darkpose.export_files.installed", lambda: [])
+    monkeypatch.setattr("darkpose.deploy.export_file.installed", lambda: [])
     with pytest.raises(DarkposeError, match=r"pip install 'darkpose\[onnxruntime\]' or 'darkpose\[openvino\]'"):
         export_file(checkpoint, tmp_path / "x.onnx", ExportOptions())
     monkeypatch.setitem(sys.modules, "onnx", None)

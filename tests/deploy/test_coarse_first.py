@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from darkpose.coarse_first import CoarseFirst
+from darkpose.deploy.coarse_first import CoarseFirst
 from darkpose.network.hrnet import HRNet, HRNetConfig, initialise
 
 
