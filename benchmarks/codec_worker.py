@@ -88,7 +88,7 @@ def darkpose_decoders(maps: Maps) -> Works:
 
 def darkpose_encoders(points: NDArray[np.float64], size: tuple[int, int]) -> Works:
     """Heatmaps of points, and the loss with and without them."""
-    encode, loss = import_module("darkpose.codec.heatmap").encode, import_module("darkpose.loss")
+    encode, loss = import_module("darkpose.codec.heatmap").encode, import_module("darkpose.training.losses")
     tensor = torch.from_numpy(points)
     buffer = np.zeros((*points.shape[:2], size[1], size[0]), np.float32)
     shared = torch.from_numpy(buffer)

@@ -37,22 +37,22 @@ from surroundings import surroundings
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 
-from darkpose.augment import AugmentConfig
-from darkpose.batches import AugmentedFaces, Batch
 from darkpose.codec.heatmap import encode
-from darkpose.crop_cache import CropCache, open_crop_cache
 from darkpose.datasets.sample import Sample
 from darkpose.datasets.w300 import read_300w
 from darkpose.datasets.wflw import read_wflw
 from darkpose.device_batches import CachedFaces, augment_on_device
-from darkpose.freed_memory import keep_freed_memory
 from darkpose.image.geometry import crop_to_heatmap
 from darkpose.image.pixels import Normalisation
-from darkpose.loss import heatmap_mse
 from darkpose.network.hrnet import HRNet, HRNetConfig, initialise
-from darkpose.recipes import SEVERAL_MARKUPS
 from darkpose.schema import W300_68, WFLW_98, KeypointSchema
-from darkpose.training_step import normalise_on_device
+from darkpose.training.augment import AugmentConfig
+from darkpose.training.crop_cache import CropCache, open_crop_cache
+from darkpose.training.crops import AugmentedFaces, Batch
+from darkpose.training.losses import heatmap_mse
+from darkpose.training.memory import keep_freed_memory
+from darkpose.training.recipes import SEVERAL_MARKUPS
+from darkpose.training.step import normalise_on_device
 
 SIZE, BATCH, SEED = 256, 16, 0
 PUBLISHED, DAMAGED = AugmentConfig(), SEVERAL_MARKUPS.train.augment

@@ -45,10 +45,10 @@ from darkpose.codec.heatmap import decode, encode
 from darkpose.files.atomic import write_text
 from darkpose.graphed_passes import replay_passes
 from darkpose.image.pixels import Normalisation
-from darkpose.loss import heatmap_mse
 from darkpose.network.hrnet import HRNet, HRNetConfig, compile_blocks, initialise
 from darkpose.runtime.torch import InBfloat16, ready
-from darkpose.training_step import normalise_on_device
+from darkpose.training.losses import heatmap_mse
+from darkpose.training.step import normalise_on_device
 
 DEVICE = torch.device("cuda")
 Found = Iterator[tuple[str, Any]]  # what a part has, as it comes

@@ -43,11 +43,11 @@ from darkpose.files.atomic import make_folder
 from darkpose.image.face_crops import found_crops
 from darkpose.image.geometry import Floats, box_to_crop
 from darkpose.image.pixels import Pixels
-from darkpose.recipes import find_test
 from darkpose.runtime.card import Precision
 from darkpose.runtime.exported import NumberType, Runtime
 from darkpose.runtime.open import Setup, open_locator
 from darkpose.schema import KeypointSchema
+from darkpose.training.recipes import find_test
 from darkpose.weights.checkpoint import Checkpoint
 from darkpose.weights.zoo import load_checkpoint
 

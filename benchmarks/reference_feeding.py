@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from darkpose.augment import AugmentConfig
 from darkpose.datasets.sample import Sample
 from darkpose.image.geometry import box_to_crop, image_to_crop
 from darkpose.schema import KeypointSchema
+from darkpose.training.augment import AugmentConfig
 
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
 

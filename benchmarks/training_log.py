@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from statistics import median
 
-from darkpose.runlog import read_log
+from darkpose.training.log import read_log
 
 
 def main(log: Path, faces: int, batch: int, machine: str, out: Path) -> None:

@@ -15,15 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from darkpose.augment import AugmentConfig
 from darkpose.deploy.machine import made_with
 from darkpose.evaluation.evaluate import Choices, evaluate_recipe
 from darkpose.evaluation.plots import plot_by_crop_size
 from darkpose.files.atomic import write_text
-from darkpose.recipes import SMALL_FIRST, Protocol, Recipe
-from darkpose.runs import train_recipe
-from darkpose.schedule import Cosine, Schedule
-from darkpose.train_config import TrainConfig
+from darkpose.training.augment import AugmentConfig
+from darkpose.training.config import TrainConfig
+from darkpose.training.recipe_run import train_recipe
+from darkpose.training.recipes import SMALL_FIRST, Protocol, Recipe
+from darkpose.training.schedule import Cosine, Schedule
 
 DECODERS = ("argmax", "quarter", "dark")
 OUT, PICTURE, FOUND = Path("benchmarks/codecs.json"), Path("docs/codecs.png"), "found.json"

@@ -27,10 +27,10 @@ from darkpose.deploy.machine import made_with
 from darkpose.evaluation.evaluate import Choices, evaluate_recipe
 from darkpose.evaluation.predictions import read_predictions
 from darkpose.evaluation.report import report
-from darkpose.recipes import SEVERAL_SETS, WFLW_DARK, Recipe
-from darkpose.runs import train_recipe
 from darkpose.runtime.flip import FlipTest
 from darkpose.schema import W300_68, WFLW_98
+from darkpose.training.recipe_run import train_recipe
+from darkpose.training.recipes import SEVERAL_SETS, WFLW_DARK, Recipe
 
 FOLDS, TIMES = 5, 24
 OUT, KEPT = Path("benchmarks/cross_validation.json"), Path("benchmarks/cross_validation")

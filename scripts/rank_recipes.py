@@ -14,16 +14,16 @@ from pathlib import Path
 
 import numpy as np
 
-from darkpose.augment import AugmentConfig
 from darkpose.datasets.catalogue import DataSet
 from darkpose.deploy.machine import made_with
 from darkpose.evaluation.evaluate import Choices, evaluate_recipe
 from darkpose.files.atomic import write_text
-from darkpose.recipes import SMALL_FIRST, Protocol, Recipe
-from darkpose.runs import read_task, run_task
 from darkpose.runtime.flip import FlipTest
-from darkpose.schedule import Cosine, Schedule, Steps
-from darkpose.train_config import TrainConfig
+from darkpose.training.augment import AugmentConfig
+from darkpose.training.config import TrainConfig
+from darkpose.training.recipe_run import read_task, run_task
+from darkpose.training.recipes import SMALL_FIRST, Protocol, Recipe
+from darkpose.training.schedule import Cosine, Schedule, Steps
 
 BASELINE = TrainConfig(
     crop_size=128,

@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from darkpose.runlog import read_log
+from darkpose.training.log import read_log
 from darkpose.weights.checkpoint import read_safetensors, save_checkpoint, with_provenance
 from darkpose.weights.zoo import FACES, SMALL, W300_ONLY
 

@@ -462,7 +462,7 @@ def write_training_set(root: Path) -> Path:
     recipe.write_text(
         "from dataclasses import replace\n"
         "from darkpose.network.hrnet import HRNetConfig\n"
-        "from darkpose.recipes import SMALL_FIRST\n"
+        "from darkpose.training.recipes import SMALL_FIRST\n"
         "network = HRNetConfig(1, widths=(4, 4, 4, 4), modules=(1, 1, 1), blocks=1, stem=8)\n"
         "small = dict(network=network, crop_size=64, batch_size=2, precision='no')\n"
         "recipe = replace(SMALL_FIRST, name='small', train=replace(SMALL_FIRST.train, **small))\n"

@@ -11,23 +11,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
+from test_batches import BOX, DRAWS, FOUR, KEYPOINTS, dot_near, dotted_image, save
+from test_crop_cache import assert_alike
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 
 from darkpose import device_effects, device_jpeg
-from darkpose.augment import Augmentation, AugmentConfig, Light
-from darkpose.batches import AugmentedFaces, Batch
-from darkpose.crop_cache import CropCache, open_crop_cache
 from darkpose.datasets.drawn_face import draw_face
 from darkpose.datasets.sample import Sample
 from darkpose.datasets.w300 import read_300w
-from darkpose.degrade import Damage, degrade
 from darkpose.device_batches import CachedFace, CachedFaces, augment_on_device, effects_of, plan_cut
 from darkpose.image.geometry import compose, grid_matrix, image_to_crop, landmark_box, mirror_matrix, transform
 from darkpose.image.pixels import Pixels, compress, relight, to_jpeg, warp, write_image
 from darkpose.schema import W300_68, WFLW_98, KeypointSchema
-from test_batches import BOX, DRAWS, FOUR, KEYPOINTS, dot_near, dotted_image, save
-from test_crop_cache import assert_alike
+from darkpose.training.augment import Augmentation, AugmentConfig, Light
+from darkpose.training.crop_cache import CropCache, open_crop_cache
+from darkpose.training.crops import AugmentedFaces, Batch
+from darkpose.training.degrade import Damage, degrade
 
 SIZE = 128
 SHIFTED = AugmentConfig(shift_std=0.05)

@@ -9,12 +9,12 @@ from typing import Literal
 import pytest
 import torch
 from accelerate.state import AcceleratorState
+from test_train import DOTS, QUICK, dots
 from torch import Tensor, nn
 
 from darkpose.errors import DarkposeError
 from darkpose.graphed_passes import GraphedPasses, replay_passes
-from darkpose.train import train
-from test_train import DOTS, QUICK, dots
+from darkpose.training.loop import train
 
 
 @pytest.fixture

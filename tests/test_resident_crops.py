@@ -7,15 +7,15 @@ import pytest
 import torch
 from torch.utils.data import default_collate
 
-from darkpose.crop_cache import CropCache, open_crop_cache
 from darkpose.datasets.drawn_face import draw_face
 from darkpose.datasets.sample import Sample
 from darkpose.device_batches import CachedFaces, augment_on_device
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import write_image
-from darkpose.recipes import SEVERAL_MARKUPS
 from darkpose.resident_crops import ResidentCrops, free_memory, load_crops
 from darkpose.schema import WFLW_98
+from darkpose.training.crop_cache import CropCache, open_crop_cache
+from darkpose.training.recipes import SEVERAL_MARKUPS
 
 SIZE, AUGMENT = 64, SEVERAL_MARKUPS.train.augment
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -13,15 +13,15 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from darkpose import device_effects, device_jpeg
-from darkpose.augment import Augmentation, AugmentConfig, draw_augmentation
-from darkpose.batches import Batch, first_readable, image_to_augmented_crop
-from darkpose.crop_cache import CropCache
 from darkpose.datasets.sample import Sample
-from darkpose.degrade import patch_edges
 from darkpose.image.geometry import PADDING, grid_matrix
 from darkpose.image.pixels import Pixels
 from darkpose.resident_crops import Places, ResidentCrops
 from darkpose.schema import KeypointSchema
+from darkpose.training.augment import Augmentation, AugmentConfig, draw_augmentation
+from darkpose.training.crop_cache import CropCache
+from darkpose.training.crops import Batch, first_readable, image_to_augmented_crop
+from darkpose.training.degrade import patch_edges
 
 
 class Effects(NamedTuple):

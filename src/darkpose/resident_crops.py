@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from darkpose.crop_cache import CropCache
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import Pixels
+from darkpose.training.crop_cache import CropCache
 
 SHARE = 0.25  # of the device's free memory that crops may take
 _CHUNK = 256  # crops on their way at once

@@ -10,7 +10,7 @@ import pytest
 from darkpose.datasets.catalogue import DATA_SETS
 from darkpose.datasets.openmmlab_tree import openmmlab_split_file
 from darkpose.errors import DarkposeError
-from darkpose.recipes import recipe_of_test_set
+from darkpose.training.recipes import recipe_of_test_set
 
 WFLW_SUBSETS = "wflw-pose wflw-expression wflw-illumination wflw-makeup wflw-occlusion wflw-blur"
 PUBLISHED = f"""wflw-train wflw-test {WFLW_SUBSETS} aflw-train aflw-full aflw-frontal 300w-train 300w-common

@@ -205,8 +205,8 @@ def test_a_table_without_rows_is_refused(tmp_path: Path) -> None:
 
 
 def test_faces_of_any_number_of_landmarks_can_be_drawn_and_cut(tmp_path: Path) -> None:
-    from darkpose.batches import cut
     from darkpose.image.pixels import write_image
+    from darkpose.training.crops import cut
 
     write_image(tmp_path / "cat.jpg", np.zeros((60, 60, 3), np.uint8))
     (face,), schema = read_csv_points(table(tmp_path, HEAD, ROW), flip_pairs=PAIRS)

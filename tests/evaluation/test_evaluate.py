@@ -21,8 +21,8 @@ from darkpose.image.geometry import box_to_crop
 from darkpose.image.pixels import write_image
 from darkpose.network.hrnet import HRNet, HRNetConfig, initialise
 from darkpose.predict.shape_prior import ShapePrior, fit_shape_prior
-from darkpose.recipes import AFLW_DARK, WFLW_DARK, Protocol, Recipe, find_test
 from darkpose.schema import AFLW_19, COFW_29, W300_68, WFLW_98, KeypointSchema, join_schemas
+from darkpose.training.recipes import AFLW_DARK, WFLW_DARK, Protocol, Recipe, find_test
 from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, read_safetensors, save_checkpoint
 from darkpose.weights.zoo import FACES, W300_ONLY
 

@@ -77,8 +77,8 @@ def evaluate(
     from darkpose.evaluation.evaluate import Choices, evaluate_recipe
     from darkpose.evaluation.predictions import read_predictions
     from darkpose.evaluation.report_folder import prepare_report, write_report
-    from darkpose.recipes import find_test, recipe_of_test_set
     from darkpose.runtime.flip import FlipTest
+    from darkpose.training.recipes import find_test, recipe_of_test_set
 
     if weights is None and predictions is None:
         raise DarkposeError("name --weights to predict with, or a file of --predictions to measure")

@@ -10,7 +10,7 @@ from darkpose.cli.numbers import Count
 from darkpose.errors import DarkposeError
 
 if TYPE_CHECKING:
-    from darkpose.train import Trained
+    from darkpose.training.loop import Trained
 
 
 def train(
@@ -80,11 +80,11 @@ def train(
     from dataclasses import asdict, replace
     from json import dumps
 
-    from darkpose.recipes import find_recipe
-    from darkpose.run_folder import first_process
-    from darkpose.runs import overfit as by_heart
-    from darkpose.runs import read_task, train_recipe
-    from darkpose.trackers import check_trackers
+    from darkpose.training.recipe_run import overfit as by_heart
+    from darkpose.training.recipe_run import read_task, train_recipe
+    from darkpose.training.recipes import find_recipe
+    from darkpose.training.run_folder import first_process
+    from darkpose.training.trackers import check_trackers
 
     experiment = find_recipe(recipe)
     if held_out is not None:
@@ -97,7 +97,7 @@ def train(
     if patience is not None:
         experiment = replace(experiment, train=replace(experiment.train, patience=patience))
     if dry_run:
-        from darkpose.plan import plan_run
+        from darkpose.training.plan import plan_run
 
         task = read_task(experiment, root)
         chosen = by_heart(task, overfit) if overfit else task
@@ -179,7 +179,7 @@ def plot(*logs: Path, output: Path = Path("training.png")) -> int:
         Picture to write.
     """
     from darkpose.evaluation.plots import plot_training
-    from darkpose.runlog import read_log
+    from darkpose.training.log import read_log
 
     if not logs:
         raise DarkposeError("name at least one log.jsonl or the folder of a run")

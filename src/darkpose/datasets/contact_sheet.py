@@ -5,7 +5,6 @@ from itertools import pairwise
 
 import numpy as np
 
-from darkpose.batches import cut
 from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import box_to_crop, image_to_crop, transform
@@ -13,6 +12,7 @@ from darkpose.image.pixels import Pixels
 from darkpose.predict.draw import draw_errors, draw_faces
 from darkpose.predict.face import Face
 from darkpose.schema import KeypointSchema
+from darkpose.training.crops import cut
 
 _GAP = 4  # px of white around every face
 

@@ -23,9 +23,9 @@ from darkpose.evaluation.predict_samples import Variant, predict_to_files
 from darkpose.evaluation.predictions import Predictions, PredictionsWriter, only_writer, read_predictions
 from darkpose.evaluation.report import Comparison, Report, compare, published_lengths, report
 from darkpose.predict.shape_prior import ShapePrior, as_shape_prior
-from darkpose.recipes import RECIPES, Recipe
 from darkpose.runtime.flip import CropDecoder, FlipTest, find_device
 from darkpose.schema import SCHEMAS, KeypointSchema
+from darkpose.training.recipes import RECIPES, Recipe
 from darkpose.weights.checkpoint import Checkpoint, fingerprint
 from darkpose.weights.zoo import load_checkpoint, meant, part_of
 

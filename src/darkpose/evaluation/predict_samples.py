@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from darkpose.batches import cut
 from darkpose.codec.heatmap import Decoded, Method
 from darkpose.datasets.sample import Sample, nme_normaliser
 from darkpose.errors import DarkposeError
@@ -22,6 +21,7 @@ from darkpose.image.pixels import Pixels
 from darkpose.network.hrnet import STRIDE
 from darkpose.runtime.flip import CropDecoder, FlipTest
 from darkpose.schema import KeypointSchema
+from darkpose.training.crops import cut
 
 
 def crops_of(samples: Sequence[Sample], schema: KeypointSchema, crop_size: int, padding: float) -> Iterator[Pixels]:

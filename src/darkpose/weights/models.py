@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from darkpose.recipes import RECIPES
+from darkpose.training.recipes import RECIPES
 from darkpose.weights.zoo import SHIPPED, ZOO, default_for, downloaded_file, load_checkpoint, shipped_file
 
 LFPW, HARD = "LFPW test (68 landmarks)", "310 hard faces of WFLW's test set (98)"

@@ -15,9 +15,9 @@ batch         512 a step: 8 times 64; with fewer than 8 processes, gradients of 
 test          mean with the mirrored crop, moved by one heatmap px; DARK, blur kernel 11
 published     none for this decoder
 
-The values are `darkpose.recipes.W300_DARK`; a test holds this page to them.
+The values are `darkpose.training.recipes.W300_DARK`; a test holds this page to them.
 """
 
-from darkpose.recipes import W300_DARK, Recipe
+from darkpose.training.recipes import W300_DARK, Recipe
 
 recipe: Recipe = W300_DARK

@@ -16,9 +16,9 @@ test          mean with the mirrored crop, moved by one heatmap px; DARK, blur k
 published     NME over the side of the annotated face square: full 1.34, frontal 1.20 (first printed as 1.41 / 1.27,
               the row without DARK; corrected later for the same file)
 
-The values are `darkpose.recipes.AFLW_DARK`; a test holds this page to them.
+The values are `darkpose.training.recipes.AFLW_DARK`; a test holds this page to them.
 """
 
-from darkpose.recipes import AFLW_DARK, Recipe
+from darkpose.training.recipes import AFLW_DARK, Recipe
 
 recipe: Recipe = AFLW_DARK

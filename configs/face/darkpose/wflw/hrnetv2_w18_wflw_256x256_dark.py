@@ -16,9 +16,9 @@ test          mean with the mirrored crop, moved by one heatmap px; DARK, blur k
 published     NME over the outer eye corners: test 3.98, pose 6.99, illumination 3.96, occlusion 4.78, blur 4.57,
               makeup 3.87, expression 4.30
 
-The values are `darkpose.recipes.WFLW_DARK`; a test holds this page to them.
+The values are `darkpose.training.recipes.WFLW_DARK`; a test holds this page to them.
 """
 
-from darkpose.recipes import WFLW_DARK, Recipe
+from darkpose.training.recipes import WFLW_DARK, Recipe
 
 recipe: Recipe = WFLW_DARK

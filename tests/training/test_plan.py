@@ -1,0 +1,24 @@
+"""What a run would be."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from test_runs import QUICK, write_300w
+
+from darkpose.training.plan import plan_run
+from darkpose.training.recipe_run import read_task
+
+
+def test_a_plan_counts_faces_steps_and_parameters_and_writes_nothing(tmp_path: Path) -> None:
+    write_300w(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    config = replace(QUICK.train, batch_size=1, accumulate=2, epochs=5)
+    plan = plan_run(read_task(replace(QUICK, train=config), tmp_path))
+    assert (plan.faces, plan.validation, plan.validated) == (3, 1, "the test set 300w-lfpw")
+    assert (plan.step_faces, plan.steps, plan.epochs) == (2, 2, 5)
+    assert (plan.landmarks, plan.crop_size, plan.processes) == (68, 64, 1)
+    assert plan.seconds_per_step > 0
+    assert plan.memory > 50
+    assert plan.hours == plan.seconds_per_step * 10 / 3600
+    assert "3 to train on, 1 to validate on: the test set 300w-lfpw" in str(plan)
+    assert sorted(tmp_path.rglob("*")) == before
