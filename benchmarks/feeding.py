@@ -41,7 +41,6 @@ from darkpose.codec.heatmap import encode
 from darkpose.datasets.sample import Sample
 from darkpose.datasets.w300 import read_300w
 from darkpose.datasets.wflw import read_wflw
-from darkpose.device_batches import CachedFaces, augment_on_device
 from darkpose.image.geometry import crop_to_heatmap
 from darkpose.image.pixels import Normalisation
 from darkpose.network.hrnet import HRNet, HRNetConfig, initialise
@@ -49,6 +48,7 @@ from darkpose.schema import W300_68, WFLW_98, KeypointSchema
 from darkpose.training.augment import AugmentConfig
 from darkpose.training.crop_cache import CropCache, open_crop_cache
 from darkpose.training.crops import AugmentedFaces, Batch
+from darkpose.training.gpu.batches import CachedFaces, augment_on_device
 from darkpose.training.losses import heatmap_mse
 from darkpose.training.memory import keep_freed_memory
 from darkpose.training.recipes import SEVERAL_MARKUPS

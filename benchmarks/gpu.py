@@ -37,16 +37,16 @@ from surroundings import surroundings
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from darkpose import device_effects
 from darkpose.codec import dark_triton
 from darkpose.codec.dark_torch import decode_torch
 from darkpose.codec.dark_triton import decode_gpu
 from darkpose.codec.heatmap import decode, encode
 from darkpose.files.atomic import write_text
-from darkpose.graphed_passes import replay_passes
 from darkpose.image.pixels import Normalisation
 from darkpose.network.hrnet import HRNet, HRNetConfig, compile_blocks, initialise
 from darkpose.runtime.torch import InBfloat16, ready
+from darkpose.training.gpu import effects
+from darkpose.training.gpu.cuda_graphs import replay_passes
 from darkpose.training.losses import heatmap_mse
 from darkpose.training.step import normalise_on_device
 
@@ -202,8 +202,8 @@ class Whole(nn.Module):
         self.network = network
 
     def forward(self, photographs: Tensor, grids: Tensor, to_image: Tensor) -> tuple[Tensor, Tensor]:
-        """Photographs (N, 3, S, S), grids (N, 2, 3) of `device_effects.warp`, heatmap px to image px (N, 2, 3)."""
-        crops = normalise_on_device(device_effects.warp(photographs, grids, SIZE), Normalisation())
+        """Photographs (N, 3, S, S), grids (N, 2, 3) of `effects.warp`, heatmap px to image px (N, 2, 3)."""
+        crops = normalise_on_device(effects.warp(photographs, grids, SIZE), Normalisation())
         found = decode_gpu(self.network(crops.contiguous(memory_format=torch.channels_last)))
         return found.points @ to_image[:, :, :2].mT + to_image[:, None, :, 2], found.scores
 

@@ -13,13 +13,13 @@ import torch
 from torch.utils.data import default_collate
 
 from darkpose.datasets.w300 import read_300w
-from darkpose.device_batches import CachedFaces, augment_on_device
 from darkpose.image.pixels import Pixels, write_image
 from darkpose.predict.draw import draw_faces
 from darkpose.predict.face import Face
 from darkpose.schema import W300_68
 from darkpose.training.crop_cache import open_crop_cache
 from darkpose.training.crops import AugmentedFaces, Batch
+from darkpose.training.gpu.batches import CachedFaces, augment_on_device
 from darkpose.training.recipes import SEVERAL_MARKUPS
 
 SIZE, FACES, SEED = 256, 8, 5

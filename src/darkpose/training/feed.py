@@ -12,14 +12,14 @@ import torch
 from torch.utils.data import DataLoader
 
 from darkpose.datasets.sample import Sample
-from darkpose.device_batches import CachedFaces, augment_on_device
-from darkpose.resident_crops import SHARE, free_memory, load_crops
 from darkpose.schema import KeypointSchema
 from darkpose.stopping import leave_signals_to_the_parent
 from darkpose.training.config import TrainConfig
 from darkpose.training.crop_cache import open_crop_cache
 from darkpose.training.crops import AugmentedFaces, Batch
 from darkpose.training.epoch_steps import EpochSteps
+from darkpose.training.gpu.batches import CachedFaces, augment_on_device
+from darkpose.training.gpu.resident_crops import SHARE, free_memory, load_crops
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

@@ -14,10 +14,10 @@ from tqdm import tqdm
 
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import write_atomically
-from darkpose.graphed_passes import replay_passes
 from darkpose.network.hrnet import HRNet, HRNetConfig, compile_blocks, initialise
 from darkpose.training.average import WeightAverage
 from darkpose.training.config import TrainConfig
+from darkpose.training.gpu.cuda_graphs import replay_passes
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

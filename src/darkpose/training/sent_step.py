@@ -12,10 +12,10 @@ from safetensors.torch import save
 from torch import Tensor
 from tqdm import tqdm
 
-from darkpose.device_batches import CachedFaces
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import write_atomically
 from darkpose.training.crops import ATTEMPTS, AugmentedFaces, Batch
+from darkpose.training.gpu.batches import CachedFaces
 from darkpose.training.log import RunLog
 from darkpose.training.run import Run
 

@@ -12,16 +12,16 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from darkpose import device_effects, device_jpeg
 from darkpose.datasets.sample import Sample
 from darkpose.image.geometry import PADDING, grid_matrix
 from darkpose.image.pixels import Pixels
-from darkpose.resident_crops import Places, ResidentCrops
 from darkpose.schema import KeypointSchema
 from darkpose.training.augment import Augmentation, AugmentConfig, draw_augmentation
 from darkpose.training.crop_cache import CropCache
 from darkpose.training.crops import Batch, first_readable, image_to_augmented_crop
 from darkpose.training.degrade import patch_edges
+from darkpose.training.gpu import effects, jpeg
+from darkpose.training.gpu.resident_crops import Places, ResidentCrops
 
 
 class Effects(NamedTuple):
@@ -165,7 +165,7 @@ def augment_on_device(
             if resident is None
             else resident.pick(torch.as_tensor(faces.taken))
         )
-        crops = device_effects.warp(cached.permute(0, 3, 1, 2), faces.grid.to(device, non_blocking=True), size)
+        crops = effects.warp(cached.permute(0, 3, 1, 2), faces.grid.to(device, non_blocking=True), size)
         for drew, effect, values in _steps(faces.effects):
             rows = torch.nonzero(drew)[:, 0]
             if len(rows):
@@ -182,13 +182,13 @@ def _steps(effects: Effects) -> list[tuple[Tensor, Callable[..., Tensor], Callab
     lit = (gamma != 1) | (gains != 1).any(1) | grey
     patched = (patch[:, 2:] > patch[:, :2]).all(1)
     return [
-        (lit, device_effects.relight, lambda rows: [gamma[rows].float(), gains[rows], grey[rows]]),
-        (patched, device_effects.cover, lambda rows: [patch[rows], colour[rows]]),
-        (blur > 0, device_effects.blur, lambda rows: [device_effects.gaussian_taps(blur[rows])]),
-        (noise > 0, device_effects.noise, lambda rows: [noise[rows].float(), seed[rows]]),
+        (lit, effects.relight, lambda rows: [gamma[rows].float(), gains[rows], grey[rows]]),
+        (patched, effects.cover, lambda rows: [patch[rows], colour[rows]]),
+        (blur > 0, effects.blur, lambda rows: [effects.gaussian_taps(blur[rows])]),
+        (noise > 0, effects.noise, lambda rows: [noise[rows].float(), seed[rows]]),
         (
             quality > 0,
-            device_jpeg.compress,
-            lambda rows: [torch.from_numpy(device_jpeg.quantisation_tables(quality[rows].numpy()))],
+            jpeg.compress,
+            lambda rows: [torch.from_numpy(jpeg.quantisation_tables(quality[rows].numpy()))],
         ),
     ]

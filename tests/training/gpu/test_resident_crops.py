@@ -9,12 +9,12 @@ from torch.utils.data import default_collate
 
 from darkpose.datasets.drawn_face import draw_face
 from darkpose.datasets.sample import Sample
-from darkpose.device_batches import CachedFaces, augment_on_device
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import write_image
-from darkpose.resident_crops import ResidentCrops, free_memory, load_crops
 from darkpose.schema import WFLW_98
 from darkpose.training.crop_cache import CropCache, open_crop_cache
+from darkpose.training.gpu.batches import CachedFaces, augment_on_device
+from darkpose.training.gpu.resident_crops import ResidentCrops, free_memory, load_crops
 from darkpose.training.recipes import SEVERAL_MARKUPS
 
 SIZE, AUGMENT = 64, SEVERAL_MARKUPS.train.augment

@@ -16,11 +16,9 @@ from test_crop_cache import assert_alike
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 
-from darkpose import device_effects, device_jpeg
 from darkpose.datasets.drawn_face import draw_face
 from darkpose.datasets.sample import Sample
 from darkpose.datasets.w300 import read_300w
-from darkpose.device_batches import CachedFace, CachedFaces, augment_on_device, effects_of, plan_cut
 from darkpose.image.geometry import compose, grid_matrix, image_to_crop, landmark_box, mirror_matrix, transform
 from darkpose.image.pixels import Pixels, compress, relight, to_jpeg, warp, write_image
 from darkpose.schema import W300_68, WFLW_98, KeypointSchema
@@ -28,6 +26,8 @@ from darkpose.training.augment import Augmentation, AugmentConfig, Light
 from darkpose.training.crop_cache import CropCache, open_crop_cache
 from darkpose.training.crops import AugmentedFaces, Batch
 from darkpose.training.degrade import Damage, degrade
+from darkpose.training.gpu import effects, jpeg
+from darkpose.training.gpu.batches import CachedFace, CachedFaces, augment_on_device, effects_of, plan_cut
 
 SIZE = 128
 SHIFTED = AugmentConfig(shift_std=0.05)
@@ -267,7 +267,7 @@ def test_the_warp_is_bilinear_and_opencvs(
 ) -> None:
     matrix = image_to_crop((55.3, 61.9), 120 * scale, (96, 96), angle)
     grids = torch.from_numpy(grid_matrix(matrix, 120)).float().expand(4, 2, 3).to(device)
-    found = as_pictures(device_effects.warp(as_crops(pictures, device), grids, 96))
+    found = as_pictures(effects.warp(as_crops(pictures, device), grids, 96))
     exact = np.stack([bilinear(picture, matrix, 96) for picture in pictures])
     assert np.abs(found - exact).max() < 0.51
     # OpenCV rounds a place to 1/32 px: some levels where neighbours differ by up to 255, as in noise.
@@ -282,7 +282,7 @@ def test_a_warp_without_movement_changes_nothing_and_beyond_the_picture_is_black
     still, moved = np.eye(2, 3), np.array([[1.0, 0.0, 20.0], [0.0, 1.0, -20.0]])
     for matrix in (still, moved):
         grids = torch.from_numpy(grid_matrix(matrix, 32)).float()[None].to(device)
-        found = as_pictures(device_effects.warp(crops, grids, 32))[0]
+        found = as_pictures(effects.warp(crops, grids, 32))[0]
         np.testing.assert_array_equal(found, warp(noise[0], matrix, (32, 32)))
     assert not found[:, :20].any()
     assert not found[12:].any()
@@ -299,7 +299,7 @@ def test_the_light_is_the_hosts_to_one_level(pictures: list[Pixels], device: tor
     gamma, gains, grey = (
         torch.stack([getattr(each, name) for each in effects]).to(device) for name in ("gamma", "gains", "grey")
     )
-    found = as_pictures(device_effects.relight(as_crops(pictures, device), gamma.float(), gains, grey))
+    found = as_pictures(effects.relight(as_crops(pictures, device), gamma.float(), gains, grey))
     expected = [
         relight(picture, its.gamma, its.gains, grey=its.grey) for picture, its in zip(pictures, lights, strict=True)
     ]
@@ -314,15 +314,15 @@ def test_patches_are_the_hosts_exactly(pictures: list[Pixels], device: torch.dev
     damages = [Damage(patch=patch, colour=(250, 3, number)) for number, patch in enumerate(patches)]
     effects = [effects_of(Augmentation(damage=damage), 120) for damage in damages]
     edges, colours = (torch.stack([getattr(each, name) for each in effects]).to(device) for name in ("patch", "colour"))
-    found = as_pictures(device_effects.cover(as_crops(pictures, device), edges, colours))
+    found = as_pictures(effects.cover(as_crops(pictures, device), edges, colours))
     np.testing.assert_array_equal(found, [degrade(p, damage) for p, damage in zip(pictures, damages, strict=True)])
 
 
 def test_blurs_of_several_widths_are_the_hosts_to_one_level(pictures: list[Pixels], device: torch.device) -> None:
     sigmas = torch.tensor([0.05, 0.6, 1.44, 3.07], dtype=torch.float64)
-    taps = device_effects.gaussian_taps(sigmas)
+    taps = effects.gaussian_taps(sigmas)
     np.testing.assert_allclose(taps.sum(1), 1, rtol=1e-6)
-    found = as_pictures(device_effects.blur(as_crops(pictures, device), taps.to(device)))
+    found = as_pictures(effects.blur(as_crops(pictures, device), taps.to(device)))
     blurred = [degrade(p, Damage(blur=float(sigma) / 120)) for p, sigma in zip(pictures, sigmas, strict=True)]
     difference = differences(found, blurred)
     assert difference[:3].max() <= 1  # OpenCV's taps are rounded to 1/256: in noise, that may be two levels
@@ -332,10 +332,10 @@ def test_blurs_of_several_widths_are_the_hosts_to_one_level(pictures: list[Pixel
 
 @pytest.mark.parametrize("quality", [10, 25, 49, 50, 60, 90])
 def test_compression_is_the_codecs(pictures: list[Pixels], quality: int, device: torch.device) -> None:
-    tables = torch.from_numpy(device_jpeg.quantisation_tables([quality] * 4)).to(device)
+    tables = torch.from_numpy(jpeg.quantisation_tables([quality] * 4)).to(device)
     for height, width in ((112, 112), (120, 101)):  # whole blocks, and parts of them
         cropped = [np.ascontiguousarray(picture[:height, :width]) for picture in pictures]
-        found = as_pictures(device_jpeg.compress(as_crops(cropped, device), tables))
+        found = as_pictures(jpeg.compress(as_crops(cropped, device), tables))
         expected = [compress(picture, quality) for picture in cropped]
         lost = differences(np.stack(cropped), expected).mean()
         assert differences(found, expected).mean() < 0.04 * lost
@@ -344,23 +344,23 @@ def test_compression_is_the_codecs(pictures: list[Pixels], quality: int, device:
 
 def test_every_crop_is_compressed_by_its_own_quality(pictures: list[Pixels], device: torch.device) -> None:
     qualities = [10, 60, 30, 10]
-    tables = torch.from_numpy(device_jpeg.quantisation_tables(qualities)).to(device)
-    found = device_jpeg.compress(as_crops(pictures, device), tables)
+    tables = torch.from_numpy(jpeg.quantisation_tables(qualities)).to(device)
+    found = jpeg.compress(as_crops(pictures, device), tables)
     for number in range(4):
-        alone = device_jpeg.compress(as_crops(pictures[number : number + 1], device), tables[number : number + 1])
+        alone = jpeg.compress(as_crops(pictures[number : number + 1], device), tables[number : number + 1])
         assert (found[number] - alone[0]).abs().mean() < 0.01
 
 
 @pytest.mark.parametrize("quality", [1, 10, 49, 50, 75, 100])
 def test_the_quantisation_tables_are_those_in_a_file(quality: int) -> None:
     written = Image.open(io.BytesIO(to_jpeg(np.zeros((16, 16, 3), np.uint8), quality))).quantization  # type: ignore[attr-defined]
-    for number, table in enumerate(device_jpeg.quantisation_tables([quality])[0]):
+    for number, table in enumerate(jpeg.quantisation_tables([quality])[0]):
         np.testing.assert_array_equal(table.reshape(64), written[number])
 
 
 def test_noise_is_normal_and_independent(device: torch.device) -> None:
     seeds = torch.tensor([0, 1, 2, 2**32 - 1], device=device)
-    numbers = device_effects.standard_normal(seeds, 100_000).cpu().double()
+    numbers = effects.standard_normal(seeds, 100_000).cpu().double()
     assert numbers.mean(1).abs().max() < 0.015  # five standard errors
     assert (numbers.std(1) - 1).abs().max() < 0.012
     levels = torch.tensor([0.00135, 0.0227501, 0.158655, 0.5, 0.841345, 0.9772499, 0.99865], dtype=torch.float64)
@@ -371,19 +371,19 @@ def test_noise_is_normal_and_independent(device: torch.device) -> None:
 
 
 def test_noise_depends_on_its_seed_alone(device: torch.device) -> None:
-    together = device_effects.standard_normal(torch.tensor([5, 9, 5], device=device), 1001)
+    together = effects.standard_normal(torch.tensor([5, 9, 5], device=device), 1001)
     assert torch.equal(together[0], together[2])
     assert not torch.equal(together[0], together[1])
-    assert torch.equal(device_effects.standard_normal(torch.tensor([9], device=device), 1001)[0], together[1])
-    torch.testing.assert_close(together.cpu(), device_effects.standard_normal(torch.tensor([5, 9, 5]), 1001))
+    assert torch.equal(effects.standard_normal(torch.tensor([9], device=device), 1001)[0], together[1])
+    torch.testing.assert_close(together.cpu(), effects.standard_normal(torch.tensor([5, 9, 5]), 1001))
 
 
 def test_noise_has_the_deviation_asked_for_and_stays_within_grey_levels(device: torch.device) -> None:
     grey = torch.full((3, 3, 128, 128), 128.0, device=device)
-    noisy = device_effects.noise(grey, torch.tensor([2.0, 9.0, 20.0], device=device), torch.arange(3, device=device))
+    noisy = effects.noise(grey, torch.tensor([2.0, 9.0, 20.0], device=device), torch.arange(3, device=device))
     np.testing.assert_allclose((noisy - grey).std((1, 2, 3)).cpu(), np.sqrt([4 + 1 / 12, 81, 400]), rtol=0.02)
     assert (noisy.mean((1, 2, 3)) - 128).abs().max() < 0.5
-    dark = device_effects.noise(grey * 0, torch.tensor([20.0] * 3, device=device), torch.arange(3, device=device))
+    dark = effects.noise(grey * 0, torch.tensor([20.0] * 3, device=device), torch.arange(3, device=device))
     assert dark.min() == 0
     assert dark.mean() > 5
 

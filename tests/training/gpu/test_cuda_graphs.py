@@ -13,7 +13,7 @@ from test_train import DOTS, QUICK, dots
 from torch import Tensor, nn
 
 from darkpose.errors import DarkposeError
-from darkpose.graphed_passes import GraphedPasses, replay_passes
+from darkpose.training.gpu.cuda_graphs import GraphedPasses, replay_passes
 from darkpose.training.loop import train
 
 
