@@ -38,7 +38,7 @@ def info(*, weights: str = "default", json: Annotated[bool, Parameter(negative="
     """
     from json import dumps
 
-    from darkpose.about import about
+    from darkpose.cli.about import about
 
     facts = about(weights)
     if json:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from darkpose.about import about
+from darkpose.cli.about import about
 
 
 @pytest.mark.usefixtures("offline")
@@ -18,5 +18,5 @@ def test_about_names_what_is_used_and_why(small_weights: Path) -> None:
 
 
 def test_about_says_which_codec_there_is_without_numba(small_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("darkpose.about.AVAILABLE", False)
+    monkeypatch.setattr("darkpose.cli.about.AVAILABLE", False)
     assert about(str(small_weights))["codec"] == "NumPy (pip install 'darkpose[fast]': a faster one)"
