@@ -2,7 +2,7 @@
 
 NAME is that of the weights, RUNS_FOLDER holds the last of its runs at least (see train_default.sh), COMMIT is what it
 was made with; logs of earlier runs that are not there are those in docs/training/. The weights go to
-src/darkpose/weights/, the logs to docs/training/. What the logs say of hours and epochs goes into the provenance.
+src/darkpose/weights/shipped/, the logs to docs/training/. The hours and epochs of the logs go into the provenance.
 """
 
 import json
@@ -30,7 +30,7 @@ TERMS = {
     FACES: "learnt from 300-W and from faces of WFLW's test set, whose images are for research only",
     SMALL: "learnt from 300-W, whose images are for research only, and taught by weights that had learnt from it, too",
 }
-WEIGHTS = Path("src/darkpose/weights")
+WEIGHTS = Path("src/darkpose/weights/shipped")
 LOGS = Path("docs/training")
 
 

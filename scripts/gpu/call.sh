@@ -3,7 +3,7 @@
 #   DATA is what pack.py made. What is most wanted comes first; every part has its time, and one that fails leaves the
 #   others alone. OUT gets gpu.json (what benchmarks/results has, with what is measured), log.txt, and up to three
 #   runs' weights in pieces. With "more", at once afterwards, the runs go on for so many seconds, and the next are taken.
-#   Where little may travel: of src/darkpose/weights only 300w-hrnetv2-w18-dark is needed, tests/golden is not.
+#   Where little may travel: of src/darkpose/weights/shipped only 300w-hrnetv2-w18-dark is needed, tests/golden is not.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 data=$1 runs=$2 out=$3

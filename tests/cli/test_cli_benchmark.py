@@ -5,6 +5,7 @@ import cv2
 import pytest
 
 from darkpose.cli import main
+from darkpose.deploy import benchmark as speed
 
 
 @pytest.mark.usefixtures("offline")

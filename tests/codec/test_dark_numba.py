@@ -33,7 +33,7 @@ SOURCE = Path(dark.__file__).parents[1]
 @pytest.fixture(scope="module", autouse=True)
 def _few_maps_are_shared_among_threads_too() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fused, "ALONE", 0)
+        patch.setattr(dark_numba, "ALONE", 0)
         yield
 
 
@@ -135,7 +135,7 @@ def test_tensors_are_not_copied(kind: torch.dtype, monkeypatch: pytest.MonkeyPat
         given.append(maps)
         return dark.decode_maps(np.zeros(maps.shape), "argmax", modulation_kernel(1))
 
-    monkeypatch.setattr(fused, "decode_maps", look)
+    monkeypatch.setattr(dark_numba, "decode_maps", look)
     decode(maps)
     assert given[0].ctypes.data == maps.data_ptr()
     assert given[0].itemsize == maps.itemsize
@@ -257,5 +257,5 @@ def test_a_weak_map_is_not_left_to_the_reference(monkeypatch: pytest.MonkeyPatch
     maps[..., 20, 20], maps[..., 21, 20] = 1e-9, 0.9e-9
     taps = modulation_kernel(11)
     expected = dark.decode_maps(maps[0], "dark", taps)
-    monkeypatch.setattr(dark_numpy, "decode_maps", None)
+    monkeypatch.setattr(dark, "decode_maps", None)
     np.testing.assert_allclose(decode(maps).points[0], expected.points, rtol=0, atol=1e-6)

@@ -77,7 +77,7 @@ def test_maps_at_the_clip_are_read_only_and_stay_as_they_were(kind: type[Any]) -
 def test_a_map_at_the_clip_is_decoded_alike_in_any_batch_and_by_any_number_of_threads(
     kernel: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fused, "ALONE", 0)
+    monkeypatch.setattr(dark_numba, "ALONE", 0)
     maps, taps = weak_maps(np.random.default_rng(2), 200, 30, 26), modulation_kernel(kernel)
     expected = dark_numba.decode_maps(maps, "dark", taps, True)
     before = torch.get_num_threads()
@@ -99,6 +99,6 @@ def test_an_infinite_maximum_beside_the_clip_has_no_step_and_no_covariance(metho
     maps[1, 9, 12], maps[2, 14, 3] = -np.inf, np.inf
     for kernel in KERNELS:
         taps = modulation_kernel(kernel)
-        found, expected = (d.decode_maps(maps, method, taps, True) for d in (fused, dark_numpy))
+        found, expected = (d.decode_maps(maps, method, taps, True) for d in (dark_numba, dark))
         np.testing.assert_array_equal(found.points, expected.points)
         np.testing.assert_array_equal(found.covariance, expected.covariance)

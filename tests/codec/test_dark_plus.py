@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from darkpose.codec import dark, dark_numba
+from darkpose.codec import dark_numba
 from darkpose.codec.blur import blur_variance, modulation_kernel
 from darkpose.codec.compiled import AVAILABLE
-from darkpose.codec.dark import Found, decode_maps
+from darkpose.codec.dark import Found, decode_maps, find_maxima
 from darkpose.codec.dark_torch import decode_torch
 from darkpose.codec.gaussian_fit import fit_gaussians
 from darkpose.codec.heatmap import Method, decode, encode
@@ -70,7 +70,7 @@ def test_within_two_and_a_half_pixels_of_a_border_the_error_is_eight_times_small
 def test_the_fit_finds_the_width_by_itself(sigma: float) -> None:
     maps, centres = peaks(400, -0.5, 2.5, sigma=sigma)
     assert mean_error(decode_maps(maps, "dark+", TAPS), centres) < 0.04
-    cells, scores = dark.find_maxima(maps)
+    cells, scores = find_maxima(maps)
     assert np.median(fit_gaussians(maps, cells, scores).sigma) == pytest.approx(sigma, rel=0.02)
 
 
@@ -83,7 +83,7 @@ def test_a_peak_beyond_a_border_or_a_corner_is_recovered() -> None:
 def test_where_the_newton_step_is_long_the_error_is_smaller() -> None:
     maps, centres = peaks(2000, 20, 40, noise=0.4)
     dark, plus = decode_maps(maps, "dark", TAPS), decode_maps(maps, "dark+", TAPS)
-    cells, _ = dark.find_maxima(maps)
+    cells, _ = find_maxima(maps)
     near = np.hypot(*(cells - centres).T) < 6
     long = near & (np.hypot(*(dark.points - cells).T) > 1)
     assert long.sum() > 500
@@ -99,7 +99,7 @@ def test_four_pixels_inside_with_a_step_of_at_most_one_it_is_dark(
     maps, _ = peaks(20, 3, 60, noise=noise, seed=seed)
     taps = modulation_kernel(kernel)
     dark, plus = decoder(maps, "dark", taps, covariance=True), decoder(maps, "dark+", taps, covariance=True)
-    cells, _ = dark.find_maxima(maps)
+    cells, _ = find_maxima(maps)
     assert dark.covariance is not None
     assert plus.covariance is not None
     same = ((cells >= 4) & (cells <= 59)).all(axis=1)
@@ -115,7 +115,7 @@ def test_every_point_is_finite_within_three_pixels_of_its_cell_and_two_of_the_ma
 ) -> None:
     maps = random_maps(np.random.default_rng(seed), 20, height, width)
     found = decode_maps(maps, "dark+", TAPS)
-    cells, _ = dark.find_maxima(maps)
+    cells, _ = find_maxima(maps)
     assert np.isfinite(found.points).all()
     assert (np.hypot(*(found.points - cells).T) <= 3 + 1e-5).all()
     peaked = found.scores > 0

@@ -88,7 +88,7 @@ def test_unusable_input_is_refused(maps: Tensor, options: dict[str, Any], messag
 
 
 def test_without_triton_an_error_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fused_gpu, "triton", None)
+    monkeypatch.setattr(dark_triton, "triton", None)
     with pytest.raises(DarkposeError, match="needs Triton"):
         decode_gpu(torch.zeros(1, 8, 8))
 
@@ -96,7 +96,7 @@ def test_without_triton_an_error_says_what_is_missing(monkeypatch: pytest.Monkey
 @pytest.fixture
 def untried(monkeypatch: pytest.MonkeyPatch) -> None:
     """No device has been tried, in this test and after it."""
-    monkeypatch.setattr(fused_gpu, "trouble", cache(dark_triton.trouble.__wrapped__))
+    monkeypatch.setattr(dark_triton, "trouble", cache(dark_triton.trouble.__wrapped__))
 
 
 @needs_triton
@@ -118,19 +118,19 @@ def test_a_device_without_triton_or_on_which_it_fails_or_errs_is_known_by_its_re
     def err(maps: Tensor) -> FoundTensors:
         return FoundTensors(torch.full((1, 2), 3.0), maps.amax((1, 2)), torch.zeros(1, 2, 2), torch.zeros(1) > 0)
 
-    monkeypatch.setattr(fused_gpu, "triton", None)
+    monkeypatch.setattr(dark_triton, "triton", None)
     assert dark_triton.trouble.__wrapped__(device) == "Triton is not installed"
-    monkeypatch.setattr(fused_gpu, "triton", object())
+    monkeypatch.setattr(dark_triton, "triton", object())
     for wrong, reason in (
         (fail, "RuntimeError: Failed to find C compiler."),
         (err, "a peak at (7.3, 8.6) was found at (3.000, 3.000)"),
     ):
-        monkeypatch.setattr(fused_gpu, "decode_gpu", wrong)
+        monkeypatch.setattr(dark_triton, "decode_gpu", wrong)
         assert dark_triton.trouble.__wrapped__(device) == reason
 
 
 def test_maps_that_the_kernel_does_not_take_are_left_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fused_gpu, "trouble", lambda _: "")
+    monkeypatch.setattr(dark_triton, "trouble", lambda _: "")
     monkeypatch.setattr(Tensor, "is_cuda", True)
     assert dark_triton.fits(torch.zeros(1, 2, 64, 48), "dark")
     for maps, method in (
@@ -139,7 +139,7 @@ def test_maps_that_the_kernel_does_not_take_are_left_to_torch(monkeypatch: pytes
         (torch.zeros(1, 2, 8, 257), "dark"),
     ):
         assert not dark_triton.fits(maps, method)
-    monkeypatch.setattr(fused_gpu, "trouble", lambda _: "no compiler")
+    monkeypatch.setattr(dark_triton, "trouble", lambda _: "no compiler")
     assert not dark_triton.fits(torch.zeros(1, 2, 64, 48), "dark")
 
 
@@ -151,7 +151,7 @@ def test_decode_uses_the_kernel_and_finds_what_it_finds_elsewhere(
 ) -> None:
     maps = torch.from_numpy(golden("b_decode_edge")["heatmaps"].copy())
     expected = decode(maps, method=method, covariance=method == "dark")
-    monkeypatch.setattr(fused_gpu, "fits", lambda *_: True)
+    monkeypatch.setattr(dark_triton, "fits", lambda *_: True)
     monkeypatch.setattr(heatmap, "decode_torch", None)  # is not called
     found = heatmap._decode_elsewhere(maps.to(DEVICE), method, 11 if method == "dark" else 1, method == "dark")
     torch.testing.assert_close(found.scores.cpu(), expected.scores, rtol=0, atol=0, equal_nan=True)

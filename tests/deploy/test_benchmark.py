@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from darkpose.deploy import benchmark
+from darkpose.deploy import benchmark as speed
 from darkpose.deploy.benchmark import EAGER, benchmark, find_ways
 from darkpose.deploy.benchmark_report import IN_GRAPH, Speed, Timing, Way
 from darkpose.deploy.export import ExportOptions, export_onnx
@@ -90,7 +90,7 @@ def test_times_are_medians_of_rounds_and_ratios_are_within_a_round() -> None:
     slow, fast = Timing((10.0, 30.0, 12.0), 9.0), Timing((5.0, 5.0, 6.0), 4.5)
     assert slow.ms == 12.0
     assert fast.over(slow) == {"median": 2.0, "shortest": 2.0}
-    stages = benchmark._stages([[{"a": 0.2, "b": 0.1}, {"a": 0.4, "b": 0.1}], [{"a": 0.1, "b": 0.1}]], 2)
+    stages = speed._stages([[{"a": 0.2, "b": 0.1}, {"a": 0.4, "b": 0.1}], [{"a": 0.1, "b": 0.1}]], 2)
     assert stages["a"].rounds == pytest.approx((150.0, 50.0))
     assert stages[""].shortest == pytest.approx(100.0)
 
@@ -107,13 +107,13 @@ def test_runtimes_that_are_not_there_are_named_with_what_to_install(
 
 def test_the_memory_of_a_way_is_that_of_a_process_of_its_own(small_weights: Path) -> None:
     ballast = torch.zeros(150_000_000)  # 600 MB
-    found = benchmark._memory(Way("torch", "torch", str(small_weights)), None, "cpu", 1)
+    found = speed._memory(Way("torch", "torch", str(small_weights)), None, "cpu", 1)
     assert found is None or 50 < found < 600, ballast.shape
 
 
 def test_threads_are_as_before_afterwards() -> None:
     before = torch.get_num_threads()
-    with benchmark._use_threads(before + 1):
+    with speed._use_threads(before + 1):
         assert torch.get_num_threads() == before + 1
     assert torch.get_num_threads() == before
 
@@ -142,7 +142,7 @@ def test_what_cannot_be_measured_is_refused(
 def test_files_that_are_no_photographs_are_passed_over(astronaut: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(astronaut.read_bytes()[:1000])
     paths = [tmp_path / "nowhere.jpg", tmp_path / "broken.jpg", astronaut]
-    (found,) = benchmark._with_faces(benchmark._readable(paths), Everywhere())
+    (found,) = speed._with_faces(speed._readable(paths), Everywhere())
     assert found[0] == astronaut.read_bytes()
 
 

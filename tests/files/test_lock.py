@@ -15,7 +15,8 @@ from darkpose.files.lock import alone
 @pytest.mark.skipif(sys.platform == "win32", reason="locks files by flock")
 def test_who_does_not_wait_is_refused_until_the_holder_lets_go(tmp_path: Path) -> None:
     lock = tmp_path / "lock"
-    code = f"from pathlib import Path\nfrom darkpose.files.lock import alone\nwith alone(Path({str(lock)!r}), wait=False): pass"
+    code = "from pathlib import Path\nfrom darkpose.files.lock import alone\n"
+    code += f"with alone(Path({str(lock)!r}), wait=False): pass"
     with alone(lock):
         refused = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "BlockingIOError" in refused.stderr

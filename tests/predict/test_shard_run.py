@@ -183,7 +183,7 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, {tests!r})
-from test_predict_shards import Bright, run
+from test_shard_run import Bright, run
 from darkpose.predict.predictor import Predictor
 
 torch.set_num_threads(1)

@@ -56,7 +56,7 @@ def test_what_rounds_differently_by_runtime_is_told_apart(
         for runtime in installed():
             runner = open_graph(exported_default, runtime=runtime)
             marked = replace(runner, card=replace(runner.card, precision=precision))
-            monkeypatch.setattr(open_locator, "open_graph", lambda *_, marked=marked, **__: marked)
+            monkeypatch.setattr(open, "open_graph", lambda *_, marked=marked, **__: marked)
             assert Predictor(exported_default).facts().get("runtime") == (runtime if told else None)
     assert Predictor(device="cpu", numbers="bf16").facts()["runtime"] == "torch"
 
@@ -66,7 +66,7 @@ def test_covariances_of_a_file_whose_decoder_has_none_are_refused(
 ) -> None:
     runner = open_graph(exported_default)
     quarter = replace(runner, card=replace(runner.card, method="quarter"))
-    monkeypatch.setattr(open_locator, "open_graph", lambda *_, **__: quarter)
+    monkeypatch.setattr(open, "open_graph", lambda *_, **__: quarter)
     with pytest.raises(DarkposeError, match=r"covariance needs the method .* the file has 'quarter' built in"):
         Predictor(exported_default, covariance=True)
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from test_batches import BOX, DRAWS, FOUR, KEYPOINTS, SIZE, dot_near, dotted_image, save
+from test_crops import BOX, DRAWS, FOUR, KEYPOINTS, SIZE, dot_near, dotted_image, save
 from torch.utils.data import DataLoader
 
 from darkpose.datasets.drawn_face import draw_face

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from darkpose.errors import DarkposeError
+from darkpose.training import log as runlog
 from darkpose.training.log import RunLog, read_log
 
 
@@ -72,7 +73,7 @@ def test_steps_that_will_be_run_again_are_forgotten_and_earlier_ones_of_their_ep
 
 def test_on_a_full_disk_lines_wait_until_they_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log, full = RunLog(tmp_path / "log.jsonl", writes=True), True
-    append = log._append
+    append = runlog._append
 
     def refuse(path: Path, text: str) -> None:
         if full:

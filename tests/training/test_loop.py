@@ -23,6 +23,7 @@ from darkpose.files import atomic
 from darkpose.image.pixels import write_image
 from darkpose.network.hrnet import HRNet, HRNetConfig, initialise
 from darkpose.schema import KeypointSchema, flip_pairs_from_names
+from darkpose.training import run, step
 from darkpose.training.config import TrainConfig
 from darkpose.training.epoch_steps import EpochSteps
 from darkpose.training.loop import Trained, train
@@ -345,7 +346,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_its_batch(samples: li
     train(config, samples, DOTS, tmp_path, workers=0, max_time=0)
     state = (tmp_path / "state.pt").read_bytes()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training_step, "heatmap_mse", lambda output, *_: output.mean() * float("nan"))
+        patch.setattr(step, "heatmap_mse", lambda output, *_: output.mean() * float("nan"))
         with pytest.raises(
             DarkposeError, match=r"the loss is nan at epoch 1, iteration 2; training stopped, its crops"
         ):
@@ -450,7 +451,7 @@ FAILING_RUN = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from test_train import DOTS, QUICK, dots
+from test_loop import DOTS, QUICK, dots
 from darkpose.training import step
 from darkpose.training.loop import train
 def fail(*_):
@@ -491,7 +492,7 @@ def test_on_a_full_disk_a_run_goes_on_and_saves_when_it_can(
             raise DarkposeError(f"{path}: cannot be written: No space left on device") from OSError(28)
         atomic.write_atomically(path, content)
 
-    monkeypatch.setattr(run_state, "write_atomically", full)
+    monkeypatch.setattr(run, "write_atomically", full)
     trained = train(replace(QUICK), samples, DOTS, tmp_path / "full", workers=0, save_every=0)
     assert "No space left on device; training goes on, the state before stays" in capsys.readouterr().err
     for name, value in straight.items():
@@ -512,7 +513,7 @@ KILLED_RUN = """
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from test_train import DOTS, QUICK, dots
+from test_loop import DOTS, QUICK, dots
 from darkpose.training import run
 from darkpose.training.loop import train
 import torch

@@ -13,7 +13,7 @@ import torch
 from darkpose.training.loop import train
 
 sys.path.insert(0, str(Path(__file__).parent))
-from test_train import DOTS, QUICK, dots
+from test_loop import DOTS, QUICK, dots
 
 CONFIG = replace(QUICK, batch_size=2, accumulate=2, epochs=3)
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from test_runs import QUICK, write_300w
+from test_recipe_run import QUICK, write_300w
 
 from darkpose.training.plan import plan_run
 from darkpose.training.recipe_run import read_task

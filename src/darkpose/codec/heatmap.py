@@ -4,8 +4,8 @@ Source: Zhang, Zhu, Dai, Ye, Zhu, "Distribution-Aware Coordinate Representation 
 unbiased encoding (section 3.3), modulation (3.2, eq. 10-11) and the Taylor step (3.2, eq. 4-9).
 
 Encode and decode stand in one file because they share one convention: (x, y) in heatmap px, the centre of the first
-cell is (0, 0). How a map is decoded is written in `dark_numpy`. Where Numba is installed (the extra "fast"), `fused`
-and `fused_encode` do the same on the CPU in one pass; on a GPU `fused_gpu` does where Triton works, else `dark_torch`.
+cell is (0, 0). How a map is decoded is written in `dark`. Where Numba is installed (the extra "fast"), `dark_numba`
+and `encode_numba` do the same on the CPU in one pass; on a GPU `dark_triton` where Triton works, else `dark_torch`.
 """
 
 from collections.abc import Sequence
@@ -240,7 +240,7 @@ _taps = lru_cache(typed=True)(modulation_kernel)
 
 
 def _as_array(maps: torch.Tensor) -> NDArray[Any]:
-    """A tensor on the CPU as an array over its memory; bfloat16 as int16 for `fused`, else what NumPy lacks copied."""
+    """A tensor on the CPU as an array over its memory; bfloat16 as int16 for `dark_numba`."""
     maps = maps.detach()
     if maps.dtype == torch.bfloat16 and _compiled():
         return maps.view(torch.int16).numpy()
@@ -262,20 +262,24 @@ def _decode_array(maps: NDArray[Any], method: Method, taps: NDArray[np.float64],
 def _fused() -> Any:
     """The module, which is loaded here."""
 
-    return fused
+    from darkpose.codec import dark_numba
+
+    return dark_numba
 
 
 @cache
 def _fused_gpu() -> Any:
     """The module, which is loaded here."""
 
-    return fused_gpu
+    from darkpose.codec import dark_triton
+
+    return dark_triton
 
 
 def _decode_elsewhere(maps: torch.Tensor, method: Method, kernel_size: int, covariance: bool) -> Decoded[torch.Tensor]:
     """Landmarks of maps on another device; those of a map that the clip touches are found on the CPU."""
     fused = _fused_gpu()
-    find = dark_numba.decode_gpu if dark_numba.fits(maps, method) else decode_torch
+    find = fused.decode_gpu if fused.fits(maps, method) else decode_torch
     points, scores, spread, clipped = find(maps, method=method, kernel_size=kernel_size)
     n, k = clipped.nonzero(as_tuple=True)
     if len(n):

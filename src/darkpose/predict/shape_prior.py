@@ -273,7 +273,7 @@ def as_shape_prior(given: "str | Path | ShapePrior", schema: KeypointSchema) -> 
 
 
 def _file_of(given: str) -> Path:
-    shipped = Path(str(files("darkpose") / "weights" / f"{given}.prior.safetensors"))
+    shipped = Path(str(files("darkpose") / "weights" / "shipped" / f"{given}.prior.safetensors"))
     if Path(given).is_file() or not shipped.is_file():
         return Path(given)
     return shipped

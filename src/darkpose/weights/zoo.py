@@ -184,7 +184,7 @@ def shipped_file(name: str) -> Path:
     Raises:
         DarkposeError: it is not there.
     """
-    file = Path(str(files("darkpose") / "weights" / f"{name}.safetensors"))
+    file = Path(str(files("darkpose") / "weights" / "shipped" / f"{name}.safetensors"))
     if not file.is_file():
         raise DarkposeError(f"{file}: darkpose comes with this file; install darkpose again, or name a checkpoint")
     return file

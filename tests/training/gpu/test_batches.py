@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
-from test_batches import BOX, DRAWS, FOUR, KEYPOINTS, dot_near, dotted_image, save
 from test_crop_cache import assert_alike
+from test_crops import BOX, DRAWS, FOUR, KEYPOINTS, dot_near, dotted_image, save
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 
@@ -295,9 +295,9 @@ def test_the_light_is_the_hosts_to_one_level(pictures: list[Pixels], device: tor
         Light(),
         Light(1.0, (1.0, 1.0, 1.0), True),
     ]
-    effects = [effects_of(Augmentation(light=light), SIZE) for light in lights]
+    drawn = [effects_of(Augmentation(light=light), SIZE) for light in lights]
     gamma, gains, grey = (
-        torch.stack([getattr(each, name) for each in effects]).to(device) for name in ("gamma", "gains", "grey")
+        torch.stack([getattr(each, name) for each in drawn]).to(device) for name in ("gamma", "gains", "grey")
     )
     found = as_pictures(effects.relight(as_crops(pictures, device), gamma.float(), gains, grey))
     expected = [
@@ -312,8 +312,8 @@ def test_the_light_is_the_hosts_to_one_level(pictures: list[Pixels], device: tor
 def test_patches_are_the_hosts_exactly(pictures: list[Pixels], device: torch.device) -> None:
     patches = [(0.25, 0.1, 0.5, 0.4), (-0.2, 0.7, 0.4, 0.6), (0.004, 0.996, 0.99, 0.2), (0.1, 0.1, 0.0, 0.0)]
     damages = [Damage(patch=patch, colour=(250, 3, number)) for number, patch in enumerate(patches)]
-    effects = [effects_of(Augmentation(damage=damage), 120) for damage in damages]
-    edges, colours = (torch.stack([getattr(each, name) for each in effects]).to(device) for name in ("patch", "colour"))
+    drawn = [effects_of(Augmentation(damage=damage), 120) for damage in damages]
+    edges, colours = (torch.stack([getattr(each, name) for each in drawn]).to(device) for name in ("patch", "colour"))
     found = as_pictures(effects.cover(as_crops(pictures, device), edges, colours))
     np.testing.assert_array_equal(found, [degrade(p, damage) for p, damage in zip(pictures, damages, strict=True)])
 
@@ -393,10 +393,10 @@ def test_no_setting_of_a_draw_is_forgotten() -> None:
         light=Light(1.5, (0.9, 1.1, 1.2), True),
         damage=Damage((0.1, 0.2, 0.3, 0.4), (1, 2, 3), 0.01, 12.5, 33, 2**32 - 1),
     )
-    effects = effects_of(draw, 200)
-    assert (float(effects.gamma), bool(effects.grey)) == (1.5, True)
-    torch.testing.assert_close(effects.gains, torch.tensor([0.9, 1.1, 1.2]))
-    assert (effects.patch.tolist(), effects.colour.tolist()) == ([20, 40, 80, 120], [1, 2, 3])
-    assert (float(effects.blur), float(effects.noise), int(effects.quality)) == (2.0, 12.5, 33)
-    assert int(effects.seed) == 2**32 - 1
-    assert {field.name for field in fields(Light)} | {field.name for field in fields(Damage)} == set(effects._fields)
+    drawn = effects_of(draw, 200)
+    assert (float(drawn.gamma), bool(drawn.grey)) == (1.5, True)
+    torch.testing.assert_close(drawn.gains, torch.tensor([0.9, 1.1, 1.2]))
+    assert (drawn.patch.tolist(), drawn.colour.tolist()) == ([20, 40, 80, 120], [1, 2, 3])
+    assert (float(drawn.blur), float(drawn.noise), int(drawn.quality)) == (2.0, 12.5, 33)
+    assert int(drawn.seed) == 2**32 - 1
+    assert {field.name for field in fields(Light)} | {field.name for field in fields(Damage)} == set(drawn._fields)

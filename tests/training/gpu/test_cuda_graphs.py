@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 import torch
 from accelerate.state import AcceleratorState
-from test_train import DOTS, QUICK, dots
+from test_loop import DOTS, QUICK, dots
 from torch import Tensor, nn
 
 from darkpose.errors import DarkposeError

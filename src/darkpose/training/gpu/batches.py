@@ -176,9 +176,9 @@ def augment_on_device(
     return Batch(crops.to(torch.uint8), keypoints, visible, faces.wanted, faces.taken)
 
 
-def _steps(effects: Effects) -> list[tuple[Tensor, Callable[..., Tensor], Callable[[Tensor], list[Tensor]]]]:
+def _steps(drawn: Effects) -> list[tuple[Tensor, Callable[..., Tensor], Callable[[Tensor], list[Tensor]]]]:
     """In their order: which crops drew an effect (N,), the effect, and its values for some rows; all on the host."""
-    gamma, gains, grey, patch, colour, blur, noise, quality, seed = effects
+    gamma, gains, grey, patch, colour, blur, noise, quality, seed = drawn
     lit = (gamma != 1) | (gains != 1).any(1) | grey
     patched = (patch[:, 2:] > patch[:, :2]).all(1)
     return [
