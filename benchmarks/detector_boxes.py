@@ -14,7 +14,9 @@ from tqdm import tqdm
 
 from darkpose.datasets.sample import Sample
 from darkpose.datasets.w300 import TRAIN_FOLDERS, read_300w
-from darkpose.detect.detector import Detector, Haar, YuNet
+from darkpose.detect.detector import Detector
+from darkpose.detect.haar import Haar
+from darkpose.detect.yunet import YuNet
 from darkpose.evaluation.crop_boxes import SAME_FACE, overlaps
 from darkpose.image.pixels import read_image
 

@@ -27,7 +27,8 @@ import numpy as np
 import torch
 from surroundings import surroundings
 
-from darkpose.detect.detector import Haar, best_detector
+from darkpose.detect.detector import best_detector
+from darkpose.detect.haar import Haar
 from darkpose.image.pixels import read_image, use_one_thread, write_image
 from darkpose.network.hrnet import HRNet, HRNetConfig, initialise
 from darkpose.predict.predictor import Predictor

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from darkpose.codec.blur import modulation_kernel
 from darkpose.codec.dark import FLOOR
 from darkpose.codec.heatmap import decode
-from darkpose.detect.detector import Haar
+from darkpose.detect.haar import Haar
 from darkpose.files.atomic import write_atomically
 from darkpose.image.geometry import box_to_crop, heatmap_to_crop, image_to_crop
 from darkpose.image.pixels import Pixels, read_image, warp, write_image

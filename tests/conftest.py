@@ -160,11 +160,11 @@ def astronaut() -> Path:
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No YuNet file and no network: faces are found by the Haar cascade."""
-    from darkpose.detect import detector
+    from darkpose.detect import yunet
     from darkpose.errors import DarkposeError
 
     def refuse(*_: object, **__: object) -> Path:
         raise DarkposeError("offline")
 
     monkeypatch.delenv("DARKPOSE_YUNET", raising=False)
-    monkeypatch.setattr(detector, "fetch", refuse)
+    monkeypatch.setattr(yunet, "fetch", refuse)

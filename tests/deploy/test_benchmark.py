@@ -9,7 +9,9 @@ from darkpose.deploy import benchmark as speed
 from darkpose.deploy.benchmark import EAGER, benchmark, find_ways
 from darkpose.deploy.benchmark_report import IN_GRAPH, Speed, Timing, Way
 from darkpose.deploy.export import ExportOptions, export_onnx
-from darkpose.detect.detector import Detections, Haar, YuNet
+from darkpose.detect.boxes import Detections
+from darkpose.detect.haar import Haar
+from darkpose.detect.yunet import YuNet
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import Pixels
 from darkpose.weights.zoo import load_checkpoint

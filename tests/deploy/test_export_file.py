@@ -9,7 +9,7 @@ import pytest
 
 from darkpose.deploy.export import ExportOptions, export_onnx, program_runner
 from darkpose.deploy.export_file import Exported, export_file, exported_once
-from darkpose.detect.detector import Haar
+from darkpose.detect.haar import Haar
 from darkpose.errors import DarkposeError
 from darkpose.runtime.card import check_seal
 from darkpose.runtime.exported import GraphRunner, installed, open_graph

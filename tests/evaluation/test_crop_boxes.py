@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from darkpose.datasets.sample import Sample
-from darkpose.detect.detector import BoxCorrection, Detections
+from darkpose.detect.boxes import BoxCorrection, Detections
 from darkpose.errors import DarkposeError
 from darkpose.evaluation.crop_boxes import box_rule, overlaps
 from darkpose.image.pixels import Pixels, write_image

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from darkpose.detect.detector import Haar
+from darkpose.detect.haar import Haar
 from darkpose.errors import DarkposeError
 from darkpose.image.face_crops import cut_crops, drawn_crops, found_crops
 from darkpose.image.geometry import box_to_crop, image_to_crop

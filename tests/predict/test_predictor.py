@@ -15,7 +15,8 @@ import pytest
 import torch
 
 from darkpose import predictor as module
-from darkpose.detect.detector import BoxCorrection, Detections, Haar
+from darkpose.detect.boxes import BoxCorrection, Detections
+from darkpose.detect.haar import Haar
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import image_to_crop
 from darkpose.image.pixels import Pixels, read_image, warp

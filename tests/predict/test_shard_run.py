@@ -18,7 +18,8 @@ import cv2
 import numpy as np
 import pytest
 
-from darkpose.detect.detector import BoxCorrection, Detections, Haar
+from darkpose.detect.boxes import BoxCorrection, Detections
+from darkpose.detect.haar import Haar
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import Pixels, read_image, write_image
 from darkpose.predict.given_boxes import GivenBoxes

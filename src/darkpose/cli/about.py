@@ -8,7 +8,8 @@ import torch
 
 from darkpose.codec import dark_triton
 from darkpose.codec.compiled import AVAILABLE
-from darkpose.detect.detector import YuNet, best_detector
+from darkpose.detect.detector import best_detector
+from darkpose.detect.yunet import YuNet
 from darkpose.weights.zoo import load_checkpoint
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from darkpose.codec.heatmap import Method
-from darkpose.detect.detector import Detector, YuNet, best_detector, named_detector
+from darkpose.detect.detector import Detector, best_detector, named_detector
+from darkpose.detect.yunet import YuNet
 from darkpose.errors import DarkposeError
 from darkpose.image.face_crops import cut_crops
 from darkpose.image.geometry import whole_pixels
