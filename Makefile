@@ -1,29 +1,47 @@
-# make demo    photo in, landmarks out: demo.png and demo.json
-# make test    lint, types and tests
-# make setup   everything both need, into .venv
-# make bench   the codec's speed beside other packages': docs/benchmarks.md; the network's in every runtime: docs/deploy.md
-#              (PHOTOGRAPHS=folder: with these faces, and in int8, too)
+# make demo        photo in, landmarks out: demo.png and demo.json; installs what that needs
+# make test        lint, types and tests; installs everything
+# make test-core   the tests of the core where PyTorch is not installed
+# make test-slow   tests that take long: killed processes, Ray, C++, JavaScript, several training processes
+# make setup       everything, into .venv
+# make bench       the codec's speed next to other packages': docs/benchmarks.md; the network's in every runtime: docs/deploy.md
+#                  (PHOTOGRAPHS=folder: with these faces, and in int8, too)
 
 PYTHON ?= python3
+WORKERS ?= auto
 BIN := .venv/bin
-# Where wheels lie in a local folder (PIP_FIND_LINKS), uv takes them from there; elsewhere it picks the right PyTorch build.
+CORE := .venv-core/bin
+# uv takes wheels from a local folder where PIP_FIND_LINKS names one, and picks the right build of PyTorch where not.
 ifdef PIP_FIND_LINKS
-UV := UV_FIND_LINKS="$(PIP_FIND_LINKS)" $(BIN)/uv pip install --quiet --python $(BIN)/python
+UV := UV_FIND_LINKS="$(PIP_FIND_LINKS)" $(BIN)/uv
 else
-UV := UV_TORCH_BACKEND=auto $(BIN)/uv pip install --quiet --python $(BIN)/python
+UV := UV_TORCH_BACKEND=auto $(BIN)/uv
 endif
+INSTALL := pip install --quiet --constraint constraints.txt --editable
+PYTEST := -m pytest --quiet --numprocesses $(WORKERS) --dist worksteal
 
-.PHONY: setup demo test test-slow bench clean
+# Compile modules once and keep them: every later start is faster.
+export PYTHONDONTWRITEBYTECODE :=
 
-setup: .venv/ready
+.PHONY: setup demo test test-core test-slow bench clean
 
-.venv/ready: pyproject.toml constraints.txt
+setup: .venv/complete
+
+.venv/core: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1"
-	$(UV) --constraint constraints.txt --editable ".[train,data,report]" --group dev
+	$(UV) $(INSTALL) . --python $(BIN)/python
 	touch $@
 
-demo: setup
+.venv/complete: .venv/core
+	$(UV) $(INSTALL) ".[train,export,openvino,fast,parquet,supervision,report,data,track]" --group dev --python $(BIN)/python
+	touch $@
+
+.venv-core/ready: .venv/core
+	$(UV) venv --quiet --clear --python $(BIN)/python .venv-core
+	$(UV) $(INSTALL) . --group test --python $(CORE)/python
+	touch $@
+
+demo: .venv/core
 	$(BIN)/darkpose predict examples/astronaut.png --output demo-out --draw
 	mv demo-out/astronaut.landmarks.png demo.png
 	mv demo-out/astronaut.json demo.json
@@ -34,10 +52,13 @@ test: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python $(PYTEST) -m "not slow"
+
+test-core: .venv-core/ready
+	$(CORE)/python $(PYTEST) -m "not slow"
 
 test-slow: setup
-	$(BIN)/python -m pytest -q -m slow
+	$(BIN)/python -m pytest --quiet -m slow
 
 bench: setup
 	$(BIN)/python benchmarks/codec.py benchmarks/results
@@ -46,4 +67,4 @@ bench: setup
 	$(BIN)/python benchmarks/deploy_page.py benchmarks/precision.json benchmarks/results docs/deploy.md
 
 clean:
-	rm -rf .venv demo.png demo.json demo-out
+	rm -rf .venv .venv-core demo.png demo.json demo-out

@@ -1,20 +1,22 @@
-"""Shared fixtures: golden arrays, the reference's rule for filling a network, real images where they are to be had."""
+"""Shared fixtures: golden arrays, the reference's rule for filling a network, real images where they are available."""
 
 import os
 import zlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import settings
 from numpy.typing import NDArray
 
 import darkpose.image.opencv  # noqa: F401  sets OpenCV up before a test imports cv2
-from darkpose.network.hrnet import HRNet, HRNetConfig
+from without_torch import IS_TORCH_INSTALLED, needs_torch
+
+if TYPE_CHECKING:
+    from darkpose.network.hrnet import HRNet
 
 Arrays = dict[str, NDArray[Any]]
 Golden = Callable[[str], Arrays]
@@ -22,17 +24,19 @@ Golden = Callable[[str], Arrays]
 TESTS = Path(__file__).parent
 SHARED_DATA = TESTS.parents[1] / "shared" / "data"
 
-if not torch.cuda.is_available():
-    os.environ.setdefault("TRITON_INTERPRET", "1")  # Triton, if it is there, reads this when it is imported
+os.environ["OMP_NUM_THREADS"] = "1"  # results and times do not depend on how many cores are free
+if not Path("/dev/nvidiactl").exists():
+    os.environ.setdefault("TRITON_INTERPRET", "1")  # Triton, if it is installed, reads this when it is imported
 
 settings.register_profile("no deadline", settings(), deadline=None)  # the machine may be busy
 settings.load_profile("no deadline")
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _one_torch_thread() -> None:
-    """Results and times do not depend on how many cores are free."""
-    torch.set_num_threads(1)
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out the tests that need torch where it is not installed."""
+    if IS_TORCH_INSTALLED or collection_path.suffix != ".py":
+        return None
+    return needs_torch(collection_path) or None
 
 
 @cache
@@ -95,8 +99,10 @@ def rule_values(name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
 
 
 @pytest.fixture(scope="session")
-def rule_filled_hrnet() -> Callable[[int], HRNet]:
+def rule_filled_hrnet() -> "Callable[[int], HRNet]":
     """Build the HRNetV2-W18 of K keypoints that made the golden heatmaps; float32, evaluation mode."""
+    torch = pytest.importorskip("torch")
+    from darkpose.network.hrnet import HRNet, HRNetConfig
 
     def build(keypoints: int) -> HRNet:
         model = HRNet(HRNetConfig(keypoints))
@@ -112,32 +118,31 @@ def rule_filled_hrnet() -> Callable[[int], HRNet]:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real images beside the checkout; skips where there is none."""
+    """The folder of real images next to the checkout; skips where there is none."""
     if not SHARED_DATA.is_dir():
         pytest.skip(f"needs the real images in {SHARED_DATA}")
     return SHARED_DATA
 
 
-SMALL_NETWORK = HRNetConfig(68, widths=(4, 4, 4, 4), modules=(1, 1, 1), blocks=1, stem=4)
-
-
 @pytest.fixture(scope="session")
 def small_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of 68 landmarks and 64 px crops with random weights: quick, and good for nothing else."""
-    from darkpose.network.hrnet import initialise
+    pytest.importorskip("torch")
+    from darkpose.network.hrnet import HRNet, HRNetConfig, initialise
     from darkpose.schema import W300_68
     from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
 
-    model = HRNet(SMALL_NETWORK).eval()
+    network = HRNetConfig(68, widths=(4, 4, 4, 4), modules=(1, 1, 1), blocks=1, stem=4)
+    model = HRNet(network).eval()
     initialise(model, seed=0, head_std=0.5)
     path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    save_checkpoint(Checkpoint(model, CheckpointConfig(SMALL_NETWORK, crop_size=64), W300_68, {}), path)
+    save_checkpoint(Checkpoint(model, CheckpointConfig(network, crop_size=64), W300_68, {}), path)
     return path
 
 
 @pytest.fixture(scope="session")
 def exported_default(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shipped weights for 68 landmarks as an ONNX file with heatmaps, and its report beside it."""
+    """The shipped weights for 68 landmarks as an ONNX file with heatmaps, and its report next to it."""
     pytest.importorskip("onnxscript")
     pytest.importorskip("onnxruntime")
     from darkpose.deploy.export import ExportOptions

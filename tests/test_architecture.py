@@ -1,320 +1,109 @@
-"""Which module may import which: every arrow is written out, and there is no cycle."""
+"""The rooms of the package, lowest first: a module imports only from its own room and from rooms before it."""
 
 import ast
+import re
 import subprocess
 import sys
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
+from without_torch import IS_TORCH_INSTALLED, NEEDS_TORCH
+
 SOURCE = Path(__file__).parents[1] / "src" / "darkpose"
 
+ROOMS = [
+    "errors",
+    "schema",
+    "stopping",
+    "files",
+    "image",
+    "codec",
+    "weights",
+    "network",
+    "runtime",
+    "detect",
+    "predict",
+    "datasets",
+    "evaluation",
+    "deploy",
+    "training",
+    "cli",
+]
 
-# What each module may know of darkpose, written out: a new arrow is a decision, not an accident.
-MAY_IMPORT: dict[str, set[str]] = {
-    "__init__": {"*"},
-    "__main__": {"cli.__init__"},
-    "about": {"compiled", "detector", "fused_gpu", "zoo"},
-    "adaptive_wing": set(),
-    "atomic": {"errors"},
-    "augment": {"degrade"},
-    "average": set(),
-    "batches": {"augment", "degrade", "errors", "geometry", "image", "sample", "schema"},
-    "blur_vectors": {"compiled"},
-    "boxfile": {"errors"},
-    "boxrule": {"detector", "errors", "geometry", "image", "sample"},
-    "calibration": {"errors", "modulation"},
-    "calibration_file": {"atomic", "calibration", "errors"},
-    "catalogue": {
-        *("datasets.__init__", "datasets.aflw", "datasets.cofw", "datasets.joined", "datasets.openmmlab_tree"),
-        *("datasets.w300", "datasets.wflw", "errors", "sample", "schema"),
-    },
-    "check": {"errors", "image", "paths", "sample", "schema"},
-    "checkpoint": {"atomic", "errors", "geometry", "hrnet", "image", "modulation", "schema"},
-    "cli.__init__": {
-        *("cli.benchmark", "cli.datasets", "cli.evaluate", "cli.export", "cli.predict", "cli.train", "cli.weights"),
-        "errors",
-    },
-    "cli.benchmark": {"atomic", "detector", "errors", "paths", "plots", "predict_files", "speed"},
-    "cli.datasets": {
-        "cli.numbers",
-        "catalogue",
-        "check",
-        "contact_sheet",
-        "datasets.aflw",
-        "datasets.made",
-        "errors",
-        "image",
-    },
-    "cli.evaluate": {
-        "cli.numbers",
-        "errors",
-        "evaluation",
-        "heatmap",
-        "inference",
-        "predictions",
-        "recipes",
-        "report_folder",
-    },
-    "cli.export": {"calibration_file", "detector", "export", "export_files", "predict_files", "zoo"},
-    "cli.predict": {
-        *(
-            "boxfile",
-            "cli.numbers",
-            "errors",
-            "inputs",
-            "paths",
-            "predict_files",
-            "predict_shards",
-            "ray_pipeline",
-            "results",
-            "shards",
-        ),
-        "stopping",
-    },
-    "cli.numbers": set(),
-    "cli.train": {
-        *("checkpoint", "cli.numbers", "errors", "plan", "plots", "recipes", "run_folder", "runlog", "runs"),
-        *("trackers", "train"),
-    },
-    "cli.weights": {"about", "models", "zoo"},
-    "coarse_first": {"hrnet"},
-    "compiled": set(),
-    "contact_sheet": {"batches", "draw", "errors", "face", "geometry", "image", "sample", "schema"},
-    "crop_cache": {"atomic", "augment", "crop_file", "errors", "geometry", "image", "lock", "sample"},
-    "crop_file": {"errors", "image"},
-    "dark_numpy": {"gaussian_fit", "modulation"},
-    "dark_torch": {"dark_numpy", "errors", "gaussian_fit", "gaussians", "modulation"},
-    "datasets.__init__": set(),
-    "datasets.aflw": {"datasets.reading", "errors", "sample", "schema"},
-    "datasets.coco": {"datasets.reading", "errors"},
-    "datasets.cofw": {"datasets.reading", "errors", "image", "sample", "schema"},
-    "datasets.joined": {"datasets.w300", "datasets.wflw", "derive", "errors", "sample", "schema"},
-    "datasets.made": {
-        *("atomic", "datasets.__init__", "datasets.aflw", "datasets.wflw", "derive", "drawn_face", "errors"),
-        *("geometry", "image", "schema"),
-    },
-    "datasets.openmmlab": {"datasets.coco", "datasets.reading", "geometry", "sample", "schema"},
-    "datasets.openmmlab_tree": {"datasets.openmmlab", "datasets.reading", "errors", "sample", "schema"},
-    "datasets.points": {"datasets.coco", "datasets.reading", "errors", "sample", "schema"},
-    "datasets.reading": {"errors", "geometry", "sample"},
-    "datasets.w300": {"datasets.reading", "errors", "pts", "sample", "schema"},
-    "datasets.wflw": {"datasets.reading", "errors", "sample", "schema"},
-    "degrade": {"image"},
-    "derive": {"errors", "schema"},
-    "detector": {"download", "errors", "image", "opencv"},
-    "device_batches": {
-        *("augment", "batches", "crop_cache", "degrade", "device_effects", "device_jpeg", "geometry", "image"),
-        *("resident_crops", "sample", "schema"),
-    },
-    "device_effects": set(),
-    "device_jpeg": set(),
-    "download": {"errors", "lock"},
-    "draw": {"calibration", "face", "geometry", "image", "opencv"},
-    "drawn_face": {"errors", "geometry", "image", "opencv", "schema"},
-    "epoch_steps": set(),
-    "errors": set(),
-    "evaluation": {
-        *("boxrule", "catalogue", "checkpoint", "datasets.made", "derive", "detector", "errors", "heatmap"),
-        *("inference", "predict_samples", "predictions", "recipes", "report", "sample", "schema", "shape_prior", "zoo"),
-    },
-    "export": {
-        *("calibration", "checkpoint", "coarse_first", "errors", "graph_card", "heatmap", "image", "inference"),
-        *("landmark_graph", "quantise", "runtimes"),
-    },
-    "export_files": {
-        *(
-            "atomic",
-            "calibration",
-            "checkpoint",
-            "detector",
-            "download",
-            "errors",
-            "export",
-            "face_crops",
-            "graph_card",
-        ),
-        *("inference", "locator", "parity", "paths", "plots", "quantise", "runtimes"),
-    },
-    "face": {"errors", "geometry", "image", "schema"},
-    "face_crops": {"checkpoint", "detector", "drawn_face", "errors", "geometry", "image"},
-    "feed": {
-        *("batches", "crop_cache", "device_batches", "epoch_steps", "resident_crops", "sample", "schema", "stopping"),
-        "train_config",
-    },
-    "freed_memory": set(),
-    "fused": {"blur_vectors", "compiled", "dark_numpy", "gaussian_fit", "highest", "prefetch", "threads", "weak_maps"},
-    "fused_encode": {"compiled", "gaussians", "threads"},
-    "fused_gpu": {"dark_numpy", "dark_torch", "errors", "modulation"},
-    "gaussian_fit": set(),
-    "gaussians": set(),
-    "geometry": {"errors", "opencv"},
-    "graph_card": {"checkpoint", "errors", "heatmap", "inference", "schema"},
-    "graphed_passes": set(),
-    "heads": {"derive", "errors", "hrnet", "schema"},
-    "heatmap": {
-        *("compiled", "dark_numpy", "dark_torch", "errors", "fused", "fused_encode", "fused_gpu", "gaussians"),
-        "modulation",
-    },
-    "highest": {"compiled"},
-    "hrnet": set(),
-    "image": {"atomic", "errors", "geometry", "imagefile", "opencv"},
-    "imagefile": {"errors", "opencv"},
-    "inference": {"errors", "geometry", "heatmap", "image"},
-    "inputs": {"errors", "paths"},
-    "landmark_graph": {"calibration", "checkpoint", "dark_torch", "geometry", "heatmap", "hrnet", "inference"},
-    "locator": {"calibration", "geometry", "hrnet", "image", "inference", "runtimes", "threads"},
-    "lock": set(),
-    "loss": {"gaussians"},
-    "machine": set(),
-    "metrics": {"errors"},
-    "models": {"recipes", "zoo"},
-    "modulation": {"errors"},
-    "open_locator": {
-        *("calibration", "calibration_file", "checkpoint", "errors", "export", "export_files", "graph_card", "heatmap"),
-        *("inference", "locator", "runtimes", "schema", "torch_network", "zoo"),
-    },
-    "opencv": set(),
-    "openvino_model": {"graph_card"},
-    "parity": {"face_crops", "graph_card", "locator"},
-    "parquet": {"errors"},
-    "paths": set(),
-    "pickles": {"errors"},
-    "plan": {"batches", "epoch_steps", "feed", "run_state", "runs", "sent_step", "start", "train", "training_step"},
-    "plots": {"atomic", "errors", "inference", "schema"},
-    "predict_files": {
-        *("atomic", "boxfile", "draw", "errors", "image", "inputs", "paths", "predictor", "results", "schema"),
-        "stream",
-    },
-    "predict_samples": {
-        *("batches", "boxrule", "errors", "geometry", "heatmap", "hrnet", "image", "inference", "metrics"),
-        *("predictions", "sample", "schema"),
-    },
-    "predict_shards": {"boxfile", "detector", "errors", "image", "inputs", "predictor", "results", "shards", "stream"},
-    "predictions": {"errors", "lock"},
-    "predictor": {
-        *("detector", "errors", "face", "face_crops", "geometry", "heatmap", "image", "inference", "open_locator"),
-        *("runtimes", "schema", "shape_prior"),
-    },
-    "pts": {"errors"},
-    "prefetch": {"compiled"},
-    "published": {"checkpoint", "errors", "hrnet", "pickles", "schema"},
-    "quantise": {"errors", "image"},
-    "ray_pipeline": {"errors", "inference", "inputs", "parquet", "predict_shards", "shards"},
-    "readahead": set(),
-    "recipes": {"augment", "catalogue", "errors", "heatmap", "hrnet", "inference", "schedule", "start", "train_config"},
-    "resident_crops": {"crop_cache", "errors", "image"},
-    "report": {"errors", "geometry", "metrics", "sample", "schema"},
-    "report_folder": {
-        *("atomic", "contact_sheet", "errors", "evaluation", "image", "metrics", "plots", "report", "schema"),
-    },
-    "results": {"face", "pts", "schema"},
-    "run_folder": {"atomic", "errors", "lock", "runlog"},
-    "run_state": {"atomic", "average", "errors", "graphed_passes", "hrnet", "train_config"},
-    "runlog": {"atomic", "errors"},
-    "runs": {
-        *("augment", "catalogue", "checkpoint", "errors", "heads", "hrnet", "inference", "predict_samples"),
-        *("recipes", "run_folder", "sample"),
-        *("schedule", "schema", "start", "train", "zoo"),
-    },
-    "runtimes": {"errors", "graph_card", "openvino_model"},
-    "sample": {"errors", "schema"},
-    "schedule": set(),
-    "schema": {"errors"},
-    "sent_step": {"atomic", "batches", "device_batches", "errors", "run_state", "runlog"},
-    "shape_prior": {"atomic", "errors", "geometry", "schema"},
-    "shards": {"atomic", "errors", "inference", "inputs", "lock", "parquet"},
-    "speed": {
-        *("checkpoint", "detector", "drawn_face", "errors", "export", "export_files", "face_crops", "geometry"),
-        *(
-            "graph_card",
-            "heatmap",
-            "hrnet",
-            "image",
-            "inference",
-            "locator",
-            "open_locator",
-            "opencv",
-            "runtimes",
-            "speed_report",
-        ),
-        "zoo",
-    },
-    "speed_report": {"machine", "runtimes"},
-    "start": {"checkpoint", "download", "errors", "heads", "hrnet", "pickles", "published", "schema", "zoo"},
-    "stopping": set(),
-    "stream": {"errors", "face", "image", "opencv", "predictor", "readahead"},
-    "supervision": {"errors", "face"},
-    "threads": set(),
-    "torch_network": {"errors"},
-    "trackers": {"errors", "train_config"},
-    "train": {
-        *("batches", "checkpoint", "epoch_steps", "errors", "feed", "freed_memory", "hrnet", "image", "run_folder"),
-        *("run_state", "runlog", "sample"),
-        *("schema", "sent_step", "stopping", "trackers", "train_config", "training_step"),
-    },
-    "train_config": {"augment", "errors", "geometry", "hrnet", "schedule", "schema"},
-    "training_step": {
-        *("adaptive_wing", "batches", "geometry", "heatmap", "hrnet", "image", "loss", "run_state", "train_config"),
-    },
-    "weak_maps": {"compiled", "dark_numpy"},
-    "zoo": {"checkpoint", "download", "errors", "heads", "published", "schema"},
-}
-
-# One outside thing, one door.
+# One outside package, the rooms that import it.
 DOORS = {
-    "cv2": {"opencv"},
-    "safetensors": {"checkpoint", "sent_step", "shape_prior"},
-    "urllib": {"download"},
-    "accelerate": {"feed", "run_state", "train", "trackers"},
-    "cyclopts": {
-        "cli.__init__",
-        "cli.benchmark",
-        "cli.datasets",
-        "cli.evaluate",
-        "cli.export",
-        "cli.numbers",
-        "cli.predict",
-        "cli.train",
-        "cli.weights",
-    },
-    "matplotlib": {"plots"},
-    "llvmlite": {"compiled"},
-    "numba": {"compiled"},
-    "h5py": {"datasets.cofw"},
-    "scipy": {"datasets.aflw", "datasets.made"},
-    "supervision": {"supervision"},
-    "triton": {"fused_gpu"},
-    "pyarrow": {"parquet"},
-    "onnx": {"export", "quantise"},
-    "onnxscript": {"export"},
-    "onnxruntime": {"quantise", "runtimes"},
-    "openvino": {"openvino_model", "runtimes"},
-    "ray": {"ray_pipeline"},
+    "accelerate": {"training"},
+    "cv2": {"image"},
+    "cyclopts": {"cli"},
+    "h5py": {"datasets"},
+    "llvmlite": {"codec"},
+    "matplotlib": {"evaluation"},
+    "numba": {"codec"},
+    "onnx": {"deploy"},
+    "onnxruntime": {"deploy", "runtime"},
+    "onnxscript": {"deploy"},
+    "openvino": {"runtime"},
+    "pyarrow": {"predict"},
+    "ray": {"predict"},
+    "safetensors": {"predict", "training", "weights"},
+    "scipy": {"datasets"},
+    "supervision": {"predict"},
+    "torch": {"codec", "deploy", "network", "runtime", "training"},
+    "triton": {"codec"},
+}
+
+EXTRAS = set(DOORS) - {"cv2", "cyclopts", "onnxruntime", "safetensors", "torch"}  # the core brings these
+
+# What is still to be removed: a module, and what it should not import.
+KNOWN: set[tuple[str, str]] = {
+    ("evaluation.predict_samples", "training.crops"),
+    ("image.face_crops", "datasets.drawn_face"),
+    ("image.face_crops", "detect.detector"),
+    ("image.face_crops", "weights.checkpoint"),
+    ("network.heads", "datasets.derive"),
+    ("runtime.locator", "predict.covariance"),
+    ("runtime.open", "deploy.export"),
+    ("runtime.open", "deploy.export_file"),
+    ("runtime.open", "predict.covariance"),
+    ("weights.calibrations", "predict.covariance"),
+    ("weights.checkpoint", "network.hrnet"),
+    ("weights.zoo", "network.foreign"),
+    ("weights.zoo", "network.heads"),
+    ("cli.about", "torch"),
+    ("cli.benchmark", "torch"),
+    ("evaluation.evaluate", "torch"),
+    ("evaluation.predict_samples", "torch"),
+    ("image.geometry", "torch"),
+    ("weights.checkpoint", "torch"),
+    ("cli", "docstring"),
+    ("codec", "docstring"),
+    ("datasets", "docstring"),
+    ("deploy", "docstring"),
+    ("detect", "docstring"),
+    ("evaluation", "docstring"),
+    ("files", "docstring"),
+    ("image", "docstring"),
+    ("network", "docstring"),
+    ("predict", "docstring"),
+    ("runtime", "docstring"),
+    ("training", "docstring"),
+    ("training.gpu", "docstring"),
+    ("weights", "docstring"),
 }
 
 
-OPTIONAL = (
-    "accelerate",
-    "h5py",
-    "llvmlite",
-    "matplotlib",
-    "numba",
-    "onnx",
-    "onnxruntime",
-    "onnxscript",
-    "openvino",
-    "pyarrow",
-    "ray",
-    "scipy",
-    "supervision",
-    "triton",
-)  # what the extras bring
-
-
+@cache
 def modules() -> dict[str, ast.Module]:
-    files = sorted(SOURCE.rglob("*.py"))
-    return {".".join(f.relative_to(SOURCE).with_suffix("").parts): ast.parse(f.read_text()) for f in files}
+    """Dotted name without `darkpose.` (a room's own file: the room's name) -> its syntax tree."""
+    found = {}
+    for file in sorted(SOURCE.rglob("*.py")):
+        parts = file.relative_to(SOURCE).with_suffix("").parts
+        name = ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
+        found[name] = ast.parse(file.read_text())
+    return found
 
 
 def imports(tree: ast.Module) -> set[str]:
@@ -323,72 +112,109 @@ def imports(tree: ast.Module) -> set[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
-            found.add(node.module or "")
-            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+            found.update({node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)})
         elif isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
     return found
 
 
-def own_imports(tree: ast.Module, names: set[str]) -> set[str]:
-    dotted = {name.removeprefix("darkpose.") for name in imports(tree) if name.startswith("darkpose.")}
-    return (dotted | {f"{name}.__init__" for name in dotted}) & names  # a package stands for its file
+def own_imports(name: str) -> set[str]:
+    """The modules of darkpose that a module imports."""
+    found = {i.removeprefix("darkpose.") for i in imports(modules()[name])} & set(modules())
+    return {i for i in found if not any(other.startswith(f"{i}.") for other in found)}  # the module, not its room
 
 
-def test_every_module_imports_only_what_it_may() -> None:
-    trees = modules()
-    assert set(MAY_IMPORT) == set(trees), "a module came or went: say here what it may import"
-    for name, tree in trees.items():
-        allowed = MAY_IMPORT[name]
-        unexpected = own_imports(tree, set(trees)) - allowed if "*" not in allowed else set()
-        assert not unexpected, f"{name} imports {sorted(unexpected)}"
+def outside_imports(name: str) -> set[str]:
+    return {i.split(".")[0] for i in imports(modules()[name])} - {*sys.stdlib_module_names, "darkpose", "numpy", "tqdm"}
 
 
-def test_nothing_is_allowed_that_is_not_used() -> None:
-    trees = modules()
-    for name, tree in trees.items():
-        if "*" not in MAY_IMPORT[name]:
-            assert MAY_IMPORT[name] == own_imports(tree, set(trees)), name
+def room(name: str) -> str:
+    return name.split(".")[0]
+
+
+def in_rooms() -> list[str]:
+    return [name for name in modules() if not name.startswith("__")]
+
+
+def arrows() -> set[tuple[str, str]]:
+    """(module, module that it imports), less the known violations."""
+    return {(name, other) for name in in_rooms() for other in own_imports(name)} - KNOWN
+
+
+def test_every_module_is_in_a_room() -> None:
+    assert {room(name) for name in in_rooms()} == set(ROOMS)
+
+
+def test_a_module_imports_only_from_its_own_room_and_from_rooms_before_it() -> None:
+    assert not [f"{a} -> {b}" for a, b in sorted(arrows()) if ROOMS.index(room(b)) > ROOMS.index(room(a))]
 
 
 def test_there_is_no_import_cycle() -> None:
-    remaining = {name: set(allowed) for name, allowed in MAY_IMPORT.items() if name != "__init__"}
-    while remaining:
-        free = {name for name, needs in remaining.items() if not needs & set(remaining)}
-        assert free, f"a cycle among {sorted(remaining)}"
-        remaining = {name: needs for name, needs in remaining.items() if name not in free}
+    graph: dict[str, set[str]] = {}
+    for name, other in arrows():
+        graph.setdefault(name, set()).add(other)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"a cycle: {' <- '.join(error.args[1])}")
 
 
-@pytest.mark.parametrize("package", DOORS)
-def test_every_outside_thing_has_its_doors(package: str) -> None:
-    users = {name for name, tree in modules().items() if any(i.split(".")[0] == package for i in imports(tree))}
-    assert users == DOORS[package]
+@pytest.mark.parametrize("package", [path.parent for path in sorted(SOURCE.rglob("__init__.py"))], ids=lambda p: p.name)
+def test_the_file_of_a_room_is_a_docstring_that_names_each_of_its_files(package: Path) -> None:
+    if package == SOURCE:
+        pytest.skip("the package itself holds the public names")
+    name = ".".join(package.relative_to(SOURCE).parts)
+    tree = modules()[name]
+    if (name, "docstring") in KNOWN:
+        pytest.skip("still to be written")
+    assert len(tree.body) == 1, f"{name} holds more than a docstring"
+    text = ast.get_docstring(tree) or ""
+    files = [path.stem for path in package.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()]
+    assert not [file for file in sorted(files) if file != "__init__" and not re.search(rf"\b{file}\b", text)]
 
 
-def test_torch_load_is_called_in_two_places_and_always_with_weights_only() -> None:
+def test_every_outside_package_has_its_rooms() -> None:
+    users: dict[str, set[str]] = {}
+    for name in in_rooms():
+        for package in outside_imports(name):
+            if (name, package) not in KNOWN:
+                users.setdefault(package, set()).add(room(name))
+    assert users == DOORS
+
+
+def test_torch_load_is_always_called_with_weights_only() -> None:
     calls = [
-        (name, node)
-        for name, tree in modules().items()
+        ast.unparse(node)
+        for tree in modules().values()
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load"
     ]
-    assert {name for name, _ in calls} == {"pickles", "run_state"}
-    for name, node in calls:
-        assert "weights_only=True" in ast.unparse(node), name
+    assert len(calls) == 2
+    assert all("weights_only=True" in call for call in calls), calls
 
 
-def test_the_layers_below_the_command_line_need_no_command_line_library() -> None:
-    for name, tree in modules().items():
-        if name.split(".")[0] not in ("cli", "__main__"):
-            assert not any(i.split(".")[0] in ("cyclopts", "rich") for i in imports(tree)), name
+def test_the_rooms_below_the_command_line_need_no_command_line_library() -> None:
+    assert not [name for name in in_rooms() if room(name) != "cli" and {"cyclopts", "rich"} & outside_imports(name)]
 
 
-def test_every_module_can_be_imported_without_the_extras() -> None:
-    names = [name for name in modules() if name not in ("__init__", "__main__")]
+@pytest.mark.parametrize(
+    "torch",
+    [
+        pytest.param(True, id="with torch"),
+        pytest.param(False, id="without torch", marks=pytest.mark.xfail(reason="see KNOWN", strict=False)),
+    ],
+)
+def test_every_module_can_be_imported_without_the_extras(torch: bool) -> None:
+    if torch and not IS_TORCH_INSTALLED:
+        pytest.skip("needs torch")
+    names = [n for n in in_rooms() if torch or not any(f"{n}.".startswith(f"{part}.") for part in NEEDS_TORCH)]
+    missing = EXTRAS if torch else EXTRAS | {"torch"}
     script = (
         "import sys, importlib\n"
-        f"for name in {OPTIONAL!r}: sys.modules[name] = None\n"
-        f"for name in {names!r}: importlib.import_module('darkpose.' + name.removesuffix('.__init__'))\n"
+        f"for name in {sorted(missing)}: sys.modules[name] = None\n"
+        f"for name in {names}:\n"
+        "    try: importlib.import_module('darkpose.' + name)\n"
+        "    except ImportError as error: print(name, error)\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert not done.stdout, done.stdout
