@@ -69,7 +69,7 @@ def test_a_face_without_any_annotated_landmark_is_shown_bare(faces: list[Sample]
 
 def test_no_faces_or_none_asked_for_are_refused(faces: list[Sample]) -> None:
     for samples, count in ((faces, 0), ([], 5)):
-        with pytest.raises(DarkposeError, match="a contact sheet needs faces"):
+        with pytest.raises(DarkposeError, match="positive count"):
             contact_sheet(samples, TRIANGLE, count)
 
 
@@ -77,7 +77,7 @@ def test_images_that_cannot_be_read_are_passed_over(faces: list[Sample]) -> None
     expected = contact_sheet([face for i, face in enumerate(faces) if i != 3], TRIANGLE, side=SIDE)
     faces[3].image.unlink()
     assert contact_sheet(faces, TRIANGLE, side=SIDE).shape == expected.shape
-    with pytest.raises(DarkposeError, match=r"no image can be read; one of them: .*3\.png: cannot be read"):
+    with pytest.raises(DarkposeError, match=r"no image.*3\.png: cannot be read"):
         contact_sheet([faces[3]], TRIANGLE)
 
 
@@ -89,9 +89,8 @@ def test_real_faces_make_a_sheet(shared_data: Path) -> None:
 def test_errors_are_drawn_in_the_order_given(tmp_path: Path) -> None:
     write_image(tmp_path / "black.png", np.zeros((60, 60, 3), np.uint8))
     keypoints, box = np.array([[20.0, 20], [40, 40]]), np.array([10.0, 10, 50, 50])
-    two = KeypointSchema("two", ("a", "b"), ())
     sample = Sample(tmp_path / "black.png", keypoints, np.array([1.0, 0.0]), box)
-    sheet = error_sheet([sample, sample], np.stack([keypoints, keypoints + 5]), two, side=100)
+    sheet = error_sheet([sample, sample], np.stack([keypoints, keypoints + 5]), side=100)
     green, red = ((sheet == colour).all(axis=2) for colour in ((64, 220, 64), (240, 48, 48)))
     assert not green[:, :104].any()  # the prediction lies on it
     assert green[:, 104:].any()

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from darkpose.datasets.contact_sheet import contact_sheet
 from darkpose.datasets.points import read_coco_points, read_csv_points
 from darkpose.errors import DarkposeError
+from darkpose.image.pixels import write_image
 
 NAMES = ["left_ear", "right_ear", "snout", "tail"]
 PAIRS = [("left_ear", "right_ear")]
@@ -205,12 +207,9 @@ def test_a_table_without_rows_is_refused(tmp_path: Path) -> None:
 
 
 def test_faces_of_any_number_of_landmarks_can_be_drawn_and_cut(tmp_path: Path) -> None:
-    from darkpose.image.pixels import write_image
-    from darkpose.training.crops import cut
-
     write_image(tmp_path / "cat.jpg", np.zeros((60, 60, 3), np.uint8))
-    (face,), schema = read_csv_points(table(tmp_path, HEAD, ROW), flip_pairs=PAIRS)
-    assert cut(face, schema, 64).crop.shape == (64, 64, 3)
+    faces, schema = read_csv_points(table(tmp_path, HEAD, ROW), flip_pairs=PAIRS)
+    assert contact_sheet(faces, schema, side=64).shape == (72, 72, 3)
 
 
 def test_an_unknown_box_rule_is_refused(tmp_path: Path) -> None:

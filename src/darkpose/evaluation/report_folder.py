@@ -79,7 +79,7 @@ def _draw_worst(path: Path, evaluation: Evaluation, by_face: NDArray[np.float64]
     chosen = found[np.argsort(-by_face[found], kind="stable")][:WORST]
     samples = [evaluation.samples[i] for i in chosen]
     try:
-        write_image(path, error_sheet(samples, evaluation.points[chosen], evaluation.schema))
+        write_image(path, error_sheet(samples, evaluation.points[chosen]))
     except DarkposeError:  # nothing found, or the images are gone
         return []
     return [f"{i}: {sample.image.name}, NME {by_face[i]:.2f}" for i, sample in zip(chosen, samples, strict=True)]

@@ -1,23 +1,25 @@
-"""Landmarks on a photograph, for people to look at."""
+"""Predicted landmarks drawn on a photograph."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
+from darkpose.image.draw import (
+    DARK_BLUE,
+    WHITE,
+    draw_landmarks,
+    draw_outlines,
+    draw_polyline,
+    line_width,
+)
 from darkpose.image.geometry import resize_points
 from darkpose.image.opencv import cv2
 from darkpose.image.pixels import Pixels
 from darkpose.predict.covariance import ellipse
 from darkpose.predict.face import Face
 
-_OUTLINE = (64, 224, 255)
-_POINT = (255, 255, 255)
-_POINT_EDGE = (20, 60, 90)
 _ELLIPSE = (255, 96, 160)
 _BOX = (255, 196, 64)
-_ANNOTATED = (64, 220, 64)
-_PREDICTED = (240, 48, 48)
-_SHIFT = 4  # OpenCV draws at 1/16 px
 LEVEL = 0.95  # of the ellipses: this share of landmarks should lie within theirs
 
 
@@ -46,48 +48,16 @@ def draw_faces(
         keypoints = resize_points(face.keypoints, zoom)
         box = resize_points(face.box.reshape(2, 2), zoom).reshape(4)
         extent = _side(box)
-        stroke = max(1, round(extent / 200))
         if boxes:
-            _polyline(canvas, box[[0, 1, 2, 1, 2, 3, 0, 3]].reshape(4, 2), _BOX, stroke, closed=True)
-        for outline in face.schema.outlines:
-            _polyline(canvas, keypoints[list(outline)], _OUTLINE, stroke)
+            draw_polyline(canvas, box[[0, 1, 2, 1, 2, 3, 0, 3]].reshape(4, 2), _BOX, line_width(extent), closed=True)
+        draw_outlines(canvas, keypoints, face.schema.outlines, extent)
         if face.covariance is not None:
             for line in ellipse(face.keypoints, face.covariance, LEVEL)[np.isfinite(face.covariance).all(axis=(1, 2))]:
-                _polyline(canvas, resize_points(line, zoom), _ELLIPSE, stroke, closed=True)
-        radius = max(0.8, extent / 110)
-        for point in keypoints:
-            _disc(canvas, point, radius + max(0.5, radius / 3), _POINT_EDGE)
-            _disc(canvas, point, radius, _POINT)
+                draw_polyline(canvas, resize_points(line, zoom), _ELLIPSE, line_width(extent), closed=True)
+        draw_landmarks(canvas, keypoints, extent)
         if scores:
             _label(canvas, face, box, extent)
     return canvas
-
-
-def draw_errors(image: Pixels, annotated: np.ndarray, predicted: np.ndarray) -> Pixels:
-    """A copy of the image (H, W, 3) RGB with annotated landmarks (K, 2) green, predicted ones red, lines between."""
-    canvas = image.copy()
-    radius = max(1.0, max(image.shape[:2]) / 160)
-    for pair in np.stack([annotated, predicted], axis=1):
-        _polyline(canvas, pair, _POINT, 1)
-    for points, colour in ((annotated, _ANNOTATED), (predicted, _PREDICTED)):
-        for point in points:
-            _disc(canvas, point, radius, colour)
-    return canvas
-
-
-def _fixed(values: np.ndarray) -> np.ndarray:
-    return np.asarray(np.round(np.clip(values, -1e6, 1e6) * (1 << _SHIFT)), np.int32)
-
-
-def _polyline(
-    canvas: Pixels, points: np.ndarray, colour: tuple[int, int, int], stroke: int, closed: bool = False
-) -> None:
-    cv2.polylines(canvas, [_fixed(points)], closed, colour, stroke, cv2.LINE_AA, _SHIFT)
-
-
-def _disc(canvas: Pixels, center: np.ndarray, radius: float, colour: tuple[int, int, int]) -> None:
-    x, y = _fixed(np.asarray(center)).tolist()
-    cv2.circle(canvas, (x, y), int(_fixed(np.asarray(radius))), colour, -1, cv2.LINE_AA, _SHIFT)
 
 
 def _label(canvas: Pixels, face: Face, box: np.ndarray, extent: float) -> None:
@@ -95,5 +65,5 @@ def _label(canvas: Pixels, face: Face, box: np.ndarray, extent: float) -> None:
     text = f"{face.score:.2f}, lowest {float(face.scores.min()):.2f}"
     scale = max(0.35, extent / 400)
     x, y = round(float(box[0])), max(round(12 * scale + 8), round(float(box[1]) - 4 * scale))
-    for colour, stroke in ((_POINT_EDGE, max(2, round(4 * scale))), (_POINT, max(1, round(1.5 * scale)))):
+    for colour, stroke in ((DARK_BLUE, max(2, round(4 * scale))), (WHITE, max(1, round(1.5 * scale)))):
         cv2.putText(canvas, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, colour, stroke, cv2.LINE_AA)
