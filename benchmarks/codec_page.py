@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from darkpose.evaluation.plots import check_matplotlib
 from darkpose.files.atomic import write_atomically, write_text
+from darkpose.files.figure import check_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,6 +1,5 @@
-"""Plots are pictures of what they were given; without Matplotlib the message names what to install."""
+"""Plots are pictures of what they were given."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -31,18 +30,6 @@ def test_landmarks_without_an_error_are_left_out(tmp_path: Path) -> None:
     errors[3] = 2.0
     plot_landmark_errors(tmp_path / "one.png", face, errors, AFLW_19, "box")
     assert not np.array_equal(read_image(tmp_path / "none.png"), read_image(tmp_path / "one.png"))
-
-
-def test_without_matplotlib_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(DarkposeError, match=r"pip install 'darkpose\[report\]'"):
-        plot_ced(tmp_path / "ced.png", THRESHOLDS, {"all": THRESHOLDS / 20}, "box")
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_folder_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(DarkposeError, match="cannot be written"):
-        plot_ced(tmp_path / "no" / "ced.png", THRESHOLDS, {"all": THRESHOLDS / 20}, "box")
 
 
 def lines_of_a_run(epochs: int) -> list[dict[str, object]]:

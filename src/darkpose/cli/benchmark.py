@@ -64,8 +64,9 @@ def benchmark(
     from darkpose.deploy.benchmark import benchmark as measure
     from darkpose.detect.detector import best_detector, named_detector
     from darkpose.errors import DarkposeError
-    from darkpose.evaluation.plots import check_matplotlib, plot_speed
+    from darkpose.evaluation.plots import plot_speed
     from darkpose.files.atomic import write_text
+    from darkpose.files.figure import check_matplotlib
     from darkpose.files.paths import is_folder
     from darkpose.predict.files import find_images
 

@@ -1,6 +1,6 @@
 """Plots by Matplotlib: error distributions, the error of every landmark on a mean face, the course of training runs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
-from darkpose.files.atomic import write_atomically
+from darkpose.files.figure import write_figure
 from darkpose.runtime.flip import batched
 from darkpose.schema import KeypointSchema, regions
 
@@ -48,7 +48,7 @@ def plot_ced(path: Path, thresholds: Floats, curves: Mapping[str, Floats], norma
         axes.grid(alpha=0.3)
         axes.legend(loc="lower right")
 
-    _write(path, (6.4, 4.4), draw)
+    write_figure(path, (6.4, 4.4), draw)
 
 
 def plot_landmark_errors(path: Path, face: Floats, errors: Floats, schema: KeypointSchema, normaliser: str) -> None:
@@ -84,7 +84,7 @@ def plot_landmark_errors(path: Path, face: Floats, errors: Floats, schema: Keypo
         axes.invert_yaxis()
         axes.axis("off")
 
-    _write(path, (6.4, 5.6), draw)
+    write_figure(path, (6.4, 5.6), draw)
 
 
 def plot_training(path: Path, runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
@@ -130,7 +130,7 @@ def plot_training(path: Path, runs: Mapping[str, Sequence[Mapping[str, Any]]]) -
             each.grid(alpha=0.3)
         error.legend(fontsize=8)
 
-    _write(path, (13, 3.8), draw, columns=3)
+    write_figure(path, (13, 3.8), draw, columns=3)
 
 
 def _steps_per_epoch(steps: Sequence[Mapping[str, Any]]) -> float:
@@ -165,7 +165,7 @@ def plot_by_crop_size(path: Path, sizes: Sequence[int], curves: Mapping[str, Seq
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
 
-    _write(path, (6.4, 4.6), draw)
+    write_figure(path, (6.4, 4.6), draw)
 
 
 def plot_parity(path: Path, runs: Mapping[str, Floats], budget: tuple[float, float], names: Sequence[str]) -> None:
@@ -194,7 +194,7 @@ def plot_parity(path: Path, runs: Mapping[str, Floats], budget: tuple[float, flo
         axes.grid(alpha=0.3)
         axes.legend(fontsize=7, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
 
-    _write(path, (8.0, 4.4), draw)
+    write_figure(path, (8.0, 4.4), draw)
 
 
 def plot_speed(
@@ -245,28 +245,4 @@ def plot_speed(
             each.legend(fontsize=7, loc="lower right")
         left.figure.suptitle(title, fontsize=10)
 
-    _write(path, (13, 1.6 + 0.46 * len(names)), draw, columns=2)
-
-
-def check_matplotlib(what: object) -> None:
-    """Say at once that Matplotlib is missing.
-
-    Args:
-        what: is to be plotted, for the message.
-
-    Raises:
-        DarkposeError: it is.
-    """
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError as error:
-        raise DarkposeError(f"{what}: plots need Matplotlib: pip install 'darkpose[report]'") from error
-
-
-def _write(path: Path, size: tuple[float, float], draw: Callable[[Any], None], *, columns: int = 1) -> None:
-    check_matplotlib(path)
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, layout="constrained", dpi=130)
-    draw(figure.subplots(1, columns))
-    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png"))
+    write_figure(path, (13, 1.6 + 0.46 * len(names)), draw, columns=2)

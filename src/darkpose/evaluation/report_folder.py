@@ -12,9 +12,10 @@ from darkpose.datasets.contact_sheet import error_sheet
 from darkpose.errors import DarkposeError
 from darkpose.evaluation.evaluate import Evaluation
 from darkpose.evaluation.metrics import ced
-from darkpose.evaluation.plots import check_matplotlib, plot_ced, plot_landmark_errors
+from darkpose.evaluation.plots import plot_ced, plot_landmark_errors
 from darkpose.evaluation.report import WHOLE_SET, face_nmes, mean_face
 from darkpose.files.atomic import make_folder, write_text
+from darkpose.files.figure import check_matplotlib
 from darkpose.image.pixels import write_image
 from darkpose.schema import regions
 
