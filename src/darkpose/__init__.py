@@ -10,36 +10,37 @@ if TYPE_CHECKING:
     from darkpose.codec.heatmap import Decoded, decode, encode
     from darkpose.errors import DarkposeError
     from darkpose.evaluation.metrics import nme
-    from darkpose.network.hrnet import HRNet, HRNetConfig
+    from darkpose.network.checkpoint import Checkpoint, save_checkpoint
+    from darkpose.network.hrnet import HRNet
+    from darkpose.network.load import convert, load_checkpoint
     from darkpose.predict.draw import draw_faces
     from darkpose.predict.face import Face
     from darkpose.predict.predictor import Predictor
     from darkpose.schema import AFLW_19, COFW_29, SCHEMAS, W300_68, WFLW_98, KeypointSchema
-    from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
-    from darkpose.weights.zoo import convert, load_checkpoint
+    from darkpose.weights.checkpoint import CheckpointConfig, HRNetConfig
 
 _HOME = {
     "AFLW_19": "schema",
     "COFW_29": "schema",
-    "Checkpoint": "weights.checkpoint",
+    "Checkpoint": "network.checkpoint",
     "CheckpointConfig": "weights.checkpoint",
     "DarkposeError": "errors",
     "Decoded": "codec.heatmap",
     "Face": "predict.face",
     "HRNet": "network.hrnet",
-    "HRNetConfig": "network.hrnet",
+    "HRNetConfig": "weights.checkpoint",
     "KeypointSchema": "schema",
     "Predictor": "predict.predictor",
     "SCHEMAS": "schema",
     "W300_68": "schema",
     "WFLW_98": "schema",
-    "convert": "weights.zoo",
+    "convert": "network.load",
     "decode": "codec.heatmap",
     "draw_faces": "predict.draw",
     "encode": "codec.heatmap",
-    "load_checkpoint": "weights.zoo",
+    "load_checkpoint": "network.load",
     "nme": "evaluation.metrics",
-    "save_checkpoint": "weights.checkpoint",
+    "save_checkpoint": "network.checkpoint",
 }
 
 __all__ = [

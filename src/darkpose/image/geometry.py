@@ -12,21 +12,24 @@ trained with; a closed form would differ by up to 1e-3 px.
 """
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
 from darkpose.errors import DarkposeError
 from darkpose.image.opencv import cv2
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 PIXEL_STD = 200.0  # published annotations store a box's side as side / 200
 PADDING = 1.25  # side of the crop over side of the box
+STRIDE = 4  # crop px per heatmap px
 FLIP_SHIFT = 0.75  # heatmap px by which a mirrored map lies off: mirroring maps crop u to w-1-u, heatmap j to j' - 3/4
 
 Floats = NDArray[np.float64]
-Points = TypeVar("Points", NDArray[np.floating], Tensor)
+Points = TypeVar("Points", NDArray[np.floating], "Tensor")
 
 
 def landmark_box(keypoints: ArrayLike) -> Floats:
@@ -121,12 +124,12 @@ def transform(matrix: ArrayLike, points: ArrayLike) -> Floats:
     return np.asarray(np.asarray(points, np.float64) @ matrix[:, :2].T + matrix[:, 2])
 
 
-def crop_to_heatmap(points: Points, *, stride: int = 4) -> Points:
+def crop_to_heatmap(points: Points, *, stride: int = STRIDE) -> Points:
     """Points (..., 2) from crop px to heatmap px."""
     return points / stride
 
 
-def heatmap_to_crop(points: Points, *, stride: int = 4) -> Points:
+def heatmap_to_crop(points: Points, *, stride: int = STRIDE) -> Points:
     """Points (..., 2) from heatmap px to crop px."""
     return points * stride
 

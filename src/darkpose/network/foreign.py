@@ -10,10 +10,10 @@ from typing import Any
 from torch import Tensor
 
 from darkpose.errors import DarkposeError
-from darkpose.network.hrnet import HRNetConfig
+from darkpose.network.checkpoint import Checkpoint, load_strictly
 from darkpose.network.safe_pickle import unpickle
 from darkpose.schema import SCHEMAS, KeypointSchema
-from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, check_markup, load_strictly
+from darkpose.weights.checkpoint import CheckpointConfig, HRNetConfig, check_schema
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def read_pth(path: Path, schema: KeypointSchema | None = None) -> Checkpoint:
     network = HRNetConfig(len(weights[LAST]))
     model = load_strictly(network, weights, str(path), lambda name: names.get(name, layout.theirs(name)))
     schema = schema or schema_of(network.keypoints, path)
-    check_markup(schema, network.keypoints)
+    check_schema(schema, network.keypoints)
     meta = content.get("meta")
     told = {key: meta.get(key) for key in ("epoch", "mmpose_version")} if isinstance(meta, dict) else {}
     facts = {key: value for key, value in told.items() if isinstance(value, str | int | float)}

@@ -4,46 +4,17 @@ Sources: Wang et al., "Deep High-Resolution Representation Learning for Visual R
 figure 3, and the V2 head that joins all resolutions); the face variant has no deconvolution and a stride of 4.
 
 The names of the parameters are the field's (`backbone.stage2.0.branches.0.0.conv1.weight`, ...), so that published
-files load by renaming their prefixes only. Nothing here knows the rest of darkpose.
+files load by renaming their prefixes only.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-STRIDE = 4  # crop px per heatmap px
-
-
-@dataclass(frozen=True)
-class HRNetConfig:
-    """The widths and depths of one HRNetV2; the defaults are HRNetV2-W18 as used for faces.
-
-    Attributes:
-        keypoints: number of output heatmaps, K.
-        widths: channels of the branches at stride 4, 8, 16, 32.
-        modules: exchange modules in stages 2, 3, 4.
-        blocks: residual blocks per branch and module.
-        stem: channels of the two stride-2 convolutions and of the bottlenecks' middle.
-    """
-
-    keypoints: int
-    widths: tuple[int, int, int, int] = (18, 36, 72, 144)
-    modules: tuple[int, int, int] = (1, 4, 3)
-    blocks: int = 4
-    stem: int = 64
-
-    def __post_init__(self) -> None:
-        numbers = [self.keypoints, *self.widths, *self.modules, self.blocks, self.stem]
-        whole = all(isinstance(number, int) and number >= 1 for number in numbers)
-        if not whole or len(self.widths) != 4 or len(self.modules) != 3:
-            raise ValueError(f"expected whole positive numbers, four widths and three modules, got {self}")
-
-
-W18 = HRNetConfig(keypoints=1)  # its shape; `replace` the number of heatmaps
+from darkpose.weights.checkpoint import HRNetConfig
 
 
 def conv_bn(inputs: int, outputs: int, kernel: int, stride: int = 1, *, relu: bool = False) -> nn.Sequential:

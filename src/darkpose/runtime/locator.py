@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkpose.codec.threads import survive_fork
-from darkpose.image.geometry import Floats, crop_to_image, heatmap_to_image
+from darkpose.image.geometry import STRIDE, Floats, crop_to_image, heatmap_to_image
 from darkpose.image.pixels import Pixels
-from darkpose.network.hrnet import STRIDE
 from darkpose.predict.covariance import Calibration, calibrated, carried
 from darkpose.runtime.exported import GraphRunner
 from darkpose.runtime.flip import CropDecoder, batched

@@ -11,6 +11,8 @@ from darkpose.codec.heatmap import Method
 from darkpose.deploy.export import ExportOptions
 from darkpose.deploy.export_file import exported_once
 from darkpose.errors import DarkposeError
+from darkpose.network.checkpoint import Checkpoint, model_fingerprint
+from darkpose.network.load import load_checkpoint
 from darkpose.predict.covariance import Calibration
 from darkpose.runtime.card import GraphCard
 from darkpose.runtime.exported import GraphRunner, NumberType, Runtime, open_graph
@@ -19,8 +21,8 @@ from darkpose.runtime.locator import GraphLocator, Locator, TorchLocator
 from darkpose.runtime.torch import ready
 from darkpose.schema import KeypointSchema
 from darkpose.weights.calibrations import calibration_beside
-from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, fingerprint
-from darkpose.weights.zoo import load_checkpoint, weights_file
+from darkpose.weights.checkpoint import CheckpointConfig
+from darkpose.weights.zoo import weights_file
 
 
 class Setup(NamedTuple):
@@ -140,7 +142,7 @@ def _in_torch(
     device, config = find_device(setup.device), checkpoint.config
     if setup.threads is not None:
         torch.set_num_threads(setup.threads)
-    sha256 = fingerprint(checkpoint.model)
+    sha256 = model_fingerprint(checkpoint.model)
     in_bf16, size = setup.numbers == "bf16", config.crop_size
     decoder = CropDecoder(
         ready(checkpoint.model, device, size, bfloat16=in_bf16, compiled=setup.compiled),

@@ -1,44 +1,70 @@
-"""Checkpoints: weights with everything needed to use them, in one safetensors file.
+"""The checkpoint file: weights with their configuration, schema and provenance, without torch.
 
-The file's metadata carries the network's configuration, the markup, the pixel convention, the target's sigma, the
-normalisation and where the weights come from. Loading is strict.
+One safetensors file holds the weights; its metadata holds the network's configuration, the schema, the pixel
+convention, the sigma of the targets, the normalisation, and where the weights come from.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor
 
 from darkpose.codec.blur import modulation_kernel
 from darkpose.errors import DarkposeError
-from darkpose.files.atomic import write_atomically
 from darkpose.image.geometry import PADDING
 from darkpose.image.pixels import Normalisation
-from darkpose.network.hrnet import HRNet, HRNetConfig
 from darkpose.schema import KeypointSchema
 
 FORMAT = "1"
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class HRNetConfig:
+    """Widths and depths of an HRNetV2; the defaults are HRNetV2-W18 as used for faces.
+
+    Attributes:
+        keypoints: number of output heatmaps, K.
+        widths: channels of the branches at stride 4, 8, 16, 32.
+        modules: exchange modules in stages 2, 3, 4.
+        blocks: residual blocks per branch and module.
+        stem: channels of the two stride-2 convolutions and of the middle of the bottlenecks.
+    """
+
+    keypoints: int
+    widths: tuple[int, int, int, int] = (18, 36, 72, 144)
+    modules: tuple[int, int, int] = (1, 4, 3)
+    blocks: int = 4
+    stem: int = 64
+
+    def __post_init__(self) -> None:
+        numbers = [self.keypoints, *self.widths, *self.modules, self.blocks, self.stem]
+        whole = all(isinstance(number, int) and number >= 1 for number in numbers)
+        if not whole or len(self.widths) != 4 or len(self.modules) != 3:
+            raise ValueError(f"expected positive whole numbers, four widths and three modules, got {self}")
+
+
+W18 = HRNetConfig(keypoints=1)  # `replace` the number of heatmaps
 
 
 @dataclass(frozen=True)
 class CheckpointConfig:
-    """How the weights are to be used.
+    """How to use the weights.
 
     Attributes:
         network: widths and depths.
-        crop_size: side of the crop in crop px.
-        padding: side of the crop over side of the landmark box.
+        crop_size: side of the crop, crop px.
+        padding: side of the crop divided by the side of the landmark box.
         sigma: of the target heatmaps, heatmap px.
-        kernel_size: of DARK's blur that goes with sigma.
+        kernel_size: of the blur in DARK that fits sigma.
         normalisation: of the pixels.
-        pixel_convention: "crop/4": heatmap index j lies on crop pixel 4j.
+        pixel_convention: "crop/4": heatmap index j is at crop pixel 4j.
     """
 
     network: HRNetConfig
@@ -62,104 +88,64 @@ class CheckpointConfig:
 
 
 @dataclass(frozen=True)
-class Checkpoint:
-    """A network with all it takes to use it.
+class CheckpointFile:
+    """A checkpoint file and its metadata; the weights stay on disk until they are read.
 
     Attributes:
-        model: in evaluation mode, float32, on the CPU.
-        config: how it is to be used.
-        schema: its markup.
+        path: of the safetensors file.
+        config: how to use the weights. Its number of keypoints is that of `schema`.
+        schema: of the landmarks: the one in the file, or one of those that it joins.
         provenance: where the weights come from; JSON values.
+        rows: which of the heatmaps in the file belong to `schema`.
     """
 
-    model: HRNet
+    path: Path
     config: CheckpointConfig
     schema: KeypointSchema
     provenance: Mapping[str, Any]
+    rows: slice
+
+    def with_schema(self, name: str | None) -> "CheckpointFile":
+        """The same file for one of the schemas that it joins; None: the first.
+
+        Raises:
+            DarkposeError: the file does not know the schema.
+        """
+        parts = self.schema.parts
+        if name is None:
+            name = parts[0].name if parts else self.schema.name
+        rows = self.schema.rows(name)
+        if name == self.schema.name:
+            return self
+        part = next(part for part in parts if part.name == name)
+        config = replace(self.config, network=replace(self.config.network, keypoints=len(part)))
+        return replace(self, schema=part, config=config, rows=rows)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The weights of `schema` by name; floating-point weights as float32.
+
+        Raises:
+            DarkposeError: the file cannot be read.
+        """
+        arrays = {name: as_float32(values) for name, values in read_arrays(self.path).items()}
+        return {name: values[self.rows] if name.startswith(LAST_LAYER) else values for name, values in arrays.items()}
 
 
-def load_strictly(
-    config: HRNetConfig, weights: Mapping[str, Tensor], source: str, spell: Callable[[str], str] = str
-) -> HRNet:
-    """A network with exactly these weights, in evaluation mode.
-
-    Args:
-        config: of the network.
-        weights: by darkpose's names.
-        source: where they come from, for the message.
-        spell: how the source writes one of darkpose's names, for the message.
-
-    Raises:
-        DarkposeError: keys are missing, superfluous or misshapen; the message lists every one.
-    """
-    with torch.device("meta"):
-        model = HRNet(config)
-    expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
-    problems = [f"missing: {spell(key)} {shape}" for key, shape in expected.items() if key not in weights]
-    problems += [
-        f"not expected: {spell(key)} {tuple(value.shape)}" for key, value in weights.items() if key not in expected
-    ]
-    problems += [
-        f"not finite numbers: {spell(key)}" for key, value in weights.items() if key in expected and not _usable(value)
-    ]
-    problems += [
-        f"wrong shape: {spell(key)} is {tuple(weights[key].shape)}, expected {shape}"
-        for key, shape in expected.items()
-        if key in weights and tuple(weights[key].shape) != shape
-    ]
-    if problems:
-        listed = "\n  ".join(problems)
-        raise DarkposeError(f"{source}: the weights do not fit {config}, problems: {len(problems)}\n  {listed}")
-    cast = {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
-    model.load_state_dict(cast, assign=True)
-    return model.eval().requires_grad_(False)
+LAST_LAYER = "head.3."  # the 1x1 convolution whose output channels are the heatmaps
 
 
-def _usable(value: Tensor) -> bool:
-    """Weights are finite floats; the counters of batch norms, scalars, may be whole numbers."""
-    return bool(value.isfinite().all()) if value.is_floating_point() else value.ndim == 0
+def as_float32(values: NDArray[Any]) -> NDArray[Any]:
+    """Floating-point weights as float32; whole numbers as they are."""
+    return values.astype(np.float32, copy=False) if values.dtype.kind == "f" else values
 
 
-def save_checkpoint(checkpoint: Checkpoint, path: Path, *, half: bool = False) -> None:
-    """Write a checkpoint in one rename; `half` stores the convolutions in half precision (batch norms stay float32).
+def open_checkpoint(path: Path) -> CheckpointFile:
+    """Read the metadata of one of darkpose's safetensors files.
 
     Raises:
-        DarkposeError: the file cannot be written.
+        DarkposeError: the file is damaged, not darkpose's, or of another version.
     """
-    weights = {
-        key: (value.half() if half and value.ndim == 4 else value).detach().cpu().contiguous()
-        for key, value in checkpoint.model.state_dict().items()
-    }
-    metadata = {
-        "darkpose": FORMAT,
-        "config": json.dumps(asdict(checkpoint.config)),
-        "schema": json.dumps(asdict(checkpoint.schema)),
-        "provenance": json.dumps(dict(checkpoint.provenance)),
-    }
-    write_atomically(path, lambda temporary: temporary.write_bytes(save(weights, metadata)))
-
-
-def fingerprint(model: HRNet) -> str:
-    """SHA-256 of a network's weights, in hex: the same weights, the same digits, whatever file they come from."""
-    digest = hashlib.sha256()
-    for name, value in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def read_safetensors(path: Path) -> Checkpoint:
-    """Read one of darkpose's own files.
-
-    Raises:
-        DarkposeError: the file is damaged, of another make or version, or its weights do not fit its configuration.
-    """
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
-    except (SafetensorError, OSError) as error:
-        raise DarkposeError(f"{path}: not a readable safetensors file ({error})") from error
+    metadata = _metadata(path)
     if metadata.get("darkpose") != FORMAT:
         raise DarkposeError(
             f"{path}: expected a darkpose checkpoint of format {FORMAT}, got {metadata.get('darkpose', 'none')!r}"
@@ -167,22 +153,52 @@ def read_safetensors(path: Path) -> Checkpoint:
     try:
         config = config_from_json(json.loads(metadata["config"]))
         schema = schema_from_json(json.loads(metadata["schema"]))
-        check_markup(schema, config.network.keypoints)
+        check_schema(schema, config.network.keypoints)
         provenance = dict(json.loads(metadata["provenance"]))
     except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:  # DarkposeError included
         raise DarkposeError(f"{path}: its metadata cannot be used ({error})") from error
-    return Checkpoint(load_strictly(config.network, weights, str(path)), config, schema, provenance)
+    return CheckpointFile(path, config, schema, provenance, slice(0, len(schema)))
 
 
-def check_markup(schema: KeypointSchema, keypoints: int) -> None:
-    """Refuse a markup that does not name every one of the network's heatmaps.
+def _metadata(path: Path) -> dict[str, str]:
+    try:
+        with safe_open(path, "numpy") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise DarkposeError(f"{path}: not a readable safetensors file ({error})") from error
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """All weights of a safetensors file by name, in the types of the file.
+
+    Raises:
+        DarkposeError: it cannot be read.
+    """
+    try:
+        with safe_open(path, "numpy") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
+    except (SafetensorError, OSError, TypeError) as error:  # TypeError: a type that NumPy lacks
+        raise DarkposeError(f"{path}: not a readable safetensors file ({error})") from error
+
+
+def fingerprint(arrays: Arrays) -> str:
+    """SHA-256 of weights (float32, by name), in hex: equal weights give equal digits, whatever file they come from."""
+    digest = hashlib.sha256()
+    for name, values in sorted(arrays.items()):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
+
+
+def check_schema(schema: KeypointSchema, keypoints: int) -> None:
+    """Refuse a schema that does not name every heatmap of the network.
 
     Raises:
         DarkposeError: the numbers differ.
     """
     if len(schema) != keypoints:
         raise DarkposeError(
-            f"the network finds {keypoints} landmarks, but the markup {schema.name} names {len(schema)}; "
+            f"the network finds {keypoints} landmarks, but the schema {schema.name} names {len(schema)}; "
             f"give a schema of {keypoints}"
         )
 
@@ -202,8 +218,3 @@ def schema_from_json(values: dict[str, Any]) -> KeypointSchema:
 
     parts = tuple(schema_from_json(part) for part in values.get("parts", ()))
     return KeypointSchema(**{key: frozen(value) for key, value in values.items() if key != "parts"}, parts=parts)
-
-
-def with_provenance(checkpoint: Checkpoint, **facts: Any) -> Checkpoint:
-    """The same checkpoint with more facts about where it comes from."""
-    return replace(checkpoint, provenance={**checkpoint.provenance, **facts})

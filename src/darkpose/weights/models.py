@@ -3,8 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from darkpose.training.recipes import RECIPES
-from darkpose.weights.zoo import SHIPPED, ZOO, default_for, downloaded_file, load_checkpoint, shipped_file
+from darkpose.network.load import load_checkpoint
+from darkpose.weights.zoo import SHIPPED, ZOO, default_for, downloaded_file, shipped_file
 
 LFPW, HARD = "LFPW test (68 landmarks)", "310 hard faces of WFLW's test set (98)"
 # NME in per cent of the distance between the outer eye corners: annotated boxes, no flip test (docs/accuracy.md).
@@ -69,8 +69,7 @@ def _shipped(name: str) -> Model:
 
 def _published(name: str) -> Model:
     model = ZOO[name]
-    row = next((recipe.published for recipe in RECIPES.values() if recipe.checkpoint == name), {})
     file = downloaded_file(model)
     here = (str(file), round(file.stat().st_size / 1e6, 1)) if file.is_file() else ("", None)
-    error = {f"{subset} (published)": value for subset, value in row.items()}
+    error = {f"{subset} (published)": value for subset, value in model.published.items()}
     return Model(name, {model.schema.name: len(model.schema)}, error, model.terms, (), *here)

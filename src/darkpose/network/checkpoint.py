@@ -1,0 +1,138 @@
+"""A network with its configuration, schema and provenance; safetensors files read and written."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from darkpose.errors import DarkposeError
+from darkpose.files.atomic import write_atomically
+from darkpose.network.heads import with_rows
+from darkpose.network.hrnet import HRNet
+from darkpose.schema import KeypointSchema
+from darkpose.weights.checkpoint import FORMAT, CheckpointConfig, HRNetConfig, fingerprint, open_checkpoint
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A network and how to use it.
+
+    Attributes:
+        model: in evaluation mode, float32, on the CPU.
+        config: how to use it.
+        schema: of its landmarks.
+        provenance: where the weights come from; JSON values.
+    """
+
+    model: HRNet
+    config: CheckpointConfig
+    schema: KeypointSchema
+    provenance: Mapping[str, Any]
+
+
+def load_strictly(
+    config: HRNetConfig, weights: Mapping[str, Tensor], source: str, spell: Callable[[str], str] = str
+) -> HRNet:
+    """A network with exactly these weights, in evaluation mode.
+
+    Args:
+        config: of the network.
+        weights: by darkpose's names.
+        source: where they come from, for the message.
+        spell: how the source writes one of darkpose's names, for the message.
+
+    Raises:
+        DarkposeError: keys are missing, superfluous or misshapen; the message lists every one.
+    """
+    with torch.device("meta"):
+        model = HRNet(config)
+    expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    problems = [f"missing: {spell(key)} {shape}" for key, shape in expected.items() if key not in weights]
+    problems += [
+        f"not expected: {spell(key)} {tuple(value.shape)}" for key, value in weights.items() if key not in expected
+    ]
+    problems += [
+        f"not finite numbers: {spell(key)}" for key, value in weights.items() if key in expected and not _usable(value)
+    ]
+    problems += [
+        f"wrong shape: {spell(key)} is {tuple(weights[key].shape)}, expected {shape}"
+        for key, shape in expected.items()
+        if key in weights and tuple(weights[key].shape) != shape
+    ]
+    if problems:
+        listed = "\n  ".join(problems)
+        raise DarkposeError(f"{source}: the weights do not fit {config}, problems: {len(problems)}\n  {listed}")
+    cast = {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
+    model.load_state_dict(cast, assign=True)
+    return model.eval().requires_grad_(False)
+
+
+def _usable(value: Tensor) -> bool:
+    """Weights are finite floats; the counters of batch norms, scalars, may be whole numbers."""
+    return bool(value.isfinite().all()) if value.is_floating_point() else value.ndim == 0
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: Path, *, half: bool = False) -> None:
+    """Write a checkpoint in one rename; `half` stores the convolutions in half precision (batch norms stay float32).
+
+    Raises:
+        DarkposeError: the file cannot be written.
+    """
+    weights = {
+        key: (value.half() if half and value.ndim == 4 else value).detach().cpu().contiguous()
+        for key, value in checkpoint.model.state_dict().items()
+    }
+    metadata = {
+        "darkpose": FORMAT,
+        "config": json.dumps(asdict(checkpoint.config)),
+        "schema": json.dumps(asdict(checkpoint.schema)),
+        "provenance": json.dumps(dict(checkpoint.provenance)),
+    }
+    write_atomically(path, lambda temporary: temporary.write_bytes(save(weights, metadata)))
+
+
+def read_safetensors(path: Path) -> Checkpoint:
+    """Read one of darkpose's files.
+
+    Raises:
+        DarkposeError: the file is damaged, not darkpose's, of another version, or its weights do not fit its
+            configuration.
+    """
+    found = open_checkpoint(path)
+    try:
+        with safe_open(path, "pt") as file:
+            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
+    except (SafetensorError, OSError) as error:
+        raise DarkposeError(f"{path}: not a readable safetensors file ({error})") from error
+    model = load_strictly(found.config.network, weights, str(path))
+    return Checkpoint(model, found.config, found.schema, found.provenance)
+
+
+def model_fingerprint(model: HRNet) -> str:
+    """`weights.checkpoint.fingerprint` of the weights of a network."""
+    return fingerprint({name: value.detach().cpu().numpy() for name, value in model.state_dict().items()})
+
+
+def part_of(checkpoint: Checkpoint, name: str) -> Checkpoint:
+    """The checkpoint for one of the schemas that its own joins.
+
+    Raises:
+        DarkposeError: it does not know that schema.
+    """
+    rows = checkpoint.schema.rows(name)
+    if name == checkpoint.schema.name:
+        return checkpoint
+    part = next(part for part in checkpoint.schema.parts if part.name == name)
+    model = with_rows(checkpoint.model, range(len(checkpoint.schema))[rows])
+    return replace(checkpoint, model=model, schema=part, config=replace(checkpoint.config, network=model.config))
+
+
+def with_provenance(checkpoint: Checkpoint, **facts: Any) -> Checkpoint:
+    """The same checkpoint with more facts about where it comes from."""
+    return replace(checkpoint, provenance={**checkpoint.provenance, **facts})
