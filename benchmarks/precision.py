@@ -36,20 +36,20 @@ from tqdm import tqdm
 from darkpose.datasets.sample import Sample
 from darkpose.deploy import quantise
 from darkpose.deploy.export import ExportOptions, export_onnx
-from darkpose.detect.detector import YuNet, find_yunet
+from darkpose.detect.yunet import YuNet, find_yunet
+from darkpose.evaluation.benchmarks import find_benchmark
 from darkpose.evaluation.predict_samples import crops_of
 from darkpose.evaluation.report import compare, face_nmes, report
 from darkpose.files.atomic import make_folder
 from darkpose.image.face_crops import found_crops
 from darkpose.image.geometry import Floats, box_to_crop
 from darkpose.image.pixels import Pixels
+from darkpose.network.checkpoint import Checkpoint
+from darkpose.network.load import load_checkpoint
 from darkpose.runtime.card import Precision
 from darkpose.runtime.exported import NumberType, Runtime
 from darkpose.runtime.open import Setup, open_locator
 from darkpose.schema import KeypointSchema
-from darkpose.training.recipes import find_test
-from darkpose.weights.checkpoint import Checkpoint
-from darkpose.weights.zoo import load_checkpoint
 
 OUT = Path("benchmarks/precision.json")
 SCALED, ACCEPTED, THREADS = 96, 0.05, 1
@@ -113,7 +113,7 @@ class Faces(NamedTuple):
 
 def cut_faces(data_set: str, root: Path, checkpoint: Checkpoint) -> Faces:
     """The faces of a test set as the network takes them."""
-    test, config = find_test(data_set).test_set, checkpoint.config
+    test, config = find_benchmark(data_set).test_set, checkpoint.config
     samples = test.read(root)
     crops = np.stack(list(crops_of(samples, test.schema, config.crop_size, config.padding)))
     center, sides = box_to_crop(np.stack([sample.box for sample in samples]), padding=config.padding)
@@ -191,7 +191,7 @@ def main(w300: Path, wflw: Path, work: Path) -> None:
     photographs = random.Random(0).sample(photographs, len(photographs))
     results: dict[str, Any] = {}
     for name, (data_set, weights) in SETS.items():
-        schema = find_test(data_set).test_set.schema.name
+        schema = find_benchmark(data_set).test_set.schema.name
         checkpoint = load_checkpoint(weights, schema=schema)
         files = write_files(work / name, checkpoint, photographs)
         faces = cut_faces(data_set, w300 if data_set == "300w-lfpw" else wflw, checkpoint)

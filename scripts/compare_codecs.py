@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 
 from darkpose.deploy.machine import made_with
-from darkpose.evaluation.evaluate import Choices, evaluate_recipe
+from darkpose.evaluation.evaluate import Choices, evaluate_benchmark
 from darkpose.evaluation.plots import plot_by_crop_size
 from darkpose.files.atomic import write_text
 from darkpose.training.augment import AugmentConfig
 from darkpose.training.config import TrainConfig
 from darkpose.training.recipe_run import train_recipe
-from darkpose.training.recipes import SMALL_FIRST, Protocol, Recipe
+from darkpose.training.recipes import SMALL_FIRST, Recipe
 from darkpose.training.schedule import Cosine, Schedule
 
 DECODERS = ("argmax", "quarter", "dark")
@@ -41,7 +41,7 @@ def recipe_for(size: int, seed: int, *, unbiased: bool) -> Recipe:
         seed=seed,
     )
     name = f"{size}-{'unbiased' if unbiased else 'quantised'}-{seed}"
-    return replace(SMALL_FIRST, name=name, train=config, test=Protocol(flip_test="off", batch_size=16))
+    return replace(SMALL_FIRST, name=name, train=config)
 
 
 def measure(recipe: Recipe, data: Path, runs: Path) -> None:
@@ -51,8 +51,8 @@ def measure(recipe: Recipe, data: Path, runs: Path) -> None:
         return
     if not (folder / "predictions.jsonl").exists():
         train_recipe(recipe, data, folder, cache=runs / "crops").finished()
-    found = evaluate_recipe(
-        recipe,
+    found = evaluate_benchmark(
+        replace(recipe.benchmark, name=recipe.name),
         data,
         folder / "predictions.jsonl",
         weights=str(folder / "weights.safetensors"),

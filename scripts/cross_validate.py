@@ -24,13 +24,14 @@ from darkpose.datasets.sample import Sample
 from darkpose.datasets.w300 import read_300w
 from darkpose.datasets.wflw import read_wflw
 from darkpose.deploy.machine import made_with
-from darkpose.evaluation.evaluate import Choices, evaluate_recipe
+from darkpose.evaluation.benchmarks import WFLW
+from darkpose.evaluation.evaluate import Choices, evaluate_benchmark
 from darkpose.evaluation.predictions import read_predictions
 from darkpose.evaluation.report import report
 from darkpose.runtime.flip import FlipTest
 from darkpose.schema import W300_68, WFLW_98
 from darkpose.training.recipe_run import train_recipe
-from darkpose.training.recipes import SEVERAL_SETS, WFLW_DARK, Recipe
+from darkpose.training.recipes import SEVERAL_SETS, Recipe
 
 FOLDS, TIMES = 5, 24
 OUT, KEPT = Path("benchmarks/cross_validation.json"), Path("benchmarks/cross_validation")
@@ -68,11 +69,12 @@ def recipe_for(fold: int, recipe: Recipe = SEVERAL_SETS) -> Recipe:
         faces = read_wflw(root / "wflw")
         return [face for face, its in zip(faces, fold_of(faces), strict=True) if its == fold]
 
+    name = f"{recipe.name}-fold-{fold}"
     return replace(
         recipe,
-        name=f"{recipe.name}-fold-{fold}",
+        name=name,
         train_set=DataSet(f"faces-fold-{fold}", FACES, train, {}),
-        test_set=DataSet(f"wflw-fold-{fold}", WFLW_98, test, {}),
+        benchmark=replace(recipe.benchmark, name=name, test_set=DataSet(f"wflw-fold-{fold}", WFLW_98, test, {})),
     )
 
 
@@ -82,8 +84,8 @@ def run_fold(data: Path, runs: Path, start: str, fold: int) -> None:
     if (folder / "state.pt").exists() or not (folder / "weights.safetensors").exists():
         train_recipe(recipe, data, folder, start=start).finished()
     weights = str(folder / "weights.safetensors")
-    evaluate_recipe(recipe, data, folder / "predictions.jsonl", weights=weights, choices=Choices(flip_tests=FLIP_TESTS))
-    evaluate_recipe(recipe, data, folder / "boxes.jsonl", weights=weights, choices=Choices(BOXES, ("off",)))
+    for file, choices in (("predictions", Choices(flip_tests=FLIP_TESTS)), ("boxes", Choices(BOXES, ("off",)))):
+        evaluate_benchmark(recipe.benchmark, data, folder / f"{file}.jsonl", weights=weights, choices=choices)
 
 
 def keep(file: Path, kept: Path, fold: int) -> None:
@@ -125,7 +127,7 @@ def gather(data: Path, files: Sequence[Mapping[str, Path]]) -> dict[str, Any]:
                 points[f"{way}, shape prior"][rows] = prior(plain[rows], scores, boxes[rows])
         for name, each in points.items():
             caveat = f"cross-validation over {len(faces)} faces: {name}"
-            found[name] = report(each, faces, WFLW_98, WFLW_DARK.published, [caveat]).to_dict()
+            found[name] = report(each, faces, WFLW_98, WFLW.published, [caveat]).to_dict()
     return found
 
 

@@ -16,13 +16,13 @@ import numpy as np
 
 from darkpose.datasets.catalogue import DataSet
 from darkpose.deploy.machine import made_with
-from darkpose.evaluation.evaluate import Choices, evaluate_recipe
+from darkpose.evaluation.evaluate import Choices, evaluate_benchmark
 from darkpose.files.atomic import write_text
 from darkpose.runtime.flip import FlipTest
 from darkpose.training.augment import AugmentConfig
 from darkpose.training.config import TrainConfig
 from darkpose.training.recipe_run import read_task, run_task
-from darkpose.training.recipes import SMALL_FIRST, Protocol, Recipe
+from darkpose.training.recipes import SMALL_FIRST
 from darkpose.training.schedule import Cosine, Schedule, Steps
 
 BASELINE = TrainConfig(
@@ -68,14 +68,13 @@ def measure(name: str, seed: int, data: Path, runs: Path) -> None:
     folder = runs / f"{slug(name)}-{seed}"
     if (folder / FOUND).exists():
         return
-    protocol = Protocol(flip_test="off", batch_size=16)
-    recipe: Recipe = replace(SMALL_FIRST, name=folder.name, train=replace(CANDIDATES[name], seed=seed), test=protocol)
+    recipe = replace(SMALL_FIRST, name=folder.name, train=replace(CANDIDATES[name], seed=seed))
     task = read_task(recipe, data)
     if not (folder / "predictions.jsonl").exists():
         run_task(task, folder, cache=runs / "crops").finished()
     held_out = DataSet("held-out", task.measured, lambda root, broken=None: task.validation, {})
-    found = evaluate_recipe(
-        replace(recipe, test_set=held_out),
+    found = evaluate_benchmark(
+        replace(recipe.benchmark, name=recipe.name, test_set=held_out),
         data,
         folder / "predictions.jsonl",
         weights=str(folder / "weights.safetensors"),

@@ -10,7 +10,7 @@ import pytest
 from darkpose.datasets.catalogue import DATA_SETS
 from darkpose.datasets.openmmlab_tree import openmmlab_split_file
 from darkpose.errors import DarkposeError
-from darkpose.training.recipes import recipe_of_test_set
+from darkpose.evaluation.benchmarks import benchmark_of
 
 WFLW_SUBSETS = "wflw-pose wflw-expression wflw-illumination wflw-makeup wflw-occlusion wflw-blur"
 PUBLISHED = f"""wflw-train wflw-test {WFLW_SUBSETS} aflw-train aflw-full aflw-frontal 300w-train 300w-common
@@ -119,8 +119,8 @@ def test_the_published_counts_are_the_papers() -> None:
 
 def test_an_unknown_subset_is_refused_with_the_names_there_are() -> None:
     with pytest.raises(DarkposeError, match=r"no data set 'wflw-profile'; the names are wflw-train, .*wflw-pose, .*"):
-        recipe_of_test_set("wflw-profile")
-    assert recipe_of_test_set("wflw-blur").test_set is DATA_SETS["wflw-blur"]
+        benchmark_of("wflw-profile")
+    assert benchmark_of("wflw-blur").test_set is DATA_SETS["wflw-blur"]
 
 
 def test_real_faces_are_read_by_name(shared_data: Path) -> None:

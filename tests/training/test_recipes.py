@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from darkpose.errors import DarkposeError
+from darkpose.evaluation.benchmarks import BENCHMARKS
 from darkpose.training.recipes import (
     AFLW_DARK,
     COFW_DARK,
@@ -14,12 +15,10 @@ from darkpose.training.recipes import (
     WFLW_DARK,
     Recipe,
     find_recipe,
-    find_test,
-    recipe_of_test_set,
 )
 from darkpose.training.schedule import Steps
 
-CONFIGS = Path(__file__).parents[1] / "configs" / "face" / "darkpose"
+CONFIGS = Path(__file__).parents[2] / "configs" / "face" / "darkpose"
 FILES = {name: CONFIGS / name / f"hrnetv2_w18_{name}_256x256_dark.py" for name in ("aflw", "wflw", "300w", "cofw")}
 VALUES = {"aflw": AFLW_DARK, "wflw": WFLW_DARK, "300w": W300_DARK, "cofw": COFW_DARK}
 
@@ -29,13 +28,14 @@ def test_the_file_at_the_published_path_is_the_recipe(name: str) -> None:
     assert find_recipe(str(FILES[name])) is VALUES[name]
 
 
-def test_recipes_are_found_by_name() -> None:
+def test_recipes_are_found_by_name_and_have_a_benchmark_of_that_name() -> None:
     assert all(find_recipe(name) is recipe for name, recipe in RECIPES.items())
+    assert {name: recipe.benchmark for name, recipe in RECIPES.items()} == BENCHMARKS
 
 
 @pytest.mark.parametrize("recipe", VALUES.values(), ids=VALUES)
 def test_every_number_is_the_published_one(recipe: Recipe) -> None:
-    train, augment, test = recipe.train, recipe.train.augment, recipe.test
+    train, augment, test = recipe.train, recipe.train.augment, recipe.benchmark.protocol
     assert (train.crop_size, train.sigma, train.unbiased, train.padding) == (256, 2.0, True, 1.25)
     assert (train.batch_size * train.accumulate, train.epochs, train.weight_decay, train.ema) == (512, 60, 0, 0)
     assert (train.schedule.peak, train.schedule.warmup, train.schedule.warmup_ratio) == (2e-3, 500, 0.001)
@@ -55,15 +55,10 @@ def test_the_numbers_can_be_read_in_the_file(name: str) -> None:
     numbers = ["256 x 256", "1.25", "0.485 0.456 0.406", "0.229 0.224 0.225", "sigma 2", "0.002", "500", "8 times 64"]
     numbers += ["epoch 40", "epoch 55 of 60", "mirror 0.5", "0.25 N(0, 1)", "30 N(0, 1)", "60 degrees", "0.6"]
     numbers += ["ImageNet", "hrnetv2_w18-00eb2006.pth", "N(0, 0.001)"]
-    numbers += ["kernel 11", *(f"{value:.2f}" for value in recipe.published.values())]
-    numbers += [f"{each.published['faces']:,}" for each in (recipe.train_set, recipe.test_set)]
+    numbers += ["kernel 11", *(f"{value:.2f}" for value in recipe.benchmark.published.values())]
+    numbers += [f"{each.published['faces']:,}" for each in (recipe.train_set, recipe.benchmark.test_set)]
     for number in numbers:
         assert number in page, number
-
-
-def test_the_published_rows_are_the_corrected_ones() -> None:
-    assert AFLW_DARK.published == {"full": 1.34, "frontal": 1.20}
-    assert list(WFLW_DARK.published.values()) == [3.98, 6.99, 3.96, 4.78, 4.57, 3.87, 4.30]
 
 
 def test_a_missing_recipe_and_a_file_without_one_are_named(tmp_path: Path) -> None:
@@ -72,18 +67,3 @@ def test_a_missing_recipe_and_a_file_without_one_are_named(tmp_path: Path) -> No
     (tmp_path / "empty.py").write_text("x = 1\n")
     with pytest.raises(DarkposeError, match="expected a value named recipe"):
         find_recipe(str(tmp_path / "empty.py"))
-
-
-def test_a_data_set_is_a_test_by_its_name_and_a_published_subset_keeps_its_number() -> None:
-    assert find_test("wflw-dark") is WFLW_DARK
-    assert find_test("wflw-test").published == WFLW_DARK.published
-    assert find_test("wflw-pose").published == {"pose": 6.99}
-    assert find_test("aflw-frontal").published == {"frontal": 1.20}
-    assert find_test("300w-lfpw").published == {}
-    assert find_test("wflw-pose").test == WFLW_DARK.test
-    assert recipe_of_test_set("wflw-test") is WFLW_DARK
-    assert recipe_of_test_set("cofw-train").test_set.name == "cofw-train"
-    with pytest.raises(DarkposeError, match=r"'wflw-profile'; the names are aflw-dark, .*wflw-pose"):
-        find_test("wflw-profile")
-    with pytest.raises(DarkposeError, match="no data set 'wflw-profile'"):
-        recipe_of_test_set("wflw-profile")

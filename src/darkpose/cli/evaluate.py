@@ -74,11 +74,11 @@ def evaluate(
     from typing import get_args
 
     from darkpose.codec.heatmap import Method
-    from darkpose.evaluation.evaluate import Choices, evaluate_recipe
+    from darkpose.evaluation.benchmarks import benchmark_of, find_benchmark
+    from darkpose.evaluation.evaluate import Choices, evaluate_benchmark
     from darkpose.evaluation.predictions import read_predictions
     from darkpose.evaluation.report_folder import prepare_report, write_report
     from darkpose.runtime.flip import FlipTest
-    from darkpose.training.recipes import find_test, recipe_of_test_set
 
     if weights is None and predictions is None:
         raise DarkposeError("name --weights to predict with, or a file of --predictions to measure")
@@ -93,9 +93,9 @@ def evaluate(
         if named is None:
             why = f"; {predictions} does not name its data set" if predictions and not weights else ""
             raise DarkposeError(f"name the recipe or data set to measure (darkpose evaluate --help){why}")
-        experiment = recipe_of_test_set(str(named))
+        benchmark = benchmark_of(str(named))
     else:
-        experiment = find_test(recipe)
+        benchmark = find_benchmark(recipe)
     if report is not None:
         prepare_report(report)
     choices = Choices(
@@ -104,8 +104,8 @@ def evaluate(
         _several("--decode", decode, get_args(Method)),
     )
     try:
-        found = evaluate_recipe(
-            experiment,
+        found = evaluate_benchmark(
+            benchmark,
             root,
             predictions,
             weights=weights,

@@ -1,4 +1,4 @@
-"""A recipe's evaluation: predictions into files, then the files against the annotations."""
+"""Evaluation on a benchmark: write predictions to files, then compare the files with the annotations."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -18,16 +18,17 @@ from darkpose.datasets.made import is_drawn
 from darkpose.datasets.sample import Sample, samples_digest
 from darkpose.detect.detector import Detector, best_detector, named_detector
 from darkpose.errors import DarkposeError
+from darkpose.evaluation.benchmarks import BENCHMARKS, Benchmark
 from darkpose.evaluation.crop_boxes import BoxRule, box_rule, is_detector
 from darkpose.evaluation.predict_samples import Variant, predict_to_files
 from darkpose.evaluation.predictions import Predictions, PredictionsWriter, only_writer, read_predictions
 from darkpose.evaluation.report import Comparison, Report, compare, published_lengths, report
+from darkpose.network.checkpoint import Checkpoint, model_fingerprint, part_of
+from darkpose.network.load import load_checkpoint
 from darkpose.predict.shape_prior import ShapePrior, as_shape_prior
 from darkpose.runtime.flip import CropDecoder, FlipTest, find_device
 from darkpose.schema import SCHEMAS, KeypointSchema
-from darkpose.training.recipes import RECIPES, Recipe
-from darkpose.weights.checkpoint import Checkpoint, fingerprint
-from darkpose.weights.zoo import load_checkpoint, meant, part_of
+from darkpose.weights.zoo import resolve_name
 
 
 @dataclass(frozen=True)
@@ -36,16 +37,17 @@ class Choices:
 
     Attributes:
         boxes: names of box rules (see `boxrule`).
-        flip_tests, methods: empty: the recipe's.
+        flip_tests, methods: empty: the benchmark's.
     """
 
     boxes: tuple[str, ...] = ("annotation",)
     flip_tests: tuple[FlipTest, ...] = ()
     methods: tuple[Method, ...] = ()
 
-    def variants(self, recipe: Recipe) -> list[Variant]:
+    def variants(self, benchmark: Benchmark) -> list[Variant]:
         """All combinations, once each."""
-        flips, methods = self.flip_tests or (recipe.test.flip_test,), self.methods or (recipe.test.method,)
+        flips = self.flip_tests or (benchmark.protocol.flip_test,)
+        methods = self.methods or (benchmark.protocol.method,)
         return list(dict.fromkeys(Variant(*each) for each in product(self.boxes, flips, methods)))
 
 
@@ -64,7 +66,7 @@ class Evaluation:
     """What an evaluation found.
 
     Attributes:
-        recipe: its name.
+        recipe: name of the benchmark.
         name: the way of predicting, or the file's name.
         file: the predictions that were measured.
         header: the first line of that file.
@@ -119,8 +121,8 @@ def _row(name: str, report: Report) -> str:
     return f"{name:42}{row.missed:7d}{row.nme:8.3f}{row.failure_rates[10]:8.2f}"
 
 
-def evaluate_recipe(
-    recipe: Recipe,
+def evaluate_benchmark(
+    benchmark: Benchmark,
     root: Path,
     predictions: Path | None,
     *,
@@ -133,13 +135,13 @@ def evaluate_recipe(
     workers: int = 0,
     shape_prior: str | Path | ShapePrior | None = None,
 ) -> Evaluation:
-    """Measure a recipe's test set: predict what the predictions files lack, then read them.
+    """Evaluate on a benchmark: predict what the predictions files lack, then read them.
 
     Args:
-        recipe: the experiment.
+        benchmark: the test set and protocol.
         root: folder of its data set.
         predictions: the file; of darkpose or, without `weights`, of any system (see `predictions`). Further ways to
-            predict get files of their own beside it. None: files named by recipe, weights, markup and way, here.
+            predict get files of their own beside it. None: files named by benchmark, weights, markup and way, here.
         weights: checkpoint to predict with, by path or name ("default": the shipped weights that are best at the
             markup); None: measure the file as it is.
         choices: ways to predict.
@@ -153,27 +155,27 @@ def evaluate_recipe(
     Raises:
         DarkposeError: data, weights or a file cannot be used, or do not fit each other.
     """
-    samples, schema = recipe.test_set.read(root), recipe.test_set.schema
+    samples, schema = benchmark.test_set.read(root), benchmark.test_set.schema
     published_lengths(samples, schema)  # a face that cannot be normalised is named before anything is predicted
     for file in against:
-        _points(file, read_predictions(file), samples, recipe, shared)
+        _points(file, read_predictions(file), samples, benchmark, shared)
     if weights is None:
         if predictions is None:
             raise DarkposeError("an evaluation needs weights, or a file of predictions")
         files = [predictions]
     else:
-        weights = meant(weights, markup or schema.name)
+        weights = resolve_name(weights, markup or schema.name)
         checkpoint = _for_markup(load_checkpoint(weights, schema=markup, whole=True), schema)
-        _check_markup(weights, checkpoint.schema, recipe, shared)
-        target, variants = find_device(device), choices.variants(recipe)
+        _check_markup(weights, checkpoint.schema, benchmark, shared)
+        target, variants = find_device(device), choices.variants(benchmark)
         if predictions is None:
-            base = _default_file(recipe, weights, checkpoint.schema)
+            base = _default_file(benchmark, weights, checkpoint.schema)
             files = [_beside(base, variant) for variant in variants]
         else:
             files = [predictions, *(_beside(predictions, variant) for variant in variants[1:])]
         detectors = {each.boxes: _detector(each.boxes) for each in variants if is_detector(each.boxes)}
         rules = {each.boxes: box_rule(each.boxes, detectors.get(each.boxes)) for each in variants}
-        headers = [_header(recipe, samples, checkpoint, weights, variant, detectors) for variant in variants]
+        headers = [_header(benchmark, samples, checkpoint, weights, variant, detectors) for variant in variants]
         with ExitStack() as held:
             for file in files:
                 held.enter_context(only_writer(file))
@@ -181,29 +183,29 @@ def evaluate_recipe(
                 variant: PredictionsWriter(file, header)
                 for variant, file, header in zip(variants, files, headers, strict=True)
             }
-            _predict(recipe, samples, checkpoint, writers, rules, target, workers)
+            _predict(benchmark, samples, checkpoint, writers, rules, target, workers)
     caveats = ["faces drawn by darkpose"] if is_drawn(root) else []
-    return _measure(recipe, samples, [*files, *against], shared, caveats, shape_prior)
+    return _measure(benchmark, samples, [*files, *against], shared, caveats, shape_prior)
 
 
 def _measure(
-    recipe: Recipe,
+    benchmark: Benchmark,
     samples: list[Sample],
     files: Sequence[Path],
     shared: bool,
     caveats: list[str],
     shape_prior: str | Path | ShapePrior | None,
 ) -> Evaluation:
-    schema = recipe.test_set.schema
+    schema = benchmark.test_set.schema
     found = [read_predictions(file) for file in files]
-    read = [_points(file, each, samples, recipe, shared) for file, each in zip(files, found, strict=True)]
+    read = [_points(file, each, samples, benchmark, shared) for file, each in zip(files, found, strict=True)]
     markups, points = [markup for markup, _ in read], [each for _, each in read]
     if any(markup.names != markups[0].names for markup in markups):
         listed = ", ".join(f"{file} {markup.name}" for file, markup in zip(files, markups, strict=True))
         raise DarkposeError(f"predictions of different markups cannot be held against each other: {listed}")
     if markups[0].names != schema.names:
         samples = [_through_shared(sample, schema, markups[0]) for sample in samples]
-    reasons = [caveats + _caveats(recipe, samples, file.header, markups[0]) for file in found]
+    reasons = [caveats + _caveats(benchmark, samples, file.header, markups[0]) for file in found]
     names = _names(files, found)
     if shape_prior is not None:
         prior = as_shape_prior(shape_prior, markups[0])
@@ -214,14 +216,14 @@ def _measure(
         names = [f"{name}, prior" for name in names] + names
         files, found = [*files, *files], found + found
     reports = [
-        report(each, samples, markups[0], recipe.published, why) for each, why in zip(points, reasons, strict=True)
+        report(each, samples, markups[0], benchmark.published, why) for each, why in zip(points, reasons, strict=True)
     ]
     others = [
         Other(name, file, other, compare(points[0], each, samples, markups[0]))
         for name, file, other, each in zip(names[1:], files[1:], reports[1:], points[1:], strict=True)
     ]
     return Evaluation(
-        recipe.name,
+        benchmark.name,
         names[0],
         files[0],
         found[0].header,
@@ -257,11 +259,11 @@ def _for_markup(checkpoint: Checkpoint, schema: KeypointSchema) -> Checkpoint:
     return part_of(checkpoint, schema.name if schema.name in names else names[0])
 
 
-def _check_markup(source: str, found: KeypointSchema, recipe: Recipe, shared: bool) -> None:
-    wanted = recipe.test_set.schema
+def _check_markup(source: str, found: KeypointSchema, benchmark: Benchmark, shared: bool) -> None:
+    wanted = benchmark.test_set.schema
     if found.names == wanted.names:
         return
-    theirs = f"the landmarks are of {found.name}, those of the data set {recipe.test_set.name} of {wanted.name}"
+    theirs = f"the landmarks are of {found.name}, those of the data set {benchmark.test_set.name} of {wanted.name}"
     try:
         shared_points(wanted, found)
     except DarkposeError as error:
@@ -271,10 +273,10 @@ def _check_markup(source: str, found: KeypointSchema, recipe: Recipe, shared: bo
 
 
 def _points(
-    file: Path, predictions: Predictions, samples: Sequence[Sample], recipe: Recipe, shared: bool
+    file: Path, predictions: Predictions, samples: Sequence[Sample], benchmark: Benchmark, shared: bool
 ) -> tuple[KeypointSchema, NDArray[np.float64]]:
     """The markup and landmarks (N, K, 2) of a predictions file, which must be of these samples."""
-    markup = _markup(file, predictions, recipe, shared)
+    markup = _markup(file, predictions, benchmark, shared)
     points = predictions.as_array([sample.image.name for sample in samples], len(markup), str(file))
     said = predictions.header.get("faces_sha256")
     if said is not None and said != samples_digest(samples):
@@ -285,17 +287,17 @@ def _points(
     return markup, points
 
 
-def _markup(file: Path, predictions: Predictions, recipe: Recipe, shared: bool) -> KeypointSchema:
+def _markup(file: Path, predictions: Predictions, benchmark: Benchmark, shared: bool) -> KeypointSchema:
     """The markup of a predictions file; the data set's where it does not say."""
-    named = predictions.header.get("data_set", recipe.test_set.name)
-    if named != recipe.test_set.name:
-        raise DarkposeError(f"{file}: predictions of the data set {named}, expected {recipe.test_set.name}")
-    markup = predictions.header.get("markup", recipe.test_set.schema.name)
-    if markup == recipe.test_set.schema.name:
-        return recipe.test_set.schema
+    named = predictions.header.get("data_set", benchmark.test_set.name)
+    if named != benchmark.test_set.name:
+        raise DarkposeError(f"{file}: predictions of the data set {named}, expected {benchmark.test_set.name}")
+    markup = predictions.header.get("markup", benchmark.test_set.schema.name)
+    if markup == benchmark.test_set.schema.name:
+        return benchmark.test_set.schema
     if markup not in SCHEMAS:
         raise DarkposeError(f"{file}: of the markup {markup!r}, expected one of {', '.join(SCHEMAS)}")
-    _check_markup(str(file), SCHEMAS[markup], recipe, shared)
+    _check_markup(str(file), SCHEMAS[markup], benchmark, shared)
     return SCHEMAS[markup]
 
 
@@ -321,9 +323,9 @@ def _way(header: Mapping[str, Any]) -> str:
     return f"{boxes} boxes, flip {header['flip_test']}, {header['method']}"
 
 
-def _default_file(recipe: Recipe, weights: str, markup: KeypointSchema) -> Path:
-    own = "" if markup.names == recipe.test_set.schema.names else f".{markup.name}"
-    return Path(f"{recipe.name.replace('/', '-')}.{Path(weights).stem}{own}.predictions.jsonl")
+def _default_file(benchmark: Benchmark, weights: str, markup: KeypointSchema) -> Path:
+    own = "" if markup.names == benchmark.test_set.schema.names else f".{markup.name}"
+    return Path(f"{benchmark.name.replace('/', '-')}.{Path(weights).stem}{own}.predictions.jsonl")
 
 
 def _beside(file: Path, variant: Variant) -> Path:
@@ -336,7 +338,7 @@ def _detector(name: str) -> Detector:
 
 
 def _header(
-    recipe: Recipe,
+    benchmark: Benchmark,
     samples: Sequence[Sample],
     checkpoint: Checkpoint,
     weights: str,
@@ -345,26 +347,26 @@ def _header(
 ) -> dict[str, Any]:
     used = {"detector": detectors[variant.boxes].name} if variant.boxes in detectors else {}
     return {
-        "recipe": recipe.name,
-        "data_set": recipe.test_set.name,
+        "recipe": benchmark.name,
+        "data_set": benchmark.test_set.name,
         "faces": len(samples),
         "faces_sha256": samples_digest(samples),
         "markup": checkpoint.schema.name,
         "system": "darkpose",
         "weights": weights,
-        "weights_sha256": fingerprint(checkpoint.model),
+        "weights_sha256": model_fingerprint(checkpoint.model),
         "crop_size": checkpoint.config.crop_size,
         "padding": checkpoint.config.padding,
         "normalisation": asdict(checkpoint.config.normalisation),
         "provenance": dict(checkpoint.provenance),
         **variant._asdict(),
-        "kernel_size": recipe.test.kernel_size,
+        "kernel_size": benchmark.protocol.kernel_size,
         **used,
     }
 
 
 def _predict(
-    recipe: Recipe,
+    benchmark: Benchmark,
     samples: list[Sample],
     checkpoint: Checkpoint,
     writers: Mapping[Variant, PredictionsWriter],
@@ -377,49 +379,52 @@ def _predict(
         checkpoint.config.normalisation,
         checkpoint.schema.flip_index,
         target,
-        kernel_size=recipe.test.kernel_size,
-        batch_size=recipe.test.batch_size,
+        kernel_size=benchmark.protocol.kernel_size,
+        batch_size=benchmark.protocol.batch_size,
     )
     size, padding = checkpoint.config.crop_size, checkpoint.config.padding
-    schema = recipe.test_set.schema
+    schema = benchmark.test_set.schema
     predict_to_files(writers, decoder, samples, schema, rules, crop_size=size, padding=padding, workers=workers)
 
 
-def _caveats(recipe: Recipe, samples: Sequence[Sample], header: Mapping[str, Any], markup: KeypointSchema) -> list[str]:
-    """Why numbers are not those that the recipe's published row should match, or not of unseen faces."""
+def _caveats(
+    benchmark: Benchmark, samples: Sequence[Sample], header: Mapping[str, Any], markup: KeypointSchema
+) -> list[str]:
+    """Why numbers are not those that the published row should match, or not of unseen faces."""
     learnt = set(header.get("provenance", {}).get("test_images_learnt", ()))
     seen = sum(sample.image.name in learnt for sample in samples)
     found = [f"the weights have learnt from {seen} of these faces"] if seen else []
-    found += _of_other_weights(recipe, header)
-    if not recipe.published:
+    found += _of_other_weights(benchmark, header)
+    if not benchmark.published:
         return found
-    published = recipe.test_set.published.get("faces", len(samples))
+    published = benchmark.test_set.published.get("faces", len(samples))
     if published != len(samples):
         found.append(f"{len(samples)} faces here, {published} there")
-    if markup.names != recipe.test_set.schema.names:
+    if markup.names != benchmark.test_set.schema.names:
         found.append(f"only the landmarks that {markup.name} shares")
     if header.get("boxes", "annotation") != "annotation":
         found.append(f"{header.get('detector', header['boxes'])} boxes")
     for name in ("flip_test", "method", "kernel_size"):
-        there = getattr(recipe.test, name)
+        there = getattr(benchmark.protocol, name)
         if header.get(name, there) != there:
             found.append(f"{name.replace('_', ' ')} {header[name]} instead of {there}")
     return found
 
 
-def _of_other_weights(recipe: Recipe, header: Mapping[str, Any]) -> list[str]:
+def _of_other_weights(benchmark: Benchmark, header: Mapping[str, Any]) -> list[str]:
     """The row is of the published weights, and should be that of weights trained by the same recipe."""
-    if header.get("system") != "darkpose" or header.get("weights") == recipe.checkpoint:
+    if header.get("system") != "darkpose" or header.get("weights") == benchmark.checkpoint:
         return []
     provenance = header.get("provenance", {})
     learnt = str(provenance.get("train_set", "")).split(",")[0]
     sets = {learnt, *JOINED.get(learnt, ())}
     if provenance.get("test_images_learnt"):  # in place of the training set, which was not there
         sets.discard("wflw-train")
-    if recipe.test_set.name in sets:
+    if benchmark.test_set.name in sets:
         return ["the weights have learnt from this set"]
     trained = str(provenance.get("recipe", "unknown"))
-    row = recipe.published if trained == recipe.name else RECIPES[trained].published if trained in RECIPES else {}
-    if recipe.published and not recipe.published.items() <= row.items() and "sha256" not in provenance:
+    same = {**BENCHMARKS, benchmark.name: benchmark}.get(trained)
+    row = same.published if same else {}
+    if benchmark.published and not benchmark.published.items() <= row.items() and "sha256" not in provenance:
         return [f"weights of the training {trained}"]
     return []

@@ -14,8 +14,10 @@ from darkpose.datasets.catalogue import TEST_SETS
 from darkpose.datasets.sample import Sample, samples_digest
 from darkpose.errors import DarkposeError
 from darkpose.evaluation.predict_samples import predict_samples, samples_nme
+from darkpose.network.checkpoint import Checkpoint, save_checkpoint
 from darkpose.network.heads import with_rows
 from darkpose.network.hrnet import HRNet
+from darkpose.network.load import load_checkpoint
 from darkpose.runtime.flip import CropDecoder
 from darkpose.schema import KeypointSchema
 from darkpose.training.augment import AugmentConfig
@@ -24,8 +26,7 @@ from darkpose.training.loop import Trained, train
 from darkpose.training.recipes import Recipe
 from darkpose.training.run_folder import first_process
 from darkpose.training.schedule import Cosine, Schedule
-from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
-from darkpose.weights.zoo import load_checkpoint
+from darkpose.weights.checkpoint import CheckpointConfig
 
 
 class Task(NamedTuple):
@@ -54,7 +55,7 @@ class Task(NamedTuple):
             config.crop_size,
             config.padding,
             config.sigma,
-            kernel_size=self.recipe.test.kernel_size,
+            kernel_size=self.recipe.benchmark.protocol.kernel_size,
         )
 
 
@@ -69,7 +70,7 @@ def read_task(recipe: Recipe, root: Path) -> Task:
     """
     samples, share = recipe.train_set.read(root), recipe.train.held_out
     if not share:
-        test = recipe.test_set
+        test = recipe.benchmark.test_set
         return Task(recipe, samples, test.read(root), test.schema, f"the test set {test.name}")
     images, membership = np.unique([str(sample.image) for sample in samples], return_inverse=True)
     count = max(1, round(share * len(images)))
@@ -188,7 +189,7 @@ def run_task(task: Task, out: Path, *, start: str | None = None, workers: int = 
 
 def validation_nme(task: Task, model: HRNet) -> float:
     """NME of a network over a task's validation faces, a fraction of the markup's usual normaliser."""
-    use, test, measured = task.use, task.recipe.test, task.measured
+    use, test, measured = task.use, task.recipe.benchmark.protocol, task.measured
     schema = task.recipe.train_set.schema
     rows = range(len(schema)) if measured is schema else range(len(schema))[schema.rows(measured.name)]
     decoder = CropDecoder(
@@ -207,7 +208,10 @@ def validation_nme(task: Task, model: HRNet) -> float:
 
 def _validated(task: Task) -> str:
     """The validation in words that differ for another set, other faces or another protocol."""
-    test, faces = task.recipe.test, f"{len(task.validation)} faces ({samples_digest(task.validation)[:8]})"
+    test, faces = (
+        task.recipe.benchmark.protocol,
+        f"{len(task.validation)} faces ({samples_digest(task.validation)[:8]})",
+    )
     protocol = f"flip test {test.flip_test}, {test.method}, kernel {test.kernel_size}"
     return f"validated on {faces}, {task.validated}, {protocol}"
 
@@ -221,7 +225,7 @@ def _provenance(task: Task, start: str) -> dict[str, Any]:
     return {
         "recipe": recipe.name,
         "recipe_values": asdict(recipe.train),
-        "test_protocol": asdict(recipe.test),
+        "test_protocol": asdict(recipe.benchmark.protocol),
         "start": "He initialisation" if start == NOTHING else Path(start).name,
         **({"teacher": Path(recipe.teacher).name} if recipe.teacher else {}),
         "train_set": f"{recipe.train_set.name}, {len(samples)} faces",

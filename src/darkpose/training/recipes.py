@@ -1,36 +1,16 @@
-"""Experiments as values: data, training, test protocol and the published row that they should give."""
+"""Training recipes: training set, settings of the run, and the benchmark that they are for."""
 
-import runpy
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from darkpose.codec.heatmap import Method
 from darkpose.datasets.catalogue import DATA_SETS, DataSet
 from darkpose.errors import DarkposeError
-from darkpose.network.hrnet import HRNetConfig
-from darkpose.runtime.flip import FlipTest
+from darkpose.evaluation.benchmarks import BENCHMARKS, Benchmark, read_recipe_file
 from darkpose.training.augment import AugmentConfig
 from darkpose.training.config import TrainConfig
 from darkpose.training.initial_weights import IMAGENET, NOTHING
 from darkpose.training.schedule import Cosine, Schedule, Steps
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How a network is tested; the defaults are the published ones.
-
-    Attributes:
-        flip_test: "published": the mean with the mirrored crop, moved by one heatmap px.
-        method: decoder of the heatmaps.
-        kernel_size: of DARK's blur.
-        batch_size: crops per forward pass.
-    """
-
-    flip_test: FlipTest = "published"
-    method: Method = "dark"
-    kernel_size: int = 11
-    batch_size: int = 32
+from darkpose.weights.checkpoint import HRNetConfig
 
 
 @dataclass(frozen=True)
@@ -38,24 +18,19 @@ class Recipe:
     """One experiment.
 
     Attributes:
-        name: what the command line calls it.
+        name: name on the command line.
         train_set: faces to train on.
-        test_set: faces to validate on; the published recipes select on their test set, as their authors did.
-        train: the run.
-        test: the protocol.
-        published: subset -> NME in per cent, as published with this set-up; "full" and "test" are the whole test set.
-        checkpoint: name of the published weights, where there are any.
-        start: what training starts from, see `start.start_from`.
-        teacher: name or path of the checkpoint that teaches, where `train.teaching` asks for one.
+        benchmark: test set and protocol of the validation; the published recipes select on their test set, as their
+            authors did.
+        train: settings of the run.
+        start: what training starts from, see `initial_weights.start_from`.
+        teacher: name or path of the teacher's checkpoint, if `train.teaching` needs one.
     """
 
     name: str
     train_set: DataSet
-    test_set: DataSet
+    benchmark: Benchmark
     train: TrainConfig
-    test: Protocol = Protocol()
-    published: Mapping[str, float] = field(default_factory=dict)
-    checkpoint: str = ""
     start: str = NOTHING
     teacher: str = ""
 
@@ -86,47 +61,17 @@ PUBLISHED_TRAINING = TrainConfig(
     precision="no",
     select="best-on-test-set",
 )
-PUBLISHED_TEST = Protocol(flip_test="published", method="dark", kernel_size=11, batch_size=32)
 
-AFLW_DARK = Recipe(
-    "aflw-dark",
-    DATA_SETS["aflw-train"],
-    DATA_SETS["aflw-full"],
-    PUBLISHED_TRAINING,
-    PUBLISHED_TEST,
-    # First printed as 1.41 / 1.27, the row of the network without DARK; corrected later for the same file.
-    published={"full": 1.34, "frontal": 1.20},
-    checkpoint="aflw-hrnetv2-w18-dark",
-    start=IMAGENET,
-)
-WFLW_DARK = Recipe(
-    "wflw-dark",
-    DATA_SETS["wflw-train"],
-    DATA_SETS["wflw-test"],
-    PUBLISHED_TRAINING,
-    PUBLISHED_TEST,
-    published={
-        **{"test": 3.98, "pose": 6.99, "illumination": 3.96, "occlusion": 4.78},
-        **{"blur": 4.57, "makeup": 3.87, "expression": 4.30},
-    },
-    checkpoint="wflw-hrnetv2-w18-dark",
-    start=IMAGENET,
-)
-W300_DARK = replace(
-    WFLW_DARK,
-    name="300w-dark",
-    train_set=DATA_SETS["300w-train"],
-    test_set=DATA_SETS["300w-full"],
-    published={},
-    checkpoint="",
-)
-COFW_DARK = replace(W300_DARK, name="cofw-dark", train_set=DATA_SETS["cofw-train"], test_set=DATA_SETS["cofw-test"])
+AFLW_DARK = Recipe("aflw-dark", DATA_SETS["aflw-train"], BENCHMARKS["aflw-dark"], PUBLISHED_TRAINING, IMAGENET)
+WFLW_DARK = Recipe("wflw-dark", DATA_SETS["wflw-train"], BENCHMARKS["wflw-dark"], PUBLISHED_TRAINING, IMAGENET)
+W300_DARK = Recipe("300w-dark", DATA_SETS["300w-train"], BENCHMARKS["300w-dark"], PUBLISHED_TRAINING, IMAGENET)
+COFW_DARK = Recipe("cofw-dark", DATA_SETS["cofw-train"], BENCHMARKS["cofw-dark"], PUBLISHED_TRAINING, IMAGENET)
 
 # darkpose's own, from nothing, in two stages that a CPU can bear: small crops first, then full size.
 SMALL_FIRST = Recipe(
     "300w-128",
     DATA_SETS["300w-train"],
-    DATA_SETS["300w-lfpw"],
+    BENCHMARKS["300w-128"],
     TrainConfig(
         crop_size=128,
         batch_size=16,
@@ -134,11 +79,11 @@ SMALL_FIRST = Recipe(
         schedule=Schedule(1e-3, Cosine(), warmup=200),
         augment=AugmentConfig(shift_std=0.05),
     ),
-    Protocol(flip_test="off", batch_size=16),
 )
 FULL_SIZE = replace(
     SMALL_FIRST,
     name="300w-256",
+    benchmark=BENCHMARKS["300w-256"],
     train=replace(
         SMALL_FIRST.train,
         crop_size=256,
@@ -152,7 +97,7 @@ FULL_SIZE = replace(
 SEVERAL_MARKUPS = Recipe(
     "faces-300w",
     DATA_SETS["faces-300w"],
-    DATA_SETS["faces-lfpw"],
+    BENCHMARKS["faces-300w"],
     TrainConfig(
         crop_size=256,
         batch_size=16,
@@ -172,16 +117,17 @@ SEVERAL_MARKUPS = Recipe(
             compress=0.15,
         ),
     ),
-    Protocol(flip_test="off", batch_size=16),
 )
 SEVERAL_MARKUPS_LONGER = replace(
     SEVERAL_MARKUPS,
     name="faces-300w-longer",
+    benchmark=BENCHMARKS["faces-300w-longer"],
     train=replace(SEVERAL_MARKUPS.train, epochs=8, schedule=Schedule(4e-4, Cosine(), warmup=100)),
 )
 SEVERAL_MARKUPS_WING = replace(
     SEVERAL_MARKUPS,
     name="faces-300w-wing",
+    benchmark=BENCHMARKS["faces-300w-wing"],
     train=replace(
         SEVERAL_MARKUPS.train, loss="adaptive_wing", epochs=10, schedule=Schedule(4e-4, Cosine(), warmup=100)
     ),
@@ -189,6 +135,7 @@ SEVERAL_MARKUPS_WING = replace(
 SEVERAL_SETS = replace(
     SEVERAL_MARKUPS,
     name="faces",
+    benchmark=BENCHMARKS["faces"],
     train_set=DATA_SETS["faces"],
     train=replace(SEVERAL_MARKUPS.train, loss="adaptive_wing", epochs=1),  # in which WFLW's faces come 24 times
 )
@@ -196,6 +143,7 @@ SEVERAL_SETS = replace(
 SEVERAL_MARKUPS_GPU = replace(
     SEVERAL_MARKUPS_WING,
     name="faces-300w-gpu",
+    benchmark=BENCHMARKS["faces-300w-gpu"],
     train=replace(
         SEVERAL_MARKUPS_WING.train,
         sigma=1.5,
@@ -208,6 +156,7 @@ SEVERAL_MARKUPS_GPU = replace(
 SEVERAL_SETS_GPU = replace(
     SEVERAL_SETS,
     name="faces-gpu",
+    benchmark=BENCHMARKS["faces-gpu"],
     train=replace(
         SEVERAL_SETS.train, sigma=1.5, batch_size=64, epochs=2, schedule=Schedule(7e-4, Cosine(), warmup=100)
     ),
@@ -217,6 +166,7 @@ SEVERAL_SETS_GPU = replace(
 SEVERAL_MARKUPS_LONG = replace(
     SEVERAL_MARKUPS_GPU,
     name="faces-300w-long",
+    benchmark=BENCHMARKS["faces-300w-long"],
     train=replace(SEVERAL_MARKUPS_GPU.train, epochs=66, ema=0.999, validate_every=100),
 )
 
@@ -226,6 +176,7 @@ SMALL_SHAPE = HRNetConfig(keypoints=1, modules=(1, 2, 2), blocks=2, stem=32)
 SMALL_NETWORK_FIRST = replace(
     SEVERAL_MARKUPS,
     name="small-128",
+    benchmark=BENCHMARKS["small-128"],
     train=replace(
         SEVERAL_MARKUPS.train,
         network=SMALL_SHAPE,
@@ -238,6 +189,7 @@ SMALL_NETWORK_FIRST = replace(
 SMALL_NETWORK = replace(
     SEVERAL_MARKUPS,
     name="small",
+    benchmark=BENCHMARKS["small"],
     train=replace(
         SEVERAL_MARKUPS.train,
         network=SMALL_SHAPE,
@@ -260,7 +212,7 @@ RECIPES = {
 
 
 def find_recipe(name_or_path: str) -> Recipe:
-    """A recipe by its name, or the value `recipe` of a Python file, which is run to have it.
+    """A recipe by its name, or the value `recipe` of a Python file, which is run.
 
     Raises:
         DarkposeError: there is no such name or file, or the file has no such value.
@@ -270,52 +222,9 @@ def find_recipe(name_or_path: str) -> Recipe:
     path = Path(name_or_path)
     if path.suffix != ".py" or not path.is_file():
         raise DarkposeError(f"there is no recipe or Python file {name_or_path!r}; the recipes are {', '.join(RECIPES)}")
-    try:
-        recipe = runpy.run_path(str(path)).get("recipe")
-    except (Exception, SystemExit) as error:  # whatever is wrong with the user's file
-        raise DarkposeError(f"{path}: cannot be run ({type(error).__name__}: {error})") from error
+    recipe = read_recipe_file(path)
     if not isinstance(recipe, Recipe):
         raise DarkposeError(
             f"{path}: expected a value named recipe, a darkpose.training.recipes.Recipe, got {recipe!r}"
         )
     return recipe
-
-
-def find_test(name_or_path: str) -> Recipe:
-    """What to evaluate: a recipe, as `find_recipe` finds it, or a data set by its name, tested as published.
-
-    Raises:
-        DarkposeError: there is no such recipe, data set or file.
-    """
-    if name_or_path in DATA_SETS and name_or_path not in RECIPES:
-        data_set = DATA_SETS[name_or_path]
-        return Recipe(name_or_path, data_set, data_set, PUBLISHED_TRAINING, PUBLISHED_TEST, _published(data_set))
-    if name_or_path not in RECIPES and not name_or_path.endswith(".py"):
-        known = ", ".join((*RECIPES, *DATA_SETS))
-        raise DarkposeError(f"there is no recipe, data set or Python file {name_or_path!r}; the names are {known}")
-    return find_recipe(name_or_path)
-
-
-def _published(data_set: DataSet) -> dict[str, float]:
-    """The published numbers of a whole test set, or the one of a data set that is itself a published subset."""
-    for recipe in (AFLW_DARK, WFLW_DARK):
-        if recipe.test_set.name == data_set.name:
-            return dict(recipe.published)
-    subset = data_set.name.rpartition("-")[2]
-    known = [r.published for r in (AFLW_DARK, WFLW_DARK) if r.test_set.schema is data_set.schema]
-    numbers = [row[subset] for row in known if subset in row and subset in data_set.published]
-    return {subset: numbers[0]} if numbers else {}
-
-
-def recipe_of_test_set(data_set: str) -> Recipe:
-    """The recipe whose published row is of a data set, or else the data set itself, tested as published.
-
-    Raises:
-        DarkposeError: there is no such data set.
-    """
-    for recipe in RECIPES.values():
-        if recipe.test_set.name == data_set and recipe.published:
-            return recipe
-    if data_set not in DATA_SETS:
-        raise DarkposeError(f"there is no data set {data_set!r}; the names are {', '.join(DATA_SETS)}")
-    return find_test(data_set)
