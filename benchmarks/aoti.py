@@ -20,7 +20,7 @@ from torch import Tensor
 
 from darkpose.deploy.export import ExportOptions, export_program
 from darkpose.files.atomic import write_text
-from darkpose.weights.zoo import load_checkpoint
+from darkpose.network.load import load_checkpoint
 
 ROUNDS, WARM_UP = 20, 3
 

@@ -26,12 +26,12 @@ from darkpose.datasets.wflw import read_wflw
 from darkpose.evaluation.metrics import bootstrap_interval
 from darkpose.evaluation.predict_samples import crops_of
 from darkpose.files.atomic import write_text
-from darkpose.image.geometry import box_to_crop, crop_to_heatmap, image_to_crop, transform
-from darkpose.network.hrnet import STRIDE
+from darkpose.image.geometry import STRIDE, box_to_crop, crop_to_heatmap, image_to_crop, transform
+from darkpose.network.checkpoint import Checkpoint
+from darkpose.network.load import load_checkpoint
 from darkpose.runtime.flip import CropDecoder, batched
 from darkpose.schema import W300_68, WFLW_98, KeypointSchema
-from darkpose.weights.checkpoint import Checkpoint
-from darkpose.weights.zoo import load_checkpoint, meant
+from darkpose.weights.zoo import resolve_name
 
 Floats = NDArray[np.float64]
 INSIDE = ((1.5, -0.5), (0.5, -1.5))  # heatmap px that the outermost landmark lies inside the map, by turns of faces
@@ -119,7 +119,7 @@ def main(weights: str, w300: str, wflw: str, out: str) -> None:
         "WFLW": (WFLW_98, read_wflw(Path(wflw))),
     }
     results: dict[str, Any] = {}
-    known = meant(weights, W300_68.name)
+    known = resolve_name(weights, W300_68.name)
     for name, (schema, samples) in sets.items():
         checkpoint = load_checkpoint(known, schema=schema.name)
         if checkpoint.provenance.get("test_images_learnt"):

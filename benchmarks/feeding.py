@@ -43,7 +43,7 @@ from darkpose.datasets.w300 import read_300w
 from darkpose.datasets.wflw import read_wflw
 from darkpose.image.geometry import crop_to_heatmap
 from darkpose.image.pixels import Normalisation
-from darkpose.network.hrnet import HRNet, HRNetConfig, initialise
+from darkpose.network.hrnet import HRNet, initialise
 from darkpose.schema import W300_68, WFLW_98, KeypointSchema
 from darkpose.training.augment import AugmentConfig
 from darkpose.training.crop_cache import CropCache, open_crop_cache
@@ -53,6 +53,7 @@ from darkpose.training.losses import heatmap_mse
 from darkpose.training.memory import keep_freed_memory
 from darkpose.training.recipes import SEVERAL_MARKUPS
 from darkpose.training.step import normalise_on_device
+from darkpose.weights.checkpoint import HRNetConfig
 
 SIZE, BATCH, SEED = 256, 16, 0
 PUBLISHED, DAMAGED = AugmentConfig(), SEVERAL_MARKUPS.train.augment

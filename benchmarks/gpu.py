@@ -43,12 +43,13 @@ from darkpose.codec.dark_triton import decode_gpu
 from darkpose.codec.heatmap import decode, encode
 from darkpose.files.atomic import write_text
 from darkpose.image.pixels import Normalisation
-from darkpose.network.hrnet import HRNet, HRNetConfig, compile_blocks, initialise
+from darkpose.network.hrnet import HRNet, compile_blocks, initialise
 from darkpose.runtime.torch import InBfloat16, ready
 from darkpose.training.gpu import effects
 from darkpose.training.gpu.cuda_graphs import replay_passes
 from darkpose.training.losses import heatmap_mse
 from darkpose.training.step import normalise_on_device
+from darkpose.weights.checkpoint import HRNetConfig
 
 DEVICE = torch.device("cuda")
 Found = Iterator[tuple[str, Any]]  # what a part has, as it comes

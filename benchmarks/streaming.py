@@ -30,11 +30,12 @@ from surroundings import surroundings
 from darkpose.detect.detector import best_detector
 from darkpose.detect.haar import Haar
 from darkpose.image.pixels import read_image, use_one_thread, write_image
-from darkpose.network.hrnet import HRNet, HRNetConfig, initialise
+from darkpose.network.checkpoint import Checkpoint, save_checkpoint
+from darkpose.network.hrnet import HRNet, initialise
 from darkpose.predict.predictor import Predictor
 from darkpose.predict.stream import Looked, stream
 from darkpose.schema import W300_68
-from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
+from darkpose.weights.checkpoint import CheckpointConfig, HRNetConfig
 
 PHOTO, OUT = Path("examples/astronaut.png"), Path("benchmarks/streaming.json")
 THREADS = (0, 1, 2)

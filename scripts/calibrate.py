@@ -41,6 +41,8 @@ from darkpose.evaluation.metrics import bootstrap_interval
 from darkpose.evaluation.predict_samples import crops_of
 from darkpose.files.atomic import make_folder, write_atomically, write_text
 from darkpose.image.geometry import box_to_crop, crop_to_heatmap, image_to_crop, transform
+from darkpose.network.checkpoint import Checkpoint
+from darkpose.network.load import load_checkpoint
 from darkpose.predict.covariance import (
     LEVELS,
     Calibration,
@@ -56,8 +58,7 @@ from darkpose.predict.covariance import (
 from darkpose.runtime.flip import CropDecoder
 from darkpose.schema import AFLW_19, W300_68, WFLW_98, KeypointSchema
 from darkpose.weights.calibrations import file_beside, write_calibrations
-from darkpose.weights.checkpoint import Checkpoint
-from darkpose.weights.zoo import SHIPPED, load_checkpoint, meant, shipped_file
+from darkpose.weights.zoo import SHIPPED, resolve_name, shipped_file
 
 Floats = NDArray[np.float64]
 MARKUPS = (W300_68, WFLW_98, AFLW_19)
@@ -242,7 +243,7 @@ def sets_of(
 
 def main(weights: str, w300: str, wflw: str, name: str, folds: str = "") -> None:
     """Fit, measure, write."""
-    known = meant(weights, W300_68.name)
+    known = resolve_name(weights, W300_68.name)
     lfpw, hard = read_300w(Path(w300), LFPW_TEST_FOLDERS), read_wflw(Path(wflw))
     file = shipped_file(known) if known in SHIPPED else Path(known)
     calibrations, results = [], {}

@@ -18,11 +18,11 @@ from darkpose.detect.haar import Haar
 from darkpose.files.atomic import write_atomically
 from darkpose.image.geometry import box_to_crop, heatmap_to_crop, image_to_crop
 from darkpose.image.pixels import Pixels, read_image, warp, write_image
+from darkpose.network.load import load_checkpoint
 from darkpose.predict.covariance import LEVELS, calibrated, ellipse
 from darkpose.predict.draw import draw_faces
 from darkpose.predict.predictor import Predictor
 from darkpose.runtime.flip import CropDecoder
-from darkpose.weights.zoo import load_checkpoint
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

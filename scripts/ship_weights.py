@@ -12,8 +12,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from darkpose.network.checkpoint import read_safetensors, save_checkpoint, with_provenance
 from darkpose.training.log import read_log
-from darkpose.weights.checkpoint import read_safetensors, save_checkpoint, with_provenance
 from darkpose.weights.zoo import FACES, SMALL, W300_ONLY
 
 W300_RUNS = (

@@ -102,7 +102,8 @@ def rule_values(name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
 def rule_filled_hrnet() -> "Callable[[int], HRNet]":
     """Build the HRNetV2-W18 of K keypoints that made the golden heatmaps; float32, evaluation mode."""
     torch = pytest.importorskip("torch")
-    from darkpose.network.hrnet import HRNet, HRNetConfig
+    from darkpose.network.hrnet import HRNet
+    from darkpose.weights.checkpoint import HRNetConfig
 
     def build(keypoints: int) -> HRNet:
         model = HRNet(HRNetConfig(keypoints))
@@ -128,9 +129,10 @@ def shared_data() -> Path:
 def small_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of 68 landmarks and 64 px crops with random weights: quick, and good for nothing else."""
     pytest.importorskip("torch")
-    from darkpose.network.hrnet import HRNet, HRNetConfig, initialise
+    from darkpose.network.checkpoint import Checkpoint, save_checkpoint
+    from darkpose.network.hrnet import HRNet, initialise
     from darkpose.schema import W300_68
-    from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
+    from darkpose.weights.checkpoint import CheckpointConfig, HRNetConfig
 
     network = HRNetConfig(68, widths=(4, 4, 4, 4), modules=(1, 1, 1), blocks=1, stem=4)
     model = HRNet(network).eval()
@@ -147,8 +149,9 @@ def exported_default(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("onnxruntime")
     from darkpose.deploy.export import ExportOptions
     from darkpose.deploy.export_file import export_file
+    from darkpose.network.load import load_checkpoint
     from darkpose.weights.calibrations import calibration_beside
-    from darkpose.weights.zoo import load_checkpoint, weights_file
+    from darkpose.weights.zoo import weights_file
 
     checkpoint, file = load_checkpoint("default"), tmp_path_factory.mktemp("exported") / "default.onnx"
     calibration = calibration_beside(weights_file("default"), checkpoint.schema.name)

@@ -15,10 +15,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from cross_validate import recipe_for
 
+from darkpose.network.checkpoint import read_safetensors, save_checkpoint
 from darkpose.training.crop_cache import open_crop_cache
 from darkpose.training.recipe_run import read_task, train_recipe
 from darkpose.training.recipes import find_recipe
-from darkpose.weights.checkpoint import read_safetensors, save_checkpoint
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from darkpose.detect.haar import Haar
 from darkpose.detect.yunet import YuNet
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import Pixels
-from darkpose.weights.zoo import load_checkpoint
+from darkpose.network.load import load_checkpoint
 
 
 class Blind(Haar):

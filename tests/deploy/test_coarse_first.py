@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from darkpose.deploy.coarse_first import CoarseFirst
-from darkpose.network.hrnet import HRNet, HRNetConfig, initialise
+from darkpose.network.hrnet import HRNet, initialise
+from darkpose.weights.checkpoint import HRNetConfig
 
 
 def network(seed: int) -> HRNet:

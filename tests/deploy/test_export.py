@@ -6,10 +6,10 @@ import pytest
 
 from darkpose.deploy.export import ExportOptions, card_of, export_onnx, export_program, program_runner
 from darkpose.errors import DarkposeError
+from darkpose.network.checkpoint import Checkpoint, model_fingerprint
+from darkpose.network.load import load_checkpoint
 from darkpose.predict.covariance import Calibration
 from darkpose.runtime.card import KEY, card_from_json
-from darkpose.weights.checkpoint import Checkpoint, fingerprint
-from darkpose.weights.zoo import load_checkpoint
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
@@ -41,7 +41,7 @@ def test_what_cannot_be_built_in_is_named(wrong: dict[str, object], message: str
 def test_the_card_says_what_the_file_gives(checkpoint: Checkpoint) -> None:
     card = card_of(checkpoint, ExportOptions(heatmaps=True), CALIBRATION)
     assert card.outputs == ("keypoints", "scores", "covariance", "heatmaps")
-    assert card.weights == {"sha256": fingerprint(checkpoint.model)}
+    assert card.weights == {"sha256": model_fingerprint(checkpoint.model)}
     assert card_of(checkpoint, ExportOptions(), None).outputs == ("keypoints", "scores")
     assert card_of(checkpoint, ExportOptions(method="quarter"), CALIBRATION).outputs == ("keypoints", "scores")
     assert card_of(checkpoint, ExportOptions(), None, onnx=False).opset == 0

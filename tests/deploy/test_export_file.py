@@ -11,9 +11,9 @@ from darkpose.deploy.export import ExportOptions, export_onnx, program_runner
 from darkpose.deploy.export_file import Exported, export_file, exported_once
 from darkpose.detect.haar import Haar
 from darkpose.errors import DarkposeError
+from darkpose.network.load import load_checkpoint
 from darkpose.runtime.card import check_seal
 from darkpose.runtime.exported import GraphRunner, installed, open_graph
-from darkpose.weights.zoo import load_checkpoint
 
 pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from darkpose.codec.heatmap import Method
 from darkpose.deploy.graph import LandmarkGraph, positive_part
 from darkpose.image.face_crops import FaceCrops, drawn_crops
+from darkpose.network.checkpoint import Checkpoint
+from darkpose.network.load import load_checkpoint
 from darkpose.predict.covariance import excess
 from darkpose.runtime.flip import CropDecoder, FlipTest
 from darkpose.runtime.locator import TorchLocator, matrices_of
 from darkpose.weights.calibrations import calibration_beside
-from darkpose.weights.checkpoint import Checkpoint
-from darkpose.weights.zoo import load_checkpoint, weights_file
+from darkpose.weights.zoo import weights_file
 
 numbers = st.floats(-20, 20, allow_nan=False, width=32)
 

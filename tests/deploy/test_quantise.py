@@ -6,8 +6,8 @@ import pytest
 from darkpose.deploy.export import ExportOptions, export_onnx
 from darkpose.deploy.quantise import quantise
 from darkpose.errors import DarkposeError
+from darkpose.network.load import load_checkpoint
 from darkpose.runtime.exported import open_graph
-from darkpose.weights.zoo import load_checkpoint
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")

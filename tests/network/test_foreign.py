@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from darkpose.errors import DarkposeError
+from darkpose.network.checkpoint import read_safetensors, save_checkpoint
 from darkpose.network.foreign import read_pth
 from darkpose.schema import AFLW_19, COFW_29, W300_68, WFLW_98, KeypointSchema
-from darkpose.weights.checkpoint import read_safetensors, save_checkpoint
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 Weights = dict[str, Tensor]
 
 

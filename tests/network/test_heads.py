@@ -10,8 +10,9 @@ from torch import Tensor
 from darkpose.datasets.derive import derivation
 from darkpose.errors import DarkposeError
 from darkpose.network.heads import nearest_rows, with_rows
-from darkpose.network.hrnet import HRNet, HRNetConfig
+from darkpose.network.hrnet import HRNet
 from darkpose.schema import AFLW_19, COFW_29, SCHEMAS, W300_68, WFLW_98, KeypointSchema, join_schemas
+from darkpose.weights.checkpoint import HRNetConfig
 
 SMALL = HRNetConfig(7, widths=(2, 3, 4, 5), modules=(1, 1, 1), blocks=1, stem=4)
 LAST = {"head.3.weight", "head.3.bias"}

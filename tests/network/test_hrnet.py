@@ -12,10 +12,11 @@ from torch import Tensor
 from conftest import Arrays, Golden, published_name, rule_values
 from darkpose.codec.heatmap import decode
 from darkpose.image.geometry import heatmap_to_image
-from darkpose.network.hrnet import HRNet, HRNetConfig, initialise
+from darkpose.network.hrnet import HRNet, initialise
 from darkpose.runtime.flip import mirror_back
 from darkpose.schema import AFLW_19, WFLW_98, KeypointSchema
 from darkpose.training.losses import heatmap_mse
+from darkpose.weights.checkpoint import HRNetConfig
 
 MEAN, STD = np.array([0.485, 0.456, 0.406], np.float32), np.array([0.229, 0.224, 0.225], np.float32)
 

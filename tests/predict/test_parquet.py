@@ -10,7 +10,7 @@ import pytest
 from darkpose.errors import DarkposeError
 from darkpose.predict.parquet import arrow_schema, need_pyarrow, read_parquet, write_parquet
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def face(shift: float = 0.0) -> dict[str, Any]:

@@ -20,15 +20,16 @@ from darkpose.detect.haar import Haar
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import image_to_crop
 from darkpose.image.pixels import Pixels, read_image, warp
-from darkpose.network.hrnet import HRNet, HRNetConfig
+from darkpose.network.checkpoint import Checkpoint, save_checkpoint
+from darkpose.network.hrnet import HRNet
+from darkpose.network.load import load_checkpoint
 from darkpose.predict.covariance import Calibration, calibrated
 from darkpose.predict.predictor import Predictor
 from darkpose.predict.shape_prior import fit_shape_prior
 from darkpose.runtime.flip import CropDecoder
 from darkpose.schema import AFLW_19, WFLW_98
 from darkpose.weights.calibrations import file_beside, write_calibrations
-from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
-from darkpose.weights.zoo import load_checkpoint
+from darkpose.weights.checkpoint import CheckpointConfig, HRNetConfig
 
 BOX = [178.0, 65.0, 270.0, 190.0]
 

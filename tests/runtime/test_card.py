@@ -4,10 +4,9 @@ from pathlib import Path
 import pytest
 
 from darkpose.errors import DarkposeError
-from darkpose.network.hrnet import HRNetConfig
 from darkpose.runtime.card import GraphCard, card_from_json, check_seal, seal, unsealed
 from darkpose.schema import W300_68, WFLW_98
-from darkpose.weights.checkpoint import CheckpointConfig
+from darkpose.weights.checkpoint import CheckpointConfig, HRNetConfig
 
 CARD = GraphCard(
     *(W300_68, CheckpointConfig(HRNetConfig(68)), "off", "dark", "fp32", "uint8"),

@@ -8,9 +8,9 @@ import pytest
 
 from darkpose.errors import DarkposeError
 from darkpose.image.face_crops import drawn_crops
+from darkpose.network.load import load_checkpoint
 from darkpose.runtime.exported import RUNTIMES, GraphRunner, Runtime, installed, open_graph
 from darkpose.runtime.locator import matrices_of
-from darkpose.weights.zoo import load_checkpoint
 
 pytest.importorskip("onnxruntime")
 HERE = installed()

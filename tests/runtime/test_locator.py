@@ -4,12 +4,11 @@ import numpy as np
 
 from darkpose.image.geometry import transform
 from darkpose.image.pixels import Pixels
-from darkpose.network.hrnet import HRNetConfig
 from darkpose.runtime.card import GraphCard
 from darkpose.runtime.exported import Arrays, GraphRunner
 from darkpose.runtime.locator import GraphLocator, matrices_of
 from darkpose.schema import KeypointSchema
-from darkpose.weights.checkpoint import CheckpointConfig
+from darkpose.weights.checkpoint import CheckpointConfig, HRNetConfig
 
 TWO = KeypointSchema("two", ("left_a", "right_a"), ((0, 1),))
 CENTER, SIDES = np.array([[10.0, 20], [30, 40], [5, 6]]), np.array([[32.0, 32], [64, 64], [16, 16]])

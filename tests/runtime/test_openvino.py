@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from darkpose.deploy.export import ExportOptions, export_onnx
+from darkpose.network.load import load_checkpoint
 from darkpose.runtime.exported import open_graph
 from darkpose.runtime.openvino import keep_sums_unrounded
-from darkpose.weights.zoo import load_checkpoint
 
 openvino = pytest.importorskip("openvino")
 for package in ("onnx", "onnxscript", "onnxruntime"):

@@ -12,9 +12,9 @@ from torch import nn
 
 from darkpose.errors import DarkposeError
 from darkpose.network.hrnet import HRNet
+from darkpose.network.load import load_checkpoint
 from darkpose.predict.predictor import Predictor
 from darkpose.runtime.torch import fold_norms, ready
-from darkpose.weights.zoo import load_checkpoint
 
 CPU = torch.device("cpu")
 BOX = [[178, 90, 270, 182]]

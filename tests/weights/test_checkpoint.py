@@ -16,17 +16,10 @@ from safetensors.torch import load_file, save_file
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import write_atomically
 from darkpose.image.pixels import Normalisation
-from darkpose.network.hrnet import HRNet, HRNetConfig
+from darkpose.network.checkpoint import Checkpoint, load_strictly, read_safetensors, save_checkpoint, with_provenance
+from darkpose.network.hrnet import HRNet
 from darkpose.schema import AFLW_19, COFW_29, W300_68, KeypointSchema, join_schemas
-from darkpose.weights.checkpoint import (
-    Checkpoint,
-    CheckpointConfig,
-    load_strictly,
-    read_safetensors,
-    save_checkpoint,
-    schema_from_json,
-    with_provenance,
-)
+from darkpose.weights.checkpoint import CheckpointConfig, HRNetConfig, schema_from_json
 
 SMALL = HRNetConfig(19, widths=(2, 3, 4, 5), modules=(1, 1, 1), blocks=1, stem=4)
 

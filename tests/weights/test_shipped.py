@@ -11,9 +11,9 @@ import torch
 from darkpose import Predictor, load_checkpoint
 from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, read_300w
 from darkpose.evaluation.predict_samples import predict_samples, samples_nme
+from darkpose.network.checkpoint import Checkpoint
 from darkpose.runtime.flip import CropDecoder
 from darkpose.weights.calibrations import file_beside, read_calibrations
-from darkpose.weights.checkpoint import Checkpoint
 from darkpose.weights.zoo import FACES, SHIPPED, SMALL, W300_ONLY, shipped_file
 
 

@@ -8,11 +8,13 @@ import torch
 from safetensors.torch import load_file
 
 from darkpose.errors import DarkposeError
-from darkpose.network.hrnet import HRNet, HRNetConfig
+from darkpose.network.checkpoint import Checkpoint, save_checkpoint
+from darkpose.network.hrnet import HRNet
+from darkpose.network.load import convert, load_checkpoint
 from darkpose.schema import AFLW_19, COFW_29, SCHEMAS, WFLW_98, KeypointSchema, join_schemas
 from darkpose.weights import zoo
-from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
-from darkpose.weights.zoo import ZOO, convert, load_checkpoint
+from darkpose.weights.checkpoint import CheckpointConfig, HRNetConfig
+from darkpose.weights.zoo import ZOO
 
 JOINED = join_schemas(AFLW_19, COFW_29)
 SMALL = HRNetConfig(48, widths=(2, 3, 4, 5), modules=(1, 1, 1), blocks=1, stem=4)

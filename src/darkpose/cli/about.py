@@ -10,7 +10,7 @@ from darkpose.codec import dark_triton
 from darkpose.codec.compiled import AVAILABLE
 from darkpose.detect.detector import best_detector
 from darkpose.detect.yunet import YuNet
-from darkpose.weights.zoo import load_checkpoint
+from darkpose.network.load import load_checkpoint
 
 
 def about(weights: str = "default") -> dict[str, Any]:

@@ -61,9 +61,10 @@ def export(
     from darkpose.deploy.export import ExportOptions
     from darkpose.deploy.export_file import export_file
     from darkpose.detect.detector import named_detector
+    from darkpose.network.load import load_checkpoint
     from darkpose.predict.files import find_images
     from darkpose.weights.calibrations import calibration_beside
-    from darkpose.weights.zoo import load_checkpoint, weights_file
+    from darkpose.weights.zoo import weights_file
 
     options = ExportOptions(flip_test, method, precision, crops, heatmaps, opset)
     checkpoint = load_checkpoint(weights, schema=schema)

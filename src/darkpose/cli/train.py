@@ -134,7 +134,7 @@ def train(
 
 def _outcome(weights: Path, trained: "Trained") -> dict[str, Any]:
     """A run's end, as JSON values: which weights were kept, their validation, the lowest of all, where it ended."""
-    from darkpose.weights.checkpoint import read_safetensors
+    from darkpose.network.checkpoint import read_safetensors
 
     kept = read_safetensors(weights).provenance if weights.exists() else {}
     lowest = trained.best_validation

@@ -19,7 +19,7 @@ def convert(source: Path, target: Path) -> int:
     target
         The .safetensors file to write.
     """
-    from darkpose.weights.zoo import convert as convert_checkpoint
+    from darkpose.network.load import convert as convert_checkpoint
 
     checkpoint = convert_checkpoint(source, target)
     print(f"{target}: {checkpoint.schema.name}, {len(checkpoint.schema)} landmarks")

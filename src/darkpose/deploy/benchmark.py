@@ -30,17 +30,17 @@ from darkpose.deploy.export_file import exported_once
 from darkpose.detect.detector import Detector
 from darkpose.errors import DarkposeError
 from darkpose.image.face_crops import cut_crops
-from darkpose.image.geometry import Floats, heatmap_to_image
+from darkpose.image.geometry import STRIDE, Floats, heatmap_to_image
 from darkpose.image.opencv import cv2
 from darkpose.image.pixels import Pixels, decode_image, to_jpeg
-from darkpose.network.hrnet import STRIDE
+from darkpose.network.checkpoint import Checkpoint, model_fingerprint
+from darkpose.network.load import load_checkpoint
 from darkpose.runtime.card import check_seal
 from darkpose.runtime.exported import RUNTIMES, NumberType, open_graph
 from darkpose.runtime.flip import predict_heatmaps
 from darkpose.runtime.locator import GraphLocator, Locator, TorchLocator
 from darkpose.runtime.open import Setup, open_locator
-from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, fingerprint
-from darkpose.weights.zoo import load_checkpoint
+from darkpose.weights.checkpoint import CheckpointConfig
 
 EAGER = "torch eager"
 FACES, QUALITY = 32, 90  # faces drawn where no photographs are given, and the quality of their JPEG files
@@ -180,7 +180,7 @@ def find_ways(weights: str, checkpoint: Checkpoint, files: Sequence[Path]) -> tu
 
 def _check_same(ways: Sequence[Way], locators: Sequence[Locator], weights: str, checkpoint: Checkpoint) -> None:
     """Refuse a file of another network or markup: to compare their speeds would mean nothing."""
-    wanted = fingerprint(checkpoint.model)
+    wanted = model_fingerprint(checkpoint.model)
     for way, locator in zip(ways, locators, strict=True):
         if isinstance(locator, GraphLocator) and locator.runner.card.weights["sha256"] != wanted:
             card = locator.runner.card

@@ -26,6 +26,7 @@ from darkpose.deploy.graph import LandmarkGraph
 from darkpose.deploy.quantise import quantise
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import Pixels
+from darkpose.network.checkpoint import Checkpoint, model_fingerprint
 from darkpose.predict.covariance import Calibration
 from darkpose.runtime.card import (
     HEATMAPS,
@@ -40,7 +41,6 @@ from darkpose.runtime.card import (
 )
 from darkpose.runtime.exported import Arrays, GraphRunner
 from darkpose.runtime.flip import FlipTest
-from darkpose.weights.checkpoint import Checkpoint, fingerprint
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -87,7 +87,7 @@ def card_of(
     outputs += ["covariance"] if calibration is not None and options.method in ("dark", "dark+") else []
     outputs += [HEATMAPS] if options.heatmaps else []
     facts = checkpoint.provenance
-    weights = {"sha256": fingerprint(checkpoint.model)}
+    weights = {"sha256": model_fingerprint(checkpoint.model)}
     weights |= {key: str(facts[key]) for key in ("name", "terms") if key in facts}
     return GraphCard(
         *(checkpoint.schema, checkpoint.config, options.flip_test, options.method, options.precision, options.crops),

@@ -33,12 +33,12 @@ from darkpose.files.atomic import make_folder, write_atomically, write_text
 from darkpose.files.download import cache_folder
 from darkpose.files.paths import is_folder
 from darkpose.image.face_crops import FaceCrops, drawn_crops, found_crops
+from darkpose.network.checkpoint import Checkpoint
 from darkpose.predict.covariance import Calibration
 from darkpose.runtime.card import GraphCard, check_seal
 from darkpose.runtime.exported import GraphRunner, installed, open_graph
 from darkpose.runtime.flip import CropDecoder
 from darkpose.runtime.locator import GraphLocator, TorchLocator
-from darkpose.weights.checkpoint import Checkpoint
 
 COMPARED, SCALED = 32, 96  # faces to compare by, and to take the scales of int8 from
 FEW = 4  # faces to compare by what the cache keeps

@@ -13,11 +13,10 @@ from torch import Tensor, nn
 
 from darkpose.codec.dark_torch import decode_torch
 from darkpose.codec.heatmap import Method
-from darkpose.image.geometry import heatmap_to_crop
-from darkpose.network.hrnet import STRIDE
+from darkpose.image.geometry import STRIDE, heatmap_to_crop
+from darkpose.network.checkpoint import Checkpoint
 from darkpose.predict.covariance import Calibration
 from darkpose.runtime.flip import FlipTest, mirror_back
-from darkpose.weights.checkpoint import Checkpoint
 
 
 class LandmarkGraph(nn.Module):
