@@ -1,5 +1,5 @@
-"""Errors a user can mend."""
+"""Errors the user can fix."""
 
 
 class DarkposeError(ValueError):
-    """Something given to darkpose cannot be used; the message says what was expected, what came and how to mend it."""
+    """An input cannot be used; the message says what was expected, what came, where, and how to fix it."""

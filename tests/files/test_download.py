@@ -104,7 +104,7 @@ def test_a_file_that_is_there_is_not_asked_for(server: Server, target: Path) -> 
 
 def test_a_download_that_broke_off_goes_on_where_it_was(server: Server, target: Path) -> None:
     server.cut = 30_000
-    with pytest.raises(DarkposeError, match=r"broke off after 30000 of 100000 bytes; run again to go on"):
+    with pytest.raises(DarkposeError, match="30000 of 100000 bytes; run again"):
         fetch(server.url(), target, sha256_prefix=SHA256)
     assert part_of(target).read_bytes() == CONTENT[:30_000]
     server.cut = len(CONTENT)
@@ -131,13 +131,13 @@ def test_a_part_that_is_already_whole_is_taken(server: Server, target: Path) -> 
 
 def test_without_a_length_the_given_size_tells_a_broken_download(server: Server, target: Path) -> None:
     server.lengths, server.cut = False, 99_999
-    with pytest.raises(DarkposeError, match="broke off after 99999 of 100000"):
+    with pytest.raises(DarkposeError, match="99999 of 100000"):
         fetch(server.url(), target, sha256_prefix=SHA256, size=len(CONTENT))
     assert part_of(target).exists()
 
 
 def test_a_wrong_hash_removes_the_download_and_names_both(server: Server, target: Path) -> None:
-    with pytest.raises(DarkposeError, match=rf"begins with 00000000, got {SHA256}; .* put it at {target}"):
+    with pytest.raises(DarkposeError, match=rf"00000000, got {SHA256}; .*{target}"):
         fetch(server.url(), target, sha256_prefix="00000000")
     assert not target.exists()
     assert not part_of(target).exists()
@@ -155,13 +155,13 @@ def test_a_stale_part_of_another_file_is_found_out_and_the_next_run_mends_it(ser
 def test_a_damaged_file_in_the_cache_is_found_out(server: Server, target: Path) -> None:
     target.parent.mkdir()
     target.write_bytes(CONTENT[:-1])
-    with pytest.raises(DarkposeError, match=rf"{target}: expected .* begins with {SHA256}, got .*; remove it"):
+    with pytest.raises(DarkposeError, match=rf"{target}: .*{SHA256}, got .*; remove it"):
         fetch(server.url(), target, sha256_prefix=SHA256)
     assert server.asked == []
 
 
 def test_a_file_the_server_lacks_is_told_with_the_way_out(server: Server, target: Path) -> None:
-    with pytest.raises(DarkposeError, match=rf"{server.url('/none')} could not .* 404: Not Found; .* at {target}$"):
+    with pytest.raises(DarkposeError, match=rf"{server.url('/none')} .* 404: Not Found; .*{target}$"):
         fetch(server.url("/none"), target, sha256_prefix=SHA256)
 
 
@@ -172,7 +172,7 @@ def test_without_a_connection_the_error_tells_where_to_put_the_file(
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/model.pth"
-        with pytest.raises(DarkposeError, match=rf"{url} could not .* refused; .* put it at {target}$"):
+        with pytest.raises(DarkposeError, match=rf"{url} .* refused; .*{target}$"):
             fetch(url, target, sha256_prefix=SHA256)
 
 
@@ -185,7 +185,7 @@ def test_a_server_that_hangs_is_given_up(server: Server, target: Path, monkeypat
 
 @pytest.mark.parametrize("url", ["file:///etc/hostname", "ftp://127.0.0.1/a", "data:text/plain,a"])
 def test_nothing_but_http_is_spoken(url: str, target: Path) -> None:
-    with pytest.raises(DarkposeError, match="could not be downloaded: unknown url type"):
+    with pytest.raises(DarkposeError, match="unknown url type"):
         fetch(url, target, sha256_prefix="")
 
 

@@ -1,4 +1,4 @@
-"""One process at a time."""
+"""Locks between processes."""
 
 import errno
 import os
@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from darkpose.files.lock import alone
+from darkpose.files.lock import file_lock
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="locks files by flock")
 def test_who_does_not_wait_is_refused_until_the_holder_lets_go(tmp_path: Path) -> None:
     lock = tmp_path / "lock"
-    code = "from pathlib import Path\nfrom darkpose.files.lock import alone\n"
-    code += f"with alone(Path({str(lock)!r}), wait=False): pass"
-    with alone(lock):
+    code = "from pathlib import Path\nfrom darkpose.files.lock import file_lock\n"
+    code += f"with file_lock(Path({str(lock)!r}), wait=False): pass"
+    with file_lock(lock):
         refused = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "BlockingIOError" in refused.stderr
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -27,11 +27,11 @@ def test_who_does_not_wait_is_refused_until_the_holder_lets_go(tmp_path: Path) -
 def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
     lock = tmp_path / "lock"
     code = (
-        "import os, signal\nfrom pathlib import Path\nfrom darkpose.files.lock import alone\n"
-        f"with alone(Path({str(lock)!r})): os.kill(os.getpid(), signal.SIGKILL)"
+        "import os, signal\nfrom pathlib import Path\nfrom darkpose.files.lock import file_lock\n"
+        f"with file_lock(Path({str(lock)!r})): os.kill(os.getpid(), signal.SIGKILL)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
-    with alone(lock, wait=False):
+    with file_lock(lock, wait=False):
         pass
 
 
@@ -39,8 +39,8 @@ def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
 def test_a_killed_process_leaves_the_lock_to_no_child_of_its_own(tmp_path: Path) -> None:
     lock = tmp_path / "lock"
     code = (
-        "import os, signal, time\nfrom pathlib import Path\nfrom darkpose.files.lock import alone\n"
-        f"with alone(Path({str(lock)!r})):\n"
+        "import os, signal, time\nfrom pathlib import Path\nfrom darkpose.files.lock import file_lock\n"
+        f"with file_lock(Path({str(lock)!r})):\n"
         "    child = os.fork()\n"
         "    if child:\n"
         "        print(child, flush=True)\n"
@@ -51,7 +51,7 @@ def test_a_killed_process_leaves_the_lock_to_no_child_of_its_own(tmp_path: Path)
     killed = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=False)
     try:
         assert killed.returncode == -9
-        with alone(lock, wait=False):
+        with file_lock(lock, wait=False):
             pass
     finally:
         os.kill(int(killed.stdout), signal.SIGKILL)
@@ -64,8 +64,8 @@ def test_a_file_system_without_locks_is_no_reason_to_stop(tmp_path: Path, monkey
 
     for number in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
         monkeypatch.setattr("fcntl.flock", lambda *_, number=number: refuse(number))
-        with alone(tmp_path / "lock", wait=False):
+        with file_lock(tmp_path / "lock", wait=False):
             pass
     monkeypatch.setattr("fcntl.flock", lambda *_: refuse(errno.EWOULDBLOCK))
-    with pytest.raises(BlockingIOError), alone(tmp_path / "lock", wait=False):
+    with pytest.raises(BlockingIOError), file_lock(tmp_path / "lock", wait=False):
         pass

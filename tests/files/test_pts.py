@@ -1,4 +1,4 @@
-"""The `.pts` format: pixels counted from one there, from zero here."""
+"""The `.pts` format, which counts pixels from 1."""
 
 from pathlib import Path
 
@@ -42,15 +42,17 @@ def test_the_spellings_found_in_data_sets_are_read(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        pytest.param("", "between a line '{' and a line '}'", id="empty"),
-        pytest.param("1 2\n3 4\n", "between a line '{' and a line '}'", id="no braces"),
-        pytest.param(TEXT.replace("}", ""), "between a line '{' and a line '}'", id="cut off"),
-        pytest.param(TEXT.replace("10.5 20.25", "10.5"), "line 5: expected two numbers, got '10.5'", id="one number"),
-        pytest.param(TEXT.replace("20.25", "20.25 1"), "line 5: expected two numbers, got '10.5 20.25 1'", id="three"),
-        pytest.param(TEXT.replace("20.25", "x"), "line 5: expected two numbers, got '10.5 x'", id="a word"),
-        pytest.param(TEXT.replace("20.25", "20,25"), "line 5: expected two numbers", id="a decimal comma"),
-        pytest.param(TEXT.replace("n_points: 2", "n_points: 3"), "n_points says 3, but 2 landmarks", id="one missing"),
-        pytest.param(TEXT.replace("n_points: 2", "n_points: two"), "n_points says two, but 2", id="n_points no number"),
+        pytest.param("", "not a .pts file", id="empty"),
+        pytest.param("1 2\n3 4\n", "not a .pts file", id="no braces"),
+        pytest.param(TEXT.replace("}", ""), "not a .pts file", id="cut off"),
+        pytest.param(TEXT.replace("10.5 20.25", "10.5"), "line 5: .*got '10.5'", id="one number"),
+        pytest.param(TEXT.replace("20.25", "20.25 1"), "line 5: .*got '10.5 20.25 1'", id="three"),
+        pytest.param(TEXT.replace("20.25", "x"), "line 5: .*got '10.5 x'", id="a word"),
+        pytest.param(TEXT.replace("20.25", "20,25"), "line 5", id="a decimal comma"),
+        pytest.param(TEXT.replace("n_points: 2", "n_points: 3"), "expected 3 landmarks, .*got 2", id="one missing"),
+        pytest.param(
+            TEXT.replace("n_points: 2", "n_points: two"), "expected two landmarks, .*got 2", id="n_points no number"
+        ),
     ],
 )
 def test_a_text_of_another_format_is_refused(text: str, message: str) -> None:
@@ -66,7 +68,7 @@ def test_a_files_error_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(DarkposeError, match=r"face\.pts: .*decode"):
         read_pts(path)
     path.write_text("{\n1 2 3\n}")
-    with pytest.raises(DarkposeError, match=r"face\.pts: line 2: expected two numbers, got '1 2 3'"):
+    with pytest.raises(DarkposeError, match=r"face\.pts: line 2: .*'1 2 3'"):
         read_pts(path)
     path.write_text(TEXT)
     np.testing.assert_array_equal(read_pts(path), parse_pts(TEXT))

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
-from darkpose.files.lock import holding
+from darkpose.files.lock import lock_open_file
 
 VERSION = 1
 FARTHEST = 1e6  # px; no landmark of a photograph is farther out
@@ -174,7 +174,7 @@ def only_writer(path: Path) -> Iterator[None]:
     """
     with ExitStack() as held:
         try:
-            held.enter_context(holding(held.enter_context(path.open("a", encoding="utf-8")), wait=False))
+            held.enter_context(lock_open_file(held.enter_context(path.open("a", encoding="utf-8")), wait=False))
         except BlockingIOError as error:
             busy = "another evaluation is writing to it; wait for it, or name another file"
             raise DarkposeError(f"{path}: {busy}") from error

@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Atomic writing: a file is complete or absent."""
 
 import os
 import secrets
@@ -11,11 +11,15 @@ from darkpose.errors import DarkposeError
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a file of a temporary name beside `path`, flush it to disk, then rename it to `path`.
+    """Write a temporary file in the folder of `path`, flush it to disk and rename it to `path`.
+
+    Args:
+        path: of the file.
+        write: writes the content to the path that it is given.
 
     Raises:
-        DarkposeError: the folder does not exist, or the disk is full or refuses; nothing is left behind, and a file
-            that was at `path` before is untouched.
+        DarkposeError: the folder is missing, or the disk is full or read-only. No temporary file stays, and an earlier
+            file at `path` is unchanged.
     """
     temporary = path.with_name(f".{secrets.token_hex(6)}.partial")
     try:
@@ -26,12 +30,12 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     except OSError as error:
         raise DarkposeError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
-        with suppress(OSError):  # most often because the rename took it
+        with suppress(OSError):  # it has usually been renamed
             temporary.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text in one rename; parts of file names that are no text are written as the bytes they are.
+    """Write UTF-8 text as `write_atomically` does; undecodable bytes of file names are written unchanged.
 
     Raises:
         DarkposeError: as `write_atomically`.
@@ -40,11 +44,11 @@ def write_text(path: Path, text: str) -> None:
 
 
 def remove_leftovers(folder: Path, *, older: float = 0.0) -> None:
-    """Remove what processes that were killed while they wrote have left in a folder.
+    """Remove the temporary files of killed processes from a folder.
 
     Args:
-        folder: where no other process writes to, or only to files that are not as old.
-        older: seconds since the last change.
+        folder: the folder; other processes must not be writing files there that are older than `older`.
+        older: least age in seconds.
     """
     for leftover in folder.glob(".*.partial"):
         with suppress(OSError):
@@ -53,7 +57,7 @@ def remove_leftovers(folder: Path, *, older: float = 0.0) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, if they are not there.
+    """Make a folder and its parents unless they exist.
 
     Raises:
         DarkposeError: it cannot be made.

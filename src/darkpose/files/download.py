@@ -1,4 +1,4 @@
-"""Downloads: once, resumed if they break off, and never used with a wrong hash."""
+"""Downloads that are resumed, cached and checked by their hash."""
 
 import hashlib
 import os
@@ -11,9 +11,9 @@ from urllib.error import HTTPError, URLError
 from tqdm import tqdm
 
 from darkpose.errors import DarkposeError
-from darkpose.files.lock import alone
+from darkpose.files.lock import file_lock
 
-TIMEOUT = 30  # seconds without a byte
+TIMEOUT = 30  # seconds without data
 CHUNK = 1 << 18  # bytes
 HANDLERS = (
     *(request.ProxyHandler, request.HTTPHandler, request.HTTPSHandler, request.HTTPRedirectHandler),
@@ -22,10 +22,10 @@ HANDLERS = (
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: $DARKPOSE_CACHE, else $XDG_CACHE_HOME/darkpose, else ~/.cache/darkpose.
+    """The folder for downloads: $DARKPOSE_CACHE, else $XDG_CACHE_HOME/darkpose, else ~/.cache/darkpose.
 
     Raises:
-        DarkposeError: none is set and there is no home.
+        DarkposeError: neither variable is set and there is no home folder.
     """
     if own := os.environ.get("DARKPOSE_CACHE"):
         return Path(own)
@@ -33,47 +33,47 @@ def cache_folder() -> Path:
     try:
         return (Path(shared) if shared else Path.home() / ".cache") / "darkpose"
     except RuntimeError as error:
-        raise DarkposeError("there is no home folder to keep downloads in; name one as DARKPOSE_CACHE") from error
+        raise DarkposeError("there is no home folder for downloads; set DARKPOSE_CACHE to a folder") from error
 
 
 def fetch(url: str, target: Path, *, sha256_prefix: str, size: int | None = None) -> Path:
-    """Download a file unless it is there; either way its hash is checked.
+    """Download a file unless it exists; its hash is checked in both cases.
 
-    An interrupted download stays beside the target as `<target>.part` and goes on there next time. Processes that want
-    the same file wait for the first, by a lock on `<target>.lock`.
+    An interrupted download is kept as `<target>.part` and resumed by the next call. Processes that need the same file
+    wait for the first one, by a lock on `<target>.lock`.
 
     Args:
         url: http or https.
-        target: where to put it; its folder is made.
-        sha256_prefix: hex digits with which the file's SHA-256 must begin.
-        size: bytes to expect if the server does not say.
+        target: path of the file; its folder is made.
+        sha256_prefix: first hex digits of the SHA-256 of the file.
+        size: in bytes, used if the server does not send it.
 
     Returns:
         The target.
 
     Raises:
-        DarkposeError: there is no connection, the server refuses, the disk is full or the hash is wrong; the message
-            says where to put the file by hand.
+        DarkposeError: there is no connection, the server refuses, the disk is full or the hash is wrong. The message
+            says where to save the file by hand.
     """
     part = target.with_name(target.name + ".part")
     try:
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
-            with alone(target.with_name(target.name + ".lock")):
+            with file_lock(target.with_name(target.name + ".lock")):
                 if not target.exists():
                     _receive(url, part, target.name, size)
                     _take(part, target, url, sha256_prefix)
         _check(target, sha256_prefix)
     except (OSError, HTTPException) as error:
         raise DarkposeError(
-            f"{url} could not be downloaded: {_reason(error)}; run again to go on, or get it in another way and put it "
-            f"at {target.absolute()}"
+            f"{url} could not be downloaded: {_reason(error)}; run again to resume, or download it by other means and "
+            f"save it as {target.absolute()}"
         ) from error
     return target
 
 
 def _open(url: str, start: int) -> HTTPResponse:
-    """The answer to a request for the bytes from `start` on; no other protocol than HTTP is spoken."""
+    """Request the bytes from `start` on; only HTTP and HTTPS are supported."""
     opener = request.OpenerDirector()
     for handler in HANDLERS:
         opener.add_handler(handler())
@@ -82,13 +82,13 @@ def _open(url: str, start: int) -> HTTPResponse:
 
 
 def _receive(url: str, part: Path, name: str, size: int | None) -> None:
-    """Fill `part`, going on at its end if the server can; a part that is already whole stays as it is."""
+    """Download into `part`, appending to it if the server supports ranges; a complete part stays unchanged."""
     have = part.stat().st_size if part.exists() else 0
     try:
         response = _open(url, have)
     except HTTPError as error:
         error.close()
-        if have and error.code == 416:  # nothing lies behind the part's end: its hash will tell
+        if have and error.code == 416:  # the part may be complete: its hash is checked next
             return
         raise
     with response:
@@ -112,13 +112,13 @@ def _digest(path: Path) -> str:
 
 
 def _take(part: Path, target: Path, url: str, sha256_prefix: str) -> None:
-    """Rename the part to its target if the hash is right, else remove it."""
+    """Rename the part to the target if its hash is right, else remove it."""
     digest = _digest(part)
     if not digest.startswith(sha256_prefix):
         part.unlink()
         raise DarkposeError(
             f"{url}: expected a file whose sha256 begins with {sha256_prefix}, got {digest}; the download was removed; "
-            f"run again, or get the file in another way and put it at {target.absolute()}"
+            f"run again, or download the file by other means and save it as {target.absolute()}"
         )
     part.replace(target)
 

@@ -1,4 +1,4 @@
-"""One process at a time, by a lock on a file."""
+"""Locks between processes, by `flock` on a file."""
 
 import errno
 import os
@@ -11,37 +11,37 @@ from typing import IO
 _held: set[IO[str]] = set()
 
 
-def _let_go() -> None:
+def _release_in_child() -> None:
+    """Close the inherited files, so that the parent alone holds the locks."""
     for file in _held:
-        file.close()  # which leaves the lock to the parent
+        file.close()
 
 
 if sys.platform != "win32":
-    os.register_at_fork(after_in_child=_let_go)
+    os.register_at_fork(after_in_child=_release_in_child)
 
 
 @contextmanager
-def alone(lock: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold a lock between processes; it ends with the process, however that ends.
+def file_lock(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold a lock that only one process can hold; it is released when the process ends, even by a kill.
 
-    Processes that are forked from this one do not hold it. On Windows, and on file systems without locks, nothing is
-    held.
+    Forked child processes do not hold it. On Windows, and on file systems without locks, this does nothing.
 
     Args:
-        lock: a file, made if it is not there.
-        wait: for another process that holds it.
+        path: of the lock file, which is made if it is missing.
+        wait: whether to wait while another process holds the lock.
 
     Raises:
-        BlockingIOError: another process holds it, and we do not wait.
-        OSError: the file cannot be made.
+        BlockingIOError: another process holds it, and `wait` is False.
+        OSError: the lock file cannot be made.
     """
-    with lock.open("w") as file, holding(file, wait=wait):
+    with path.open("w") as file, lock_open_file(file, wait=wait):
         yield
 
 
 @contextmanager
-def holding(file: IO[str], *, wait: bool = True) -> Iterator[None]:
-    """As `alone`, by an open file."""
+def lock_open_file(file: IO[str], *, wait: bool = True) -> Iterator[None]:
+    """As `file_lock`, on a file that is open."""
     if sys.platform != "win32":
         import fcntl
 

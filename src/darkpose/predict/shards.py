@@ -22,7 +22,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import make_folder, remove_leftovers, write_atomically, write_text
-from darkpose.files.lock import alone
+from darkpose.files.lock import file_lock
 from darkpose.predict.inputs import Source
 from darkpose.predict.parquet import need_pyarrow, read_parquet, write_parquet
 from darkpose.runtime.flip import batched
@@ -93,7 +93,7 @@ class Shards:
         """
         make_folder(self.folder)
         try:
-            self._held.enter_context(alone(self.folder / ".lock", wait=False))
+            self._held.enter_context(file_lock(self.folder / ".lock", wait=False))
         except BlockingIOError as error:
             raise DarkposeError(
                 f"{self.folder}: another process is writing to this folder; wait for it, or name another --output"

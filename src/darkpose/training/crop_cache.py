@@ -26,7 +26,7 @@ from tqdm import tqdm
 from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import make_folder, remove_leftovers, write_atomically
-from darkpose.files.lock import alone
+from darkpose.files.lock import file_lock
 from darkpose.image.geometry import PADDING, Floats, box_to_crop, image_to_crop, transform
 from darkpose.image.pixels import Pixels, read_image, to_jpeg, warp
 from darkpose.training.augment import AugmentConfig
@@ -137,7 +137,7 @@ def _made(
     make_folder(path.parent)
     with ExitStack() as held:
         try:
-            held.enter_context(alone(path.parent / ".crops.lock"))
+            held.enter_context(file_lock(path.parent / ".crops.lock"))
         except OSError as error:
             raise DarkposeError(f"{path.parent}: cannot be written to: {error.strerror or error}") from error
         index = read_index(path, *wanted)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import make_folder, remove_leftovers
-from darkpose.files.lock import alone
+from darkpose.files.lock import file_lock
 from darkpose.training.log import read_log
 
 
@@ -32,7 +32,7 @@ def own_folder(folder: Path, *, first: bool = True) -> Iterator[None]:
     with ExitStack() as held:
         if first:
             try:
-                held.enter_context(alone(folder / ".lock", wait=False))
+                held.enter_context(file_lock(folder / ".lock", wait=False))
             except BlockingIOError as error:
                 raise DarkposeError(f"{folder}: another run is going on in this folder; choose another") from error
             except OSError as error:
