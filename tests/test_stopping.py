@@ -1,4 +1,4 @@
-"""The wish to stop."""
+"""Requests to stop a run."""
 
 import os
 import signal
@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from darkpose.stopping import Stopping, terminated_as_interrupted
+from darkpose.stopping import Stopping, sigterm_as_interrupt
 
 
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
@@ -16,7 +16,7 @@ def test_a_signal_is_remembered_and_its_repetition_by_a_launcher_changes_nothing
         assert not stopping.signalled
         for _ in range(3):
             os.kill(os.getpid(), which)
-        assert stopping.why == "signal"
+        assert stopping.reason == "signal"
     assert signal.getsignal(which) is before
 
 
@@ -31,15 +31,15 @@ def test_a_second_ctrl_c_stops_at_once_and_a_second_termination_does_not(monkeyp
 
 
 def test_the_time_runs_out() -> None:
-    assert Stopping(max_time=3600).why == ""
-    assert Stopping(max_time=0).why == "time"
+    assert Stopping(max_time=3600).reason == ""
+    assert Stopping(max_time=0).reason == "time"
 
 
-def test_a_terminating_signal_may_be_what_ctrl_c_is() -> None:
+def test_sigterm_can_raise_as_ctrl_c_does() -> None:
     before = signal.getsignal(signal.SIGTERM)
 
     def work() -> None:
-        with terminated_as_interrupted():
+        with sigterm_as_interrupt():
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(5)
 

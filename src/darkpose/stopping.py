@@ -1,4 +1,4 @@
-"""When a run is asked to stop: by Ctrl-C, by a terminating signal, or by the clock."""
+"""Requests to stop a run: Ctrl-C, SIGTERM or a time limit."""
 
 import signal
 import sys
@@ -9,28 +9,27 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Literal
 
-from tqdm import tqdm
-
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopping:
-    """Collects the wish to stop, so that a step is finished and saved first.
+    """Records requests to stop, so that a step can be finished and saved first.
 
-    A second Ctrl-C, a second later or more, stops at once: launchers repeat signals faster than people do.
+    A second Ctrl-C stops at once if it comes a second or more after the first request: launchers repeat signals faster
+    than people do.
 
     Args:
-        max_time: seconds from now after which to stop; None: never.
+        max_time: seconds from now after which to stop; None: no limit.
     """
 
     def __init__(self, max_time: float | None = None) -> None:
         self.deadline = None if max_time is None else time.monotonic() + max_time
-        self.signalled = 0.0  # when, by `time.monotonic`
+        self.signalled = 0.0  # time of the first signal, by `time.monotonic`
         self._before: dict[signal.Signals, signal._HANDLER] = {}
 
     @property
-    def why(self) -> Literal["", "signal", "time"]:
-        """Why to stop; empty: go on."""
+    def reason(self) -> Literal["", "signal", "time"]:
+        """The reason to stop; empty: continue."""
         if self.signalled:
             return "signal"
         return "time" if self.deadline is not None and time.monotonic() >= self.deadline else ""
@@ -39,7 +38,7 @@ class Stopping:
         now = time.monotonic()
         if not self.signalled:
             self.signalled = now
-            tqdm.write("stopping after this step; Ctrl-C once more to stop at once", file=sys.stderr)
+            _write_above_bars("stopping after this step; press Ctrl-C again to stop at once")
         elif number == signal.SIGINT and now - self.signalled >= 1:
             raise KeyboardInterrupt
 
@@ -53,9 +52,16 @@ class Stopping:
             signal.signal(each, handler)
 
 
+def _write_above_bars(message: str) -> None:
+    """Write a line to stderr, above the progress bars."""
+    from tqdm import tqdm  # slow to import
+
+    tqdm.write(message, file=sys.stderr)
+
+
 @contextmanager
-def terminated_as_interrupted() -> Iterator[None]:
-    """Let a terminating signal be what Ctrl-C is."""
+def sigterm_as_interrupt() -> Iterator[None]:
+    """Raise KeyboardInterrupt on SIGTERM, as on Ctrl-C."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -66,7 +72,7 @@ def terminated_as_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def leave_signals_to_the_parent(_: int = 0) -> None:
-    """For a loader's process: its parent ends it by a message; a signal to all processes must not."""
+def ignore_signals(_: int = 0) -> None:
+    """Ignore signals in a data loader's worker process, which the parent process ends by a message."""
     for each in SIGNALS:
         signal.signal(each, signal.SIG_IGN)

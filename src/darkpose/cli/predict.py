@@ -141,7 +141,7 @@ def predict(
     from darkpose.predict.given_boxes import GivenBoxes
     from darkpose.predict.inputs import walk
     from darkpose.predict.shard_run import Step
-    from darkpose.stopping import terminated_as_interrupted
+    from darkpose.stopping import sigterm_as_interrupt
 
     given = GivenBoxes(boxes) if boxes else None
     step = Step((network or Network()).options(), _absolute(detector), given, box_kind, workers)
@@ -163,7 +163,7 @@ def predict(
     tally = _Tally(len(inputs))
     try:
         bar = tqdm(total=tally.inputs, unit="image", disable=None)
-        with terminated_as_interrupted(), bar, folder or nullcontext():
+        with sigterm_as_interrupt(), bar, folder or nullcontext():
             write = folder.write if folder else None
             for outcome in predict_files(
                 predictor, inputs, boxes=given, box_kind=box_kind, write=write, threads=workers
@@ -212,10 +212,10 @@ def _in_shards(
                 made = predict_parts(step, sources, shards, actors=actors)
             for _ in made:
                 bar.update(shards.summary()["inputs"] - bar.n)
-                if stopping.why:
+                if stopping.reason:
                     break
             shards.flush()
-        stopped = bool(stopping.why)
+        stopped = bool(stopping.reason)
     except KeyboardInterrupt:
         print("darkpose: interrupted; the same command goes on", file=sys.stderr)
         return 130

@@ -3,6 +3,7 @@
 atomic    atomic writing; folders
 download  downloads that are resumed, cached and checked by their hash
 figure    Matplotlib figures written to PNG files
+http      HTTP requests for files, resumed where an earlier one stopped
 lock      locks between processes
 paths     file checks that do not raise
 pts       the .pts format of landmark files

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from darkpose.datasets.sample import Sample
 from darkpose.schema import KeypointSchema
-from darkpose.stopping import leave_signals_to_the_parent
+from darkpose.stopping import ignore_signals
 from darkpose.training.config import TrainConfig
 from darkpose.training.crop_cache import open_crop_cache
 from darkpose.training.crops import AugmentedFaces, Batch
@@ -51,7 +51,7 @@ class Feed:
                 batch_sampler=chain.from_iterable(epochs),
                 num_workers=workers,
                 pin_memory=self.device.type == "cuda",
-                worker_init_fn=leave_signals_to_the_parent,
+                worker_init_fn=ignore_signals,
             )
         )
         try:

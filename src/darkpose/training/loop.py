@@ -33,6 +33,7 @@ from tqdm import tqdm
 from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import use_one_thread
+from darkpose.network.checkpoint import model_fingerprint
 from darkpose.network.hrnet import HRNet
 from darkpose.schema import KeypointSchema
 from darkpose.stopping import Stopping
@@ -47,7 +48,6 @@ from darkpose.training.run_folder import own_folder
 from darkpose.training.sent_step import SentStep, look_at, send_step
 from darkpose.training.step import take_step
 from darkpose.training.trackers import check_trackers, start_trackers
-from darkpose.weights.checkpoint import fingerprint
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -205,8 +205,8 @@ def _in_words(samples: Sequence[Sample], schema: KeypointSchema, order: EpochSte
 
 def _origin(start: HRNet | None, teacher: HRNet | None, validation: str) -> str:
     """What a run starts from, who teaches, and what it is validated on, in words."""
-    words = [f"from {'nothing' if start is None else f'weights {fingerprint(start)[:8]}'}"]
-    words += [] if teacher is None else [f"taught by {fingerprint(teacher)[:8]}"]
+    words = [f"from {'nothing' if start is None else f'weights {model_fingerprint(start)[:8]}'}"]
+    words += [] if teacher is None else [f"taught by {model_fingerprint(teacher)[:8]}"]
     return ", ".join([*words, *([validation] if validation else [])])
 
 
@@ -294,7 +294,7 @@ def _train_epoch(
             rate = config.schedule(iteration, order.steps, config.epochs * order.steps)
             line = {"mode": "train", "epoch": run.epoch + 1, "iter": iteration, "lr": rate, "data_time": waited}
             share = take_step(run, config, rate, group, order.faces_in(step))
-            sent = send_step(run, share, bool(stopping.why), group, line, began)
+            sent = send_step(run, share, bool(stopping.reason), group, line, began)
             # All processes learn of a step in the same turn, the next, and so leave together.
             asked = look_at(run, before, feed.faces, log, bar) if before is not None else asked_early
             before, run.step = sent, step + 1
@@ -304,7 +304,7 @@ def _train_epoch(
                 asked_early, before = look_at(run, before, feed.faces, log, bar), None
                 state.save_or_warn(run)
         asked = (look_at(run, before, feed.faces, log, bar) if before is not None else asked_early) or asked
-    return (stopping.why or "signal") if asked else ""
+    return (stopping.reason or "signal") if asked else ""
 
 
 def _validate(
