@@ -29,7 +29,8 @@ from surroundings import surroundings
 
 from darkpose.detect.detector import best_detector
 from darkpose.detect.haar import Haar
-from darkpose.image.pixels import read_image, use_one_thread, write_image
+from darkpose.image.opencv import use_one_thread
+from darkpose.image.pixels import read_image, write_image
 from darkpose.network.checkpoint import Checkpoint, save_checkpoint
 from darkpose.network.hrnet import HRNet, initialise
 from darkpose.predict.predictor import Predictor

@@ -17,7 +17,7 @@ from darkpose.codec.heatmap import decode
 from darkpose.detect.haar import Haar
 from darkpose.files.atomic import write_atomically
 from darkpose.image.geometry import box_to_crop, heatmap_to_crop, image_to_crop
-from darkpose.image.pixels import Pixels, read_image, warp, write_image
+from darkpose.image.pixels import Pixels, read_image, warp_image, write_image
 from darkpose.network.load import load_checkpoint
 from darkpose.predict.covariance import LEVELS, calibrated, ellipse
 from darkpose.predict.draw import draw_faces
@@ -97,7 +97,7 @@ def main() -> None:
     (face,) = predictor.locate([region])
     center, sides = box_to_crop(region.crop_box, padding=config.padding)
     size = (config.crop_size, config.crop_size)
-    crop = warp(image, image_to_crop(center, float(sides[0]), size), size)
+    crop = warp_image(image, image_to_crop(center, float(sides[0]), size), size)
     decoder = CropDecoder(checkpoint.model, config.normalisation, checkpoint.schema.flip_index)
     (heatmaps,) = (maps.numpy() for maps in decoder.heatmaps([crop]))
     peaks = decode(heatmaps, kernel_size=config.kernel_size, covariance=True).covariance

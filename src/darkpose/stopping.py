@@ -34,7 +34,7 @@ class Stopping:
             return "signal"
         return "time" if self.deadline is not None and time.monotonic() >= self.deadline else ""
 
-    def _take(self, number: int, _: FrameType | None) -> None:
+    def _handle(self, number: int, _: FrameType | None) -> None:
         now = time.monotonic()
         if not self.signalled:
             self.signalled = now
@@ -44,7 +44,7 @@ class Stopping:
 
     def __enter__(self) -> "Stopping":
         if threading.current_thread() is threading.main_thread():
-            self._before = {each: signal.signal(each, self._take) for each in SIGNALS}
+            self._before = {each: signal.signal(each, self._handle) for each in SIGNALS}
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:

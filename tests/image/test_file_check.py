@@ -1,4 +1,4 @@
-"""What a file says before it is decoded."""
+"""Checks of image files before decoding."""
 
 import cv2
 import numpy as np
@@ -29,18 +29,18 @@ def test_a_jpeg_whose_thumbnail_has_an_end_but_itself_has_none_is_truncated() ->
     exif = b"\xff\xe1" + (len(thumbnail) + 2).to_bytes(2) + thumbnail
     with_thumbnail = whole[:2] + exif + whole[2:]
     check_image_file(with_thumbnail)
-    with pytest.raises(DarkposeError, match="JPEG file is truncated"):
+    with pytest.raises(DarkposeError, match=r"JPEG.*truncated"):
         check_image_file(with_thumbnail[:-40])
 
 
 @pytest.mark.parametrize("kept", [3, 20, 300, -2], ids=["marker", "first segment", "in the pixels", "all but the end"])
 def test_a_jpeg_cut_off_anywhere_is_truncated(kept: int) -> None:
-    with pytest.raises(DarkposeError, match="JPEG file is truncated"):
+    with pytest.raises(DarkposeError, match=r"JPEG.*truncated"):
         check_image_file(encoded(".jpg")[:kept])
 
 
 def test_a_png_cut_off_is_truncated() -> None:
-    with pytest.raises(DarkposeError, match="PNG file is truncated"):
+    with pytest.raises(DarkposeError, match=r"PNG.*truncated"):
         check_image_file(encoded(".png")[:-20])
 
 
@@ -66,5 +66,5 @@ def test_a_jpeg_that_claims_too_many_pixels_is_refused_before_decoding() -> None
 
 
 def test_avif_is_refused_as_opencv_would_lose_its_orientation() -> None:
-    with pytest.raises(DarkposeError, match="AVIF files are not read"):
+    with pytest.raises(DarkposeError, match="AVIF"):
         check_image_file(b"\x00\x00\x00\x20ftypavif\x00\x00\x00\x00avifmif1miafMA1B")

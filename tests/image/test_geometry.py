@@ -24,7 +24,7 @@ from darkpose.image.geometry import (
     transform,
     whole_pixels,
 )
-from darkpose.image.pixels import warp
+from darkpose.image.pixels import warp_image
 from darkpose.schema import AFLW_19, WFLW_98, KeypointSchema
 
 COORDINATES = st.floats(-2000, 2000)
@@ -74,7 +74,7 @@ def test_warped_crops_are_the_references_pixel_for_pixel(golden: Golden, case: i
     arrays = golden("c_warp")
     side, rotation = 200 * arrays[f"scale{case}"][0], float(arrays[f"rot{case}"])
     matrix = image_to_crop(arrays[f"center{case}"], side, (64, 64), rotation)
-    np.testing.assert_array_equal(warp(arrays["image"], matrix, (64, 64)), arrays[f"warp{case}"])
+    np.testing.assert_array_equal(warp_image(arrays["image"], matrix, (64, 64)), arrays[f"warp{case}"])
 
 
 @pytest.mark.parametrize(("name", "schema"), [("aflw", AFLW_19), ("wflw", WFLW_98)])

@@ -1,4 +1,4 @@
-"""Pixels in and out."""
+"""Reading, writing, warping and normalising images."""
 
 from pathlib import Path
 
@@ -13,12 +13,12 @@ from darkpose.image.pixels import (
     Normalisation,
     Pixels,
     as_rgb,
-    blur,
+    blur_image,
     compress,
     planes,
     read_image,
     relight,
-    warp,
+    warp_image,
     write_image,
 )
 
@@ -42,7 +42,7 @@ def test_a_picture_is_not_written_into_a_missing_folder(tmp_path: Path, picture:
 
 
 def test_a_suffix_that_names_no_format_is_refused(tmp_path: Path, picture: Pixels) -> None:
-    with pytest.raises(DarkposeError, match=r"a\.xyz: not a picture format"):
+    with pytest.raises(DarkposeError, match=r"a\.xyz: .*format"):
         write_image(tmp_path / "a.xyz", picture)
 
 
@@ -95,7 +95,7 @@ def test_a_cmyk_jpeg_becomes_rgb(tmp_path: Path) -> None:
     ("content", "message"),
     [
         pytest.param(b"", "empty", id="empty"),
-        pytest.param(b"these are words, not pixels", "not an image, or damaged", id="text"),
+        pytest.param(b"these are words, not pixels", "not an image", id="text"),
         pytest.param(b"\x89PNG\r\n\x1a\n" + b"\0" * 40 + b"IEND", "not an image", id="png of nothing"),
         pytest.param(b"\xff\xd8\xff\xe0", "truncated", id="jpeg marker alone"),
     ],
@@ -140,7 +140,7 @@ def test_arrays_of_every_kind_become_rgb(picture: Pixels) -> None:
 
 
 def test_warp_of_a_whole_pixel_shift_moves_pixels_and_fills_with_black(picture: Pixels) -> None:
-    moved = warp(picture, np.array([[1.0, 0, 3], [0, 1, -2]]), (40, 30))
+    moved = warp_image(picture, np.array([[1.0, 0, 3], [0, 1, -2]]), (40, 30))
     assert (moved[:-2, 3:] == picture[2:, :-3]).all()
     assert not moved[:, :3].any()
 
@@ -168,7 +168,7 @@ def reference_blur(image: Pixels, sigma: float) -> NDArray[np.float64]:
 @pytest.mark.parametrize("sigma", [0.5, 1.3, 3.07])
 def test_a_blur_is_a_gaussian_and_leaves_the_input_alone(sigma: float) -> None:
     image = np.random.default_rng(0).integers(0, 256, (30, 41, 3), np.uint8)
-    before, found = image.copy(), blur(image, sigma)
+    before, found = image.copy(), blur_image(image, sigma)
     assert found.shape == image.shape
     assert found.dtype == np.uint8
     # OpenCV's weights are whole 256ths, and it rounds.
@@ -202,13 +202,13 @@ def test_a_crop_of_a_picture_too_wide_for_opencv_equals_that_of_its_part(rotatio
     wide = np.zeros((40, 40_000, 3), np.uint8)
     wide[:, 35_000:35_100] = rng.integers(0, 255, (40, 100, 3))
     part = wide[:, 35_000:35_100]
-    here = warp(part, image_to_crop((50.0, 20.0), 30.0, (32, 32), rotation), (32, 32))
-    there = warp(wide, image_to_crop((35_050.0, 20.0), 30.0, (32, 32), rotation), (32, 32))
+    here = warp_image(part, image_to_crop((50.0, 20.0), 30.0, (32, 32), rotation), (32, 32))
+    there = warp_image(wide, image_to_crop((35_050.0, 20.0), 30.0, (32, 32), rotation), (32, 32))
     assert here.any()
     assert np.abs(here.astype(int) - there).max() <= 12  # float32 rounding of the crop's three points
     assert np.abs(here.astype(int) - there).mean() < 1
-    with pytest.raises(DarkposeError, match="too wide"):
-        warp(wide, image_to_crop((20_000.0, 20.0), 39_000.0, (32, 32)), (32, 32))
+    with pytest.raises(DarkposeError, match="too large"):
+        warp_image(wide, image_to_crop((20_000.0, 20.0), 39_000.0, (32, 32)), (32, 32))
 
 
 def test_other_formats_than_jpeg_and_png_are_held_to_the_pixel_limit(tmp_path: Path) -> None:
@@ -220,7 +220,7 @@ def test_other_formats_than_jpeg_and_png_are_held_to_the_pixel_limit(tmp_path: P
 
 @pytest.mark.parametrize("std", [(0.0, 1.0, 1.0), (1.0, 1.0), (1.0, float("nan"), 1.0)])
 def test_a_normalisation_that_cannot_be_is_refused(std: tuple[float, ...]) -> None:
-    with pytest.raises(DarkposeError, match="three positive deviations"):
+    with pytest.raises(DarkposeError, match="three positive"):
         Normalisation(std=std)  # type: ignore[arg-type]
 
 

@@ -19,7 +19,7 @@ from darkpose.detect.boxes import BoxCorrection, Detections
 from darkpose.detect.haar import Haar
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import image_to_crop
-from darkpose.image.pixels import Pixels, read_image, warp
+from darkpose.image.pixels import Pixels, read_image, warp_image
 from darkpose.network.checkpoint import Checkpoint, save_checkpoint
 from darkpose.network.hrnet import HRNet
 from darkpose.network.load import load_checkpoint
@@ -288,7 +288,7 @@ def test_covariances_are_calibrated_and_in_image_pixels(calibrated_weights: Path
     assert predictor.calibration is not None
     assert face.covariance is not None
     checkpoint, side = load_checkpoint(calibrated_weights), 125.0  # of the crop: padded
-    crop = warp(image, image_to_crop([150, 110], side, (64, 64)), (64, 64))
+    crop = warp_image(image, image_to_crop([150, 110], side, (64, 64)), (64, 64))
     model = checkpoint.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     decoder = CropDecoder(
         model, checkpoint.config.normalisation, checkpoint.schema.flip_index, method="dark+", covariance=True

@@ -30,6 +30,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line (None: the process's own); a user's mistake becomes one line and exit code 2."""
     if sys.stderr is None:  # closed by who started us
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # darkpose itself reports what is wrong with an image
     try:
         app(arguments)
     except DarkposeError as error:

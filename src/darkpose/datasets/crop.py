@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from darkpose.datasets.sample import Sample
 from darkpose.image.geometry import PADDING, Floats, box_to_crop, image_to_crop, transform
-from darkpose.image.pixels import Pixels, warp
+from darkpose.image.pixels import Pixels, warp_image
 
 
 class FaceCrop(NamedTuple):
@@ -35,4 +35,4 @@ def cut_face(image: Pixels, sample: Sample, size: int, *, padding: float = PADDI
     """
     center, sides = box_to_crop(sample.box, padding=padding)
     matrix = image_to_crop(center, float(sides[0]), (size, size))
-    return FaceCrop(warp(image, matrix, (size, size)), matrix, transform(matrix, sample.keypoints))
+    return FaceCrop(warp_image(image, matrix, (size, size)), matrix, transform(matrix, sample.keypoints))

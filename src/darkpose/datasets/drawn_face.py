@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import Floats, resize_points
 from darkpose.image.opencv import cv2
-from darkpose.image.pixels import Pixels, blur, relight
+from darkpose.image.pixels import Pixels, blur_image, relight
 from darkpose.schema import WFLW_98
 
 ATTRIBUTES = ("pose", "expression", "illumination", "makeup", "occlusion", "blur")  # WFLW's
@@ -467,4 +467,4 @@ def _lit(image: Pixels, rng: np.random.Generator, attributes: frozenset[str]) ->
     field /= np.float32(1 + slope / 2)
     noise = np.float32(grain) * rng.standard_normal((SIZE, SIZE), np.float32)
     image = np.clip(image * field[..., None] + noise[..., None], 0, 255).astype(np.uint8)
-    return blur(image, sigma) if "blur" in attributes else image
+    return blur_image(image, sigma) if "blur" in attributes else image

@@ -24,7 +24,8 @@ from darkpose.datasets.wflw import PUBLISHED, SUBSETS
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import make_folder, write_atomically, write_text
 from darkpose.image.geometry import Floats, landmark_box
-from darkpose.image.pixels import use_one_thread, write_image
+from darkpose.image.opencv import use_one_thread
+from darkpose.image.pixels import write_image
 from darkpose.schema import AFLW_19, WFLW_98
 
 _SPLITS = ("wflw train", "wflw test", "aflw train", "aflw test")  # no two have a face in common

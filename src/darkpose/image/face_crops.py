@@ -12,7 +12,7 @@ from darkpose.datasets.drawn_face import draw_face
 from darkpose.detect.detector import Detector
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import Floats, box_to_crop, image_to_crop, landmark_box
-from darkpose.image.pixels import Pixels, read_image, warp
+from darkpose.image.pixels import Pixels, read_image, warp_image
 from darkpose.weights.checkpoint import CheckpointConfig
 
 
@@ -52,7 +52,7 @@ def cut_crops(
     size = (config.crop_size, config.crop_size)
     center, sides = box_to_crop(np.reshape(boxes, (-1, 4)), padding=config.padding)
     crops = (
-        warp(image, image_to_crop(middle, float(side[0]), size), size)
+        warp_image(image, image_to_crop(middle, float(side[0]), size), size)
         for image, middle, side in zip(images, center, sides, strict=True)
     )
     return crops, center, sides

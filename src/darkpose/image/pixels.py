@@ -1,4 +1,4 @@
-"""Pixels: reading photographs, cutting crops, normalising them."""
+"""Reading, writing, warping and normalising images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from darkpose.image.geometry import Floats, transform
 from darkpose.image.opencv import MAX_PIXELS, cv2
 
 Pixels = NDArray[np.uint8]
-WIDEST = 32767  # OpenCV's limit for a picture that it warps
+MAX_WARPED_SIDE = 32767  # px; OpenCV warps no larger images
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,9 @@ class Normalisation:
     def __post_init__(self) -> None:
         numbers = [*self.mean, *self.std]
         if len(self.mean) != 3 or len(self.std) != 3 or not np.isfinite(numbers).all() or min(self.std) <= 0:
-            raise DarkposeError(f"expected three means and three positive deviations, got {self.mean} and {self.std}")
+            raise DarkposeError(
+                f"expected three finite means and three positive standard deviations, got {self.mean} and {self.std}"
+            )
 
     def __call__(self, crops: Pixels) -> NDArray[np.float32]:
         """(N, H, W, 3) uint8 RGB -> (N, 3, H, W) float32."""
@@ -40,13 +42,13 @@ def read_image(path: Path) -> Pixels:
     """Decode an image file to (H, W, 3) uint8 RGB, as `decode_image`.
 
     Raises:
-        DarkposeError: the file cannot be read, is empty, truncated, no image, or larger than `opencv.MAX_PIXELS`.
+        DarkposeError: the file cannot be read, is empty, truncated or no image, or has more than `opencv.MAX_PIXELS`.
     """
     try:
         return decode_image(path.read_bytes())
     except DarkposeError as error:
         raise DarkposeError(f"{path}: {error}") from error
-    except (OSError, ValueError) as error:  # ValueError: what is no path, a NUL in it for one
+    except (OSError, ValueError) as error:  # ValueError: not a path, for example with a NUL
         shown = str(path).encode("utf-8", "backslashreplace").decode()
         raise DarkposeError(f"{shown}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
@@ -54,10 +56,10 @@ def read_image(path: Path) -> Pixels:
 def decode_image(data: bytes) -> Pixels:
     """Decode the bytes of an image file to (H, W, 3) uint8 RGB.
 
-    EXIF orientation is applied, grey becomes RGB, 16 bits become 8, CMYK becomes RGB, an alpha channel is ignored.
+    EXIF orientation is applied. Grey and CMYK become RGB, 16 bits become 8, and an alpha channel is ignored.
 
     Raises:
-        DarkposeError: they are empty, truncated, no image, or larger than `opencv.MAX_PIXELS`.
+        DarkposeError: the file is empty, truncated or no image, or has more than `opencv.MAX_PIXELS`.
     """
     check_image_file(data)
     try:
@@ -66,21 +68,21 @@ def decode_image(data: bytes) -> Pixels:
         reason = f"it has more than {MAX_PIXELS} pixels" if "MAX_IMAGE_PIXELS" in str(error) else error.err
         raise DarkposeError(f"OpenCV cannot decode it: {reason}") from error
     if image is None:
-        raise DarkposeError("not an image, or damaged, or of no format that OpenCV can decode")
+        raise DarkposeError("not an image, or damaged, or of a format that OpenCV cannot decode")
     check_pixel_count(image.shape[1], image.shape[0])
     return np.asarray(image, np.uint8)
 
 
 def as_rgb(image: NDArray[np.generic]) -> Pixels:
-    """An array a caller handed in, as (H, W, 3) uint8 RGB.
+    """Convert an array from a caller to (H, W, 3) uint8 RGB.
 
     Args:
         image: (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA; uint8, or uint16, which is scaled down.
 
     Raises:
-        DarkposeError: another shape or type, or no pixels.
+        DarkposeError: the shape or type is another, or there are no pixels.
     """
-    image = np.asarray(image)  # a matrix, for one, keeps its two axes
+    image = np.asarray(image)  # np.matrix would keep two axes
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)) or not image.size:
         raise DarkposeError(f"an image must be (H, W, 3) RGB (or grey, or RGBA), got the shape {image.shape}")
     if image.dtype not in (np.uint8, np.uint16):
@@ -92,7 +94,14 @@ def as_rgb(image: NDArray[np.generic]) -> Pixels:
 
 
 def relight(image: Pixels, gamma: float, gains: Sequence[float], *, grey: bool = False) -> Pixels:
-    """The image (H, W, 3) RGB with its values in [0, 1] raised to `gamma`, times `gains` per channel; grey first."""
+    """Change the light of an image (H, W, 3) RGB: values in [0, 1] are raised to `gamma` and multiplied by `gains`.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        gamma: exponent.
+        gains: three factors, one per channel.
+        grey: convert to grey first.
+    """
     if grey:
         image = np.asarray(cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB), np.uint8)
     values = (np.arange(256)[:, None] / 255) ** gamma * np.asarray(gains)
@@ -100,77 +109,77 @@ def relight(image: Pixels, gamma: float, gains: Sequence[float], *, grey: bool =
     return np.asarray(cv2.LUT(image, table[None]), np.uint8)
 
 
-def blur(image: Pixels, sigma: float) -> Pixels:
-    """The image (H, W, 3) under a Gaussian of standard deviation `sigma` px."""
+def blur_image(image: Pixels, sigma: float) -> Pixels:
+    """Blur an image (H, W, 3) with a Gaussian of standard deviation `sigma` px."""
     return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.uint8)
 
 
 def planes(image: Pixels) -> Pixels:
-    """The image (H, W, 3) as (3, H, W)."""
-    apart = np.empty((3, *image.shape[:2]), np.uint8)
-    cv2.split(image, list(apart))
-    return apart
+    """Convert an image (H, W, 3) to (3, H, W)."""
+    channels = np.empty((3, *image.shape[:2]), np.uint8)
+    cv2.split(image, list(channels))
+    return channels
 
 
 def to_jpeg(image: Pixels, quality: int) -> bytes:
-    """The image (H, W, 3) RGB as a JPEG file of a quality from 1 to 100, colour at half the resolution."""
+    """Encode an image (H, W, 3) RGB as a JPEG file with a quality of 1 to 100 and colour at half the resolution."""
     _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
     return data.tobytes()
 
 
 def from_jpeg(data: bytes) -> Pixels:
-    """The image (H, W, 3) RGB of a JPEG file that `to_jpeg` made."""
+    """Decode a JPEG file made by `to_jpeg` to an image (H, W, 3) RGB."""
     return np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB), np.uint8)
 
 
 def compress(image: Pixels, quality: int) -> Pixels:
-    """The image (H, W, 3) as it is after JPEG compression of a quality from 1 to 100."""
+    """Encode an image (H, W, 3) as a JPEG file with a quality of 1 to 100 and decode it again."""
     return from_jpeg(to_jpeg(image, quality))
 
 
-def use_one_thread() -> None:
-    """Keep OpenCV of this process, and of those it forks, to one thread."""
-    cv2.setNumThreads(1)
-
-
 def write_image(path: Path, image: Pixels) -> None:
-    """Write (H, W, 3) RGB in the format that the suffix names, whole or not at all.
+    """Write an image (H, W, 3) RGB in the format of the suffix, in one rename.
 
     Raises:
-        DarkposeError: the suffix names no format, or the file cannot be written.
+        DarkposeError: the suffix is unknown, or the file cannot be written.
     """
     try:
         encoded, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     except cv2.error as error:
-        raise DarkposeError(f"{path}: not a picture format that OpenCV can write ({error.err})") from error
+        raise DarkposeError(f"{path}: OpenCV cannot write this image format ({error.err})") from error
     if not encoded:
-        raise DarkposeError(f"{path}: the picture cannot be encoded")
+        raise DarkposeError(f"{path}: the image cannot be encoded")
     write_atomically(path, lambda temporary: temporary.write_bytes(data.tobytes()))
 
 
-def warp(image: Pixels, matrix: ArrayLike, size: tuple[int, int]) -> Pixels:
-    """Cut a crop: bilinear, black outside the image.
+def warp_image(image: Pixels, matrix: ArrayLike, size: tuple[int, int]) -> Pixels:
+    """Cut a crop out of an image, with bilinear interpolation and black outside the image.
 
     Args:
         image: (H, W, 3) RGB.
         matrix: (2, 3), image px to crop px.
         size: (width, height) of the crop.
+
+    Raises:
+        DarkposeError: the crop covers more than `MAX_WARPED_SIDE` px of the image.
     """
     matrix = np.asarray(matrix, np.float64)
-    if max(image.shape[:2]) >= WIDEST:
-        image, matrix = _footprint(image, matrix, size)
+    if max(image.shape[:2]) >= MAX_WARPED_SIDE:
+        image, matrix = _part_under(image, matrix, size)
     warped = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR)
     return np.asarray(warped, np.uint8)
 
 
-def _footprint(image: Pixels, matrix: Floats, size: tuple[int, int]) -> tuple[Pixels, Floats]:
-    """The part of a picture too wide for OpenCV that a crop can see, and the crop's matrix from there."""
+def _part_under(image: Pixels, matrix: Floats, size: tuple[int, int]) -> tuple[Pixels, Floats]:
+    """The part of an image that a crop covers, and the crop's matrix from there."""
     inverse = cv2.invertAffineTransform(matrix)
     corners = np.array([[x, y] for x in (-1, size[0]) for y in (-1, size[1])])
     seen = transform(inverse, corners)
     low = np.clip(np.floor(seen.min(axis=0)).astype(int) - 1, 0, np.array(image.shape[1::-1]) - 1)
     high = np.clip(np.ceil(seen.max(axis=0)).astype(int) + 2, low + 1, image.shape[1::-1])
-    if (high - low).max() >= WIDEST:
-        raise DarkposeError(f"a crop of {(high - low).max()} px is too wide; the limit is {WIDEST} px")
+    if (high - low).max() >= MAX_WARPED_SIDE:
+        raise DarkposeError(
+            f"a crop of {(high - low).max()} px of the image is too large; the limit is {MAX_WARPED_SIDE} px"
+        )
     part = image[low[1] : high[1], low[0] : high[0]]
     return part, np.column_stack([matrix[:, :2], transform(matrix, low)])

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import align_eyes
-from darkpose.image.pixels import Pixels, warp
+from darkpose.image.pixels import Pixels, warp_image
 from darkpose.schema import KeypointSchema
 
 
@@ -63,4 +63,4 @@ class Face:
         if self.image is None:
             raise DarkposeError("this face was made without its image, so it cannot be cut out")
         centres = [self.keypoints[list(eye)].mean(axis=0) for eye in (left, right)]
-        return warp(self.image, align_eyes(centres[0], centres[1], int(size)), (int(size), int(size)))
+        return warp_image(self.image, align_eyes(centres[0], centres[1], int(size)), (int(size), int(size)))

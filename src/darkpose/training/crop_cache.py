@@ -28,7 +28,7 @@ from darkpose.errors import DarkposeError
 from darkpose.files.atomic import make_folder, remove_leftovers, write_atomically
 from darkpose.files.lock import file_lock
 from darkpose.image.geometry import PADDING, Floats, box_to_crop, image_to_crop, transform
-from darkpose.image.pixels import Pixels, read_image, to_jpeg, warp
+from darkpose.image.pixels import Pixels, read_image, to_jpeg, warp_image
 from darkpose.training.augment import AugmentConfig
 from darkpose.training.crop_file import FORMAT, JpegFile, PixelFile, read_index, write_crops
 
@@ -206,7 +206,7 @@ def _cut(crops: dict[Face, Floats], side: int, uncompressed: bool) -> Iterator[b
     def cut(faces: list[Face]) -> list[bytes]:
         try:
             image = read_image(Path(faces[0][0]))
-            pixels = (warp(image, crops[face], (side, side)) for face in faces)
+            pixels = (warp_image(image, crops[face], (side, side)) for face in faces)
             return [crop.tobytes() if uncompressed else to_jpeg(crop, QUALITY) for crop in pixels]
         except DarkposeError:
             return [b""] * len(faces)

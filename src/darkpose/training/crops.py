@@ -21,7 +21,7 @@ from darkpose.image.geometry import (
     mirror_matrix,
     transform,
 )
-from darkpose.image.pixels import Pixels, planes, read_image, relight, warp
+from darkpose.image.pixels import Pixels, planes, read_image, relight, warp_image
 from darkpose.schema import KeypointSchema
 from darkpose.training.augment import Augmentation, AugmentConfig, Light, draw_augmentation
 from darkpose.training.degrade import Damage, degrade
@@ -61,7 +61,7 @@ def cut_from(
     """Cut a sample's face out of pixels, whose frame is that of its keypoints and box."""
     drawn = augmentation or Augmentation()
     matrix, keypoints, visible = image_to_augmented_crop(image.shape[1], sample, schema, size, drawn, padding=padding)
-    pixels = warp(image, matrix, (size, size))
+    pixels = warp_image(image, matrix, (size, size))
     if drawn.light != Light():
         pixels = relight(pixels, drawn.light.gamma, drawn.light.gains, grey=drawn.light.grey)
     if drawn.damage != Damage():

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from darkpose.image.pixels import Pixels, blur, compress
+from darkpose.image.pixels import Pixels, blur_image, compress
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def degrade(crop: Pixels, damage: Damage) -> Pixels:
     left, top, right, bottom = patch_edges(damage, width, height)
     damaged[top:bottom, left:right] = damage.colour
     if damage.blur > 0:
-        damaged = blur(damaged, damage.blur * width)
+        damaged = blur_image(damaged, damage.blur * width)
     if damage.noise > 0:
         noise = np.random.default_rng(damage.seed).normal(0, damage.noise, damaged.shape)
         damaged = np.clip(np.round(damaged + noise), 0, 255).astype(np.uint8)

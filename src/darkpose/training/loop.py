@@ -32,7 +32,7 @@ from tqdm import tqdm
 
 from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
-from darkpose.image.pixels import use_one_thread
+from darkpose.image.opencv import use_one_thread
 from darkpose.network.checkpoint import model_fingerprint
 from darkpose.network.hrnet import HRNet
 from darkpose.schema import KeypointSchema

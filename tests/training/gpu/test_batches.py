@@ -20,7 +20,7 @@ from darkpose.datasets.drawn_face import draw_face
 from darkpose.datasets.sample import Sample
 from darkpose.datasets.w300 import read_300w
 from darkpose.image.geometry import compose, grid_matrix, image_to_crop, landmark_box, mirror_matrix, transform
-from darkpose.image.pixels import Pixels, compress, relight, to_jpeg, warp, write_image
+from darkpose.image.pixels import Pixels, compress, relight, to_jpeg, warp_image, write_image
 from darkpose.schema import W300_68, WFLW_98, KeypointSchema
 from darkpose.training.augment import Augmentation, AugmentConfig, Light
 from darkpose.training.crop_cache import CropCache, open_crop_cache
@@ -271,7 +271,7 @@ def test_the_warp_is_bilinear_and_opencvs(
     exact = np.stack([bilinear(picture, matrix, 96) for picture in pictures])
     assert np.abs(found - exact).max() < 0.51
     # OpenCV rounds a place to 1/32 px: some levels where neighbours differ by up to 255, as in noise.
-    difference = differences(found, [warp(picture, matrix, (96, 96)) for picture in pictures])
+    difference = differences(found, [warp_image(picture, matrix, (96, 96)) for picture in pictures])
     assert difference[:3].mean() < 0.12
     assert difference.max() <= 8
 
@@ -283,7 +283,7 @@ def test_a_warp_without_movement_changes_nothing_and_beyond_the_picture_is_black
     for matrix in (still, moved):
         grids = torch.from_numpy(grid_matrix(matrix, 32)).float()[None].to(device)
         found = as_pictures(effects.warp(crops, grids, 32))[0]
-        np.testing.assert_array_equal(found, warp(noise[0], matrix, (32, 32)))
+        np.testing.assert_array_equal(found, warp_image(noise[0], matrix, (32, 32)))
     assert not found[:, :20].any()
     assert not found[12:].any()
 
