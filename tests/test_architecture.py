@@ -63,7 +63,6 @@ KNOWN: set[tuple[str, str]] = {
     ("image.face_crops", "datasets.drawn_face"),
     ("image.face_crops", "detect.detector"),
     ("image.face_crops", "weights.checkpoint"),
-    ("network.heads", "datasets.derive"),
     ("runtime.locator", "predict.covariance"),
     ("runtime.open", "deploy.export"),
     ("runtime.open", "deploy.export_file"),

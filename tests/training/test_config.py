@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from darkpose.errors import DarkposeError
-from darkpose.network.hrnet import HRNetConfig
 from darkpose.schema import WFLW_98
 from darkpose.training.config import TrainConfig
+from darkpose.weights.checkpoint import HRNetConfig
 
 
 @pytest.mark.parametrize(

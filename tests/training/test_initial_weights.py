@@ -1,21 +1,25 @@
-"""What training starts from."""
+"""Initial weights of a training run."""
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from darkpose.datasets.derive import derivation
 from darkpose.errors import DarkposeError
-from darkpose.network.hrnet import HRNet, HRNetConfig
-from darkpose.schema import AFLW_19, W300_68, WFLW_98
-from darkpose.training.initial_weights import IMAGENET, NOTHING, read_classifier, start_from
-from darkpose.weights.checkpoint import Checkpoint, CheckpointConfig, save_checkpoint
+from darkpose.network.checkpoint import Checkpoint, save_checkpoint
+from darkpose.network.hrnet import HRNet
+from darkpose.schema import AFLW_19, COFW_29, SCHEMAS, W300_68, WFLW_98, KeypointSchema, join_schemas
+from darkpose.training.initial_weights import IMAGENET, NOTHING, initial_model, nearest_rows, read_classifier
+from darkpose.weights.checkpoint import CheckpointConfig, HRNetConfig
 
 FULL = HRNetConfig(19)
+JOINED = join_schemas(W300_68, WFLW_98, AFLW_19)
 
 
 def classifier(path: Path, **changes: torch.Tensor | None) -> Path:
-    """A file as the HRNet authors' ImageNet classifier: the backbone's names bare, and a classifier's."""
+    """Write a file like the HRNet authors' ImageNet classifier: backbone names without prefix, and the classifier."""
     torch.manual_seed(0)
     weights = {
         name: torch.randn_like(value) if value.is_floating_point() else value
@@ -27,13 +31,13 @@ def classifier(path: Path, **changes: torch.Tensor | None) -> Path:
     return path
 
 
-def test_nothing_is_nothing() -> None:
-    assert start_from(NOTHING, WFLW_98, seed=0) is None
+def test_nothing_gives_no_network() -> None:
+    assert initial_model(NOTHING, WFLW_98, seed=0) is None
 
 
-def test_a_classifiers_backbone_is_taken_whole_below_a_head_drawn_as_published(tmp_path: Path) -> None:
+def test_a_classifiers_backbone_is_used_with_a_random_head_as_published(tmp_path: Path) -> None:
     path = classifier(tmp_path / "imagenet.pth")
-    model = start_from(str(path), AFLW_19, seed=3)
+    model = initial_model(str(path), AFLW_19, seed=3)
     assert model is not None
     known = torch.load(path, weights_only=True)
     for name, value in model.backbone.state_dict().items():
@@ -46,34 +50,101 @@ def test_a_classifiers_backbone_is_taken_whole_below_a_head_drawn_as_published(t
     norm = model.head[1]
     assert isinstance(norm, torch.nn.BatchNorm2d)
     assert (norm.weight == 1).all()
-    again, other = start_from(str(path), AFLW_19, seed=3), start_from(str(path), AFLW_19, seed=4)
+    again, other = initial_model(str(path), AFLW_19, seed=3), initial_model(str(path), AFLW_19, seed=4)
     assert again is not None
     assert other is not None
     assert torch.equal(again.head[3].weight, model.head[3].weight)  # type: ignore[arg-type]
     assert not torch.equal(other.head[3].weight, model.head[3].weight)  # type: ignore[arg-type]
 
 
-def test_a_classifier_that_lacks_or_exceeds_weights_is_refused_by_their_names(tmp_path: Path) -> None:
+def test_missing_and_unexpected_weights_of_a_classifier_are_named(tmp_path: Path) -> None:
     lacking = classifier(tmp_path / "a.pth", **{"conv1.weight": None})
-    with pytest.raises(DarkposeError, match=r"missing: conv1\.weight"):
+    with pytest.raises(DarkposeError, match=r"conv1\.weight"):
         read_classifier(lacking, FULL, seed=0)
     with pytest.raises(DarkposeError, match=r"not expected: stage5\.x"):
         read_classifier(classifier(tmp_path / "b.pth", **{"stage5.x": torch.zeros(1)}), FULL, seed=0)
 
 
-def test_where_imagenets_weights_cannot_be_had_the_ways_out_are_named(
+def test_if_imagenets_weights_are_not_available_the_error_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DARKPOSE_CACHE", str(tmp_path))
     monkeypatch.setattr("darkpose.training.initial_weights.IMAGENET_URL", "http://127.0.0.1:9/hrnetv2_w18-00eb2006.pth")
-    with pytest.raises(DarkposeError, match=r"name that file with --start, or --start nothing"):
-        start_from(IMAGENET, WFLW_98, seed=0)
+    with pytest.raises(DarkposeError, match=r"--start nothing"):
+        initial_model(IMAGENET, WFLW_98, seed=0)
 
 
-def test_a_checkpoint_of_another_markup_is_carried_over_to_the_nearest_landmarks(tmp_path: Path) -> None:
+def test_heatmaps_of_another_schema_are_copied_from_the_nearest_landmarks(tmp_path: Path) -> None:
     network = HRNetConfig(68, widths=(2, 3, 4, 5), modules=(1, 1, 1), blocks=1, stem=4)
     known = Checkpoint(HRNet(network), CheckpointConfig(network), W300_68, {})
     save_checkpoint(known, tmp_path / "w.safetensors")
-    model = start_from(str(tmp_path / "w.safetensors"), AFLW_19, seed=0)
+    model = initial_model(str(tmp_path / "w.safetensors"), AFLW_19, seed=0)
     assert model is not None
     assert torch.equal(model.head[3].bias[18], known.model.head[3].bias[8])  # type: ignore[index]  # chin
+
+
+@pytest.mark.parametrize("schema", [*SCHEMAS.values(), JOINED], ids=lambda schema: schema.name)
+def test_a_schema_starts_from_itself_row_by_row(schema: KeypointSchema) -> None:
+    np.testing.assert_array_equal(nearest_rows(schema, schema), np.arange(len(schema)))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "first"), [(W300_68, 0), (WFLW_98, 68), (AFLW_19, 166)], ids=["300w-68", "wflw-98", "aflw-19"]
+)
+def test_a_joined_schema_gives_its_own_part_before_the_others(wanted: KeypointSchema, first: int) -> None:
+    np.testing.assert_array_equal(nearest_rows(JOINED, wanted), np.arange(first, first + len(wanted)))
+
+
+def test_a_joined_schema_in_another_order_is_found_part_by_part() -> None:
+    wanted = join_schemas(AFLW_19, W300_68)
+    expected = [*range(166, 185), *range(68)]
+    np.testing.assert_array_equal(nearest_rows(JOINED, wanted), expected)
+
+
+def test_a_part_without_a_derivation_is_skipped() -> None:
+    known = join_schemas(COFW_29, AFLW_19, W300_68)  # neither COFW nor AFLW lead to WFLW
+    np.testing.assert_array_equal(nearest_rows(known, WFLW_98), 48 + nearest_rows(W300_68, WFLW_98))
+
+
+def test_shared_points_initial_model_themselves_and_others_from_a_neighbour() -> None:
+    rows = nearest_rows(W300_68, WFLW_98)
+    assert rows.shape == (98,)
+    assert rows.dtype == np.intp
+    np.testing.assert_array_equal(rows[0:33:2], np.arange(17))  # contour
+    for i in range(1, 33, 2):
+        assert rows[i] in (i // 2, i // 2 + 1)
+    np.testing.assert_array_equal(rows[51:60], np.arange(27, 36))  # nose
+    np.testing.assert_array_equal(rows[76:96], np.arange(48, 68))  # mouth
+    upper, lower = [17, 18, 19, 20, 21], [21, 20, 19, 18]  # brows, the lower edge from the inner end
+    np.testing.assert_array_equal(rows[33:42], upper + lower)
+    np.testing.assert_array_equal(rows[42:51], [22, 23, 24, 25, 26, 25, 24, 23, 22])
+    np.testing.assert_array_equal(rows[[60, 61, 63, 64, 65, 67]], [36, 37, 38, 39, 40, 41])
+    np.testing.assert_array_equal(rows[[68, 69, 71, 72, 73, 75]], [42, 43, 44, 45, 46, 47])
+    lids = {62: (37, 38), 66: (40, 41), 70: (43, 44), 74: (46, 47), 96: (37, 38, 40, 41), 97: (43, 44, 46, 47)}
+    for i, neighbours in lids.items():
+        assert rows[i] in neighbours, WFLW_98.names[i]
+
+
+@pytest.mark.parametrize(
+    ("known", "wanted"), [(W300_68, WFLW_98), (W300_68, AFLW_19), (WFLW_98, AFLW_19)], ids=lambda x: x.name
+)
+def test_every_landmark_starts_from_the_one_with_the_largest_weight(
+    known: KeypointSchema, wanted: KeypointSchema
+) -> None:
+    weights = derivation(known, wanted)
+    for row, chosen in enumerate(nearest_rows(known, wanted)):
+        assert weights[row, chosen] == max(weights[row]), wanted.names[row]
+
+
+def test_schemas_that_do_not_correspond_are_both_named() -> None:
+    with pytest.raises(DarkposeError, match=r"cofw-29 .* 300w-68: not all landmarks"):
+        nearest_rows(COFW_29, W300_68)
+    with pytest.raises(DarkposeError, match=r"300w-68\+wflw-98\+aflw-19 .* cofw-29"):
+        nearest_rows(JOINED, COFW_29)
+
+
+def test_300w_can_start_from_wflw_since_most_of_their_points_are_shared() -> None:
+    rows = nearest_rows(WFLW_98, W300_68)
+    np.testing.assert_array_equal(rows[:17], np.arange(0, 33, 2))
+    np.testing.assert_array_equal(rows[27:36], np.arange(51, 60))
+    np.testing.assert_array_equal(rows[48:], np.arange(76, 96))

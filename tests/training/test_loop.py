@@ -21,13 +21,14 @@ from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
 from darkpose.files import atomic
 from darkpose.image.pixels import write_image
-from darkpose.network.hrnet import HRNet, HRNetConfig, initialise
+from darkpose.network.hrnet import HRNet, initialise
 from darkpose.schema import KeypointSchema, flip_pairs_from_names
 from darkpose.training import run, step
 from darkpose.training.config import TrainConfig
 from darkpose.training.epoch_steps import EpochSteps
 from darkpose.training.loop import Trained, train
 from darkpose.training.schedule import Cosine, Schedule
+from darkpose.weights.checkpoint import HRNetConfig
 
 NAMES = ("left_dot", "right_dot", "middle_dot")
 DOTS = KeypointSchema("dots", NAMES, flip_pairs_from_names(NAMES))

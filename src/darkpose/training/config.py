@@ -6,10 +6,10 @@ from typing import Literal
 
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import PADDING
-from darkpose.network.hrnet import W18, HRNetConfig
 from darkpose.schema import KeypointSchema
 from darkpose.training.augment import AugmentConfig
 from darkpose.training.schedule import Cosine, Schedule
+from darkpose.weights.checkpoint import W18, HRNetConfig
 
 Select = Literal["last", "best", "best-on-test-set"]
 

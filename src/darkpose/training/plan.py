@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader
 from darkpose.training.crops import AugmentedFaces
 from darkpose.training.epoch_steps import EpochSteps
 from darkpose.training.feed import to_device
-from darkpose.training.initial_weights import start_from
+from darkpose.training.initial_weights import initial_model
 from darkpose.training.loop import make_accelerator
 from darkpose.training.recipe_run import Task, teacher_of
 from darkpose.training.run import start_run
@@ -74,8 +74,8 @@ def plan_run(task: Task, *, start: str | None = None, compiled: bool = False, gr
 
     Args:
         task: what to train.
-        start: what to start from, if it is named (as of `start.start_from`): the steps do not depend on it, but it must
-            be there.
+        start: initial weights, if they are named (as in `initial_weights.initial_model`): the steps do not depend on
+            them, but they must be available.
         compiled, graphs: as of `train.train`.
 
     Raises:
@@ -84,7 +84,7 @@ def plan_run(task: Task, *, start: str | None = None, compiled: bool = False, gr
     """
     config, schema = task.recipe.train, task.recipe.train_set.schema
     accelerator = make_accelerator(config)
-    first = start_from(start, schema, seed=config.seed, network=config.network) if start else None
+    first = initial_model(start, schema, seed=config.seed, network=config.network) if start else None
     run = start_run(
         config,
         config.network_for(schema),

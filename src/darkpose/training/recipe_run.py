@@ -21,7 +21,7 @@ from darkpose.network.load import load_checkpoint
 from darkpose.runtime.flip import CropDecoder
 from darkpose.schema import KeypointSchema
 from darkpose.training.augment import AugmentConfig
-from darkpose.training.initial_weights import NOTHING, images_learnt_by, start_from
+from darkpose.training.initial_weights import NOTHING, initial_model, seen_test_images
 from darkpose.training.loop import Trained, train
 from darkpose.training.recipes import Recipe
 from darkpose.training.run_folder import first_process
@@ -129,7 +129,7 @@ def train_recipe(
         recipe: the experiment.
         root: folder of its data set.
         out: folder of the run.
-        start: what to start from, instead of the recipe's (see `start.start_from`).
+        start: what to start from, instead of the recipe's (see `initial_weights.initial_model`).
         workers: loader processes.
         by_heart: if above 0, learn this many faces by heart instead, see `overfit`.
         options: `cache`, `uncompressed`, `save_every`, `max_time`, `track`, `compiled`, `graphs` of `train.train`.
@@ -159,7 +159,7 @@ def run_task(task: Task, out: Path, *, start: str | None = None, workers: int = 
     """As `train_recipe`, of faces that are read."""
     schema, config = task.recipe.train_set.schema, task.recipe.train
     source = start or task.recipe.start
-    first = start_from(source, schema, seed=config.seed, network=config.network)
+    first = initial_model(source, schema, seed=config.seed, network=config.network)
     if config.select == "best-on-test-set" and first_process():
         tqdm.write(
             f"{task.recipe.name} keeps the epoch that is best on its test set, as published: "
@@ -221,7 +221,7 @@ def _provenance(task: Task, start: str) -> dict[str, Any]:
     all_of_it = recipe.train_set.name in TEST_SETS
     learnt = {sample.image.name for sample in samples if all_of_it or "wflw-test" in sample.subsets}
     for source in (start, recipe.teacher):
-        learnt |= images_learnt_by(source)
+        learnt |= seen_test_images(source)
     return {
         "recipe": recipe.name,
         "recipe_values": asdict(recipe.train),

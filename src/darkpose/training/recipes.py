@@ -23,7 +23,7 @@ class Recipe:
         benchmark: test set and protocol of the validation; the published recipes select on their test set, as their
             authors did.
         train: settings of the run.
-        start: what training starts from, see `initial_weights.start_from`.
+        start: what training starts from, see `initial_weights.initial_model`.
         teacher: name or path of the teacher's checkpoint, if `train.teaching` needs one.
     """
 

@@ -14,10 +14,11 @@ from tqdm import tqdm
 
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import write_atomically
-from darkpose.network.hrnet import HRNet, HRNetConfig, compile_blocks, initialise
+from darkpose.network.hrnet import HRNet, compile_blocks, initialise
 from darkpose.training.average import WeightAverage
 from darkpose.training.config import TrainConfig
 from darkpose.training.gpu.cuda_graphs import replay_passes
+from darkpose.weights.checkpoint import HRNetConfig
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from darkpose.codec.heatmap import encode
-from darkpose.image.geometry import crop_to_heatmap
+from darkpose.image.geometry import STRIDE, crop_to_heatmap
 from darkpose.image.pixels import Normalisation
-from darkpose.network.hrnet import STRIDE
 from darkpose.training.adaptive_wing import adaptive_wing
 from darkpose.training.config import TrainConfig
 from darkpose.training.crops import Batch
