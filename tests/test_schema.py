@@ -1,4 +1,4 @@
-"""Markups: flip pairs and points shared between markups, as published, and refused mistakes."""
+"""Schemas: published flip pairs, shared points, joined schemas and invalid ones."""
 
 from itertools import pairwise
 
@@ -55,8 +55,14 @@ def test_the_flip_index_undoes_itself(schema: KeypointSchema) -> None:
     np.testing.assert_array_equal(schema.flip_index[schema.flip_index], np.arange(len(schema)))
 
 
+def test_a_changed_flip_index_leaves_the_schema_alone() -> None:
+    index = WFLW_98.flip_index
+    index[0] = 5
+    assert WFLW_98.flip_index[0] == 32
+
+
 @pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS.keys())
-def test_a_mirrored_markup_means_the_same(schema: KeypointSchema) -> None:
+def test_a_mirrored_schema_means_the_same(schema: KeypointSchema) -> None:
     index = schema.flip_index
     assert [schema.names[i] for i in index] == [mirrored(name) for name in schema.names]
     if schema.nme_pair:
@@ -99,7 +105,7 @@ def test_points_that_wflw_and_300w_share_have_the_same_names_but_for_the_contour
 
 def test_a_landmark_is_found_by_name_and_a_wrong_name_is_told_the_nearest() -> None:
     assert AFLW_19.index("chin") == 18
-    with pytest.raises(DarkposeError, match=r"aflw-19 has no landmark 'chim'; did you mean one of .*chin"):
+    with pytest.raises(DarkposeError, match=r"aflw-19 has no landmark 'chim'; .*chin"):
         AFLW_19.index("chim")
 
 
@@ -113,10 +119,10 @@ def test_a_landmark_is_found_by_name_and_a_wrong_name_is_told_the_nearest() -> N
         pytest.param({"outlines": ((0, -1),)}, r"uses the indices \[-1\]", id="an outline outside"),
         pytest.param({"nme_pair": (0, 9)}, r"uses the indices \[9\]", id="a normaliser outside"),
         pytest.param({"left_eye": (4,)}, r"uses the indices \[4\]", id="an eye outside"),
-        pytest.param({"parts": (AFLW_19,)}, "three has 3 landmarks, its parts have another number", id="other parts"),
+        pytest.param({"parts": (AFLW_19,)}, "three has 3 landmarks, but its parts have 19", id="other parts"),
     ],
 )
-def test_a_markup_that_contradicts_itself_is_refused(fields: dict[str, object], message: str) -> None:
+def test_a_schema_that_contradicts_itself_is_refused(fields: dict[str, object], message: str) -> None:
     valid: dict[str, object] = {"name": "three", "names": ("a", "b", "c"), "flip_pairs": ()}
     assert len(KeypointSchema(**valid)) == 3  # type: ignore[arg-type]
     with pytest.raises(DarkposeError, match=message):
@@ -128,7 +134,7 @@ def test_a_markup_that_contradicts_itself_is_refused(fields: dict[str, object], 
 JOINED = join_schemas(COFW_29, WFLW_98, AFLW_19)
 
 
-def test_a_joined_markup_has_the_landmarks_of_its_parts_one_after_the_other() -> None:
+def test_a_joined_schema_has_the_landmarks_of_its_parts_one_after_the_other() -> None:
     assert JOINED.name == "cofw-29+wflw-98+aflw-19"
     assert JOINED.parts == (COFW_29, WFLW_98, AFLW_19)
     assert len(JOINED) == 29 + 98 + 19
@@ -138,7 +144,7 @@ def test_a_joined_markup_has_the_landmarks_of_its_parts_one_after_the_other() ->
     assert JOINED.index("wflw-98/left_pupil") == 29 + 96
 
 
-def test_a_joined_markup_mirrors_every_part_within_itself() -> None:
+def test_a_joined_schema_mirrors_every_part_within_itself() -> None:
     firsts = {"cofw-29": 0, "wflw-98": 29, "aflw-19": 29 + 98}
     expected = {(i + first, j + first) for name, first in firsts.items() for i, j in PUBLISHED_PAIRS[name]}
     assert set(JOINED.flip_pairs) == expected
@@ -148,7 +154,7 @@ def test_a_joined_markup_mirrors_every_part_within_itself() -> None:
         np.testing.assert_array_equal(JOINED.flip_index[rows] - rows.start, part.flip_index)
 
 
-def test_a_joined_markup_knows_where_its_parts_lie() -> None:
+def test_a_joined_schema_knows_where_its_parts_lie() -> None:
     assert [JOINED.rows(part.name) for part in JOINED.parts] == [slice(0, 29), slice(29, 127), slice(127, 146)]
     assert JOINED.rows("cofw-29+wflw-98+aflw-19") == slice(0, 146)
     for part in JOINED.parts:
@@ -156,24 +162,24 @@ def test_a_joined_markup_knows_where_its_parts_lie() -> None:
 
 
 @pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS.keys())
-def test_a_markup_that_joins_no_others_is_all_its_own(schema: KeypointSchema) -> None:
+def test_a_schema_that_joins_no_others_is_all_its_own(schema: KeypointSchema) -> None:
     assert schema.parts == ()
     assert schema.rows(schema.name) == slice(0, len(schema))
 
 
-def test_a_markup_that_is_not_held_is_told_the_held_ones() -> None:
-    with pytest.raises(DarkposeError, match="expected one of the markups cofw-29, wflw-98, aflw-19, got '300w-68'"):
+def test_a_schema_that_is_not_held_is_told_the_held_ones() -> None:
+    with pytest.raises(DarkposeError, match="cofw-29, wflw-98, aflw-19, got '300w-68'"):
         JOINED.rows("300w-68")
-    with pytest.raises(DarkposeError, match="expected one of the markups aflw-19, got ''"):
+    with pytest.raises(DarkposeError, match="aflw-19, got ''"):
         AFLW_19.rows("")
 
 
-def test_a_markup_cannot_be_joined_with_itself() -> None:
-    with pytest.raises(DarkposeError, match=r"names must be unique, these repeat: \['aflw-19/chin'"):
+def test_a_schema_cannot_be_joined_with_itself() -> None:
+    with pytest.raises(DarkposeError, match=r"unique.*'aflw-19/chin'"):
         join_schemas(AFLW_19, WFLW_98, AFLW_19)
 
 
-def test_regions_and_mirror_images_are_known_in_joined_markups_too() -> None:
+def test_regions_and_mirror_images_are_known_in_joined_schemas_too() -> None:
     joined = join_schemas(W300_68, AFLW_19)
     found = regions(joined)
     assert sum(map(len, found.values())) == len(joined)

@@ -1,11 +1,10 @@
-"""Markups: which landmarks there are, what they are called, which mirror which, how they are drawn.
+"""Landmark schemas: names, flip pairs, outlines and eyes of the landmarks of a face.
 
-"left" and "right" are the image's left and right on an upright face, as in the published annotations. The names are the
-one source: two names that differ only in `left_`/`right_` are a flip pair.
+"left" and "right" are the left and right of the image of an upright face, as in the published annotations. Flip pairs
+follow from the names: two names that differ only in `left_` and `right_` are a pair.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,35 +13,36 @@ from darkpose.errors import DarkposeError
 
 
 def mirrored(name: str) -> str:
-    """The name of the landmark that takes this one's place in a mirrored image."""
-    markup, slash, landmark = name.rpartition("/")  # as joined markups have it
+    """The name of the landmark in this place in a mirrored image."""
+    schema, slash, landmark = name.rpartition("/")  # joined schemas name landmarks "schema/landmark"
     for here, there in (("left_", "right_"), ("right_", "left_")):
         if landmark.startswith(here):
-            return markup + slash + there + landmark.removeprefix(here)
+            return schema + slash + there + landmark.removeprefix(here)
     return name
 
 
 def flip_pairs_from_names(names: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
-    """Index pairs (i, j), i < j, whose names are each other's mirror image."""
+    """Index pairs (i, j), i < j, of the names that are mirror images of each other."""
     index = {name: i for i, name in enumerate(names)}
     return tuple((i, j) for i, name in enumerate(names) if i < (j := index.get(mirrored(name), i)))
 
 
 @dataclass(frozen=True)
 class KeypointSchema:
-    """One markup of K landmarks.
+    """The K landmarks of a face.
 
     Attributes:
-        name: what the markup is called, for example "wflw-98".
+        name: for example "wflw-98".
         names: the K landmark names, unique.
-        flip_pairs: index pairs that swap in a mirrored image; a landmark in no pair stays.
-        outlines: polylines of indices, for drawing (a closed one repeats its first index).
+        flip_pairs: index pairs that swap in a mirrored image; other landmarks keep their index.
+        outlines: polylines of indices, for drawing; a closed one repeats its first index.
         nme_pair: the two landmarks whose distance is the usual NME normaliser; None: the side of the annotated box.
-        left_eye, right_eye: indices whose mean is the centre of the eye on the image's left and right; may be empty.
-        parts: the markups that this one joins, in the order of their landmarks (see `join_schemas`); usually none.
+        left_eye, right_eye: indices of landmarks whose mean is the centre of the eye on the left and right of the
+            image; may be empty.
+        parts: the schemas that this one joins, in the order of their landmarks (see `join_schemas`); usually empty.
 
     Raises:
-        DarkposeError: names repeat, or an index lies outside the markup, or a landmark is in two flip pairs.
+        DarkposeError: names repeat, an index is out of range, or a landmark is in two flip pairs.
     """
 
     name: str
@@ -57,39 +57,40 @@ class KeypointSchema:
     def __post_init__(self) -> None:
         if len(set(self.names)) != len(self.names):
             repeated = sorted({name for name in self.names if self.names.count(name) > 1})
-            raise DarkposeError(f"markup {self.name}: landmark names must be unique, these repeat: {repeated}")
+            raise DarkposeError(f"schema {self.name}: landmark names must be unique, these repeat: {repeated}")
         groups = (*self.flip_pairs, *self.outlines, self.nme_pair or (), self.left_eye, self.right_eye)
         if not all(isinstance(i, int) for group in groups for i in group):
-            raise DarkposeError(f"markup {self.name}: landmark indices must be whole numbers")
+            raise DarkposeError(f"schema {self.name}: landmark indices must be whole numbers")
         if any(len(pair) != 2 for pair in (*self.flip_pairs, *([self.nme_pair] if self.nme_pair else []))):
-            raise DarkposeError(f"markup {self.name}: a pair has two indices, got {self.flip_pairs} {self.nme_pair}")
+            raise DarkposeError(f"schema {self.name}: a pair has two indices, got {self.flip_pairs} {self.nme_pair}")
         paired = [i for pair in self.flip_pairs for i in pair]
         if len(set(paired)) != len(paired):
-            raise DarkposeError(f"markup {self.name}: a landmark can be in one flip pair only, got {self.flip_pairs}")
+            raise DarkposeError(f"schema {self.name}: a landmark can be in one flip pair only, got {self.flip_pairs}")
         used = [*paired, *(i for line in self.outlines for i in line), *(self.nme_pair or ())]
         used += [*self.left_eye, *self.right_eye]
         outside = sorted({i for i in used if not 0 <= i < len(self.names)})
         if self.parts and sum(len(part) for part in self.parts) != len(self.names):
-            raise DarkposeError(f"markup {self.name} has {len(self.names)} landmarks, its parts have another number")
+            total = sum(map(len, self.parts))
+            raise DarkposeError(f"schema {self.name} has {len(self.names)} landmarks, but its parts have {total}")
         if outside:
-            raise DarkposeError(f"markup {self.name} has {len(self.names)} landmarks, but uses the indices {outside}")
+            raise DarkposeError(f"schema {self.name} has {len(self.names)} landmarks, but uses the indices {outside}")
 
     def __len__(self) -> int:
         return len(self.names)
 
-    @cached_property
+    @property
     def flip_index(self) -> NDArray[np.intp]:
-        """(K,) such that `keypoints[flip_index]` are the landmarks of the mirrored face in markup order."""
+        """(K,), a new array: `keypoints[flip_index]` are the landmarks of the mirrored face in schema order."""
         index = np.arange(len(self), dtype=np.intp)
         for i, j in self.flip_pairs:
             index[i], index[j] = j, i
         return index
 
     def rows(self, part: str) -> slice:
-        """Where the landmarks of a markup lie that this one joins (or is).
+        """The rows of one part, by the name of its schema; all rows for the schema's own name.
 
         Raises:
-            DarkposeError: it does not hold such a markup.
+            DarkposeError: there is no such part.
         """
         if part == self.name:
             return slice(0, len(self))
@@ -99,23 +100,21 @@ class KeypointSchema:
                 return slice(first, first + len(each))
             first += len(each)
         known = ", ".join(each.name for each in self.parts) or self.name
-        raise DarkposeError(f"expected one of the markups {known}, got {part!r}")
+        raise DarkposeError(f"expected one of the schemas {known}, got {part!r}")
 
     def index(self, name: str) -> int:
-        """Index of a landmark by its name.
+        """The index of a landmark by its name.
 
         Raises:
-            DarkposeError: the markup has no such landmark; the message names the nearest ones.
+            DarkposeError: there is no such landmark; the message gives similar names.
         """
         if name in self.names:
             return self.names.index(name)
         from difflib import get_close_matches
 
-        near = get_close_matches(name, self.names, 3)
-        told = (
-            f"did you mean one of {', '.join(near)}?" if near else f"its names begin with {', '.join(self.names[:3])}"
-        )
-        raise DarkposeError(f"markup {self.name} has no landmark {name!r}; {told}")
+        similar = get_close_matches(name, self.names, 3)
+        hint = f"did you mean one of {', '.join(similar)}?" if similar else f"it has {', '.join(self.names[:3])}, ..."
+        raise DarkposeError(f"schema {self.name} has no landmark {name!r}; {hint}")
 
 
 REGIONS = {
@@ -128,7 +127,7 @@ REGIONS = {
 
 
 def regions(schema: KeypointSchema) -> dict[str, NDArray[np.intp]]:
-    """Parts of the face -> indices of their landmarks, by the words in their names; parts without one are left out."""
+    """Regions of the face -> indices of their landmarks, by words in their names; empty regions are left out."""
     landmarks = [name.rpartition("/")[2] for name in schema.names]
     found = {
         region: np.array([i for i, name in enumerate(landmarks) if set(name.split("_")) & set(words)], np.intp)
@@ -138,7 +137,7 @@ def regions(schema: KeypointSchema) -> dict[str, NDArray[np.intp]]:
 
 
 def join_schemas(*schemas: KeypointSchema) -> KeypointSchema:
-    """The landmarks of several markups one after the other, each named "markup/landmark"."""
+    """Join the landmarks of several schemas in order, each named "schema/landmark"."""
     firsts = [sum(len(schema) for schema in schemas[:i]) for i in range(len(schemas))]
     pairs = [
         (i + first, j + first) for schema, first in zip(schemas, firsts, strict=True) for i, j in schema.flip_pairs
@@ -179,7 +178,7 @@ def _left_eye(parts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _right_eye(parts: tuple[str, ...]) -> tuple[str, ...]:
-    """Published right eyes run from the inner corner over the upper lid, as the image is read."""
+    """The published order of right eyes: from the inner corner along the upper lid."""
     half = len(parts) // 2
     upper, lower = parts[half::-1], parts[:half:-1]
     return tuple(f"right_eye_{part}" for part in (*upper, *lower))

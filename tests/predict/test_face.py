@@ -22,7 +22,7 @@ def test_a_landmark_is_reached_by_its_name() -> None:
 def test_an_unknown_name_suggests_near_ones() -> None:
     with pytest.raises(DarkposeError, match="left_eye_outer_corner"):
         a_face()["left_eye_outer_cornr"]
-    with pytest.raises(DarkposeError, match="no landmark 'zzz'; its names begin with left_contour_0, left_contour_1, "):
+    with pytest.raises(DarkposeError, match=r"no landmark 'zzz'; .*left_contour_0, left_contour_1, "):
         a_face()["zzz"]
 
 

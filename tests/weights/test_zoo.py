@@ -211,10 +211,10 @@ def test_a_markup_that_is_asked_for_counts_more_than_the_whole(joined: Path) -> 
 
 
 def test_a_markup_that_the_weights_do_not_know_is_told_those_they_know(joined: Path, folder: Path) -> None:
-    with pytest.raises(DarkposeError, match="expected one of the markups aflw-19, cofw-29, got 'wflw-98'"):
+    with pytest.raises(DarkposeError, match=r"expected one of the .*aflw-19, cofw-29, got 'wflw-98'"):
         load_checkpoint(joined, schema="wflw-98")
     for name in ("own.safetensors", "model.pth"):
-        with pytest.raises(DarkposeError, match="expected one of the markups aflw-19, got 'wflw-98'"):
+        with pytest.raises(DarkposeError, match=r"expected one of the .*aflw-19, got 'wflw-98'"):
             load_checkpoint(folder / name, schema="wflw-98")
     with pytest.raises(DarkposeError, match="finds 48 landmarks, but the markup wflw-98 names 98"):
         load_checkpoint(joined, schema=WFLW_98)
