@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from darkpose.datasets import drawn_face
-from darkpose.datasets.drawn_face import ATTRIBUTES, LARGE_YAW, SIZE, DrawnFace, PlannedFace, draw_face, plan_face
+from darkpose.datasets.drawn_face import DrawnFace, draw_face
+from darkpose.datasets.face_plan import ATTRIBUTES, LARGE_YAW, SIZE, PlannedFace, plan_face
 from darkpose.datasets.wflw import SUBSETS
 from darkpose.errors import DarkposeError
 from darkpose.image.opencv import cv2
@@ -23,7 +24,7 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> None:
     def as_drawn(image: Pixels, *_: object) -> Pixels:
         return image
 
-    monkeypatch.setattr(drawn_face, "_lit", as_drawn)
+    monkeypatch.setattr(drawn_face, "_relit", as_drawn)
 
 
 def grey(image: Pixels) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from darkpose.datasets.catalogue import DATA_SETS, DataSet
-from darkpose.datasets.made import make_wflw
+from darkpose.datasets.drawn_data_sets import make_wflw
 from darkpose.datasets.openmmlab import read_openmmlab
 from darkpose.datasets.sample import Sample, samples_digest
 from darkpose.errors import DarkposeError

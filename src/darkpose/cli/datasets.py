@@ -89,7 +89,7 @@ def make(
         Processes that draw beside this one.
     """
     from darkpose.datasets.aflw import PUBLISHED
-    from darkpose.datasets.made import make_aflw, make_wflw
+    from darkpose.datasets.drawn_data_sets import make_aflw, make_wflw
 
     if name == "aflw" and train not in (None, PUBLISHED["train"]["faces"]):
         raise DarkposeError(

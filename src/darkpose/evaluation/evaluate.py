@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from darkpose.codec.heatmap import Method
 from darkpose.datasets.catalogue import JOINED
 from darkpose.datasets.derive import derive_shared, shared_points
-from darkpose.datasets.made import is_drawn
+from darkpose.datasets.drawn_data_sets import is_drawn
 from darkpose.datasets.sample import Sample, samples_digest
 from darkpose.detect.detector import Detector, best_detector, named_detector
 from darkpose.errors import DarkposeError

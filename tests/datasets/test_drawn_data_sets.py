@@ -1,4 +1,4 @@
-"""Made data sets are read back by the readers of the official formats."""
+"""Drawn data sets are read back by the readers of the official formats."""
 
 import sys
 from collections import Counter
@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from darkpose.datasets import aflw, made, wflw
+from darkpose.datasets import aflw, drawn_data_sets, wflw
 from darkpose.datasets.aflw import read_aflw
 from darkpose.datasets.check import check
 from darkpose.datasets.derive import derive
-from darkpose.datasets.drawn_face import draw_face, plan_face
-from darkpose.datasets.made import hidden, make_aflw, make_wflw, wflw_attributes
+from darkpose.datasets.drawn_data_sets import hidden, make_aflw, make_wflw, wflw_attributes
+from darkpose.datasets.drawn_face import draw_face
+from darkpose.datasets.face_plan import plan_face
 from darkpose.datasets.sample import Sample
 from darkpose.datasets.wflw import SUBSETS, read_wflw, read_wflw_subset
 from darkpose.errors import DarkposeError
@@ -131,7 +132,7 @@ def test_the_lists_come_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         if count == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(made, "write_image", stop)
+    monkeypatch.setattr(drawn_data_sets, "write_image", stop)
     with pytest.raises(KeyboardInterrupt):
         make_wflw(tmp_path, train=2, test=2)
     assert not list(tmp_path.rglob("list_*.txt"))
@@ -225,8 +226,8 @@ def test_an_aflw_is_continued_and_its_file_holds_no_time(aflw_root: Path) -> Non
 @pytest.mark.parametrize(
     ("sizes", "message"),
     [
-        ({"train": 0}, "must be at least 1, got train 0, test 2"),
-        ({"test": -3}, "must be at least 1, got train 2, test -3"),
+        ({"train": 0}, "at least 1 face .*train 0, test 2"),
+        ({"test": -3}, "at least 1 face .*train 2, test -3"),
         ({"seed": -1}, "must not be negative, got -1"),
     ],
 )
@@ -262,6 +263,6 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("theirs", ["annotations", "WFLW_images", "WFLW_annotations"])
 def test_drawn_faces_do_not_lie_among_others(tmp_path: Path, theirs: str) -> None:
     (tmp_path / theirs).mkdir()
-    with pytest.raises(DarkposeError, match=f"{theirs}: of a data set that darkpose did not draw"):
+    with pytest.raises(DarkposeError, match=f"{theirs}: .*not drawn by darkpose"):
         make_wflw(tmp_path, train=1, test=1)
     assert [path.name for path in tmp_path.iterdir()] == [theirs]

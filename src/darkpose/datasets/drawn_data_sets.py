@@ -1,8 +1,8 @@
-"""Data sets of drawn faces in the official formats of WFLW and AFLW: to try out reading, training and evaluation at
-full size without photographs. What is learnt from them says nothing about photographs.
+"""Data sets of drawn faces in the official formats of WFLW and AFLW.
 
-A face is a function of the seed, its split, its place in it and its attributes, and its file's name holds them all: an
-image that is already there is not drawn again, and none of another run is taken for it.
+They serve to try out reading, training and evaluation at full size without photographs. Results on them are not valid
+for photographs. A face depends on the seed, its split, its index and its attributes, and the name of its image holds
+them all: images that exist are not drawn again, and images of another run are not mixed up with them.
 """
 
 import io
@@ -19,7 +19,8 @@ from tqdm import tqdm
 
 from darkpose.datasets import aflw
 from darkpose.datasets.derive import derive
-from darkpose.datasets.drawn_face import LARGE_YAW, plan_face
+from darkpose.datasets.drawn_face import draw_plan
+from darkpose.datasets.face_plan import LARGE_YAW, plan_face
 from darkpose.datasets.wflw import PUBLISHED, SUBSETS
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import make_folder, write_atomically, write_text
@@ -28,16 +29,16 @@ from darkpose.image.opencv import use_one_thread
 from darkpose.image.pixels import write_image
 from darkpose.schema import AFLW_19, WFLW_98
 
-_SPLITS = ("wflw train", "wflw test", "aflw train", "aflw test")  # no two have a face in common
+_SPLITS = ("wflw train", "wflw test", "aflw train", "aflw test")  # each has faces of its own indices
 _MARK = "DRAWN_BY_DARKPOSE.txt"
-_FLICKR = ("0", "2", "3")  # AFLW's folders of images
-_VANISHING = ("brow_outer", "eye_outer_corner", "brow_middle", "eye_middle", "mouth_corner", "nostril_outer")
-_MATLAB_HEADER = b"MATLAB 5.0 MAT-file, made by darkpose".ljust(116)  # SciPy's own holds the time
+_FLICKR = ("0", "2", "3")  # image folders of AFLW
+_HIDDEN_PARTS = ("brow_outer", "eye_outer_corner", "brow_middle", "eye_middle", "mouth_corner", "nostril_outer")
+_MATLAB_HEADER = b"MATLAB 5.0 MAT-file, made by darkpose".ljust(116)  # the header of SciPy contains the time
 
 
 @dataclass(frozen=True)
 class _Face:
-    """A face to draw, and the file of its picture."""
+    """A face to draw, and the file of its image."""
 
     file: Path
     seed: int
@@ -45,29 +46,29 @@ class _Face:
     attributes: frozenset[str]
 
 
-class _Made(NamedTuple):
-    """What an annotation needs of a face whose picture is there."""
+class _Drawn(NamedTuple):
+    """A face whose image exists."""
 
     keypoints: Floats  # (98, 2) image px
     yaw: float  # degrees
-    drawn: bool  # now
+    new: bool  # drawn by this call
 
 
 def make_wflw(root: Path, *, train: int = 7500, test: int = 2500, seed: int = 0, workers: int = 0) -> int:
-    """Write drawn faces as `read_wflw` and `read_wflw_subset` read them; the lists come last.
+    """Write drawn faces in the files of WFLW, for `read_wflw` and `read_wflw_subset`; the lists are written last.
 
     Args:
-        root: where WFLW_images and WFLW_annotations will be; made if it is not there.
-        train, test: how many faces, by default as published.
-        seed: another seed, other faces.
-        workers: processes that draw; up to 1: this one.
+        root: folder for WFLW_images and WFLW_annotations; it is made if it is missing.
+        train, test: numbers of faces, by default as published.
+        seed: of the faces.
+        workers: processes that draw; 0 or 1: this process.
 
     Returns:
-        How many images were drawn; the others were there already.
+        The number of images drawn; the others existed.
 
     Raises:
-        DarkposeError: a number of faces is not positive, the seed is negative, the folder holds a data set that is not
-            drawn, or a file cannot be written.
+        DarkposeError: a number of faces is not positive, the seed is negative, the folder contains another data set, or
+            a file cannot be written.
     """
     _check_numbers(root, seed, train=train, test=test)
     _check_place(root, "WFLW_annotations", "WFLW_images")
@@ -75,12 +76,12 @@ def make_wflw(root: Path, *, train: int = 7500, test: int = 2500, seed: int = 0,
     attributes = [*wflw_attributes(train, seed), *wflw_attributes(test, seed)]
     faces = _faces("wflw train", seed, attributes[:train], [images / "train"])
     faces += _faces("wflw test", seed, attributes[train:], [images / "test"])
-    made = _make(root, faces, workers)
+    drawn = _draw_all(root, faces, workers)
     names = [face.file.relative_to(images).as_posix() for face in faces]
-    coordinates = [" ".join(f"{value:.6f}" for value in face.keypoints.ravel()) for face in made]
+    coordinates = [" ".join(f"{value:.6f}" for value in face.keypoints.ravel()) for face in drawn]
     lines = [
         f"{numbers} {_wflw_box_and_flags(face.keypoints, subsets)} {name}"
-        for numbers, face, subsets, name in zip(coordinates, made, attributes, names, strict=True)
+        for numbers, face, subsets, name in zip(coordinates, drawn, attributes, names, strict=True)
     ]
     texts = {
         "list_98pt_rect_attr_train_test/list_98pt_rect_attr_train": lines[:train],
@@ -94,7 +95,7 @@ def make_wflw(root: Path, *, train: int = 7500, test: int = 2500, seed: int = 0,
         path = annotations / f"{file}.txt"
         make_folder(path.parent)
         write_text(path, "".join(f"{line}\n" for line in text))
-    return sum(face.drawn for face in made)
+    return sum(face.new for face in drawn)
 
 
 def _wflw_box_and_flags(keypoints: Floats, attributes: frozenset[str]) -> str:
@@ -103,10 +104,7 @@ def _wflw_box_and_flags(keypoints: Floats, attributes: frozenset[str]) -> str:
 
 
 def wflw_attributes(faces: int, seed: int) -> list[frozenset[str]]:
-    """Attributes of WFLW's faces, drawn by lot: of 2,500 as many have each as in the published test set.
-
-    Of another number the same share has it, and at least one face.
-    """
+    """Random attributes of the faces of WFLW, as frequent as in its test set of 2,500; each at least once."""
     published = PUBLISHED["test"]
     rng = np.random.default_rng([seed, faces])
     chosen: dict[str, frozenset[int]] = {}
@@ -119,24 +117,24 @@ def wflw_attributes(faces: int, seed: int) -> list[frozenset[str]]:
 def make_aflw(
     root: Path, *, train: int = 20000, test: int = 4386, frontal: int | None = None, seed: int = 0, workers: int = 0
 ) -> int:
-    """Write drawn faces as `read_aflw` reads them; the MATLAB file comes last. Needs `pip install 'darkpose[data]'`.
+    """Write drawn faces in the files of AFLW, for `read_aflw`; needs `pip install 'darkpose[data]'`.
 
-    Landmarks are AFLW's 19, derived from those of WFLW. A frontal face has them all; another is turned by 35 degrees or
-    more, and some on the side turned away are masked. The box is a square around the face, larger than its landmarks
-    and off their centre.
+    The 19 landmarks are derived from those of WFLW. Frontal faces have all of them. The others are turned by 35 degrees
+    or more, and some landmarks on the far side are masked. The box is a square around the face, larger than the
+    landmarks and not centred on them. The MATLAB file is written last.
 
     Args:
-        root: where AFLWinfo_release.mat and data/flickr will be; made if it is not there.
-        train, test: how many faces, by default as published; `read_aflw` knows the published `train` alone.
-        frontal: how many of the test faces, by default the published share; of the others, the same share.
+        root: folder for AFLWinfo_release.mat and data/flickr; it is made if it is missing.
+        train, test: numbers of faces, by default as published; `read_aflw` reads the published `train` only.
+        frontal: number of frontal test faces, by default the published share; training faces have the same share.
         seed, workers: as for `make_wflw`.
 
     Returns:
-        How many images were drawn; the others were there already.
+        The number of images drawn; the others existed.
 
     Raises:
-        DarkposeError: a number of faces is not positive, more are frontal than there are, the seed is negative, SciPy
-            is missing, the folder holds a data set that is not drawn, or a file cannot be written.
+        DarkposeError: a number of faces is not positive, `frontal` exceeds `test`, the seed is negative, SciPy is
+            missing, the folder contains another data set, or a file cannot be written.
     """
     if frontal is None:
         frontal = max(1, round(test * aflw.PUBLISHED["frontal"]["faces"] / aflw.PUBLISHED["full"]["faces"]))
@@ -151,18 +149,20 @@ def make_aflw(
     folders = [root / "data" / "flickr" / folder for folder in _FLICKR]
     faces = _faces("aflw train", seed, _aflw_attributes(train, round(train * frontal / test), seed), folders)
     faces += _faces("aflw test", seed, _aflw_attributes(test, frontal, seed), folders)
-    made = _make(root, faces, workers)
-    rows = np.random.default_rng([seed, len(faces)]).permutation(len(faces))  # of the file, those to train with first
-    contents = _aflw_arrays(faces, made, rows)
+    drawn = _draw_all(root, faces, workers)
+    rows = np.random.default_rng([seed, len(faces)]).permutation(
+        len(faces)
+    )  # row of each face; training faces come first
+    contents = _aflw_arrays(faces, drawn, rows)
     buffer = io.BytesIO()
     savemat(buffer, contents)
     data = _MATLAB_HEADER + buffer.getvalue()[len(_MATLAB_HEADER) :]
     write_atomically(root / "AFLWinfo_release.mat", lambda temporary: temporary.write_bytes(data))
-    return sum(face.drawn for face in made)
+    return sum(face.new for face in drawn)
 
 
 def _aflw_attributes(faces: int, frontal: int, seed: int) -> list[frozenset[str]]:
-    """As of WFLW, but for "pose", which all have but the frontal ones."""
+    """As `wflw_attributes`, but all faces except the frontal ones have "pose"."""
     turned = set(np.random.default_rng([seed, faces, frontal]).permutation(faces)[frontal:].tolist())
     return [
         attributes - {"pose"} | ({"pose"} if face in turned else set())
@@ -171,15 +171,15 @@ def _aflw_attributes(faces: int, frontal: int, seed: int) -> list[frozenset[str]
 
 
 def _aflw_arrays(
-    faces: Sequence[_Face], made: Sequence[_Made], rows: NDArray[np.int64]
+    faces: Sequence[_Face], drawn: Sequence[_Drawn], rows: NDArray[np.int64]
 ) -> Mapping[str, NDArray[np.generic] | NDArray[np.object_]]:
-    """The arrays of AFLWinfo_release.mat, a row per face; face i stands in row `rows[i]`."""
+    """The arrays of AFLWinfo_release.mat; face i is in row `rows[i]`."""
     keypoints, visible = derive(
-        np.stack([face.keypoints for face in made]), np.ones((len(made), len(WFLW_98))), WFLW_98, AFLW_19
+        np.stack([face.keypoints for face in drawn]), np.ones((len(drawn), len(WFLW_98))), WFLW_98, AFLW_19
     )
-    for seen, face in zip(visible, made, strict=True):
+    for seen, face in zip(visible, drawn, strict=True):
         seen[hidden(face.yaw)] = 0
-    boxes = np.stack([_aflw_box(face, one.keypoints) for face, one in zip(faces, made, strict=True)])
+    boxes = np.stack([_aflw_box(face, one.keypoints) for face, one in zip(faces, drawn, strict=True)])
     face_of_row = np.argsort(rows)
     names = np.empty((len(faces), 1), object)
     names[:, 0] = [f"{faces[i].file.parent.name}/{faces[i].file.name}" for i in face_of_row]
@@ -193,17 +193,17 @@ def _aflw_arrays(
 
 
 def hidden(yaw: float) -> list[int]:
-    """Which of AFLW's 19 landmarks are masked on a head turned by `yaw` degrees: the more, the farther it is turned."""
+    """Indices of the landmarks of AFLW that are masked at a yaw in degrees: the larger it is, the more of them."""
     low, high = LARGE_YAW
     if abs(yaw) < low:
         return []
-    count = 1 + int((len(_VANISHING) - 1) * (abs(yaw) - low) / (high - low))
+    count = 1 + int((len(_HIDDEN_PARTS) - 1) * (abs(yaw) - low) / (high - low))
     side = "right" if yaw > 0 else "left"
-    return [AFLW_19.index(f"{side}_{part}") for part in _VANISHING[:count]]
+    return [AFLW_19.index(f"{side}_{part}") for part in _HIDDEN_PARTS[:count]]
 
 
 def _aflw_box(face: _Face, keypoints: Floats) -> Floats:
-    """left, right, top, bottom of a square around a face, higher than its landmarks, which lie inside."""
+    """left, right, top, bottom of a square around a face: the landmarks are inside, below its centre."""
     u = np.random.default_rng([face.seed, face.index, len(AFLW_19)]).uniform(0, 1, 3)
     low, high = keypoints.min(axis=0), keypoints.max(axis=0)
     side = (1.2 + 0.2 * u[0]) * (high - low).max()
@@ -214,20 +214,22 @@ def _aflw_box(face: _Face, keypoints: Floats) -> Floats:
 def _check_numbers(root: Path, seed: int, **counts: int) -> None:
     if min(counts.values()) < 1:
         got = ", ".join(f"{name} {count}" for name, count in counts.items())
-        raise DarkposeError(f"{root}: every number of faces to draw must be at least 1, got {got}")
+        raise DarkposeError(f"{root}: expected at least 1 face of each kind, got {got}")
     if seed < 0:
-        raise DarkposeError(f"{root}: the seed of drawn faces must not be negative, got {seed}")
+        raise DarkposeError(f"{root}: the seed must not be negative, got {seed}")
 
 
 def _check_place(root: Path, *parts: str) -> None:
-    """Drawn faces replace no others, nor lie among them."""
+    """Check that the folder contains no other data set."""
     there = [root / part for part in (*parts, "annotations") if (root / part).exists()]
     if there and not is_drawn(root):
-        raise DarkposeError(f"{there[0]}: of a data set that darkpose did not draw; choose another folder")
+        raise DarkposeError(
+            f"{there[0]}: the folder contains a data set that was not drawn by darkpose; choose another folder"
+        )
 
 
 def _faces(split: str, seed: int, attributes: Sequence[frozenset[str]], folders: Sequence[Path]) -> list[_Face]:
-    """The faces of a split, dealt out to the folders."""
+    """The faces of a split, distributed over the folders."""
     faces = []
     for place, each in enumerate(attributes):
         index = place * len(_SPLITS) + _SPLITS.index(split)
@@ -237,25 +239,25 @@ def _faces(split: str, seed: int, attributes: Sequence[frozenset[str]], folders:
 
 
 def is_drawn(root: Path) -> bool:
-    """Whether a folder holds drawn faces, which no published number is about."""
+    """Whether a folder contains drawn faces, for which published results do not count."""
     return (root / _MARK).is_file()
 
 
-def _make(root: Path, faces: Sequence[_Face], workers: int) -> list[_Made]:
-    """Mark the folder and draw what is not there yet, in the order of the faces."""
+def _draw_all(root: Path, faces: Sequence[_Face], workers: int) -> list[_Drawn]:
+    """Mark the folder and draw the missing images; the faces in their order."""
     make_folder(root)
     write_text(
-        root / _MARK, "These faces are drawn by darkpose (darkpose datasets make); they are no published data set.\n"
+        root / _MARK, "These faces are drawn by darkpose (darkpose datasets make); this is not a published data set.\n"
     )
     for folder in {face.file.parent for face in faces}:
         make_folder(folder)
     with _processes(workers) as apply:
-        return list(tqdm(apply(_make_one, faces), "faces", len(faces), disable=None))
+        return list(tqdm(apply(_draw_one, faces), "faces", len(faces), disable=None))
 
 
 @contextmanager
 def _processes(workers: int) -> Iterator[Any]:
-    """A `map` that keeps the order, in processes of its own or in this one."""
+    """A `map` that keeps the order, in worker processes or in this one."""
     if workers <= 1:
         yield map
         return
@@ -263,9 +265,9 @@ def _processes(workers: int) -> Iterator[Any]:
         yield lambda function, values: pool.imap(function, values, 16)
 
 
-def _make_one(face: _Face) -> _Made:
+def _draw_one(face: _Face) -> _Drawn:
     plan = plan_face(face.seed, face.index, face.attributes)
     missing = not face.file.exists()
     if missing:
-        write_image(face.file, plan.draw().image)
-    return _Made(plan.keypoints, plan.yaw, missing)
+        write_image(face.file, draw_plan(plan).image)
+    return _Drawn(plan.keypoints, plan.yaw, missing)
