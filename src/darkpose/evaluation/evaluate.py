@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from darkpose.codec.heatmap import Method
@@ -19,16 +18,17 @@ from darkpose.datasets.sample import Sample, samples_digest
 from darkpose.detect.detector import Detector, best_detector, named_detector
 from darkpose.errors import DarkposeError
 from darkpose.evaluation.benchmarks import BENCHMARKS, Benchmark
-from darkpose.evaluation.crop_boxes import BoxRule, box_rule, is_detector
-from darkpose.evaluation.predict_samples import Variant, predict_to_files
+from darkpose.evaluation.crop_boxes import box_rule, is_detector
+from darkpose.evaluation.predict_samples import CropSettings, Variant, predict_to_files
 from darkpose.evaluation.predictions import Predictions, PredictionsWriter, only_writer, read_predictions
 from darkpose.evaluation.report import Comparison, Report, compare, published_lengths, report
-from darkpose.network.checkpoint import Checkpoint, model_fingerprint, part_of
-from darkpose.network.load import load_checkpoint
 from darkpose.predict.shape_prior import ShapePrior, as_shape_prior
-from darkpose.runtime.flip import CropDecoder, FlipTest, find_device
+from darkpose.runtime.engine import Engine
+from darkpose.runtime.flip import FlipTest
+from darkpose.runtime.open import OpenedWeights, open_weights
 from darkpose.schema import SCHEMAS, KeypointSchema
-from darkpose.weights.zoo import resolve_name
+from darkpose.weights.checkpoint import open_checkpoint
+from darkpose.weights.zoo import PICKLED, resolve_name, weights_file
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def evaluate_benchmark(
         shared: where the predictions are of another markup, measure the landmarks that both markups share.
         markup: of weights that know several, the one to predict; None: the data set's.
         device: to predict on.
-        workers: processes that read and cut images beside this one.
+        workers: threads that read and cut images ahead of the network.
         shape_prior: measure the landmarks drawn towards it, too, and first; files keep those of the heatmaps.
 
     Raises:
@@ -165,17 +165,16 @@ def evaluate_benchmark(
         files = [predictions]
     else:
         weights = resolve_name(weights, markup or schema.name)
-        checkpoint = _for_markup(load_checkpoint(weights, schema=markup, whole=True), schema)
-        _check_markup(weights, checkpoint.schema, benchmark, shared)
-        target, variants = find_device(device), choices.variants(benchmark)
+        opened, variants = _open(weights, markup, schema, device), choices.variants(benchmark)
+        _check_markup(weights, opened.schema, benchmark, shared)
         if predictions is None:
-            base = _default_file(benchmark, weights, checkpoint.schema)
+            base = _default_file(benchmark, weights, opened.schema)
             files = [_beside(base, variant) for variant in variants]
         else:
             files = [predictions, *(_beside(predictions, variant) for variant in variants[1:])]
         detectors = {each.boxes: _detector(each.boxes) for each in variants if is_detector(each.boxes)}
         rules = {each.boxes: box_rule(each.boxes, detectors.get(each.boxes)) for each in variants}
-        headers = [_header(benchmark, samples, checkpoint, weights, variant, detectors) for variant in variants]
+        headers = [_header(benchmark, samples, opened, weights, variant, detectors) for variant in variants]
         with ExitStack() as held:
             for file in files:
                 held.enter_context(only_writer(file))
@@ -183,7 +182,11 @@ def evaluate_benchmark(
                 variant: PredictionsWriter(file, header)
                 for variant, file, header in zip(variants, files, headers, strict=True)
             }
-            _predict(benchmark, samples, checkpoint, writers, rules, target, workers)
+            protocol = benchmark.protocol
+            crops = CropSettings(
+                opened.config.crop_size, opened.config.padding, protocol.kernel_size, protocol.batch_size
+            )
+            predict_to_files(writers, opened.network, samples, opened.schema, rules, crops, workers=workers)
     caveats = ["faces drawn by darkpose"] if is_drawn(root) else []
     return _measure(benchmark, samples, [*files, *against], shared, caveats, shape_prior)
 
@@ -251,12 +254,13 @@ def _drawn(prior: ShapePrior, file: Predictions, points: NDArray[np.float64], so
     return drawn
 
 
-def _for_markup(checkpoint: Checkpoint, schema: KeypointSchema) -> Checkpoint:
-    """Of weights that know several markups, the data set's, or else their first."""
-    names = [part.name for part in checkpoint.schema.parts]
-    if not names:
-        return checkpoint
-    return part_of(checkpoint, schema.name if schema.name in names else names[0])
+def _open(weights: str, markup: str | None, schema: KeypointSchema, device: str) -> OpenedWeights:
+    """The weights for the schema asked for, else for that of the data set if they know it, else for their first."""
+    file = weights_file(weights, markup or schema.name)
+    if markup is None and file.suffix not in PICKLED:
+        known = open_checkpoint(file).schema.parts
+        markup = schema.name if schema.name in [part.name for part in known] else None
+    return open_weights(weights, markup, Engine(device=device))
 
 
 def _check_markup(source: str, found: KeypointSchema, benchmark: Benchmark, shared: bool) -> None:
@@ -340,7 +344,7 @@ def _detector(name: str) -> Detector:
 def _header(
     benchmark: Benchmark,
     samples: Sequence[Sample],
-    checkpoint: Checkpoint,
+    opened: OpenedWeights,
     weights: str,
     variant: Variant,
     detectors: Mapping[str, Detector],
@@ -351,40 +355,18 @@ def _header(
         "data_set": benchmark.test_set.name,
         "faces": len(samples),
         "faces_sha256": samples_digest(samples),
-        "markup": checkpoint.schema.name,
+        "markup": opened.schema.name,
         "system": "darkpose",
         "weights": weights,
-        "weights_sha256": model_fingerprint(checkpoint.model),
-        "crop_size": checkpoint.config.crop_size,
-        "padding": checkpoint.config.padding,
-        "normalisation": asdict(checkpoint.config.normalisation),
-        "provenance": dict(checkpoint.provenance),
+        "weights_sha256": opened.fingerprint(),
+        "crop_size": opened.config.crop_size,
+        "padding": opened.config.padding,
+        "normalisation": asdict(opened.config.normalisation),
+        "provenance": dict(opened.provenance),
         **variant._asdict(),
         "kernel_size": benchmark.protocol.kernel_size,
         **used,
     }
-
-
-def _predict(
-    benchmark: Benchmark,
-    samples: list[Sample],
-    checkpoint: Checkpoint,
-    writers: Mapping[Variant, PredictionsWriter],
-    rules: Mapping[str, BoxRule],
-    target: torch.device,
-    workers: int,
-) -> None:
-    decoder = CropDecoder(
-        checkpoint.model.to(target, memory_format=torch.channels_last),  # type: ignore[call-overload]
-        checkpoint.config.normalisation,
-        checkpoint.schema.flip_index,
-        target,
-        kernel_size=benchmark.protocol.kernel_size,
-        batch_size=benchmark.protocol.batch_size,
-    )
-    size, padding = checkpoint.config.crop_size, checkpoint.config.padding
-    schema = benchmark.test_set.schema
-    predict_to_files(writers, decoder, samples, schema, rules, crop_size=size, padding=padding, workers=workers)
 
 
 def _caveats(

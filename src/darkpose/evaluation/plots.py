@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
 from darkpose.files.figure import write_figure
-from darkpose.runtime.flip import batched
+from darkpose.predict.batched import batched
 from darkpose.schema import KeypointSchema, regions
 
 if TYPE_CHECKING:

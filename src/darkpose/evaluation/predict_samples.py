@@ -1,53 +1,85 @@
 """Predictions for annotated faces, and their error."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import takewhile
-from multiprocessing import get_all_start_methods
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from darkpose.codec.heatmap import Decoded, Method
+from darkpose.codec.heatmap import Method
+from darkpose.datasets.crop import cut_face
 from darkpose.datasets.sample import Sample, nme_normaliser
 from darkpose.errors import DarkposeError
 from darkpose.evaluation.crop_boxes import BoxRule
 from darkpose.evaluation.metrics import nme
 from darkpose.evaluation.predictions import PredictionsWriter
-from darkpose.image.geometry import box_to_crop, heatmap_to_image
-from darkpose.image.pixels import Pixels
-from darkpose.network.hrnet import STRIDE
-from darkpose.runtime.flip import CropDecoder, FlipTest
+from darkpose.image.geometry import Floats, box_to_crop
+from darkpose.image.pixels import Pixels, read_image
+from darkpose.predict.batched import batched
+from darkpose.predict.landmarks import Landmarks, find_landmarks
+from darkpose.predict.readahead import read_ahead
+from darkpose.runtime.flip import FlipTest, heatmaps_by_flip
+from darkpose.runtime.network import Network
 from darkpose.schema import KeypointSchema
-from darkpose.training.crops import cut
 
 
-def crops_of(samples: Sequence[Sample], schema: KeypointSchema, crop_size: int, padding: float) -> Iterator[Pixels]:
+class Variant(NamedTuple):
+    """One way to predict the same faces: name of the box rule, flip test, decoder."""
+
+    boxes: str
+    flip_test: FlipTest
+    method: Method
+
+
+class CropSettings(NamedTuple):
+    """How faces are cut and decoded.
+
+    Attributes:
+        crop_size: side of the crops, crop px.
+        padding: side of a crop divided by the side of its box.
+        kernel_size: of the blur in DARK.
+        batch_size: crops per forward pass.
+    """
+
+    crop_size: int
+    padding: float
+    kernel_size: int = 11
+    batch_size: int = 32
+
+
+def crops_of(samples: Sequence[Sample], crop_size: int, padding: float) -> Iterator[Pixels]:
     """The evaluation crops of samples, one at a time."""
-    return (cut(sample, schema, crop_size, padding=padding).crop for sample in samples)
+    return (cut_face(read_image(sample.image), sample, crop_size, padding=padding).crop for sample in samples)
 
 
-def to_image(
-    points: NDArray[np.floating], samples: Sequence[Sample], heatmap_size: tuple[int, int], padding: float
-) -> NDArray[np.floating]:
-    """Landmarks (N, K, 2) from heatmap px of the samples' evaluation crops to image px."""
-    center, sides = box_to_crop(np.stack([sample.box for sample in samples]), padding=padding)
-    return heatmap_to_image(points, center[:, None], sides[:, None], heatmap_size)
+def crop_places(samples: Sequence[Sample], padding: float) -> tuple[Floats, Floats]:
+    """Centres (N, 2) and sides (N, 2) of the evaluation crops of samples, image px."""
+    return box_to_crop(np.reshape([sample.box for sample in samples], (-1, 4)), padding=padding)
 
 
 def predict_samples(
-    decoder: CropDecoder, samples: Sequence[Sample], schema: KeypointSchema, *, crop_size: int, padding: float
-) -> Decoded[NDArray[np.floating]]:
-    """Landmarks (N, K, 2) in image px and scores (N, K) of annotated faces, cropped by their boxes."""
-    points, scores = decoder(crops_of(samples, schema, crop_size, padding))
-    size = (crop_size // STRIDE, crop_size // STRIDE)
-    return Decoded(to_image(points, samples, size, padding), scores)
+    find: Callable[[Iterator[Pixels], Floats, Floats], Landmarks],
+    samples: Sequence[Sample],
+    *,
+    crop_size: int,
+    padding: float,
+) -> Landmarks:
+    """Landmarks (N, K, 2) in image px and scores (N, K) of annotated faces, cropped by their boxes.
+
+    Args:
+        find: crops, centres and sides -> landmarks (see `predict.landmarks.LandmarkFinder`).
+        samples: the faces.
+        crop_size: side of the crops, crop px.
+        padding: side of a crop divided by the side of its box.
+    """
+    return find(crops_of(samples, crop_size, padding), *crop_places(samples, padding))
 
 
 def samples_nme(points: NDArray[np.floating], samples: Sequence[Sample], schema: KeypointSchema) -> float:
-    """NME of landmarks (N, K, 2) in image px by the markup's usual normaliser, pooled, as a fraction."""
+    """NME of landmarks (N, K, 2) in image px by the usual normaliser of the schema, pooled, as a fraction."""
     return nme(
         points,
         np.stack([sample.keypoints for sample in samples]),
@@ -56,15 +88,49 @@ def samples_nme(points: NDArray[np.floating], samples: Sequence[Sample], schema:
     )
 
 
-class Variant(NamedTuple):
-    """One way to predict the same faces: boxes by the name of their rule, flip test, decoder."""
+def predict_to_files(
+    writers: Mapping[Variant, PredictionsWriter],
+    network: Network,
+    samples: Sequence[Sample],
+    schema: KeypointSchema,
+    rules: Mapping[str, BoxRule],
+    settings: CropSettings,
+    *,
+    workers: int = 0,
+) -> None:
+    """Predict the faces that predictions files lack; every batch is written when it is done, so nothing is lost.
 
-    boxes: str
-    flip_test: FlipTest
-    method: Method
+    Variants with the same boxes share their crops and heatmaps.
+
+    Args:
+        writers: of the files, by variant.
+        network: crops -> heatmaps.
+        samples: all faces of the data set, in its order.
+        schema: of the network.
+        rules: the box rule of each name in the variants; faces without a box are written as not found.
+        settings: how faces are cut and decoded.
+        workers: threads that read and cut images ahead of the network; 0: none.
+
+    Raises:
+        DarkposeError: an image cannot be read, or a file cannot be written; faces before it are in the files.
+    """
+    for boxes, rule in rules.items():
+        group = {variant: writer for variant, writer in writers.items() if variant.boxes == boxes}
+        left = [face for face in range(len(samples)) if any(face not in writer.done for writer in group.values())]
+        cut = partial(_cut, samples, rule, settings)
+        faces = (face for _, face in read_ahead(cut, left, threads=workers, most=2 * settings.batch_size))
+        done = len(samples) - len(left)
+        with tqdm(total=len(samples), initial=done, desc=f"{boxes} boxes", unit="face", disable=None) as bar:
+            for batch in batched(faces, settings.batch_size):
+                usable = list(takewhile(lambda face: not face.problem, batch))
+                _predict_batch(group, network, usable, schema, settings)
+                bar.update(len(usable))
+                done += len(usable)
+                if len(usable) < len(batch):
+                    raise DarkposeError(f"{batch[len(usable)].problem}; {done} faces are predicted and kept")
 
 
-class _Cut(NamedTuple):
+class _Face(NamedTuple):
     """A face with its box and crop; without them where no box was found, or with a problem."""
 
     face: int
@@ -73,102 +139,41 @@ class _Cut(NamedTuple):
     problem: str = ""
 
 
-class _Crops(Dataset[_Cut]):
-    """The evaluation crops of samples by face number, cut by whichever process asks."""
-
-    def __init__(
-        self, samples: Sequence[Sample], schema: KeypointSchema, rule: BoxRule, crop_size: int, padding: float
-    ) -> None:
-        self.samples, self.schema, self.rule = samples, schema, rule
-        self.crop_size, self.padding = crop_size, padding
-
-    def __getitem__(self, face: int) -> _Cut:
-        try:
-            sample = self.rule(face, self.samples[face])
-            if sample is None:
-                return _Cut(face)
-            return _Cut(face, sample, cut(sample, self.schema, self.crop_size, padding=self.padding).crop)
-        except DarkposeError as error:
-            return _Cut(face, problem=f"{self.samples[face].source or f'face {face}'}: {error}")
-
-
-def predict_to_files(
-    writers: Mapping[Variant, PredictionsWriter],
-    decoder: CropDecoder,
-    samples: Sequence[Sample],
-    schema: KeypointSchema,
-    rules: Mapping[str, BoxRule],
-    *,
-    crop_size: int,
-    padding: float,
-    workers: int = 0,
-) -> None:
-    """Predict the faces that predictions files lack; every batch is written when it is done, so nothing is lost.
-
-    Variants of the same boxes share their crops and heatmaps.
-
-    Args:
-        writers: of the files, by variant.
-        decoder: of crops; its own flip test and method do not matter.
-        samples: all faces of the data set, in its order.
-        schema: their markup.
-        rules: which box to crop a face by, by the variants' names; faces without one are written as not found.
-        crop_size: in crop px.
-        padding: side of the crop over side of the box.
-        workers: processes that read and cut images beside this one; none where processes cannot be forked.
-
-    Raises:
-        DarkposeError: an image cannot be read, or a file not be written; faces before it are in the files.
-    """
-    can_fork = "fork" in get_all_start_methods()  # detectors and rules are handed over, not pickled
-    for boxes, rule in rules.items():
-        group = {variant: writer for variant, writer in writers.items() if variant.boxes == boxes}
-        left = [face for face in range(len(samples)) if any(face not in writer.done for writer in group.values())]
-        crops = _Crops(samples, schema, rule, crop_size, padding)
-        loader = DataLoader(
-            crops,
-            decoder.batch_size,
-            sampler=left,
-            num_workers=workers if can_fork else 0,
-            collate_fn=list,
-            multiprocessing_context="fork" if workers and can_fork else None,
-        )
-        done = len(samples) - len(left)
-        with tqdm(total=len(samples), initial=done, desc=f"{boxes} boxes", unit="face", disable=None) as bar:
-            for batch in loader:
-                usable = list(takewhile(lambda cut: not cut.problem, batch))
-                _predict_batch(group, decoder, usable, crop_size, padding)
-                bar.update(len(usable))
-                done += len(usable)
-                if len(usable) < len(batch):
-                    raise DarkposeError(f"{batch[len(usable)].problem}; {done} faces are predicted and kept")
+def _cut(samples: Sequence[Sample], rule: BoxRule, settings: CropSettings, face: int) -> _Face:
+    try:
+        sample = rule(face, samples[face])
+        if sample is None:
+            return _Face(face)
+        image = read_image(sample.image)
+        return _Face(face, sample, cut_face(image, sample, settings.crop_size, padding=settings.padding).crop)
+    except DarkposeError as error:
+        return _Face(face, problem=f"{samples[face].source or f'face {face}'}: {error}")
 
 
 def _predict_batch(
     writers: Mapping[Variant, PredictionsWriter],
-    decoder: CropDecoder,
-    batch: Sequence[_Cut],
-    crop_size: int,
-    padding: float,
+    network: Network,
+    batch: Sequence[_Face],
+    schema: KeypointSchema,
+    settings: CropSettings,
 ) -> None:
-    found = [each for each in batch if each.sample is not None and each.crop is not None]
-    samples = [each.sample for each in found if each.sample is not None]
-    size = (crop_size // STRIDE, crop_size // STRIDE)
-    ways = [(variant.flip_test, variant.method) for variant in writers]
-    decoded = (
-        decoder.each([each.crop for each in found if each.crop is not None], ways) if found else [None] * len(ways)
-    )
-    for writer, values in zip(writers.values(), decoded, strict=True):
-        rows = (
-            iter(())
-            if values is None
-            else zip(to_image(values.points, samples, size, padding), values.scores, strict=True)
-        )
-        lines = [_line(each, next(rows) if each.sample is not None else None) for each in batch]
+    """Predict a batch by each variant, and write it."""
+    samples = [face.sample for face in batch if face.sample is not None]
+    crops = [face.crop for face in batch if face.crop is not None]
+    center, sides = crop_places(samples, settings.padding)
+    flips: dict[FlipTest, None] = {variant.flip_test: None for variant in writers}
+    heatmaps = heatmaps_by_flip(network, np.stack(crops), schema.flip_index, flips) if crops else {}
+    for variant, writer in writers.items():
+        rows: Iterator[tuple[Any, Any]] = iter(())
+        if crops:
+            maps, kernel_size = heatmaps[variant.flip_test], settings.kernel_size
+            found = find_landmarks(maps, center, sides, method=variant.method, kernel_size=kernel_size)
+            rows = zip(found.keypoints, found.scores, strict=True)
+        lines = [_line(face, next(rows) if face.sample is not None else None) for face in batch]
         writer.write([line for line in lines if line["face"] not in writer.done])
 
 
-def _line(face: _Cut, found: tuple[NDArray[np.floating], NDArray[np.floating]] | None) -> dict[str, Any]:
+def _line(face: _Face, found: tuple[NDArray[np.floating], NDArray[np.floating]] | None) -> dict[str, Any]:
     """One face of a predictions file."""
     if found is None or face.sample is None:
         return {"face": face.face, "keypoints": None}

@@ -25,6 +25,7 @@ class Face:
         image: the picture the face is in, (H, W, 3) uint8 RGB.
         covariance: (K, 2, 2) float32, image px^2: how far each landmark may be off, calibrated (see `calibration`);
             NaN where that is not known; None if not asked for.
+        runtime: what ran the network: "onnxruntime", "openvino" or "torch".
     """
 
     keypoints: NDArray[np.float32]
@@ -35,6 +36,7 @@ class Face:
     detection_score: float = float("nan")
     image: Pixels | None = field(default=None, repr=False)
     covariance: NDArray[np.float32] | None = field(default=None, repr=False)
+    runtime: str = ""
 
     __iter__ = None  # a face is no sequence, though its landmarks have names
 

@@ -53,6 +53,7 @@ def _face_to_dict(face: Face) -> dict[str, Any]:
         "markup": face.schema.name,
         "box": [round(float(value), 3) for value in face.box],
         "found_by": face.found_by,
+        "runtime": face.runtime,
         "detection_score": detection,
         "score": round(face.score, 4),
         "keypoints": [[round(float(x), 3), round(float(y), 3)] for x, y in face.keypoints],

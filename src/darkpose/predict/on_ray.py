@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from darkpose.errors import DarkposeError
+from darkpose.predict.batched import batched
 from darkpose.predict.inputs import Source
 from darkpose.predict.parquet import to_table
 from darkpose.predict.shard_run import Step, predict_sources
 from darkpose.predict.shards import STATUSES, Format, Part, Shards, part_file, tally, write_part
-from darkpose.runtime.flip import batched
 
 if TYPE_CHECKING:
     import ray.data

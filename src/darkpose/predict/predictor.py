@@ -1,7 +1,7 @@
 """A photo in, landmarks out: image -> box -> crop -> heatmaps -> DARK -> keypoints in image px."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast, get_args, overload
 
@@ -12,15 +12,16 @@ from darkpose.codec.heatmap import Method
 from darkpose.detect.detector import Detector, best_detector, named_detector
 from darkpose.detect.yunet import YuNet
 from darkpose.errors import DarkposeError
-from darkpose.image.face_crops import cut_crops
+from darkpose.image.crops import cut_crops
 from darkpose.image.geometry import whole_pixels
 from darkpose.image.pixels import Pixels, as_rgb, read_image
 from darkpose.predict.face import Face
+from darkpose.predict.landmarks import LandmarkFinder
 from darkpose.predict.shape_prior import ShapePrior, as_shape_prior
-from darkpose.runtime.exported import NumberType, Runtime
+from darkpose.runtime.engine import Engine
 from darkpose.runtime.flip import FlipTest
-from darkpose.runtime.open import Setup, open_locator
-from darkpose.schema import KeypointSchema
+from darkpose.runtime.network import NumberType, Runtime
+from darkpose.runtime.open import OpenedWeights, open_weights
 
 Image = str | Path | NDArray[np.generic]
 _finding = threading.Lock()
@@ -41,18 +42,18 @@ class Region(NamedTuple):
 class Predictor:
     """Finds landmarks in photographs.
 
-    Threads may share one; so may processes forked from the one that made it, in which torch then uses one thread. One
-    that runs in torch can be pickled; by onnxruntime or OpenVINO, each process makes its own.
+    Threads may share one, and so may processes that `multiprocessing` forks; it can be pickled. Each process then opens
+    the runtime for itself (torch uses one thread in a forked process).
 
     Attributes:
-        schema: the markup of the landmarks.
-        config: how the network is to be used: its crop and what goes with it.
+        schema: of the landmarks.
+        config: crop, padding and other settings of the network.
         provenance: where the weights come from.
-        runtime: what runs the network, for people: "torch 2.13.0 (cpu)", "openvino 2026.4.1 (CPU, bf16)", ...
-        detector_note: a sentence about the detector in use, where a better one could not be had; else empty.
-        calibrated: whether the faces' covariances were asked for and are known.
-        calibration: what the faces' covariances are calibrated by; None where they were not asked for or not known,
-            or where an exported file has it built in.
+        runtime: what runs the network, for people: "onnxruntime 1.32.0 (CPUExecutionProvider)", "torch 2.13.0 (cpu,
+            fp32)", ...
+        detector_note: a sentence about the detector in use, if a better one is not available; else empty.
+        calibrated: whether the covariances of the faces were asked for and are known.
+        calibration: of the covariances; None where they were not asked for or are not known.
         batch_size: faces per forward pass.
     """
 
@@ -74,71 +75,86 @@ class Predictor:
         compiled: bool = False,
         shape_prior: str | Path | ShapePrior | None = None,
     ) -> None:
-        """Load the weights; the detector is found when the first image without boxes comes.
+        """Load the weights; the detector is loaded with the first image without boxes.
 
         Args:
-            weights: path of a checkpoint or of an exported `.onnx` file, or a known name.
-            device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", ...; for the runtime torch.
-            flip_test: average with the mirrored crop, twice the time: False, True (as published), or "exact", which
-                removes the published alignment's bias of 1/8 heatmap px. None: an exported file's own, else False.
-            schema: which markup, of weights that know several: "300w-68", "wflw-98", "aflw-19"; None: their first.
-            method: decoder of the heatmaps; None: an exported file's own, else "dark".
-            detector: of faces, itself or as `named_detector` takes it; None: YuNet where its file can be had, else
-                OpenCV's Haar cascade.
+            weights: path or name of a checkpoint, or path of an exported `.onnx` file.
+            device: of torch: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", ...
+            flip_test: average with the mirrored crop, which takes twice the time: False, True (as published), or
+                "exact", without the bias of 1/8 heatmap px of the published alignment. None: as built into an exported
+                file, else False.
+            schema: of weights that know several: "300w-68", "wflw-98", "aflw-19"; None: their first.
+            method: decoder of the heatmaps; None: the one named in an exported file, else "dark".
+            detector: of faces, or a name or path that `named_detector` takes; None: YuNet if its file is available,
+                else OpenCV's Haar cascade.
             batch_size: faces per forward pass.
-            covariance: say of every landmark how far it may be off (`Face.covariance`), by the calibration that lies
-                beside the weights, a `.calibration.json` of the same name; NaN where there is none for the markup.
-            runtime: "torch", "onnxruntime", "openvino", or "auto": torch for a checkpoint, for an exported file the
-                faster one that is installed. A checkpoint for another runtime than torch is exported once, into the
-                cache (about half a minute).
-            threads: of the processor, with torch for the whole process; None: as many as the runtime thinks best.
-            providers: onnxruntime's execution providers or OpenVINO's devices, see `runtimes.open_graph`.
-            numbers: "bf16": let the network calculate in bfloat16, by torch or OpenVINO.
-            compiled: let torch compile the network first, for a GPU into CUDA graphs: minutes, and on a processor it is
-                not worth it. Each new number of faces per pass may be compiled for again.
-            shape_prior: draw landmarks towards the shapes that faces have (see `shape_prior`): a prior's file, or
+            covariance: give the covariance of every landmark (`Face.covariance`), calibrated by the `.calibration.json`
+                file next to the weights; NaN where there is none for the schema.
+            runtime: "torch", "onnxruntime", "openvino", or "auto": on a GPU torch, on a CPU the fastest that is
+                installed and can run the weights.
+            threads: CPU threads, with torch for the whole process; None: the runtime chooses.
+            providers: onnxruntime's execution providers or OpenVINO's devices, best first.
+            numbers: "bf16": calculate in bfloat16, by torch or OpenVINO.
+            compiled: let torch compile the network, on a GPU into CUDA graphs: takes minutes, and does not pay on a
+                CPU. A new number of faces per pass may be compiled again.
+            shape_prior: draw landmarks towards the shapes of faces (see `shape_prior`): the file of a prior, or
                 "wflw-98", the one in the package. For hidden, blurred and lost faces; unusual expressions lose a
-                little. Scores and covariances stay those of the heatmaps.
+                little. Scores and covariances remain those of the heatmaps.
 
         Raises:
             DarkposeError: the weights, their calibration, the prior, the runtime or the device cannot be used, the
-                weights do not know the markup, an exported file has another flip test or method built in, or a
-                covariance is asked of "argmax" or "quarter".
+                weights do not know the schema, an exported file has another flip test or method, or a covariance is
+                asked of "argmax" or "quarter".
         """
         flip = flip_test if not isinstance(flip_test, bool) else "published" if flip_test else "off"
         _check_choice("flip_test", flip or "off", get_args(FlipTest))
         _check_choice("method", method or "dark", get_args(Method))
         _check_choice("runtime", runtime, ("auto", *get_args(Runtime)))
         _check_choice("numbers", numbers, get_args(NumberType))
-        for name, number in (("batch_size", batch_size), ("threads", threads)):
-            whole = isinstance(number, int) and not isinstance(number, bool)
-            if number is not None and not (whole and number >= 1):
-                raise DarkposeError(f"{name} must be a whole number of at least 1, got {number!r}")
-        if covariance and method in ("argmax", "quarter"):
-            raise DarkposeError(f'covariance needs the method "dark" or "dark+", got {method!r}')
-        opened = open_locator(
-            weights,
-            schema,
-            Setup(runtime, device, threads, tuple(providers), numbers, batch_size, compiled),
-            flip_test=flip,
-            method=method,
-            covariance=covariance,
-        )
-        self.schema: KeypointSchema = opened.schema
-        self.config, self.provenance, self.calibration = opened.config, opened.provenance, opened.calibration
-        self.calibrated = opened.calibrated
-        self.runtime, self.device, self._facts = opened.runtime, opened.device, opened.facts
+        _check_count("batch_size", batch_size)
+        _check_count("threads", threads)
+        engine = Engine(runtime, device, threads, providers, numbers, compiled)
+        opened = open_weights(weights, schema, engine)
+        _check_built_in(opened, str(weights), {"schema": schema, "flip_test": flip, "method": method})
+        self._flip_test, self._method = opened.flip_test or flip or "off", opened.method or method or "dark"
+        if covariance and self._method in ("argmax", "quarter"):
+            raise DarkposeError(f'covariance needs the method "dark" or "dark+", got {self._method!r}')
+        self.schema, self.config, self.provenance = opened.schema, opened.config, opened.provenance
+        self.calibration = opened.calibration() if covariance else None
+        self.calibrated = self.calibration is not None
         self._prior = None if shape_prior is None else as_shape_prior(shape_prior, opened.schema)
-        if self._prior is not None:
-            self._facts = {**self._facts, "shape_prior": self._prior.digest()}
+        self.runtime, self.batch_size = opened.network.name, batch_size
+        self._find = LandmarkFinder(
+            opened.network,
+            opened.schema,
+            "off" if opened.flip_test else self._flip_test,  # an exported file averages by itself
+            self._method,
+            self.config.kernel_size,
+            batch_size,
+            covariance,
+            self.calibration,
+        )
+        self._opened, self._numbers = opened, numbers
+        self._detector = named_detector(detector) if isinstance(detector, str) else detector
         self.detector_note = ""
-        self.batch_size = batch_size
-        named = named_detector(detector) if isinstance(detector, str) else detector
-        self._detector, self._locator = named, opened.locator
 
     def facts(self) -> dict[str, Any]:
-        """What its landmarks depend on, but for the boxes, as JSON values."""
-        return dict(self._facts)
+        """Everything the landmarks depend on except the boxes, as JSON values.
+
+        In int8 and bf16 the runtimes round differently, so that the runtime is among the facts.
+        """
+        opened, numbers = self._opened, self._numbers
+        rounded = opened.precision == "int8" or numbers == "bf16"
+        return {
+            "weights": opened.fingerprint(),
+            "flip_test": self._flip_test,
+            "method": self._method,
+            "covariance": self._find.covariance,
+            "precision": opened.precision,
+            "numbers": numbers,
+            **({"runtime": opened.network.runtime} if rounded else {}),
+            **({} if self._prior is None else {"shape_prior": self._prior.digest()}),
+        }
 
     @property
     def detector(self) -> Detector:
@@ -223,14 +239,40 @@ class Predictor:
         if not regions:
             return []
         boxes = np.stack([region.crop_box for region in regions])
-        crops, center, sides = cut_crops((region.image for region in regions), boxes, self.config)
-        found = self._locator(crops, center, sides)
-        places = found.keypoints if self._prior is None else self._prior(found.keypoints, found.scores, boxes)
+        images = [region.image for region in regions]
+        found = self._find(*cut_crops(images, boxes, self.config.crop_size, self.config.padding))
+        points = found.keypoints if self._prior is None else self._prior(found.keypoints, found.scores, boxes)
         spreads = [None] * len(regions) if found.covariance is None else found.covariance
         return [
-            Face(points, score, region.box, self.schema, region.found_by, region.detection_score, region.image, spread)
-            for points, score, region, spread in zip(places, found.scores, regions, spreads, strict=True)
+            Face(
+                keypoints,
+                scores,
+                region.box,
+                self.schema,
+                region.found_by,
+                region.detection_score,
+                region.image,
+                spread,
+                self._find.network.runtime,
+            )
+            for keypoints, scores, region, spread in zip(points, found.scores, regions, spreads, strict=True)
         ]
+
+
+def _check_count(name: str, number: int | None) -> None:
+    whole = isinstance(number, int) and not isinstance(number, bool)
+    if number is not None and not (whole and number >= 1):
+        raise DarkposeError(f"{name} must be a whole number of at least 1, got {number!r}")
+
+
+def _check_built_in(opened: OpenedWeights, file: str, asked: Mapping[str, str | None]) -> None:
+    """Refuse to use an exported file for something it was not made for."""
+    if opened.flip_test is None:
+        return
+    built_in = {"schema": opened.schema.name, "flip_test": opened.flip_test, "method": opened.method}
+    for name, value in asked.items():
+        if value is not None and value != built_in[name]:
+            raise DarkposeError(f"{file}: it has {name} {built_in[name]!r} built in, not {value!r}; export it again")
 
 
 def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:

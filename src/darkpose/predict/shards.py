@@ -23,9 +23,9 @@ from typing import Any, Literal, NamedTuple, Self
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import make_folder, remove_leftovers, write_atomically, write_text
 from darkpose.files.lock import file_lock
+from darkpose.predict.batched import batched
 from darkpose.predict.inputs import Source
 from darkpose.predict.parquet import need_pyarrow, read_parquet, write_parquet
-from darkpose.runtime.flip import batched
 
 Format = Literal["jsonl", "parquet"]
 Record = dict[str, Any]

@@ -1,7 +1,7 @@
-"""What an exported file says of itself, and the seal that shows whether it is as it was written.
+"""Metadata and checksum of an exported file.
 
-The card is one JSON text under the key "darkpose" in the file's own metadata, where every runtime can read it. The
-seal, under another key, is a SHA-256 of the file with the seal's own digits set to 0.
+The card is one JSON text under the key "darkpose" in the metadata of the file, where every runtime can read it. The
+seal, under another key, is a SHA-256 of the file with the digits of the seal set to 0.
 """
 
 import hashlib
@@ -16,11 +16,11 @@ from darkpose.codec.heatmap import Method
 from darkpose.errors import DarkposeError
 from darkpose.runtime.flip import FlipTest
 from darkpose.schema import KeypointSchema
+from darkpose.weights.calibrations import Calibration, calibration_from_json, calibration_to_json
 from darkpose.weights.checkpoint import CheckpointConfig, config_from_json, schema_from_json
 
-FORMAT = "1"
+FORMAT = "2"
 KEY, SEAL_KEY = "darkpose", "darkpose_seal"  # of the file's metadata
-HEATMAPS = "heatmaps"  # the tensor between network and decoder, an output or not
 Precision = Literal["fp32", "fp16", "int8"]
 CropType = Literal["uint8", "float32"]
 
@@ -30,18 +30,19 @@ _SEAL = re.compile(rb"darkpose-seal:[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class GraphCard:
-    """What an exported graph is.
+    """Metadata of an exported graph.
 
     Attributes:
-        schema: markup of the landmarks; in the file its names and edges can be read.
-        config: of the checkpoint: size and padding of the crop, and what is built in.
+        schema: of the landmarks; names and edges can be read in the file.
+        config: of the checkpoint: size and padding of the crop, and constants of the graph.
         flip_test, method: built in.
-        precision: of the network's numbers.
+        precision: number type of the network.
         crops: type of the input "crops".
         outputs: names, in order.
-        opset: of ONNX; 0 where the file is no ONNX.
+        opset: of ONNX; 0 if the file is not ONNX.
         weights: of the network: "sha256" (see `checkpoint.fingerprint`), "name", "terms".
-        version: of darkpose, that wrote it.
+        version: of the darkpose that wrote the file.
+        calibration: of the covariances that the graph gives; None: it gives none.
     """
 
     schema: KeypointSchema
@@ -54,17 +55,19 @@ class GraphCard:
     opset: int
     weights: Mapping[str, str]
     version: str
+    calibration: Calibration | None = None
 
     def to_json(self) -> str:
-        """The text that the file holds; its "schema" begins with name, names, edges."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, allow_nan=False)
+        """The text in the file; its "schema" begins with name, names, edges."""
+        calibration = None if self.calibration is None else calibration_to_json(self.calibration)
+        return json.dumps({"format": FORMAT, **asdict(self), "calibration": calibration}, allow_nan=False)
 
 
 def card_from_json(text: str, path: Path) -> GraphCard:
     """Inverse of `GraphCard.to_json`.
 
     Raises:
-        DarkposeError: it is none of darkpose's, or of another version.
+        DarkposeError: it is not darkpose's, or of another version.
     """
     try:
         values: dict[str, Any] = json.loads(text)
@@ -73,11 +76,13 @@ def card_from_json(text: str, path: Path) -> GraphCard:
         values["schema"] = schema_from_json(values["schema"])
         values["config"] = config_from_json(values["config"])
         values["outputs"] = tuple(values["outputs"])
+        if values["calibration"] is not None:
+            values["calibration"] = calibration_from_json(values["calibration"])
         if set(values) != {field.name for field in fields(GraphCard)}:
             raise DarkposeError(f"unexpected or missing facts: {sorted(values)}")
         return GraphCard(**values)
     except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:  # DarkposeError included
-        raise DarkposeError(f"{path}: what it says of itself cannot be used ({error}); export it again") from error
+        raise DarkposeError(f"{path}: its metadata cannot be used ({error}); export it again") from error
 
 
 def unsealed() -> str:
@@ -97,8 +102,8 @@ def seal(data: bytes) -> bytes:
     return data.replace(_UNSEALED, b"darkpose-seal:" + digest)
 
 
-def check_seal(path: Path) -> None:
-    """Refuse a file that is not as `seal` left it.
+def check_seal(path: Path) -> bytes:
+    """The bytes of an exported file, if they are as `seal` left them.
 
     Raises:
         DarkposeError: it cannot be read, has no seal, or has been changed.
@@ -109,6 +114,7 @@ def check_seal(path: Path) -> None:
         raise DarkposeError(f"{path}: cannot be read: {error.strerror or error}") from error
     found = _SEAL.findall(data)
     if len(found) != 1:
-        raise DarkposeError(f"{path}: expected a file that `darkpose export` wrote; it carries no seal of darkpose's")
+        raise DarkposeError(f"{path}: expected a file that `darkpose export` wrote; it has no seal of darkpose")
     if hashlib.sha256(data.replace(found[0], _UNSEALED)).hexdigest().encode() != found[0][-64:]:
         raise DarkposeError(f"{path}: it is damaged or has been changed since darkpose wrote it; export it again")
+    return data

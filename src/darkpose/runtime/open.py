@@ -1,165 +1,191 @@
-"""From weights to what finds landmarks: a checkpoint in torch or exported, or an exported file."""
+"""Weights -> a network that is ready to run, by the runtime asked for or the fastest one that is installed."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
-
-import torch
+from typing import Any
 
 from darkpose.codec.heatmap import Method
-from darkpose.deploy.export import ExportOptions
-from darkpose.deploy.export_file import exported_once
 from darkpose.errors import DarkposeError
-from darkpose.network.checkpoint import Checkpoint, model_fingerprint
-from darkpose.network.load import load_checkpoint
-from darkpose.predict.covariance import Calibration
-from darkpose.runtime.card import GraphCard
-from darkpose.runtime.exported import GraphRunner, NumberType, Runtime, open_graph
-from darkpose.runtime.flip import CropDecoder, FlipTest, find_device
-from darkpose.runtime.locator import GraphLocator, Locator, TorchLocator
-from darkpose.runtime.torch import ready
+from darkpose.files.atomic import make_folder
+from darkpose.files.download import cache_folder
+from darkpose.runtime.card import Precision
+from darkpose.runtime.engine import RUNTIMES, Engine, choose_runtime
+from darkpose.runtime.exported import open_exported
+from darkpose.runtime.flip import FlipTest
+from darkpose.runtime.graph_file import find_graph, is_shipped
+from darkpose.runtime.network import Network, Runtime
 from darkpose.schema import KeypointSchema
-from darkpose.weights.calibrations import calibration_beside
-from darkpose.weights.checkpoint import CheckpointConfig
-from darkpose.weights.zoo import weights_file
-
-
-class Setup(NamedTuple):
-    """By what a network runs; see `Predictor`."""
-
-    runtime: Runtime | Literal["auto"] = "auto"
-    device: str = "auto"
-    threads: int | None = None
-    providers: tuple[str, ...] = ()
-    numbers: NumberType = "fp32"
-    batch_size: int = 16
-    compiled: bool = False
+from darkpose.weights.calibrations import Calibration, calibration_beside
+from darkpose.weights.checkpoint import CheckpointConfig, fingerprint, open_checkpoint
+from darkpose.weights.zoo import PICKLED, weights_file
 
 
 @dataclass(frozen=True, eq=False)
-class Opened:
-    """Weights that are ready to find landmarks.
+class OpenedWeights:
+    """Weights with their network, ready to run.
 
     Attributes:
-        locator: finds them.
+        network: crops -> heatmaps.
         schema, config, provenance: of the weights.
-        runtime: what runs them, for people.
-        facts: what the landmarks depend on, as JSON values.
-        device: of torch; the processor for exported files.
-        calibration: of the covariances, where they are asked for and known, and not built into the file.
-        calibrated: whether covariances are given and known.
+        fingerprint: gives the SHA-256 of the weights (see `weights.checkpoint.fingerprint`).
+        calibration: gives the calibration of the covariances, or None where there is none for the schema.
+        precision: number type of the weights of the network.
+        flip_test, method: built into an exported file; None: the caller chooses.
     """
 
-    locator: Locator
+    network: Network
     schema: KeypointSchema
     config: CheckpointConfig
     provenance: Mapping[str, Any]
-    runtime: str
-    facts: Mapping[str, Any]
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    calibration: Calibration | None = None
-    calibrated: bool = False
+    fingerprint: Callable[[], str]
+    calibration: Callable[[], Calibration | None]
+    precision: Precision = "fp32"
+    flip_test: FlipTest | None = None
+    method: Method | None = None
 
 
-def open_locator(
-    weights: str | Path,
-    schema: str | None,
-    setup: Setup,
-    *,
-    flip_test: FlipTest | None = None,
-    method: Method | None = None,
-    covariance: bool = False,
-) -> Opened:
-    """Open weights by path or name; arguments and errors are those of `Predictor`."""
-    exported = Path(weights).suffix == ".onnx"
-    if setup.compiled and (exported or setup.runtime not in ("auto", "torch")):
-        raise DarkposeError("compiled is for torch; exported files are compiled by their runtime anyway")
-    if (exported or setup.runtime not in ("auto", "torch")) and setup.device not in ("auto", "cpu"):
-        named = "exported files" if setup.runtime == "auto" else setup.runtime
-        raise DarkposeError(f"the device {setup.device!r} is torch's; for {named} name providers")
-    if exported:
-        if setup.runtime == "torch":
-            raise DarkposeError(f"{weights}: torch does not run .onnx files; onnxruntime and openvino do")
-        runner = _runner(Path(weights), setup)
-        _check_built_in(runner.card, str(weights), {"schema": schema, "flip_test": flip_test, "method": method})
-        return _exported(runner, setup, covariance, runner.card.weights)
-    checkpoint = load_checkpoint(weights, schema=schema)
-    calibration = calibration_beside(weights_file(weights, schema), checkpoint.schema.name) if covariance else None
-    options = ExportOptions(flip_test=flip_test or "off", method=method or "dark")
-    if setup.runtime in ("auto", "torch"):
-        return _in_torch(checkpoint, setup, options, covariance, calibration)
-    runner = _runner(exported_once(checkpoint, options, calibration), setup)
-    return _exported(runner, setup, covariance, checkpoint.provenance)
+def open_weights(weights: str | Path, schema: str | None, engine: Engine) -> OpenedWeights:
+    """Open a checkpoint or an exported file.
+
+    Args:
+        weights: path or name of a checkpoint (see `weights.zoo.weights_file`), or path of an exported `.onnx` file.
+        schema: of weights that know several; None: their first.
+        engine: what runs the network.
+
+    Raises:
+        DarkposeError: the weights or the engine cannot be used, or do not fit each other.
+    """
+    if isinstance(engine.providers, str):
+        raise DarkposeError(f"expected a sequence of providers, got the text {engine.providers!r}")
+    if Path(weights).suffix == ".onnx":
+        return _open_exported(Path(weights), engine)
+    file = weights_file(weights, schema)
+    return _open_pickled(weights, file, schema, engine) if file.suffix in PICKLED else _open_file(file, schema, engine)
 
 
-def _runner(file: Path, setup: Setup) -> GraphRunner:
-    return open_graph(
-        file, runtime=setup.runtime, threads=setup.threads, providers=setup.providers, numbers=setup.numbers
-    )
+def _open_exported(path: Path, engine: Engine) -> OpenedWeights:
+    if engine.runtime == "torch" or engine.compiled:
+        raise DarkposeError(f"{path}: torch does not run .onnx files; onnxruntime and openvino do")
+    if engine.device not in ("auto", "cpu"):
+        raise DarkposeError(f"the device {engine.device!r} is torch's; for exported files name providers")
+    exported = open_exported(path)
+    card, runtime = exported.card, choose_runtime(engine, ("openvino", "onnxruntime"))
 
+    def make(runtime: Runtime) -> Network:
+        if runtime == "onnxruntime":
+            from darkpose.runtime.onnx import OnnxNetwork
 
-def _exported(runner: GraphRunner, setup: Setup, covariance: bool, provenance: Mapping[str, Any]) -> Opened:
-    locator = GraphLocator(runner, setup.batch_size, covariance)
-    card = runner.card
-    if covariance and card.method in ("argmax", "quarter"):
-        raise DarkposeError(f'covariance needs the method "dark" or "dark+", the file has {card.method!r} built in')
-    kind = runner.name.split()[0]
-    facts = _facts(card.weights["sha256"], card.flip_test, card.method, card.precision, setup, covariance, kind)
-    return Opened(
-        locator,
+            graph, providers = exported.with_heatmaps(), engine.providers
+            return OnnxNetwork(graph, threads=engine.threads, providers=providers, crops=card.crops)
+        return _openvino(path, engine, crops=card.crops, int8=card.precision == "int8")
+
+    return OpenedWeights(
+        _run(path, runtime, make),
         card.schema,
         card.config,
-        provenance,
-        runner.name,
-        facts,
-        calibrated=covariance and "covariance" in card.outputs,
+        card.weights,
+        lambda: card.weights["sha256"],
+        lambda: card.calibration,
+        card.precision,
+        card.flip_test,
+        card.method,
     )
 
 
-def _facts(
-    sha256: str, flip_test: str, method: str, precision: str, setup: Setup, covariance: bool, runtime: str
-) -> dict[str, Any]:
-    """In int8 and bf16 runtimes round differently, and what one began another would not go on with; else they agree."""
-    weights = {"weights": sha256, "flip_test": flip_test, "method": method, "covariance": covariance}
-    rounded = {"runtime": runtime} if precision == "int8" or setup.numbers == "bf16" else {}
-    return {**weights, "precision": precision, "numbers": setup.numbers, **rounded}
+def _open_file(file: Path, schema: str | None, engine: Engine) -> OpenedWeights:
+    weights = open_checkpoint(file).with_schema(schema)
+    has_graph = is_shipped(file) or find_spec("onnx") is not None
+    runtime = choose_runtime(engine, RUNTIMES if has_graph else ("torch",))
 
+    def make(runtime: Runtime) -> Network:
+        if runtime == "torch":
+            from darkpose.network.load import load_checkpoint
 
-def _check_built_in(card: GraphCard, file: str, asked: Mapping[str, str | None]) -> None:
-    """Refuse what an exported file was not made for."""
-    built_in = {"schema": card.schema.name, "flip_test": card.flip_test, "method": card.method}
-    for name, value in asked.items():
-        if value is not None and value != built_in[name]:
-            raise DarkposeError(f"{file}: it has {name} {built_in[name]!r} built in, not {value!r}; export it again")
+            return _torch(load_checkpoint(file, schema=schema), engine)
+        return _by_graph(find_graph(weights), runtime, engine)
 
-
-def _in_torch(
-    checkpoint: Checkpoint, setup: Setup, options: ExportOptions, covariance: bool, calibration: Calibration | None
-) -> Opened:
-    if setup.providers:
-        raise DarkposeError("providers are onnxruntime's and OpenVINO's; for torch name a device")
-    device, config = find_device(setup.device), checkpoint.config
-    if setup.threads is not None:
-        torch.set_num_threads(setup.threads)
-    sha256 = model_fingerprint(checkpoint.model)
-    in_bf16, size = setup.numbers == "bf16", config.crop_size
-    decoder = CropDecoder(
-        ready(checkpoint.model, device, size, bfloat16=in_bf16, compiled=setup.compiled),
-        config.normalisation,
-        checkpoint.schema.flip_index,
-        device,
-        flip_test=options.flip_test,
-        method=options.method,
-        kernel_size=config.kernel_size,
-        batch_size=setup.batch_size,
-        covariance=covariance,
+    return OpenedWeights(
+        _run(file, runtime, make),
+        weights.schema,
+        weights.config,
+        weights.provenance,
+        lambda: fingerprint(weights.arrays()),
+        lambda: calibration_beside(file, weights.schema.name),
     )
-    facts = _facts(sha256, options.flip_test, options.method, "fp32", setup, covariance, "torch")
-    return Opened(
-        TorchLocator(decoder, size, calibration),
-        *(checkpoint.schema, config, checkpoint.provenance),
-        f"torch {torch.__version__} ({device}, {setup.numbers}{', compiled' if setup.compiled else ''})",
-        *(facts, device, calibration),
-        calibrated=calibration is not None,
+
+
+def _open_pickled(given: str | Path, file: Path, schema: str | None, engine: Engine) -> OpenedWeights:
+    """A `.pth` file: torch reads it; other runtimes get it as a safetensors file in the cache."""
+    runtime = choose_runtime(engine, ("torch", "openvino", "onnxruntime"))
+    if find_spec("torch") is None:
+        raise DarkposeError(f"{file}: reading it needs torch: pip install 'darkpose[torch]'")
+    from darkpose.network.checkpoint import model_fingerprint, save_checkpoint
+    from darkpose.network.load import load_checkpoint
+
+    checkpoint = load_checkpoint(given, schema=schema)
+    digest = model_fingerprint(checkpoint.model)
+
+    def make(runtime: Runtime) -> Network:
+        if runtime == "torch":
+            return _torch(checkpoint, engine)
+        kept = cache_folder() / "graphs" / f"{digest[:16]}.safetensors"
+        make_folder(kept.parent)
+        save_checkpoint(checkpoint, kept)
+        return _by_graph(find_graph(open_checkpoint(kept)), runtime, engine)
+
+    return OpenedWeights(
+        _run(file, runtime, make),
+        checkpoint.schema,
+        checkpoint.config,
+        checkpoint.provenance,
+        lambda: digest,
+        lambda: calibration_beside(file, checkpoint.schema.name),
     )
+
+
+def _run(source: Path, runtime: Runtime, make: Callable[[Runtime], Network]) -> Network:
+    """Make the network; errors of the runtimes become one sentence."""
+    try:
+        return make(runtime)
+    except DarkposeError:
+        raise
+    except Exception as error:  # the runtimes raise types of their own
+        raise DarkposeError(f"{source}: {runtime} cannot run it: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """The message of a runtime: of OpenVINO's lines the last one, the others name places in its source."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return lines[-1] if lines[0].startswith("Exception from") else lines[0]
+
+
+def _torch(checkpoint: Any, engine: Engine) -> Network:
+    import torch
+
+    from darkpose.runtime.torch import fast_network, find_device
+
+    if engine.threads is not None:
+        torch.set_num_threads(engine.threads)
+    config, device = checkpoint.config, find_device(engine.device)
+    settings: dict[str, Any] = {"numbers": engine.numbers, "compiled": engine.compiled}
+    return fast_network(checkpoint.model, config.normalisation, device, config.crop_size, **settings)
+
+
+def _by_graph(graph: Path, runtime: Runtime, engine: Engine) -> Network:
+    if runtime == "openvino":
+        return _openvino(graph, engine)
+    from darkpose.runtime.onnx import CPU, CUDA, OnnxNetwork, has_cuda
+
+    providers = engine.providers
+    if not providers and engine.runtime == "auto" and engine.device == "auto" and has_cuda():
+        providers = (CUDA, CPU)
+    return OnnxNetwork(graph, threads=engine.threads, providers=providers)
+
+
+def _openvino(graph: Path, engine: Engine, *, crops: str = "uint8", int8: bool = False) -> Network:
+    from darkpose.runtime.openvino import OpenVinoNetwork
+
+    settings: dict[str, Any] = {"threads": engine.threads, "devices": engine.providers, "numbers": engine.numbers}
+    return OpenVinoNetwork(graph, crops=crops, int8=int8, **settings)

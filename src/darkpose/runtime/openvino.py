@@ -1,35 +1,122 @@
-"""Exported files as OpenVINO had better run them: its models are changed before they are compiled."""
+"""The network by OpenVINO."""
 
+from collections.abc import Sequence
+from functools import cache, partial
+from importlib.metadata import version
+from pathlib import Path
+from threading import Lock
 from typing import Any
 
-from darkpose.runtime.card import HEATMAPS
+import numpy as np
+from numpy.typing import NDArray
 
-_BACK = ("Convert", "Convert", "Subtract", "Multiply")  # from whole numbers to floats again
+from darkpose.errors import DarkposeError
+from darkpose.image.pixels import Pixels
+from darkpose.runtime.graph import CROPS, HEATMAPS
+from darkpose.runtime.network import NumberType, PerProcess, Runtime
+
+_TO_FLOAT = ("Convert", "Convert", "Subtract", "Multiply")  # operations after a rounding to 8 bits
 
 
-def in_two(model: Any) -> tuple[Any, Any]:
-    """An OpenVINO model as the network, crops -> heatmaps, and what is behind it: that must not be rounded to bf16."""
+class OpenVinoNetwork:
+    """A graph run by OpenVINO.
+
+    Attributes:
+        name: version, device and number type, for people.
+    """
+
+    runtime: Runtime = "openvino"
+
+    def __init__(
+        self,
+        graph: Path,
+        *,
+        threads: int | None = None,
+        devices: Sequence[str] = (),
+        numbers: NumberType = "fp32",
+        crops: str = "uint8",
+        int8: bool = False,
+    ) -> None:
+        """Load a graph.
+
+        Args:
+            graph: ONNX file with an input "crops" and a tensor "heatmaps".
+            threads: CPU threads; None: OpenVINO chooses.
+            devices: OpenVINO's devices, best first, among several of which its AUTO chooses; none: the CPU.
+            numbers: "bf16": calculate in bfloat16 where the device can.
+            crops: type of the input.
+            int8: the graph is quantised.
+
+        Raises:
+            DarkposeError: OpenVINO lacks a device.
+        """
+        known = _openvino().available_devices
+        unknown = [name for name in devices if name.split(".")[0] not in {each.split(".")[0] for each in known}]
+        if unknown:
+            raise DarkposeError(f"this OpenVINO has no device {unknown[0]!r}; it has {', '.join(known)}")
+        device = "AUTO:" + ",".join(devices) if len(devices) > 1 else "".join(devices) or "CPU"
+        hints = {"INFERENCE_PRECISION_HINT": "bf16" if numbers == "bf16" else "f32"}
+        if threads:
+            hints["INFERENCE_NUM_THREADS"] = str(threads)
+        self._crops = crops
+        self._compiled = PerProcess(partial(_Compiled, graph, device, hints, int8))
+        told: list[str] = self._compiled.get().facts(numbers)
+        if threads:
+            told.append(f"{threads} thread{'' if threads == 1 else 's'}")
+        self.name = f"openvino {version('openvino')} ({', '.join(told)})"
+
+    def __call__(self, crops: Pixels) -> NDArray[np.float32]:
+        """Heatmaps (N, K, S/4, S/4) of crops (N, S, S, 3) uint8 RGB."""
+        return self._compiled.get()(crops.astype(self._crops, copy=False))
+
+
+class _Compiled:
+    """A model compiled for one crop and, when more come, for any number."""
+
+    def __init__(self, graph: Path, device: str, hints: dict[str, str], int8: bool) -> None:
+        model = _openvino().read_model(graph)
+        if int8:
+            keep_sums_unrounded(model)
+        self._model, self._device, self._hints, self._lock = up_to_heatmaps(model), device, hints, Lock()
+        self._requests: dict[int, Any] = {}
+        self._request(1)
+
+    def _request(self, count: int) -> Any:
+        """For one crop, which is faster with a fixed shape, or for any number (-1)."""
+        if count not in self._requests:
+            model = self._model.clone()
+            model.reshape({port: [count, *list(port.get_partial_shape())[1:]] for port in model.inputs})
+            self._requests[count] = _openvino().compile_model(model, self._device, self._hints).create_infer_request()
+        return self._requests[count]
+
+    def __call__(self, crops: NDArray[Any]) -> NDArray[np.float32]:
+        with self._lock:  # a request serves one thread; it uses all CPU threads anyway
+            request = self._request(1 if len(crops) == 1 else -1)
+            return np.array(request.infer({CROPS: crops}, share_inputs=True, share_outputs=True)[0])
+
+    def facts(self, numbers: NumberType) -> list[str]:
+        """Devices and the number type: the one that the device tells, or the one asked for (AUTO does not tell)."""
+        compiled, hint = self._requests[1].get_compiled_model(), "INFERENCE_PRECISION_HINT"
+        devices = [str(each) for each in compiled.get_property("EXECUTION_DEVICES")]
+        if hint not in compiled.get_property("SUPPORTED_PROPERTIES"):
+            return [*devices, numbers]
+        return [*devices, str(compiled.get_property(hint).get_type_name()).replace("f32", "fp32")]
+
+
+def up_to_heatmaps(model: Any) -> Any:
+    """The part of a model between its crops and its heatmaps."""
     import openvino
 
-    def heatmaps_of(model: Any) -> Any:
-        return next(port for op in model.get_ops() for port in op.outputs() if HEATMAPS in port.get_names())
-
-    behind = model.clone()
-    network = openvino.Model([heatmaps_of(model)], [port.get_node() for port in model.inputs])
-    heatmaps = heatmaps_of(behind)
-    between = openvino.op.Parameter(openvino.Type.f32, heatmaps.get_partial_shape())
-    for target in heatmaps.get_target_inputs():
-        target.replace_source_output(between.output(0))
-    between.output(0).set_names({HEATMAPS})
-    results = [port.get_node() for port in behind.outputs if port.get_node().input_value(0).get_node() is not between]
-    return network, openvino.Model(results, [between, *(port.get_node() for port in behind.inputs)])
+    heatmaps = next(port for op in model.get_ops() for port in op.outputs() if HEATMAPS in port.get_names())
+    crops = next(port.get_node() for port in model.inputs if CROPS in port.get_names())
+    return openvino.Model([heatmaps], [crops])
 
 
 def keep_sums_unrounded(model: Any) -> None:
-    """Let sums take convolutions of an int8 model as they are, not rounded to 8 bits and back.
+    """Let sums in an int8 model take convolutions as they are, not rounded to 8 bits and back.
 
-    onnxruntime needs results of 8 bits to calculate a convolution in whole numbers. OpenVINO does not: it adds what the
-    sum adds within the convolution, which is faster, and nearer to float32.
+    onnxruntime needs results of 8 bits to calculate a convolution in whole numbers. OpenVINO does not: it adds within
+    the convolution, which is faster and closer to float32.
     """
     for rounded in model.get_ordered_ops():
         if rounded.get_type_name() == "FakeQuantize" and _is_convolution(rounded) and _takes_negative(rounded):
@@ -41,23 +128,35 @@ def keep_sums_unrounded(model: Any) -> None:
 
 
 def _is_convolution(rounded: Any) -> bool:
-    """Whether what is rounded comes from a convolution, with or without a bias."""
+    """Whether the rounded value comes from a convolution, with or without a bias."""
     op = rounded.input_value(0).get_node()
     biased = op.get_type_name() == "Add"
     return bool((op.input_value(0).get_node() if biased else op).get_type_name() == "Convolution")
 
 
 def _takes_negative(rounded: Any) -> bool:
-    """Whether the least of the 256 numbers is negative; where it is 0, rounding is a ReLU, too."""
+    """Whether the smallest of the 256 numbers is negative; where it is 0, the rounding is a ReLU, too."""
     least = rounded.input_value(1).get_node()
     return bool(least.get_type_name() == "Constant" and (least.get_data() < 0).any())
 
 
 def _floats_again(op: Any) -> Any:
-    """The end of the way back from 8 bits that begins behind an operation; None where there is another."""
-    for kind in _BACK:
+    """The last operation of the conversion from 8 bits that follows an operation; None where there is another one."""
+    for kind in _TO_FLOAT:
         users = list(op.output(0).get_target_inputs())
         if len(users) != 1 or users[0].get_node().get_type_name() != kind:
             return None
         op = users[0].get_node()
     return op
+
+
+@cache
+def _openvino() -> Any:
+    """OpenVINO's core, one for the whole process.
+
+    Each core sets up a stack for signal handlers and restores the earlier one when it goes. If two cores go in the
+    order in which they came, the second leaves a freed stack, and the next signal, such as Ctrl-C, ends the process.
+    """
+    import openvino
+
+    return openvino.Core()

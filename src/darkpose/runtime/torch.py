@@ -1,14 +1,79 @@
-"""A network as torch runs it: batch norms folded, channels last, its convolutions in bfloat16, compiled."""
+"""The network by torch: batch norms folded, channels last, convolutions in bfloat16, compiled."""
 
+from collections.abc import Callable
 from copy import deepcopy
 from itertools import pairwise
 from typing import cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from darkpose.codec.threads import survive_fork
 from darkpose.errors import DarkposeError
+from darkpose.image.pixels import Normalisation, Pixels
+from darkpose.runtime.network import NumberType, Runtime
+
+
+class TorchNetwork:
+    """A model run by torch.
+
+    Attributes:
+        name: version, device and settings, for people.
+        device: of the model.
+    """
+
+    runtime: Runtime = "torch"
+
+    def __init__(
+        self,
+        model: Callable[[Tensor], Tensor],
+        normalisation: Normalisation,
+        device: torch.device,
+        *,
+        settings: str = "fp32",
+    ) -> None:
+        """Use a model as it is.
+
+        Args:
+            model: normalised crops (N, 3, S, S) -> heatmaps (N, K, S/4, S/4), in evaluation mode on the device.
+            normalisation: of the pixels.
+            device: of the model.
+            settings: for the name.
+        """
+        std = np.asarray(normalisation.std, np.float32)
+        self._scale = torch.from_numpy(1 / (255 * std)).to(device)
+        self._offset = torch.from_numpy(np.asarray(normalisation.mean, np.float32) / std).to(device)
+        self.model, self.device = model, device
+        self.name = f"torch {torch.__version__} ({device}, {settings})"
+
+    @torch.inference_mode()
+    def __call__(self, crops: Pixels) -> NDArray[np.float32] | Tensor:
+        """Heatmaps (N, K, S/4, S/4) float32 of crops (N, S, S, 3) uint8 RGB: an array, or a tensor on a GPU."""
+        survive_fork()
+        pixels = torch.from_numpy(crops).to(self.device)
+        inputs = (pixels * self._scale - self._offset).permute(0, 3, 1, 2)
+        heatmaps = self.model(inputs.contiguous()).float()
+        return heatmaps if self.device.type != "cpu" else cast(NDArray[np.float32], heatmaps.contiguous().numpy())
+
+
+def find_device(name: str) -> torch.device:
+    """A device by its name; "auto" is a GPU if there is one.
+
+    Raises:
+        DarkposeError: it cannot be used.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        first_line = str(error).splitlines()[0]
+        raise DarkposeError(f"the device {name!r} cannot be used: {first_line}") from error
+    return device
 
 
 class InBfloat16(nn.Module):
@@ -25,9 +90,9 @@ class InBfloat16(nn.Module):
 
 
 class Compiled(nn.Module):
-    """A network by torch.compile, on a GPU as CUDA graphs; compiled for one crop at once, for more when they come.
+    """A network compiled by torch.compile, as CUDA graphs on a GPU; for one crop at once, for more when they come.
 
-    CUDA graphs write every result to the same memory, so that results are copied before they are given away.
+    CUDA graphs write every result to the same memory, so results are copied.
 
     Raises:
         DarkposeError: torch cannot compile here.
@@ -40,7 +105,7 @@ class Compiled(nn.Module):
         try:
             with torch.inference_mode():
                 self(torch.zeros(1, 3, crop_size, crop_size, device=device))
-        except RuntimeError as error:  # what dynamo and inductor raise
+        except RuntimeError as error:  # of dynamo and inductor
             reason = str(error).strip().splitlines()[0]
             raise DarkposeError(f"torch cannot compile the network here, leave compiled out: {reason}") from error
 
@@ -61,21 +126,29 @@ def fold_norms(network: nn.Module) -> nn.Module:
     return folded
 
 
-def ready(
-    network: nn.Module, device: torch.device, crop_size: int, *, bfloat16: bool = False, compiled: bool = False
-) -> nn.Module:
-    """A network as a predictor runs it.
+def fast_network(
+    model: nn.Module,
+    normalisation: Normalisation,
+    device: torch.device,
+    crop_size: int,
+    *,
+    numbers: NumberType = "fp32",
+    compiled: bool = False,
+) -> TorchNetwork:
+    """A network for prediction; the model stays as it is.
 
     Args:
-        network: in evaluation mode; it stays as it is.
-        device: to run it on.
+        model: in evaluation mode.
+        normalisation: of the pixels.
+        device: to run on.
         crop_size: side of its crops, crop px.
-        bfloat16: let the convolutions calculate in bfloat16.
+        numbers: "bf16": let the convolutions calculate in bfloat16.
         compiled: by torch.compile.
 
     Raises:
         DarkposeError: torch cannot compile here.
     """
-    placed: nn.Module = fold_norms(network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    wanted = InBfloat16(placed, device.type) if bfloat16 else placed
-    return Compiled(wanted, device, crop_size) if compiled else wanted
+    placed: nn.Module = fold_norms(model).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    wanted = InBfloat16(placed, device.type) if numbers == "bf16" else placed
+    run = Compiled(wanted, device, crop_size) if compiled else wanted
+    return TorchNetwork(run, normalisation, device, settings=f"{numbers}{', compiled' if compiled else ''}")

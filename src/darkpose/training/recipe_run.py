@@ -18,7 +18,8 @@ from darkpose.network.checkpoint import Checkpoint, save_checkpoint
 from darkpose.network.heads import with_rows
 from darkpose.network.hrnet import HRNet
 from darkpose.network.load import load_checkpoint
-from darkpose.runtime.flip import CropDecoder
+from darkpose.predict.landmarks import LandmarkFinder
+from darkpose.runtime.torch import TorchNetwork
 from darkpose.schema import KeypointSchema
 from darkpose.training.augment import AugmentConfig
 from darkpose.training.initial_weights import NOTHING, initial_model, seen_test_images
@@ -192,18 +193,13 @@ def validation_nme(task: Task, model: HRNet) -> float:
     use, test, measured = task.use, task.recipe.benchmark.protocol, task.measured
     schema = task.recipe.train_set.schema
     rows = range(len(schema)) if measured is schema else range(len(schema))[schema.rows(measured.name)]
-    decoder = CropDecoder(
-        with_rows(model, rows),
-        use.normalisation,
-        measured.flip_index,
-        next(model.parameters()).device,
-        test.flip_test,
-        test.method,
-        test.kernel_size,
-        test.batch_size,
+    device = next(model.parameters()).device
+    network = TorchNetwork(with_rows(model, rows), use.normalisation, device)
+    find = LandmarkFinder(
+        network, measured, test.flip_test, test.method, kernel_size=test.kernel_size, batch_size=test.batch_size
     )
-    found = predict_samples(decoder, task.validation, measured, crop_size=use.crop_size, padding=use.padding)
-    return samples_nme(found.points, task.validation, measured)
+    found = predict_samples(find, task.validation, crop_size=use.crop_size, padding=use.padding)
+    return samples_nme(found.keypoints, task.validation, measured)
 
 
 def _validated(task: Task) -> str:

@@ -7,9 +7,8 @@ from darkpose.detect.haar import Haar
 from darkpose.errors import DarkposeError
 from darkpose.image.face_crops import cut_crops, drawn_crops, found_crops
 from darkpose.image.geometry import box_to_crop, image_to_crop
-from darkpose.image.pixels import read_image, warp, write_image
-from darkpose.network.hrnet import HRNetConfig
-from darkpose.weights.checkpoint import CheckpointConfig
+from darkpose.image.pixels import read_image, warp_image, write_image
+from darkpose.weights.checkpoint import CheckpointConfig, HRNetConfig
 
 CONFIG = CheckpointConfig(HRNetConfig(2), crop_size=64)
 
@@ -19,7 +18,7 @@ def test_crops_are_cut_as_the_network_takes_them(astronaut: Path) -> None:
     crops, center, sides = cut_crops([image], box, CONFIG)
     middle, side = box_to_crop(box, padding=CONFIG.padding)
     (crop,) = crops
-    assert (crop == warp(image, image_to_crop(middle, side[0], (64, 64)), (64, 64))).all()
+    assert (crop == warp_image(image, image_to_crop(middle, side[0], (64, 64)), (64, 64))).all()
     assert (center == middle).all()
     assert (sides == side).all()
 

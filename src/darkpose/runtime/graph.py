@@ -1,0 +1,262 @@
+"""The network as an ONNX graph whose weights stay in the safetensors file.
+
+The graph holds no weights: each initializer is a byte range of the safetensors file (ONNX external data). Weights in
+half precision are followed by a Cast; batch norms are not folded. The runtimes fold both when they load the graph.
+
+Source of the architecture: `network.hrnet`.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from darkpose.errors import DarkposeError
+from darkpose.image.geometry import STRIDE
+from darkpose.weights.checkpoint import LAST_LAYER as LAST
+from darkpose.weights.checkpoint import CheckpointFile
+
+OPSET = 20
+BATCH_NORM_EPSILON = 1e-5  # of torch.nn.BatchNorm2d
+CROPS, HEATMAPS = "crops", "heatmaps"  # names of input and output
+DIGEST_KEY = "weights_sha256"  # of the graph's metadata: SHA-256 of the safetensors file
+_FLOAT, _UINT8, _HALF = 1, 2, 10  # TensorProto.DataType
+_TYPES = {"F32": (_FLOAT, 4), "F16": (_HALF, 2)}
+
+
+def graph_path(weights: CheckpointFile) -> Path:
+    """Where the graph of a safetensors file is for its schema: next to it, `NAME.SCHEMA.onnx`."""
+    return weights.path.with_name(f"{weights.path.stem}.{weights.schema.name}.onnx")
+
+
+def network_graph(weights: CheckpointFile) -> bytes:
+    """An ONNX graph: crops (N, S, S, 3) uint8 RGB -> heatmaps (N, K, S/4, S/4) float32.
+
+    Args:
+        weights: a checkpoint file; the graph refers to it by its file name, so both must be in one folder.
+
+    Raises:
+        DarkposeError: the package onnx is missing, or the file has weights in another type than float32 or float16.
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise DarkposeError("a graph of the network needs onnx: pip install 'darkpose[export]'") from error
+    builder = _Builder(weights, onnx)
+    builder.add_network()
+    return bytes(builder.model().SerializeToString())
+
+
+class _Builder:
+    """Nodes and initializers of one graph; each method adds nodes and returns the name of their output."""
+
+    def __init__(self, weights: CheckpointFile, onnx: Any) -> None:
+        self.weights, self.onnx, self.make = weights, onnx, onnx.helper
+        self.nodes: list[Any] = []
+        self.initializers: list[Any] = []
+        data = weights.path.read_bytes()
+        self.digest = hashlib.sha256(data).hexdigest()
+        length = int.from_bytes(data[:8], "little")
+        self.header, self.start = json.loads(data[8 : 8 + length]), 8 + length
+        self.shape = weights.config.network
+
+    # ------------------------------------------------------------------------------------------------- parts of a graph
+
+    def node(self, operator: str, *inputs: str, name: str, **attributes: Any) -> str:
+        """A node whose output has the node's name."""
+        self.nodes.append(self.make.make_node(operator, list(inputs), [name], name=name, **attributes))
+        return name
+
+    def constant(self, name: str, values: Any) -> str:
+        """A small array that the graph holds itself."""
+        self.initializers.append(self.onnx.numpy_helper.from_array(np.asarray(values), name))
+        return name
+
+    def weight(self, name: str) -> str:
+        """An initializer in the safetensors file, as float32; of the last layer only the rows of the schema."""
+        entry = self.header[name]
+        if entry["dtype"] not in _TYPES:
+            raise DarkposeError(f"{self.weights.path}: expected float32 or float16, {name} is {entry['dtype']}")
+        kind, size = _TYPES[entry["dtype"]]
+        (first, last), shape = entry["data_offsets"], list(entry["shape"])
+        if name.startswith(LAST):
+            row = size * int(np.prod(shape[1:]))
+            first, last = first + self.weights.rows.start * row, first + self.weights.rows.stop * row
+            shape[0] = self.weights.rows.stop - self.weights.rows.start
+        half = kind == _HALF
+        tensor = self.onnx.TensorProto(name=f"{name}.half" if half else name, data_type=kind, dims=shape)
+        tensor.data_location = self.onnx.TensorProto.EXTERNAL
+        for key, value in (
+            ("location", self.weights.path.name),
+            ("offset", self.start + first),
+            ("length", last - first),
+        ):
+            tensor.external_data.add(key=key, value=str(value))
+        self.initializers.append(tensor)
+        return self.node("Cast", tensor.name, name=name, to=_FLOAT) if half else name
+
+    def convolution(self, x: str, name: str, *, stride: int = 1, bias: bool = False) -> str:
+        """A convolution, padded so that only the stride changes the size."""
+        kernel = self.header[f"{name}.weight"]["shape"][-1]
+        inputs = [x, self.weight(f"{name}.weight"), *([self.weight(f"{name}.bias")] if bias else [])]
+        pads = [kernel // 2] * 4
+        return self.node("Conv", *inputs, name=name, kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=pads)
+
+    def batch_norm(self, x: str, name: str) -> str:
+        """Batch normalisation with the running statistics."""
+        parts = [self.weight(f"{name}.{part}") for part in ("weight", "bias", "running_mean", "running_var")]
+        return self.node("BatchNormalization", x, *parts, name=name, epsilon=BATCH_NORM_EPSILON)
+
+    def convolution_norm(self, x: str, convolution: str, norm: str, *, stride: int = 1, relu: bool = False) -> str:
+        """Convolution, batch norm and, if asked for, ReLU."""
+        y = self.batch_norm(self.convolution(x, convolution, stride=stride), norm)
+        return self.relu(y, norm) if relu else y
+
+    def relu(self, x: str, name: str) -> str:
+        """max(x, 0)."""
+        return self.node("Relu", x, name=f"{name}.relu")
+
+    def add(self, a: str, b: str, name: str) -> str:
+        """a + b."""
+        return self.node("Add", a, b, name=f"{name}.add")
+
+    def upsample(self, x: str, factor: int, name: str) -> str:
+        """Bilinear, half-pixel centres."""
+        scales = f"scales.{factor}"
+        if not any(each.name == scales for each in self.initializers):
+            self.constant(scales, np.array([1, 1, factor, factor], np.float32))
+        mode = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+        return self.node("Resize", x, "", scales, name=f"{name}.upsample", **mode)
+
+    # -------------------------------------------------------------------------------------------- HRNetV2, from the top
+
+    def add_network(self) -> None:
+        """Crops -> heatmaps."""
+        x = self.convolution_norm(self.normalised(), "backbone.conv1", "backbone.bn1", stride=2, relu=True)
+        x = self.convolution_norm(x, "backbone.conv2", "backbone.bn2", stride=2, relu=True)
+        for block in range(4):
+            x = self.bottleneck(x, f"backbone.layer1.{block}")
+        branches = [x]
+        for stage, modules in enumerate(self.shape.modules, start=2):
+            branches = self.transition(branches, f"backbone.transition{stage - 1}")
+            for module in range(modules):
+                branches = self.exchange(branches, f"backbone.stage{stage}.{module}")
+        self.node("Identity", self.head(branches), name=HEATMAPS)
+
+    def normalised(self) -> str:
+        """Crops (N, S, S, 3) uint8 as (N, 3, S, S) float32, normalised as `Normalisation` does."""
+        normalisation = self.weights.config.normalisation
+        std = np.asarray(normalisation.std, np.float32)
+        scale = self.constant("scale", 1 / (255 * std))
+        offset = self.constant("offset", np.asarray(normalisation.mean, np.float32) / std)
+        x = self.node("Cast", CROPS, name="crops.float", to=_FLOAT)
+        x = self.node("Mul", x, scale, name="crops.scaled")
+        x = self.node("Sub", x, offset, name="crops.normalised")
+        return self.node("Transpose", x, name="crops.planes", perm=[0, 3, 1, 2])
+
+    def bottleneck(self, x: str, name: str) -> str:
+        """1x1, 3x3, 1x1 residual block."""
+        y = self.convolution_norm(x, f"{name}.conv1", f"{name}.bn1", relu=True)
+        y = self.convolution_norm(y, f"{name}.conv2", f"{name}.bn2", relu=True)
+        y = self.convolution_norm(y, f"{name}.conv3", f"{name}.bn3")
+        if f"{name}.downsample.0.weight" in self.header:
+            x = self.convolution_norm(x, f"{name}.downsample.0", f"{name}.downsample.1")
+        return self.relu(self.add(y, x, name), name)
+
+    def basic_block(self, x: str, name: str) -> str:
+        """Two 3x3 convolutions around an identity."""
+        y = self.convolution_norm(x, f"{name}.conv1", f"{name}.bn1", relu=True)
+        y = self.convolution_norm(y, f"{name}.conv2", f"{name}.bn2")
+        return self.relu(self.add(y, x, name), name)
+
+    def transition(self, branches: Sequence[str], name: str) -> list[str]:
+        """Keep the branches, matching their widths, and open a new one at half the lowest resolution."""
+        inputs, outputs = [*branches, branches[-1]], []
+        for number, x in enumerate(inputs):
+            if number == len(branches):
+                layer, stride = f"{name}.{number}.0", 2
+            else:
+                layer, stride = f"{name}.{number}", 1
+            if f"{layer}.0.weight" in self.header:
+                x = self.convolution_norm(x, f"{layer}.0", f"{layer}.1", stride=stride, relu=True)
+            outputs.append(x)
+        return outputs
+
+    def exchange(self, branches: Sequence[str], name: str) -> list[str]:
+        """Residual blocks on every branch; then every branch receives the sum of all."""
+        found = []
+        for number, x in enumerate(branches):
+            for block in range(self.shape.blocks):
+                x = self.basic_block(x, f"{name}.branches.{number}.{block}")
+            found.append(x)
+        outputs = []
+        for target in range(len(found)):
+            layer, total = f"{name}.fuse_layers.{target}", ""
+            for source, x in enumerate(found):
+                y = self.path(x, f"{layer}.{source}", source, target)
+                total = self.add(total, y, f"{layer}.{source}.sum") if total else y
+            outputs.append(self.relu(total, layer))
+        return outputs
+
+    def path(self, x: str, name: str, source: int, target: int) -> str:
+        """One branch brought to the resolution and width of another."""
+        if source == target:
+            return x
+        if source > target:
+            y = self.convolution_norm(x, f"{name}.0", f"{name}.1")
+            return self.upsample(y, 2 ** (source - target), name)
+        for step in range(target - source):
+            last = step == target - source - 1
+            x = self.convolution_norm(x, f"{name}.{step}.0", f"{name}.{step}.1", stride=2, relu=not last)
+        return x
+
+    def head(self, branches: Sequence[str]) -> str:
+        """The branches joined and mixed by 1x1 convolutions; the coarsest is mixed before it is enlarged.
+
+        Mixing (1x1) and enlarging are linear and commute, and mixing 8x8 cells instead of 64x64 is cheaper. The batch
+        norm becomes part of the mixing: constants that the runtimes compute once.
+        """
+        weight, bias = self.folded_mixing()
+        finest = len(branches) - 1
+        fine = [x if not i else self.upsample(x, 2**i, f"head.branch{i}") for i, x in enumerate(branches[:finest])]
+        joined = self.node("Concat", *fine, name="head.joined", axis=1)
+        width = sum(self.shape.widths[:finest])
+        axes = self.constant("head.axis", np.array([1], np.int64))
+        ends = [self.constant(f"head.{name}", np.array([at], np.int64)) for name, at in (("0", 0), ("fine", width))]
+        ends.append(self.constant("head.all", np.array([sum(self.shape.widths)], np.int64)))
+        of_fine = self.node("Slice", weight, ends[0], ends[1], axes, name="head.fine_weight")
+        of_coarse = self.node("Slice", weight, ends[1], ends[2], axes, name="head.coarse_weight")
+        mixed = self.node("Conv", joined, of_fine, bias, name="head.mixed_fine", kernel_shape=[1, 1])
+        coarse = self.node("Conv", branches[-1], of_coarse, name="head.mixed_coarse", kernel_shape=[1, 1])
+        total = self.add(mixed, self.upsample(coarse, 2**finest, "head.coarse"), "head.mixed")
+        return self.convolution(self.relu(total, "head.mixed"), LAST.rstrip("."), bias=True)
+
+    def folded_mixing(self) -> tuple[str, str]:
+        """Weight and bias of the first convolution of the head with its batch norm."""
+        scale, shift, mean, variance = (
+            self.weight(f"head.1.{part}") for part in ("weight", "bias", "running_mean", "running_var")
+        )
+        epsilon = self.constant("head.epsilon", np.float32(BATCH_NORM_EPSILON))
+        shape = self.constant("head.shape", np.array([-1, 1, 1, 1], np.int64))
+        deviation = self.node("Sqrt", self.node("Add", variance, epsilon, name="head.var"), name="head.deviation")
+        factor = self.node("Div", scale, deviation, name="head.factor")
+        per_output = self.node("Reshape", factor, shape, name="head.factor4")
+        weight = self.node("Mul", self.weight("head.0.weight"), per_output, name="head.weight")
+        centred = self.node("Sub", self.weight("head.0.bias"), mean, name="head.centred")
+        bias = self.node("Add", self.node("Mul", centred, factor, name="head.scaled"), shift, name="head.bias")
+        return weight, bias
+
+    def model(self) -> Any:
+        """The model with its metadata."""
+        config, make = self.weights.config, self.make
+        side = config.crop_size // STRIDE
+        inputs = [make.make_tensor_value_info(CROPS, _UINT8, ["faces", config.crop_size, config.crop_size, 3])]
+        outputs = [make.make_tensor_value_info(HEATMAPS, _FLOAT, ["faces", self.shape.keypoints, side, side])]
+        graph = make.make_graph(self.nodes, self.weights.schema.name, inputs, outputs, self.initializers)
+        opsets = [make.make_opsetid("", OPSET)]
+        model = make.make_model(graph, opset_imports=opsets, ir_version=10, producer_name="darkpose")
+        make.set_model_props(model, {DIGEST_KEY: self.digest})
+        return model
