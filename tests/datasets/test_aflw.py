@@ -92,7 +92,7 @@ def test_the_images_are_found_where_people_put_them(tmp_path: Path, below: str) 
 
 
 def test_missing_images_are_refused_with_the_places_looked_at(tmp_path: Path) -> None:
-    with pytest.raises(DarkposeError, match=r"no images of AFLW; looked for '3' in .*data/flickr, .*flickr"):
+    with pytest.raises(DarkposeError, match=r"images of AFLW .*looked for '3' in .*data/flickr, .*flickr"):
         read_aflw(write(tmp_path))
 
 
@@ -134,7 +134,7 @@ def test_what_is_no_matlab_file_is_refused(root: Path) -> None:
         read_aflw(root)
     for data in (b"", b"hello" * 100, b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + b"\x00" * 400):
         (root / "AFLWinfo_release.mat").write_bytes(data)
-        with pytest.raises(DarkposeError, match="not a MATLAB file of version 5"):
+        with pytest.raises(DarkposeError, match="not a MATLAB 5 file"):
             read_aflw(root)
 
 

@@ -1,4 +1,4 @@
-"""Is a data set whole?"""
+"""Checks of a data set."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from darkpose.datasets.check import check
+from darkpose.datasets.check import check_samples
 from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import write_image
@@ -32,7 +32,7 @@ def face(image: Path, points: Any = POINTS, *, shift: float = 0, source: str = "
 
 
 def test_a_whole_data_set_has_no_findings(image: Path) -> None:
-    report = check([face(image, subsets=frozenset(["blur"]))], TRIANGLE, {"faces": 1, "blur": 1})
+    report = check_samples([face(image, subsets=frozenset(["blur"]))], TRIANGLE, {"faces": 1, "blur": 1})
     assert report.whole
     assert report.counts == {"faces": 1, "images": 1, "blur": 1}
     assert report.lines() == ["faces 1, images 1, blur 1", "whole"]
@@ -40,7 +40,7 @@ def test_a_whole_data_set_has_no_findings(image: Path) -> None:
 
 def test_counts_are_held_against_the_published_ones(image: Path) -> None:
     faces = [face(image, subsets=frozenset(["blur", "pose"])), face(image, shift=5, subsets=frozenset(["pose"]))]
-    report = check(faces, TRIANGLE, {"faces": 3, "pose": 2, "blur": 2, "makeup": 1})
+    report = check_samples(faces, TRIANGLE, {"faces": 3, "pose": 2, "blur": 2, "makeup": 1})
     assert report.wrong_counts == ("faces: 2, published 3", "blur: 1, published 2", "makeup: 0, published 1")
     assert not report.whole
 
@@ -48,25 +48,25 @@ def test_counts_are_held_against_the_published_ones(image: Path) -> None:
 def test_an_image_that_is_not_there_is_named_once_with_who_needs_it(image: Path) -> None:
     lost = image.with_name("lost.png")
     for decode in (True, False):
-        report = check([face(image), face(lost, source="list:2"), face(lost, shift=5)], TRIANGLE, decode=decode)
-        assert report.missing == (f"{lost}: not there; list:2 needs it",)
+        report = check_samples([face(image), face(lost, source="list:2"), face(lost, shift=5)], TRIANGLE, decode=decode)
+        assert report.missing == (f"{lost}: missing; list:2 refers to it",)
         assert not report.whole
 
 
 def test_a_truncated_image_is_found_by_decoding_only(image: Path) -> None:
     image.write_bytes(image.read_bytes()[:40])
-    report = check([face(image)], TRIANGLE)
+    report = check_samples([face(image)], TRIANGLE)
     assert len(report.unreadable) == 1
     assert "truncated" in report.unreadable[0]
     assert not report.whole
-    quick = check([face(image)], TRIANGLE, decode=False)
+    quick = check_samples([face(image)], TRIANGLE, decode=False)
     assert quick.whole
     assert "not decoded" in "\n".join(quick.lines())
 
 
 def test_annotated_landmarks_outside_the_image_are_counted_by_face(image: Path) -> None:
     points = [[-0.6, 10], [62.5, 10], [20, 30]]
-    report = check([face(image, points, source="list:7")], TRIANGLE)
+    report = check_samples([face(image, points, source="list:7")], TRIANGLE)
     assert report.outside == (
         "list:7: 2 of 3 landmarks outside the 60 x 40 image a.png, the farthest right_eye, by 3.0 px",
     )
@@ -74,12 +74,12 @@ def test_annotated_landmarks_outside_the_image_are_counted_by_face(image: Path) 
 
 
 def test_a_pixel_reaches_half_a_px_around_its_centre(image: Path) -> None:
-    assert not check([face(image, [[-0.5, -0.5], [59.5, 0], [0, 39.5]])], TRIANGLE).outside
+    assert not check_samples([face(image, [[-0.5, -0.5], [59.5, 0], [0, 39.5]])], TRIANGLE).outside
 
 
 def test_landmarks_that_are_not_annotated_may_be_anywhere(image: Path) -> None:
     points = np.array([[np.nan, np.nan], [1000, 10], [20, 30]])
-    report = check([face(image, points, visible=np.array([0.0, 0, 1]))], TRIANGLE)
+    report = check_samples([face(image, points, visible=np.array([0.0, 0, 1]))], TRIANGLE)
     assert not report.outside
     assert report.whole
 
@@ -87,30 +87,30 @@ def test_landmarks_that_are_not_annotated_may_be_anywhere(image: Path) -> None:
 def test_the_same_landmarks_twice_in_an_image_are_a_duplicate(image: Path, tmp_path: Path) -> None:
     write_image(tmp_path / "b.png", np.zeros((40, 60, 3), np.uint8))
     faces = [face(image), face(tmp_path / "b.png"), face(image, source="list:3")]
-    report = check(faces, TRIANGLE)
-    assert report.duplicates == ("list:1 and list:3: the same landmarks",)
+    report = check_samples(faces, TRIANGLE)
+    assert report.duplicates == ("list:1 and list:3: equal landmarks",)
 
 
 def test_boxes_that_nearly_coincide_are_a_duplicate(image: Path) -> None:
     one, near, less = (np.array([0.0, 0, 100, height]) for height in (100, 95, 80))
-    report = check([face(image, box=one), face(image, shift=1, box=near, source="list:2")], TRIANGLE)
-    assert report.duplicates == ("list:1 and list:2: boxes that overlap by 95%",)
-    assert not check([face(image, box=one), face(image, shift=1, box=less)], TRIANGLE).duplicates
+    report = check_samples([face(image, box=one), face(image, shift=1, box=near, source="list:2")], TRIANGLE)
+    assert report.duplicates == ("list:1 and list:2: boxes overlap by 95%",)
+    assert not check_samples([face(image, box=one), face(image, shift=1, box=less)], TRIANGLE).duplicates
 
 
 def test_broken_entries_that_the_reader_collected_are_reported(image: Path) -> None:
-    report = check([face(image)], TRIANGLE, broken=["list:4: short"])
+    report = check_samples([face(image)], TRIANGLE, broken=["list:4: short"])
     assert report.broken == ("list:4: short",)
     assert not report.whole
 
 
-def test_faces_of_another_markup_are_refused(image: Path) -> None:
-    with pytest.raises(DarkposeError, match="list:1: 2 landmarks, but triangle has 3"):
-        check([face(image, POINTS[:2])], TRIANGLE)
+def test_faces_of_another_schema_are_refused(image: Path) -> None:
+    with pytest.raises(DarkposeError, match=r"list:1: expected 3 .*triangle.*got 2"):
+        check_samples([face(image, POINTS[:2])], TRIANGLE)
 
 
 def test_people_see_a_few_of_many_findings_and_json_has_all(image: Path) -> None:
-    report = check([face(image)], TRIANGLE, {"faces": 2}, broken=[f"list:{i}: short" for i in range(25)])
+    report = check_samples([face(image)], TRIANGLE, {"faces": 2}, broken=[f"list:{i}: short" for i in range(25)])
     lines = report.lines(limit=3)
     assert lines[lines.index("broken (25):") + 1 :] == [*(f"  list:{i}: short" for i in range(3)), "  and 22 more"]
     values = json.loads(json.dumps(report.to_dict()))
@@ -121,4 +121,4 @@ def test_people_see_a_few_of_many_findings_and_json_has_all(image: Path) -> None
 
 
 def test_no_faces_at_all_are_reported_not_refused() -> None:
-    assert check([], TRIANGLE, {"faces": 5}).wrong_counts == ("faces: 0, published 5",)
+    assert check_samples([], TRIANGLE, {"faces": 5}).wrong_counts == ("faces: 0, published 5",)

@@ -94,7 +94,7 @@ def test_another_structure_is_refused(tmp_path: Path, changes: dict[str, Any]) -
 
 def test_the_other_split_under_this_name_is_refused(tmp_path: Path) -> None:
     write(tmp_path, "test", "Tr")
-    with pytest.raises(DarkposeError, match="expected the arrays IsT, bboxesT, phisT, IsT, bboxesT, phisT is not"):
+    with pytest.raises(DarkposeError, match="missing: IsT, bboxesT, phisT"):
         read_cofw(tmp_path, images=tmp_path)
 
 
@@ -129,13 +129,13 @@ def test_broken_faces_are_refused_or_collected(tmp_path: Path) -> None:
         read_cofw(tmp_path, images=tmp_path / "images")
     broken: list[str] = []
     assert len(read_cofw(tmp_path, images=tmp_path / "images", broken=broken)) == 1
-    assert ["row 2" in broken[0], "row 3: its picture cannot be written" in broken[1]] == [True, True]
+    assert ["row 2" in broken[0], "row 3: its image cannot be written" in broken[1]] == [True, True]
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     write(tmp_path, "test", "T")
     (tmp_path / "file").write_text("")
-    with pytest.raises(DarkposeError, match=r"its picture cannot be written to .*file/images/test_0001\.png"):
+    with pytest.raises(DarkposeError, match=r"cannot be written to .*file/images/test_0001\.png"):
         read_cofw(tmp_path, images=tmp_path / "file" / "images")
 
 
@@ -150,7 +150,7 @@ def test_the_published_counts_are_those_of_the_paper() -> None:
 
 
 def test_an_unknown_box_rule_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DarkposeError, match="no box rule 'tight'; choose one of landmarks, file"):
+    with pytest.raises(DarkposeError, match="'tight'; choose one of landmarks, file"):
         read_cofw(tmp_path, images=tmp_path, box="tight")  # type: ignore[arg-type]
 
 
@@ -158,7 +158,7 @@ def test_a_group_in_place_of_pictures_is_refused(tmp_path: Path) -> None:
     with h5py.File(write(tmp_path, "test", "T"), "a") as file:
         del file["IsT"]
         file.create_group("IsT")
-    with pytest.raises(DarkposeError, match=r"COFW_test_color\.mat: damaged, or not COFW's arrays"):
+    with pytest.raises(DarkposeError, match=r"COFW_test_color\.mat: .*damaged"):
         read_cofw(tmp_path, images=tmp_path)
 
 

@@ -34,15 +34,14 @@ def test_the_box_fills_the_crop_up_to_the_padding() -> None:
 def test_the_cut_is_that_of_training_without_augmentation(shared_data: Path) -> None:
     pytest.importorskip("torch")
     from darkpose.training.augment import Augmentation
-    from darkpose.training.crops import cut, image_to_augmented_crop
+    from darkpose.training.crops import cut_augmented, image_to_augmented_crop
 
     for sample in read_300w(shared_data / "300w", LFPW_TEST_FOLDERS)[:3]:
-        image = read_image(sample.image)
+        image, drawn = read_image(sample.image), Augmentation()
         for size, padding in ((256, 1.25), (97, 1.6)):
-            face, expected = cut_face(image, sample, size, padding=padding), cut(sample, W300_68, size, padding=padding)
-            matrix, _, _ = image_to_augmented_crop(
-                image.shape[1], sample, W300_68, size, Augmentation(), padding=padding
-            )
+            face = cut_face(image, sample, size, padding=padding)
+            expected = cut_augmented(image, sample, W300_68, size, drawn, padding=padding)
+            matrix, _, _ = image_to_augmented_crop(image.shape[1], sample, W300_68, size, drawn, padding=padding)
             np.testing.assert_array_equal(face.crop, expected.crop)
             np.testing.assert_array_equal(face.matrix, matrix)
             np.testing.assert_array_equal(face.keypoints, expected.keypoints)

@@ -9,7 +9,7 @@ import pytest
 
 from darkpose.datasets import aflw, drawn_data_sets, wflw
 from darkpose.datasets.aflw import read_aflw
-from darkpose.datasets.check import check
+from darkpose.datasets.check import check_samples
 from darkpose.datasets.derive import derive
 from darkpose.datasets.drawn_data_sets import hidden, make_aflw, make_wflw, wflw_attributes
 from darkpose.datasets.drawn_face import draw_face
@@ -74,7 +74,7 @@ def test_a_made_wflw_is_whole_and_no_landmark_lies_outside_its_image(wflw_root: 
     broken: list[str] = []
     faces = read_wflw(wflw_root, split, broken=broken)
     flags = Counter(subset for attributes in wflw_attributes(count, 1) for subset in attributes)
-    report = check(faces, WFLW_98, {"faces": count, "images": count, **flags}, broken=broken)
+    report = check_samples(faces, WFLW_98, {"faces": count, "images": count, **flags}, broken=broken)
     assert report.whole, report.lines()
     assert not report.outside
     assert not report.duplicates
@@ -157,7 +157,7 @@ def test_a_made_aflw_has_its_splits_and_is_whole(aflw_root: Path) -> None:
     assert (len(train), len(full), len(frontal)) == (TRAIN, TEST, FRONTAL)
     assert [face.image for face in frontal] == [face.image for face in full if face.subsets == {"frontal"}]
     for faces, published in ((train, {"faces": TRAIN}), (full, {"faces": TEST, "frontal": FRONTAL})):
-        report = check(faces, AFLW_19, published)
+        report = check_samples(faces, AFLW_19, published)
         assert report.whole, report.lines()
         assert not report.outside
         assert not report.duplicates

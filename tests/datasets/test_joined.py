@@ -1,4 +1,4 @@
-"""Faces of several sets under one joined markup: annotated, derived, or invisible."""
+"""Faces of several sets under one joined schema: annotated, derived, or invisible."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from darkpose.datasets.joined import ELSEWHERE, FACES, read_faces, under_markups
+from darkpose.datasets.joined import DIFFERENT_POINTS, FACES, read_faces, to_joined_schema
 from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
 from darkpose.files.pts import format_pts
@@ -27,16 +27,16 @@ def sample(schema: KeypointSchema, seed: int = 0) -> Sample:
     return Sample(Path("a.png"), keypoints, np.ones(len(schema)), box, frozenset(["pose"]), 7.5, "list:3")
 
 
-def test_the_joined_markup_holds_300w_wflw_and_aflw_in_this_order() -> None:
+def test_the_joined_schema_holds_300w_wflw_and_aflw_in_this_order() -> None:
     assert FACES.parts == (W300_68, WFLW_98, AFLW_19)
     assert (FACES.rows("300w-68"), FACES.rows("wflw-98"), FACES.rows("aflw-19")) == (W300, WFLW, AFLW)
     assert FACES.names[16] == "300w-68/right_contour_0"
     assert FACES.names[68 + 96 :][:3] == ("wflw-98/left_pupil", "wflw-98/right_pupil", "aflw-19/left_brow_outer")
 
 
-def test_a_300w_face_has_all_landmarks_of_all_markups() -> None:
+def test_a_300w_face_has_all_landmarks_of_all_schemas() -> None:
     face = sample(W300_68)
-    found = under_markups(face, W300_68)
+    found = to_joined_schema(face, W300_68)
     np.testing.assert_array_equal(found.keypoints[W300], face.keypoints)
     np.testing.assert_array_equal(found.keypoints[WFLW][SHARED_IN_WFLW], face.keypoints[SHARED])
     np.testing.assert_array_equal(found.keypoints[AFLW][[13, 18]], face.keypoints[[30, 8]])  # nose tip and chin
@@ -45,7 +45,7 @@ def test_a_300w_face_has_all_landmarks_of_all_markups() -> None:
 
 def test_a_wflw_face_has_of_300w_what_both_share() -> None:
     face = sample(WFLW_98)
-    found = under_markups(face, WFLW_98)
+    found = to_joined_schema(face, WFLW_98)
     np.testing.assert_array_equal(np.flatnonzero(found.visible[W300]), SHARED)
     np.testing.assert_array_equal(found.keypoints[W300][SHARED], face.keypoints[SHARED_IN_WFLW])
     assert not found.keypoints[W300][found.visible[W300] == 0].any()
@@ -53,13 +53,13 @@ def test_a_wflw_face_has_of_300w_what_both_share() -> None:
     np.testing.assert_array_equal(found.visible[68:], np.ones(117))
 
 
-def test_a_landmark_that_is_not_annotated_is_invisible_in_every_markup() -> None:
+def test_a_landmark_that_is_not_annotated_is_invisible_in_every_schema() -> None:
     visible = np.ones(68)
     visible[[8, 36]] = 0  # chin and the left eye's outer corner
-    found = under_markups(replace(sample(W300_68), visible=visible), W300_68)
+    found = to_joined_schema(replace(sample(W300_68), visible=visible), W300_68)
     hidden = {FACES.names[i] for i in np.flatnonzero(found.visible == 0)}
     assert {"300w-68/chin", "wflw-98/chin", "aflw-19/chin"} <= hidden
-    assert {f"{markup}/left_eye_outer_corner" for markup in ("300w-68", "wflw-98", "aflw-19")} <= hidden
+    assert {f"{schema}/left_eye_outer_corner" for schema in ("300w-68", "wflw-98", "aflw-19")} <= hidden
     # Cubics through the chin: four contour points of WFLW around it; through the corner: three points on either lid.
     assert len(hidden) == 6 + 4 + 6
 
@@ -67,7 +67,7 @@ def test_a_landmark_that_is_not_annotated_is_invisible_in_every_markup() -> None
 def test_everything_but_the_landmarks_stays_and_the_given_face_too() -> None:
     face = sample(W300_68)
     keypoints = face.keypoints.copy()
-    found = under_markups(face, W300_68)
+    found = to_joined_schema(face, W300_68)
     assert (found.image, found.subsets) == (Path("a.png"), frozenset(["pose"]))
     assert (found.box_size, found.source) == (7.5, "list:3")
     np.testing.assert_array_equal(found.box, face.box)
@@ -76,7 +76,7 @@ def test_everything_but_the_landmarks_stays_and_the_given_face_too() -> None:
 
 
 @pytest.mark.parametrize("schema", [W300_68, WFLW_98], ids=lambda schema: schema.name)
-def test_a_mirrored_face_has_the_mirrored_landmarks_of_the_joined_markup(schema: KeypointSchema) -> None:
+def test_a_mirrored_face_has_the_mirrored_landmarks_of_the_joined_schema(schema: KeypointSchema) -> None:
     visible = np.random.default_rng(1).integers(0, 2, len(schema)).astype(float)
     face = replace(sample(schema), visible=visible)
     mirrored = replace(
@@ -84,27 +84,27 @@ def test_a_mirrored_face_has_the_mirrored_landmarks_of_the_joined_markup(schema:
         keypoints=mirror_keypoints(face.keypoints, schema.flip_index, 301),
         visible=visible[schema.flip_index],
     )
-    found, there = under_markups(face, schema), under_markups(mirrored, schema)
+    found, there = to_joined_schema(face, schema), to_joined_schema(mirrored, schema)
     np.testing.assert_array_equal(there.visible, found.visible[FACES.flip_index])
     expected, known = mirror_keypoints(found.keypoints, FACES.flip_index, 301), there.visible > 0
     np.testing.assert_allclose(there.keypoints[known], expected[known], rtol=0, atol=1e-11)
 
 
-def test_another_joined_markup_can_be_asked_for() -> None:
+def test_another_joined_schema_can_be_asked_for() -> None:
     face = sample(WFLW_98)
-    found = under_markups(face, WFLW_98, join_schemas(AFLW_19, WFLW_98))
+    found = to_joined_schema(face, WFLW_98, join_schemas(AFLW_19, WFLW_98))
     np.testing.assert_array_equal(found.keypoints[19:], face.keypoints)
     np.testing.assert_array_equal(found.keypoints[18], face.keypoints[16])  # chin
 
 
-def test_a_markup_from_which_nothing_follows_is_refused() -> None:
+def test_a_schema_from_which_nothing_follows_is_refused() -> None:
     with pytest.raises(DarkposeError, match=r"no landmark of 300w-68\+.* can be derived from those of cofw-29"):
-        under_markups(sample(COFW_29), COFW_29)
+        to_joined_schema(sample(COFW_29), COFW_29)
 
 
-def test_an_aflw_face_has_no_landmarks_of_the_finer_markups() -> None:
+def test_an_aflw_face_has_no_landmarks_of_the_finer_schemas() -> None:
     face = sample(AFLW_19)
-    found = under_markups(face, AFLW_19)
+    found = to_joined_schema(face, AFLW_19)
     np.testing.assert_array_equal(found.keypoints[AFLW], face.keypoints)
     np.testing.assert_array_equal(found.visible, [0.0] * 166 + [1.0] * 19)
 
@@ -143,7 +143,10 @@ def test_the_training_faces_of_the_sets_come_one_set_after_the_other(root: Path)
     assert {face.keypoints.shape for face in faces} == {(185, 2)}
     np.testing.assert_allclose(faces[2].keypoints[W300], landmarks(68, 2), rtol=0, atol=1e-6)
     np.testing.assert_array_equal(faces[3].keypoints[WFLW], landmarks(98, 10))
-    w300, wflw = ELSEWHERE["300w-68"], ELSEWHERE["wflw-98"]  # what a set places elsewhere, only its own faces say
+    w300, wflw = (
+        DIFFERENT_POINTS["300w-68"],
+        DIFFERENT_POINTS["wflw-98"],
+    )  # what a set places elsewhere, only its own faces say
     assert [face.visible.sum() for face in faces] == [185 - len(wflw)] * 3 + [167 - len(w300)] * 2
     assert not any(face.visible[wflw].any() for face in faces[:3])
     assert not any(face.visible[w300].any() for face in faces[3:])
@@ -153,8 +156,8 @@ def test_the_training_faces_of_the_sets_come_one_set_after_the_other(root: Path)
 
 def test_what_two_sets_place_elsewhere_is_numbered_alike_in_both() -> None:
     names = {part.name: np.array(FACES.names) for part in FACES.parts}
-    w300 = [name.partition("/")[2] for name in names["300w-68"][ELSEWHERE["300w-68"]]]
-    wflw = [name.partition("/")[2] for name in names["wflw-98"][ELSEWHERE["wflw-98"]]]
+    w300 = [name.partition("/")[2] for name in names["300w-68"][DIFFERENT_POINTS["300w-68"]]]
+    wflw = [name.partition("/")[2] for name in names["wflw-98"][DIFFERENT_POINTS["wflw-98"]]]
     assert w300[-8:] == wflw[-8:]  # the lips
     assert (len(w300), len(wflw)) == (16 + 8, 32 + 8)
     assert not any("chin" in name for name in [*w300, *wflw])
@@ -186,7 +189,7 @@ def test_faces_that_cannot_be_read_raise_or_are_collected(root: Path) -> None:
     (root / "300w/afw/0.png").unlink()
     with (root / LIST.format("train")).open("a") as file:
         file.write("1 2 3\n")
-    with pytest.raises(DarkposeError, match=r"0\.pts: no image of the same name"):
+    with pytest.raises(DarkposeError, match=r"0\.pts: expected an image"):
         read_faces(root, {"300w": 1, "wflw": 1})
     broken: list[str] = []
     assert names(read_faces(root, {"300w": 1, "wflw": 2}, broken=broken)) == ["1", "2", *["10", "11"] * 2]

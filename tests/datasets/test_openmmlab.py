@@ -131,18 +131,18 @@ def test_another_form_is_refused(tmp_path: Path) -> None:
         with pytest.raises(DarkposeError, match="not a COCO file: expected an object with lists `images` and"):
             read_openmmlab(file, tmp_path, TRIANGLE)
     file.write_bytes(b"\xff\xfe{}")
-    with pytest.raises(DarkposeError, match="not a UTF-8 text"):
+    with pytest.raises(DarkposeError, match="not UTF-8"):
         read_openmmlab(file, tmp_path, TRIANGLE)
 
 
 @pytest.mark.parametrize("image", [{"id": 3}, {"file_name": "a.jpg"}, {"id": [3], "file_name": "a.jpg"}])
 def test_an_image_without_id_or_name_is_refused(tmp_path: Path, image: dict[str, Any]) -> None:
-    with pytest.raises(DarkposeError, match="image 2 in the list lacks an `id` or a `file_name`"):
+    with pytest.raises(DarkposeError, match=r"image 2 in the list: .*`file_name`"):
         read(tmp_path, annotation(), images=[IMAGES[0], image])
 
 
 def test_a_file_without_faces_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DarkposeError, match="expected faces there, found none"):
+    with pytest.raises(DarkposeError, match="found none"):
         read(tmp_path, annotation(iscrowd=1))
 
 

@@ -90,7 +90,7 @@ def test_every_published_split_is_read_from_its_file_and_the_images_folder(
 
 @pytest.mark.parametrize("ask", [openmmlab_split_file, has_openmmlab_split, read_openmmlab_split])
 def test_an_unknown_name_is_refused_with_the_names_there_are(tmp_path: Path, ask: Any) -> None:
-    with pytest.raises(DarkposeError, match="no data set in OpenMMLab's layout 'coco'; choose one of wflw, aflw"):
+    with pytest.raises(DarkposeError, match=r"no data set .*'coco'; choose one of wflw, aflw"):
         ask(tmp_path, "coco", "train")
     with pytest.raises(DarkposeError, match="no split of aflw 'test'; choose one of train, full, frontal"):
         ask(tmp_path, "aflw", "test")

@@ -47,7 +47,7 @@ HEAD = "image,left_ear_x,left_ear_y,right_ear_x,right_ear_y,snout_x,snout_y"
 ROW = "cat.jpg,10.5,20,30,20.5,20,40"
 
 
-def test_a_coco_file_gives_faces_and_their_markup(tmp_path: Path) -> None:
+def test_a_coco_file_gives_faces_and_their_schema(tmp_path: Path) -> None:
     (face,), schema = read_coco_points(coco(tmp_path), flip_pairs=PAIRS)
     assert face.image == tmp_path / "cat.jpg"
     assert face.keypoints.tolist() == [[10.5, 20], [30, 20.5], [20, 40], [0, 0]]
@@ -64,7 +64,7 @@ def test_the_box_is_that_of_the_annotated_landmarks_or_of_the_file(tmp_path: Pat
 
 def test_one_landmark_alone_needs_a_box(tmp_path: Path) -> None:
     file = coco(tmp_path, annotation={"keypoints": [5, 5, 1] + [0] * 9})
-    with pytest.raises(DarkposeError, match="annotation 9: a face box needs at least two different landmarks"):
+    with pytest.raises(DarkposeError, match=r"annotation 9: .*two different"):
         read_coco_points(file, flip_pairs=())
     assert len(read_coco_points(file, flip_pairs=(), box="file")[0]) == 1
 
@@ -76,12 +76,12 @@ def test_images_may_lie_elsewhere(tmp_path: Path) -> None:
 
 
 def test_left_out_pairs_are_inferred_with_a_warning_that_names_them(tmp_path: Path) -> None:
-    with pytest.warns(UserWarning, match=r"cats\.json: .*inferred.*: left_ear <-> right_ear; give flip_pairs="):
+    with pytest.warns(UserWarning, match=r"cats\.json: .*inferred.*: left_ear <-> right_ear; .*flip_pairs="):
         _, schema = read_coco_points(coco(tmp_path))
     assert schema.flip_pairs == ((0, 1),)
-    with pytest.warns(UserWarning, match=r"cats\.csv: .*inferred.*: left_ear <-> right_ear; give flip_pairs="):
+    with pytest.warns(UserWarning, match=r"cats\.csv: .*inferred.*: left_ear <-> right_ear; .*flip_pairs="):
         assert read_csv_points(table(tmp_path, HEAD, ROW))[1].flip_pairs == ((0, 1),)
-    with pytest.warns(UserWarning, match="inferred from the landmarks' names: none, no left_ and right_ in them"):
+    with pytest.warns(UserWarning, match="inferred.*: none"):
         assert read_coco_points(coco(tmp_path, category={"keypoints": list("abcd")}))[1].flip_pairs == ()
 
 
@@ -104,10 +104,10 @@ def test_a_pair_of_an_unknown_landmark_is_refused(tmp_path: Path) -> None:
         ({"category": {"keypoints": []}}, "expected one category that names its landmarks"),
         ({"category": {"skeleton": [[1, 2, 3]]}}, "expected `skeleton` to be pairs"),
         ({"category": {"skeleton": [[1, float("inf")]]}}, "expected `skeleton` to be pairs"),
-        ({"annotation": {"image_id": [1]}}, "annotation 1 in the list has an `image_id` that is no number or text"),
+        ({"annotation": {"image_id": [1]}}, "annotation 1 in the list: .*`image_id`"),
         ({"category": {"skeleton": [[0, 1]]}}, r"has 4 landmarks, but uses the indices \[-1\]"),
         ({"category": {"keypoints": ["a", "a", "b", "c"]}}, "names must be unique"),
-        ({"images": [{"id": 1, "file_name": name} for name in "ab"]}, "the image id 1 stands 2 times"),
+        ({"images": [{"id": 1, "file_name": name} for name in "ab"]}, "unique image ids"),
         (
             {"annotation": {"keypoints": KEYPOINTS[:9]}},
             "annotation 9: expected 12 numbers as keypoints, got a list of 9",
@@ -119,7 +119,7 @@ def test_another_coco_file_is_refused(tmp_path: Path, changes: dict[str, Any], m
         read_coco_points(coco(tmp_path, **changes), flip_pairs=())
 
 
-def test_a_table_gives_faces_and_their_markup(tmp_path: Path) -> None:
+def test_a_table_gives_faces_and_their_schema(tmp_path: Path) -> None:
     file = table(tmp_path, HEAD, ROW, "", "sub/dog.png,1,2,3,4,5,6")
     (cat, dog), schema = read_csv_points(file, flip_pairs=PAIRS)
     assert schema.names == ("left_ear", "right_ear", "snout")
@@ -145,7 +145,7 @@ def test_columns_may_stand_anywhere_and_say_visibility_and_boxes(tmp_path: Path)
     assert first.keypoints.tolist() == [[10, 20], [30, 40]]
     assert third.box.tolist() == [10, 20, 30, 44]
     assert third.visible.tolist() == [1, 1]
-    assert [":3: a face box needs" in text for text in broken] == [True], "one landmark is left, and no box"
+    assert [":3: " in text for text in broken] == [True], "one landmark is left, and no box"
 
 
 def test_empty_coordinates_are_not_annotated(tmp_path: Path) -> None:
@@ -179,12 +179,12 @@ def test_other_columns_are_refused(tmp_path: Path, head: str, message: str) -> N
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        (ROW + ",1", "expected 7 fields, as in the first line, got 8"),
-        ("cat.jpg,1,2", "expected 7 fields, as in the first line, got 3"),
+        (ROW + ",1", "expected 7 fields .*got 8"),
+        ("cat.jpg,1,2", "expected 7 fields .*got 3"),
         ("cat.jpg,x,2,3,4,5,6", "expected numbers .*x"),
         ("cat.jpg,1,,3,4,5,6", "expected numbers"),
         ("cat.jpg,nan,2,3,4,5,6", "not a finite number"),
-        (",1,2,3,4,5,6", "the image's name is empty"),
+        (",1,2,3,4,5,6", "name of an image"),
     ],
 )
 def test_a_broken_row_is_refused_by_its_line_or_collected(tmp_path: Path, row: str, message: str) -> None:
@@ -202,7 +202,7 @@ def test_half_a_box_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_table_without_rows_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DarkposeError, match="expected faces there, found none"):
+    with pytest.raises(DarkposeError, match="found none"):
         read_csv_points(table(tmp_path, HEAD), flip_pairs=())
 
 
@@ -213,11 +213,11 @@ def test_faces_of_any_number_of_landmarks_can_be_drawn_and_cut(tmp_path: Path) -
 
 
 def test_an_unknown_box_rule_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DarkposeError, match="no box rule 'tight'; choose one of landmarks, file"):
+    with pytest.raises(DarkposeError, match="'tight'; choose one of landmarks, file"):
         read_coco_points(coco(tmp_path), flip_pairs=(), box="tight")  # type: ignore[arg-type]
 
 
 def test_a_cell_that_is_too_long_is_named(tmp_path: Path) -> None:
     file = table(tmp_path, "image,nose_x,nose_y", f"{'a' * 140_000},1,2")
-    with pytest.raises(DarkposeError, match=r"cats\.csv:2: not a row of a table"):
+    with pytest.raises(DarkposeError, match=r"cats\.csv:2: not a row"):
         read_csv_points(file)

@@ -37,13 +37,13 @@ def test_a_face_that_cannot_be_used_is_refused_and_its_image_named(fields: dict[
         face(**fields)
 
 
-def test_the_normaliser_is_the_distance_of_the_markups_pair() -> None:
+def test_the_normaliser_is_the_distance_of_the_schemas_pair() -> None:
     keypoints = np.zeros((98, 2))
     keypoints[60], keypoints[72] = (10, 20), (40, 60)
     assert nme_normaliser(face(keypoints=keypoints, visible=np.ones(98)), WFLW_98) == 50
 
 
-def test_the_normaliser_of_a_markup_without_a_pair_is_the_boxs_long_side() -> None:
+def test_the_normaliser_of_a_schema_without_a_pair_is_the_boxs_long_side() -> None:
     for box, side in (([5, 5, 25, 45], 40), ([5, 5, 65, 45], 60)):
         sample = face(keypoints=np.zeros((19, 2)), visible=np.ones(19), box=np.array(box, float))
         assert nme_normaliser(sample, AFLW_19) == side

@@ -57,11 +57,11 @@ def test_a_missing_or_empty_folder_is_refused(tree: Path) -> None:
 
 def test_an_annotation_without_its_image_is_refused(tree: Path) -> None:
     (tree / "afw" / "a.png").unlink()
-    with pytest.raises(DarkposeError, match=r"a\.pts: no image of the same name"):
+    with pytest.raises(DarkposeError, match=r"a\.pts: expected an image"):
         read_300w(tree)
 
 
-def test_an_annotation_of_another_markup_is_refused(tree: Path) -> None:
+def test_an_annotation_of_another_schema_is_refused(tree: Path) -> None:
     (tree / "afw" / "a.pts").write_text(format_pts(landmarks(0)[:51]))
     with pytest.raises(DarkposeError, match=r"a\.pts: expected 68 landmarks, got 51"):
         read_300w(tree)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from darkpose.datasets.check import check
+from darkpose.datasets.check import check_samples
 from darkpose.datasets.sample import nme_normaliser
 from darkpose.datasets.wflw import PUBLISHED, SUBSETS, read_wflw, read_wflw_subset
 from darkpose.errors import DarkposeError
@@ -83,7 +83,7 @@ def test_a_missing_or_empty_list_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DarkposeError, match=r"attr_test\.txt: cannot be read: No such file"):
         read_wflw(tmp_path)
     write(tmp_path / LIST.format("test"), "", "  ")
-    with pytest.raises(DarkposeError, match=r"attr_test\.txt: expected faces there, found none"):
+    with pytest.raises(DarkposeError, match=r"attr_test\.txt: .*found none"):
         read_wflw(tmp_path)
 
 
@@ -114,7 +114,7 @@ def test_all_broken_lines_are_collected_if_asked(tmp_path: Path) -> None:
 
 def test_landmarks_that_all_coincide_have_no_box(tmp_path: Path) -> None:
     write(tmp_path / LIST.format("test"), " ".join([*["7"] * 196, *line(0).split()[196:]]))
-    with pytest.raises(DarkposeError, match=r":1: a face box needs at least two different landmarks"):
+    with pytest.raises(DarkposeError, match=r":1: .*two different"):
         read_wflw(tmp_path)
 
 
@@ -131,12 +131,12 @@ def test_the_real_faces_are_all_read_and_have_eyes_apart(shared_data: Path) -> N
     assert len(faces) == 310
     assert all(face.subsets for face in faces)
     assert all(nme_normaliser(face, WFLW_98) > 5 for face in faces)
-    report = check(faces, WFLW_98, decode=False)
+    report = check_samples(faces, WFLW_98, decode=False)
     assert report.whole
     assert report.counts["images"] == 260
     assert not report.duplicates
 
 
 def test_an_unknown_box_rule_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DarkposeError, match="no box rule 'tight'; choose one of landmarks, file"):
+    with pytest.raises(DarkposeError, match="'tight'; choose one of landmarks, file"):
         read_wflw(tmp_path, box="tight")  # type: ignore[arg-type]

@@ -39,7 +39,7 @@ def check(
     from json import dumps
 
     from darkpose.datasets.catalogue import DATA_SETS
-    from darkpose.datasets.check import check as check_samples
+    from darkpose.datasets.check import check_samples
     from darkpose.datasets.contact_sheet import contact_sheet
     from darkpose.image.pixels import write_image
 

@@ -1,1 +1,23 @@
-"""Readers of data sets, published ones and your own: files in, `list[Sample]` out. A reader per file format."""
+"""Data sets: annotated faces and their readers.
+
+aflw              AFLW, 19 landmarks
+catalogue         published data sets by name
+check             checks of a data set
+coco              JSON files in the format of COCO
+cofw              COFW, 29 landmarks
+contact_sheet     sheets of faces with their landmarks
+crop              faces cut out without augmentation
+derive            landmarks of one schema derived from another
+drawn_data_sets   drawn faces in the files of WFLW and AFLW
+drawn_face        drawn faces with exact landmarks
+face_plan         landmarks and polygons of a drawn face
+head_model        random heads in three dimensions
+joined            several data sets in one joined schema
+openmmlab         JSON files of OpenMMLab
+openmmlab_tree    folders and splits of OpenMMLab
+points            COCO and CSV files with any landmarks
+reading           functions shared by the readers
+sample            one annotated face
+w300              300-W, 68 landmarks
+wflw              WFLW, 98 landmarks
+"""

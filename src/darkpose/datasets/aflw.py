@@ -1,10 +1,10 @@
-"""AFLW with 19 landmarks: `AFLWinfo_release.mat` beside the Flickr images (Koestinger et al., ICCVW 2011; the 19
-landmarks and the splits: Zhu et al., Unconstrained Face Alignment via Cascaded Compositional Learning, CVPR 2016).
+"""AFLW with 19 landmarks: `AFLWinfo_release.mat` and the Flickr images (Koestinger et al., ICCVW 2011; landmarks and
+splits: Zhu et al., Unconstrained Face Alignment via Cascaded Compositional Learning, CVPR 2016).
 
     ROOT/AFLWinfo_release.mat
     ROOT/data/flickr/{0,2,3}/   or ROOT/flickr/..., ROOT/images/..., ROOT/...
 
-The file does not say whether it counts pixels from 0 or from 1; coordinates are used as they are, as in the reference.
+The file does not say whether pixels are counted from 0 or 1; coordinates are used unchanged, as in the reference.
 """
 
 from collections.abc import Iterable
@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from darkpose.datasets.reading import Floats, checked_box, choose, read_each
+from darkpose.datasets.reading import checked_box, choose, read_each
 from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
+from darkpose.image.geometry import Floats
 from darkpose.schema import AFLW_19
 
 PUBLISHED = {
@@ -30,7 +31,7 @@ _K = len(AFLW_19)
 
 
 class _Faces(NamedTuple):
-    """The arrays of the file: a row per face; `order` holds rows, first those to train with."""
+    """The arrays of the file, a row per face; `order` holds the rows of training faces, then of test faces."""
 
     names: list[str]
     keypoints: Floats  # (N, 19, 2)
@@ -40,18 +41,18 @@ class _Faces(NamedTuple):
 
 
 def read_aflw(root: Path, split: str = "full", *, broken: list[str] | None = None) -> list[Sample]:
-    """The faces of AFLW in the order of the published split; needs `pip install 'darkpose[data]'`.
+    """Read the faces of AFLW in the order of the published split; needs `pip install 'darkpose[data]'`.
 
-    The box is the square around the annotated face box: its centre and its longer side, which is also `box_size`, the
-    NME normaliser. Landmarks that the file masks have visibility 0. Test faces with all 19 are the subset "frontal".
+    The box is a square with the centre and the longer side of the annotated face box; this side is also `box_size`, the
+    NME normaliser. Masked landmarks have visibility 0. Test faces with all 19 landmarks are the subset "frontal".
 
     Args:
-        root: the folder that holds AFLWinfo_release.mat and the images.
+        root: the folder of AFLWinfo_release.mat and the images.
         split: "train", "full" (the test set) or "frontal" (its frontal part).
-        broken: given a list, faces that cannot be read add their messages to it instead of raising.
+        broken: collects the messages of faces that cannot be read; None: the first one raises.
 
     Raises:
-        DarkposeError: the split is unknown, SciPy is missing, the file or the images are not there or not as published,
+        DarkposeError: the split is unknown, SciPy is missing, the file or the images are missing or not as published,
             or a face cannot be read.
     """
     choose(PUBLISHED, split, "split of AFLW")
@@ -91,15 +92,15 @@ def _load(file: Path) -> _Faces:
             arrays = loadmat(opened, variable_names=["nameList", "data", "mask_new", "bbox", "ra"])
     except OSError as error:
         raise DarkposeError(f"{file}: cannot be read: {error.strerror or error}") from error
-    except Exception as error:  # SciPy's parser has many ways to fail on a file that is cut off or something else
-        raise DarkposeError(f"{file}: not a MATLAB file of version 5 ({error})") from error
+    except Exception as error:  # SciPy raises many kinds of errors on damaged files
+        raise DarkposeError(f"{file}: not a MATLAB 5 file ({error})") from error
     count = len(arrays.get("nameList", ()))
     for name, shape in {"data": (count, 2 * _K), "mask_new": (count, _K), "bbox": (count, 4)}.items():
         if np.shape(arrays.get(name)) != shape:
             got = np.shape(arrays[name]) if name in arrays else "nothing"
             raise DarkposeError(f"{file}: expected {name} of the shape {shape}, as many rows as nameList, got {got}")
     numbers = {name: _numbers(file, name, arrays[name]) for name in ("data", "mask_new", "bbox")}
-    left, right, top, bottom = numbers["bbox"].T  # this order is the file's
+    left, right, top, bottom = numbers["bbox"].T  # in the order of the file
     return _Faces(
         _names(file, arrays["nameList"]),
         numbers["data"].reshape(count, 2, _K).transpose(0, 2, 1),
@@ -124,7 +125,7 @@ def _names(file: Path, cells: NDArray[np.object_]) -> list[str]:
 
 
 def _order(file: Path, ra: Floats, count: int) -> NDArray[np.intp]:
-    """The published permutation, which counts from 1, as rows from 0."""
+    """The published permutation, counted from 1 in the file, as rows from 0."""
     order = np.nan_to_num(np.ravel(ra)).astype(np.intp) - 1
     if not np.array_equal(np.sort(order), np.arange(count)) or count <= _TRAIN_FACES:
         raise DarkposeError(
@@ -135,10 +136,10 @@ def _order(file: Path, ra: Floats, count: int) -> NDArray[np.intp]:
 
 
 def _image_folder(root: Path, names: Iterable[str]) -> Path:
-    """The folder below which the names' first folders lie."""
+    """The image folder that contains the first folder of the names."""
     first = next((Path(name).parts[0] for name in names), "")
     tried = [root / folder for folder in _IMAGE_FOLDERS]
     for folder in tried:
         if (folder / first).exists():
             return folder
-    raise DarkposeError(f"{root}: no images of AFLW; looked for {first!r} in {', '.join(map(str, tried))}")
+    raise DarkposeError(f"{root}: the images of AFLW are missing; looked for {first!r} in {', '.join(map(str, tried))}")

@@ -1,8 +1,8 @@
-"""The published data sets by name: how to read them, their markup, and how many faces there should be.
+"""The published data sets by name: their readers, schemas and numbers of faces.
 
-A published split is read from OpenMMLab's JSON file where that is there (`datasets.openmmlab_tree`), else from the
-official tree. JSON wins because the published numbers come from it: it says what the reference cuts its crops around
-and, for AFLW, what it divides the error by (`center`, `scale`, `box_size`).
+A published split is read from the JSON file of OpenMMLab if it exists (`datasets.openmmlab_tree`), else from the
+official files. The published results come from the JSON files: they contain the boxes of the crops and, for AFLW, the
+normaliser of the error (`center`, `scale`, `box_size`).
 """
 
 from collections.abc import Callable, Mapping
@@ -19,10 +19,10 @@ from darkpose.schema import AFLW_19, COFW_29, W300_68, WFLW_98, KeypointSchema
 
 
 class Reader(Protocol):
-    """Reads the faces below a folder; `broken`, if given, collects what cannot be read instead of raising."""
+    """Reads the faces of a data set in a folder; `broken` collects the messages of faces that cannot be read."""
 
     def __call__(self, root: Path, *, broken: list[str] | None = None) -> list[Sample]:
-        """Faces in their published order."""
+        """The faces in their published order."""
         ...
 
 
@@ -32,9 +32,9 @@ class DataSet:
 
     Attributes:
         name: for example "wflw-test".
-        schema: its markup.
+        schema: of its landmarks.
         read: its reader.
-        published: "faces" and subsets -> how many there should be.
+        published: "faces" and subsets -> published number.
     """
 
     name: str
@@ -58,20 +58,20 @@ def _splits(
 def _read(
     root: Path, *, data_set: str, split: str, official: Callable[..., list[Sample]], broken: list[str] | None = None
 ) -> list[Sample]:
-    """The faces of a published split, from OpenMMLab's JSON file where it is there, else from the official tree."""
+    """Read a published split from the JSON file of OpenMMLab if it exists, else from the official files."""
     if has_openmmlab_split(root, data_set, split):
         return read_openmmlab_split(root, data_set, split, broken=broken)
     try:
         return official(root, split, broken=broken)
     except DarkposeError as error:
         if not isinstance(error.__cause__, OSError):
-            raise  # the official file is there
+            raise  # the official file exists
         file = openmmlab_split_file(root, data_set, split)
-        raise DarkposeError(f"{error} (read as the official files: there is no {file} of OpenMMLab's)") from error
+        raise DarkposeError(f"{error} (official files; the file of OpenMMLab, {file}, is missing, too)") from error
 
 
 def _read_cofw(root: Path, split: str, *, broken: list[str] | None = None) -> list[Sample]:
-    """COFW's pictures lie inside its files; they are written out once, to ROOT/images."""
+    """Read COFW; the images in its files are written to ROOT/images once."""
     return cofw.read_cofw(root, split, images=root / "images", broken=broken)
 
 
@@ -92,9 +92,9 @@ DATA_SETS = {
         DataSet("faces", joined.FACES, partial(joined.read_faces, folders={"300w": 1, "wflw": 24}), {}),
     )
 }
-# Sets that are made of others -> their names; of WFLW it is the test set where only that is there.
+# Data sets joined from others -> names of those; the test set of WFLW stands in if its training set is missing.
 JOINED = {"faces-300w": ("300w-train",), "faces": ("300w-train", "wflw-train")}
-# To test on: weights that learn from one carry the names of its images.
+# For tests; weights trained on one of them record the names of its images.
 TEST_SETS = frozenset(DATA_SETS) - {
     *(f"{name}-train" for name in ("wflw", "aflw", "300w", "cofw")),
     "faces-300w",

@@ -1,4 +1,4 @@
-"""Is a data set whole? Counts, images, landmarks and duplicates of samples, before hours of training on them."""
+"""Checks of a data set: counts, images, landmarks and duplicates."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -16,23 +16,23 @@ from darkpose.files.paths import is_file
 from darkpose.image.pixels import read_image
 from darkpose.schema import KeypointSchema
 
-SAME_BOX = 0.9  # intersection over union from which two boxes of one image are near-identical
+SAME_BOX = 0.9  # least intersection over union of two boxes that count as duplicates
 
 
 @dataclass(frozen=True)
-class Report:
-    """What `check` found; every finding is a sentence that says where.
+class DataSetReport:
+    """The findings of `check_samples`; every finding is a sentence that names the place.
 
     Attributes:
-        counts: "faces", "images" and every subset -> how many there are.
-        published: the same, as published; empty where nothing was given to compare with.
-        decoded: whether images were decoded; if not, `unreadable` and `outside` were not looked for.
+        counts: "faces", "images" and every subset -> number.
+        published: the published counts; empty if none were given.
+        decoded: whether images were decoded; if not, `unreadable` and `outside` are unknown and empty.
         wrong_counts: counts that differ from the published ones.
         broken: annotations that could not be read.
-        missing: images that are not there.
-        unreadable: images that are there and cannot be decoded.
+        missing: images that do not exist.
+        unreadable: images that cannot be decoded.
         duplicates: two faces of one image with the same landmarks or near-identical boxes.
-        outside: faces with annotated landmarks outside their image; published data sets have some.
+        outside: faces with annotated landmarks outside their image, as some published faces have.
     """
 
     counts: dict[str, int]
@@ -47,20 +47,20 @@ class Report:
 
     @property
     def whole(self) -> bool:
-        """Every annotation and image can be read, and the counts are the published ones."""
+        """Whether every annotation and image can be read and the counts are the published ones."""
         return not (self.wrong_counts or self.broken or self.missing or self.unreadable)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, as JSON has it."""
+        """All findings, for JSON."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {"whole": self.whole} | {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
     def lines(self, limit: int = 10) -> list[str]:
-        """The report for people, at most `limit` findings of a kind."""
+        """The report as text, with at most `limit` findings of each kind."""
         counts = ", ".join(f"{name} {count}" for name, count in self.counts.items())
         lines = [counts, "whole" if self.whole else "not whole"]
         if not self.decoded:
-            lines.append("images were not decoded: whether they can be read, and landmarks outside them, is not known")
+            lines.append("images were not decoded: unreadable images and landmarks outside their image are not known")
         for kind in ("wrong_counts", "broken", "missing", "unreadable", "duplicates", "outside"):
             found = getattr(self, kind)
             if found:
@@ -69,36 +69,38 @@ class Report:
         return lines
 
 
-def check(
+def check_samples(
     samples: Sequence[Sample],
     schema: KeypointSchema,
     published: Mapping[str, int] | None = None,
     *,
     broken: Sequence[str] = (),
     decode: bool = True,
-) -> Report:
-    """Look at every face and image of a data set.
+) -> DataSetReport:
+    """Check every face and image of a data set.
 
     Args:
-        samples: what a reader gave.
-        schema: their markup.
-        published: "faces" and subsets -> how many there should be, for example `wflw.PUBLISHED["test"]`.
-        broken: what the reader collected as `broken`.
-        decode: decode every image, which takes its time; otherwise only look whether it is there.
+        samples: from a reader.
+        schema: of their landmarks.
+        published: "faces" and subsets -> published number, for example `wflw.PUBLISHED["test"]`.
+        broken: messages that the reader collected as `broken`.
+        decode: decode every image, which is slow; otherwise only check that it exists.
 
     Raises:
-        DarkposeError: a sample has another number of landmarks than the markup.
+        DarkposeError: a sample and the schema differ in their number of landmarks.
     """
     wrong = next((sample for sample in samples if len(sample.keypoints) != len(schema)), None)
     if wrong is not None:
-        raise DarkposeError(f"{_where(wrong)}: {len(wrong.keypoints)} landmarks, but {schema.name} has {len(schema)}")
+        raise DarkposeError(
+            f"{_where(wrong)}: expected {len(schema)} landmarks ({schema.name}), got {len(wrong.keypoints)}"
+        )
     images: defaultdict[Path, list[Sample]] = defaultdict(list)
     for sample in samples:
         images[sample.image].append(sample)
     subsets = Counter(subset for sample in samples for subset in sample.subsets)
     counts = {"faces": len(samples), "images": len(images), **dict(sorted(subsets.items()))}
-    missing, unreadable, outside = _look_at_images(images, schema, decode)
-    return Report(
+    missing, unreadable, outside = _check_images(images, schema, decode)
+    return DataSetReport(
         counts,
         dict(published or {}),
         decode,
@@ -123,14 +125,14 @@ def _wrong_counts(counts: Mapping[str, int], published: Mapping[str, int]) -> li
     ]
 
 
-def _look_at_images(
+def _check_images(
     images: Mapping[Path, list[Sample]], schema: KeypointSchema, decode: bool
 ) -> tuple[list[str], list[str], list[str]]:
     """Findings: missing, unreadable, outside."""
     missing, unreadable, outside = [], [], []
     for path, faces in tqdm(images.items(), "images", disable=None):
         if not is_file(path):
-            missing.append(f"{path}: not there; {_where(faces[0])} needs it")
+            missing.append(f"{path}: missing; {_where(faces[0])} refers to it")
         elif decode:
             try:
                 height, width = read_image(path).shape[:2]
@@ -142,7 +144,7 @@ def _look_at_images(
 
 
 def _outside(face: Sample, schema: KeypointSchema, width: int, height: int) -> str | None:
-    """A pixel reaches half a px around its centre, so an image does from -0.5 to its size - 0.5."""
+    """The finding if landmarks are outside; an image extends from -0.5 to its size - 0.5 px."""
     excess = np.maximum(-0.5 - face.keypoints, face.keypoints - [width - 0.5, height - 0.5]).max(axis=1)
     excess[face.visible <= 0] = 0
     count, worst = int((excess > 0).sum()), int(excess.argmax())
@@ -155,13 +157,13 @@ def _outside(face: Sample, schema: KeypointSchema, width: int, height: int) -> s
 
 
 def _duplicates(faces: Sequence[Sample]) -> list[str]:
-    """Pairs of faces of one image."""
+    """Findings about pairs of faces of one image."""
     found = []
     for one, other in combinations(faces, 2):
         if np.array_equal(one.visible, other.visible) and _same_landmarks(one, other):
-            found.append(f"{_where(one)} and {_where(other)}: the same landmarks")
+            found.append(f"{_where(one)} and {_where(other)}: equal landmarks")
         elif (overlap := _overlap(one.box, other.box)) > SAME_BOX:
-            found.append(f"{_where(one)} and {_where(other)}: boxes that overlap by {overlap:.0%}")
+            found.append(f"{_where(one)} and {_where(other)}: boxes overlap by {overlap:.0%}")
     return found
 
 

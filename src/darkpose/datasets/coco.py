@@ -1,4 +1,4 @@
-"""JSON files in COCO's form: images, and annotations with keypoints x, y, v per landmark."""
+"""JSON files in the format of COCO: images, and annotations with x, y, v per landmark."""
 
 import json
 from collections import Counter
@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from darkpose.datasets.reading import Floats, checked_box, read_text
+from darkpose.datasets.reading import checked_box, read_text
 from darkpose.errors import DarkposeError
+from darkpose.image.geometry import Floats
 
 
 class Annotation(NamedTuple):
-    """One annotation: its fields as the file has them, its image, and where it stands, for messages."""
+    """One annotation: its fields, its image (None if unknown), and its place in the file for messages."""
 
     fields: dict[str, Any]
     image: Path | None
@@ -20,10 +21,10 @@ class Annotation(NamedTuple):
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """The content of a COCO file, with `images` and `annotations` that can be told apart.
+    """Read a COCO file with valid lists `images` and `annotations`.
 
     Raises:
-        DarkposeError: the file cannot be read, or is not of that form.
+        DarkposeError: the file cannot be read or has another format.
     """
     try:
         content = json.loads(read_text(file))
@@ -34,24 +35,22 @@ def read_json(file: Path) -> dict[str, Any]:
         raise DarkposeError(f"{file}: not a COCO file: expected an object with lists `images` and `annotations`")
     for place, fields in enumerate(content["annotations"], 1):
         if not isinstance(fields.get("image_id", ""), int | str):
-            raise DarkposeError(f"{file}: annotation {place} in the list has an `image_id` that is no number or text")
+            raise DarkposeError(f"{file}: annotation {place} in the list: expected a number or text as `image_id`")
     for place, image in enumerate(content["images"], 1):
         if not isinstance(image.get("id"), int | str) or not isinstance(image.get("file_name"), str):
-            raise DarkposeError(f"{file}: image {place} in the list lacks an `id` or a `file_name`")
+            raise DarkposeError(f"{file}: image {place} in the list: expected an `id` and a `file_name`")
     counts = Counter(image["id"] for image in content["images"])
     twice = next((identity for identity, count in counts.items() if count > 1), None)
     if twice is not None:
-        raise DarkposeError(
-            f"{file}: the image id {twice!r} stands {counts[twice]} times; annotations name images by it"
-        )
+        raise DarkposeError(f"{file}: expected unique image ids, got {twice!r} {counts[twice]} times")
     return dict(content)
 
 
 def faces(content: dict[str, Any], file: Path, images: Path) -> list[Annotation]:
-    """The annotations that count, image by image in the order of `images`, as COCO's own reader gives them.
+    """The annotations of faces, image by image in the order of `images`, as the reader of COCO gives them.
 
-    Dropped, as in the reference: crowds (`iscrowd` other than 0) and annotations whose keypoints are all 0. Where
-    `iscrowd` is missing, COCO's reader stops; here it counts as 0, and the misspelt `is_crowd` is read instead.
+    As in the reference, crowds (`iscrowd` other than 0) and annotations with all keypoints 0 are skipped. A missing
+    `iscrowd`, at which the reader of COCO stops, counts as 0; the misspelt `is_crowd` is read, too.
     """
     names = {image["id"]: image["file_name"] for image in content["images"]}
     place = {identity: position for position, identity in enumerate(names)}
@@ -73,14 +72,14 @@ def _is_empty(fields: dict[str, Any]) -> bool:
     try:
         return bool(max(fields["keypoints"]) == 0)
     except (KeyError, TypeError, ValueError):
-        return False  # whoever reads it will complain
+        return False  # `keypoints_of` raises
 
 
 def image_of(face: Annotation) -> Path:
-    """The image of an annotation.
+    """The path of the image of an annotation.
 
     Raises:
-        DarkposeError: its `image_id` is none of the file's images.
+        DarkposeError: the file has no image with its `image_id`.
     """
     if face.image is None:
         raise DarkposeError(f"{face.where}: its image_id {face.fields.get('image_id')!r} is not among the images")
@@ -91,23 +90,23 @@ def keypoints_of(face: Annotation, count: int) -> tuple[Floats, Floats]:
     """Landmarks (count, 2) in image px and visibility (count,) = min(1, v) of an annotation.
 
     Raises:
-        DarkposeError: they are not 3 * count numbers.
+        DarkposeError: `keypoints` is not 3 * count numbers.
     """
     values = numbers_of(face, "keypoints", (3 * count,)).reshape(-1, 3)
     return values[:, :2].copy(), np.clip(values[:, 2], 0, 1)
 
 
 def box_of(face: Annotation) -> Floats:
-    """`bbox`, which is x, y, width, height, as x0, y0, x1, y1 in image px."""
+    """The box (4,) x0, y0, x1, y1 in image px from `bbox`, which is x, y, width, height."""
     x, y, width, height = numbers_of(face, "bbox", (4,))
     return checked_box(np.array([x, y, x + width, y + height]), face.where)
 
 
 def numbers_of(face: Annotation, name: str, shape: tuple[int, ...]) -> Floats:
-    """A field that holds numbers in this shape; () is a single one.
+    """The numbers in a field, as an array of this shape; () is a single number.
 
     Raises:
-        DarkposeError: it is missing, or something else.
+        DarkposeError: the field is missing or different.
     """
     value = face.fields.get(name)
     try:

@@ -3,9 +3,9 @@
     ROOT/COFW_train_color.mat   images IsTr, face boxes bboxesTr, annotations phisTr
     ROOT/COFW_test_color.mat    IsT, bboxesT, phisT
 
-The files are HDF5 (MATLAB 7.3), which holds MATLAB's arrays transposed. A row of annotations is x1..x29, y1..y29 and 29
-occlusion flags; occluded landmarks are annotated, too, and count as visible. Coordinates are used as they are, although
-MATLAB counts pixels from 1; OpenMMLab's JSON files of COFW hold them 1 px less.
+The files are HDF5 (MATLAB 7.3), which holds the arrays of MATLAB transposed. A row of annotations is x1..x29, y1..y29
+and 29 occlusion flags; occluded landmarks are annotated, too, and count as visible. Coordinates are used unchanged,
+although MATLAB counts pixels from 1; the JSON files of OpenMMLab have them 1 px less.
 """
 
 from pathlib import Path
@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from darkpose.datasets.reading import BoxRule, Floats, checked_box, choose, read_each, tight_box, uses_file_box
+from darkpose.datasets.reading import BoxSource, checked_box, choose, read_each, tight_box, uses_file_box
 from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
+from darkpose.image.geometry import Floats
 from darkpose.image.pixels import as_rgb, write_image
 from darkpose.schema import COFW_29
 
@@ -28,7 +29,7 @@ _K = len(COFW_29)
 
 
 class _Faces(NamedTuple):
-    """What the file says of N faces; an image is a reference into it."""
+    """The arrays of N faces; images are references into the file."""
 
     images: list[Any]
     boxes: Floats  # (N, 4) x, y, width, height
@@ -36,20 +37,20 @@ class _Faces(NamedTuple):
 
 
 def read_cofw(
-    root: Path, split: str = "test", *, images: Path, box: BoxRule = "landmarks", broken: list[str] | None = None
+    root: Path, split: str = "test", *, images: Path, box: BoxSource = "landmarks", broken: list[str] | None = None
 ) -> list[Sample]:
-    """The faces of COFW in the order of the file; needs `pip install 'darkpose[data]'`.
+    """Read the faces of COFW in the order of the file; needs `pip install 'darkpose[data]'`.
 
     Args:
-        root: the folder that holds the MATLAB files.
+        root: the folder of the MATLAB files.
         split: "train" or "test".
-        images: folder to write the pictures to, as test_0001.png and so on; those that are there are not written again.
-        box: "landmarks": the published crop rule, `geometry.landmark_box`; "file": the face box of the file.
-        broken: given a list, faces that cannot be read add their messages to it instead of raising.
+        images: folder to write the images to, as test_0001.png and so on; existing ones are kept.
+        box: "landmarks": the box of the landmarks, `geometry.landmark_box`, as published; "file": the box in the file.
+        broken: collects the messages of faces that cannot be read; None: the first one raises.
 
     Raises:
-        DarkposeError: the split is unknown, h5py is missing, the file is not there or not as published, a face cannot
-            be read, or a picture not written.
+        DarkposeError: the split is unknown, h5py is missing, the file is missing or not as published, a face cannot be
+            read, or an image cannot be written.
     """
     suffix, file_box = choose(_SUFFIXES, split, "split of COFW"), uses_file_box(box)
     file = root / f"COFW_{split}_color.mat"
@@ -87,9 +88,9 @@ def _load(content: "h5py.File", suffix: str, file: Path) -> _Faces:
         missing = [name for name in names if name not in content]
         arrays = [] if missing else [np.asarray(content[name][()]) for name in names]
     except (KeyError, RuntimeError, OSError, TypeError, ValueError, MemoryError) as error:
-        raise DarkposeError(f"{file}: damaged, or not COFW's arrays ({error})") from error
+        raise DarkposeError(f"{file}: the arrays of COFW are damaged or missing ({error})") from error
     if missing:
-        raise DarkposeError(f"{file}: expected the arrays {', '.join(names)}, {', '.join(missing)} is not there")
+        raise DarkposeError(f"{file}: expected the arrays {', '.join(names)}; missing: {', '.join(missing)}")
     images, boxes, annotations = arrays
     count = images.size
     if images.dtype != object or boxes.shape != (4, count) or annotations.shape != (3 * _K, count):
@@ -102,10 +103,10 @@ def _load(content: "h5py.File", suffix: str, file: Path) -> _Faces:
 
 
 def _write(path: Path, content: "h5py.File", reference: Any, where: str) -> None:
-    """Write a picture as MATLAB has it, (H, W) or (H, W, 3), which HDF5 holds transposed."""
+    """Write an image, (H, W) or (H, W, 3) in MATLAB, which HDF5 holds transposed."""
     try:
         pixels = as_rgb(np.asarray(content[reference][()]).T)
         path.parent.mkdir(parents=True, exist_ok=True)
     except (KeyError, RuntimeError, OSError, TypeError, ValueError, MemoryError) as error:
-        raise DarkposeError(f"{where}: its picture cannot be written to {path}: {error}") from error
+        raise DarkposeError(f"{where}: its image cannot be written to {path}: {error}") from error
     write_image(path, pixels)

@@ -1,12 +1,12 @@
-"""Landmarks of one markup from those of another, where the one determines the other.
+"""Landmarks of one schema derived from those of another.
 
-Every derived landmark is a weighted mean of given ones (weights add up to 1), so deriving commutes with every affine
-map: a mirrored, rotated or cropped face gives the mirrored, rotated or cropped landmarks. Labels made in this way are
+Every derived landmark is a weighted mean of given ones, with weights that add up to 1. So derivation commutes with
+affine maps: a mirrored, rotated or cropped face gives mirrored, rotated or cropped landmarks. Such labels are
 *derived*, not annotated.
 
-Sources: which points 300-W and WFLW share is part of WFLW's definition (Wu et al., CVPR 2018). Between them, contours
-are followed by cubic interpolation; lids by a cubic through the eye's four points; the lower edge of a brow, which
-300-W does not mark, is set three tenths of the way from the brow to the lid, and pupils in the middle of the lids.
+Sources: the points shared by 300-W and WFLW are part of the definition of WFLW (Wu et al., CVPR 2018). Contour points
+between them are interpolated by cubics, and so are lid points, through the four points of a lid. The lower edge of a
+brow, which 300-W does not have, is three tenths of the way from the brow to the lid. Pupils are the mean of the lids.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,33 +14,33 @@ from contextlib import suppress
 from functools import cache
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from darkpose.errors import DarkposeError
+from darkpose.image.geometry import Floats
 from darkpose.schema import AFLW_19, W300_68, WFLW_98, KeypointSchema
 
-Mean = Mapping[str, float]  # landmark of the source -> its weight
-Floats = NDArray[np.float64]
+Weights = Mapping[str, float]  # landmark of the source -> weight
 
-BROW_HEIGHT = 0.3  # lower edge of a brow: share of the way from the brow's points to the lid below
+BROW_HEIGHT = 0.3  # height of a brow as a fraction of the distance from its upper edge to the lid
 
 
 def derive(
     keypoints: ArrayLike, visible: ArrayLike, source: KeypointSchema, target: KeypointSchema
 ) -> tuple[Floats, Floats]:
-    """Landmarks of a markup from those of another.
+    """Derive the landmarks of a schema from those of another.
 
     Args:
         keypoints: (..., K, 2) of `source`, any frame.
-        visible: (..., K), above 0 where a landmark is annotated.
-        source, target: the markups.
+        visible: (..., K), above 0 if a landmark is annotated.
+        source, target: the schemas.
 
     Returns:
-        keypoints (..., L, 2) of `target`, in the same frame, and visible (..., L): 0 where a landmark cannot be derived
-        or one that it needs is not visible, else 1. Keypoints that are not visible are 0.
+        keypoints (..., L, 2) of `target`, in the same frame, and visible (..., L): 0 if a landmark cannot be derived or
+        needs one that is not visible, else 1. Keypoints that are not visible are 0.
 
     Raises:
-        DarkposeError: there is no way from the one markup to the other.
+        DarkposeError: there is no derivation for these schemas.
     """
     return _apply(derivation(source, target), keypoints, visible)
 
@@ -48,23 +48,23 @@ def derive(
 def derive_shared(
     keypoints: ArrayLike, visible: ArrayLike, source: KeypointSchema, target: KeypointSchema
 ) -> tuple[Floats, Floats]:
-    """As `derive`, but only the landmarks that are the same points in both markups; the others are not visible."""
+    """As `derive`, but only for landmarks that are the same points in both schemas; the others are not visible."""
     return _apply(shared_points(source, target), keypoints, visible)
 
 
 def shared_points(source: KeypointSchema, target: KeypointSchema) -> Floats:
-    """(L, K) with a 1 where a landmark of `target` is the same point as one of `source`, else 0.
+    """(L, K): 1 if a landmark of `target` is the same point as one of `source`, else 0.
 
     Raises:
-        DarkposeError: it is not known which are.
+        DarkposeError: there is no derivation for these schemas.
     """
-    ways = []  # where there are both, they must agree
+    ways = []  # if there are two, they must agree
     with suppress(DarkposeError):
         ways.append(derivation(source, target) == 1)
     with suppress(DarkposeError):
         ways.append(derivation(target, source).T == 1)
     if not ways:
-        raise DarkposeError(f"which landmarks of {source.name} and {target.name} are the same points is not known")
+        raise DarkposeError(f"the landmarks that {source.name} and {target.name} share are not known")
     return np.asarray(np.all(ways, axis=0), np.float64)
 
 
@@ -77,10 +77,10 @@ def _apply(weights: Floats, keypoints: ArrayLike, visible: ArrayLike) -> tuple[F
 
 
 def derivation(source: KeypointSchema, target: KeypointSchema) -> Floats:
-    """Weights (L, K) that take the landmarks of `source` to those of `target`; a row of 0 where there is no way.
+    """Weights (L, K) of the landmarks of `source` for those of `target`; a row of zeros: not derivable.
 
     Raises:
-        DarkposeError: there is no way from the one markup to the other.
+        DarkposeError: there is no derivation for these schemas.
     """
     if source.names == target.names:
         return np.eye(len(source))
@@ -90,7 +90,7 @@ def derivation(source: KeypointSchema, target: KeypointSchema) -> Floats:
 @cache
 def _derivation(source: str, target: str) -> Floats:
     known = {schema.name: schema for schema in (AFLW_19, W300_68, WFLW_98)}
-    ways: dict[tuple[str, str], Callable[[], dict[str, Mean]]] = {
+    ways: dict[tuple[str, str], Callable[[], dict[str, Weights]]] = {
         (W300_68.name, WFLW_98.name): _wflw_from_300w,
         (WFLW_98.name, W300_68.name): _300w_from_wflw,
         (W300_68.name, AFLW_19.name): lambda: _aflw_from({"middle": 2, "inner": 4}, _EYE_6_LIDS),
@@ -111,12 +111,12 @@ _SIDES = ("left", "right")
 _LIPS_AND_NOSE = frozenset(W300_68.names[27:36] + W300_68.names[48:])
 
 
-def _mean(*names: str) -> Mean:
+def _mean(*names: str) -> Weights:
     return {name: 1 / len(names) for name in names}
 
 
-def _between(names: tuple[str, ...], nodes: tuple[float, ...], at: float) -> Mean:
-    """Weights of the polynomial through the named points, which lie at `nodes`, for its value at another place."""
+def _between(names: tuple[str, ...], nodes: tuple[float, ...], at: float) -> Weights:
+    """Weights for the value at `at` of the polynomial through the named points at `nodes`."""
     weights = {}
     for i, name in enumerate(names):
         others = [node for j, node in enumerate(nodes) if j != i]
@@ -124,12 +124,12 @@ def _between(names: tuple[str, ...], nodes: tuple[float, ...], at: float) -> Mea
     return weights
 
 
-def _moved(name: str, towards: Mean, share: float) -> Mean:
+def _moved(name: str, towards: Weights, share: float) -> Weights:
     return {name: 1 - share} | {other: share * weight for other, weight in towards.items()}
 
 
-def _wflw_from_300w() -> dict[str, Mean]:
-    means: dict[str, Mean] = {name: {name: 1.0} for name in _LIPS_AND_NOSE}
+def _wflw_from_300w() -> dict[str, Weights]:
+    means: dict[str, Weights] = {name: {name: 1.0} for name in _LIPS_AND_NOSE}
     for i, name in enumerate(WFLW_98.names[:33]):
         means[name] = _dense_contour(i)
     for side in _SIDES:
@@ -138,8 +138,8 @@ def _wflw_from_300w() -> dict[str, Mean]:
     return means
 
 
-def _dense_contour(i: int) -> Mean:
-    """Every second of WFLW's contour points is one of 300-W's; the others lie on cubics through the nearest four."""
+def _dense_contour(i: int) -> Weights:
+    """Every second contour point of WFLW is one of 300-W; the others are on cubics through the nearest four."""
     contour = W300_68.names[:17]
     if i % 2 == 0:
         return {contour[i // 2]: 1.0}
@@ -147,24 +147,24 @@ def _dense_contour(i: int) -> Mean:
     return _between(contour[first : first + 4], (0.0, 1.0, 2.0, 3.0), i / 2 - first)
 
 
-def _brow_with_edges(side: str) -> dict[str, Mean]:
-    """300-W's brow lies along WFLW's upper edge; the lower edge runs back from the inner end."""
+def _brow_with_edges(side: str) -> dict[str, Weights]:
+    """The brow of 300-W is the upper edge of the brow of WFLW; the lower edge runs back from the inner end."""
     lids = {
         "brow_4": ("inner_corner",),
         "brow_3": ("upper_inner",),
         "brow_2": ("upper_inner", "upper_outer"),
         "brow_1": ("upper_outer",),
     }
-    means: dict[str, Mean] = {f"{side}_brow_{i}": {f"{side}_brow_{i}": 1.0} for i in range(5)}
+    means: dict[str, Weights] = {f"{side}_brow_{i}": {f"{side}_brow_{i}": 1.0} for i in range(5)}
     for lower, (upper, below) in enumerate(lids.items(), 5):
         lid = _mean(*(f"{side}_eye_{part}" for part in below))
         means[f"{side}_brow_{lower}"] = _moved(f"{side}_{upper}", lid, BROW_HEIGHT)
     return means
 
 
-def _lids_of_8(side: str) -> dict[str, Mean]:
-    """WFLW's lid points at quarters of a lid, on the cubic through 300-W's, which stand at thirds."""
-    means: dict[str, Mean] = {}
+def _lids_of_8(side: str) -> dict[str, Weights]:
+    """The lid points of WFLW, at quarters of a lid, on the cubic through those of 300-W, at thirds."""
+    means: dict[str, Weights] = {}
     for lid in ("upper", "lower"):
         parts = ("outer_corner", f"{lid}_outer", f"{lid}_inner", "inner_corner")
         names = tuple(f"{side}_eye_{part}" for part in parts)
@@ -174,16 +174,16 @@ def _lids_of_8(side: str) -> dict[str, Mean]:
     return means
 
 
-def _300w_from_wflw() -> dict[str, Mean]:
-    """The shared points alone: brows and lids of the two markups are near each other, but not the same."""
-    means: dict[str, Mean] = {name: {name: 1.0} for name in _LIPS_AND_NOSE}
+def _300w_from_wflw() -> dict[str, Weights]:
+    """The shared points only: brows and lids of the two schemas are near each other but not the same."""
+    means: dict[str, Weights] = {name: {name: 1.0} for name in _LIPS_AND_NOSE}
     means |= {name: {WFLW_98.names[2 * i]: 1.0} for i, name in enumerate(W300_68.names[:17])}
     corners = [f"{side}_eye_{corner}_corner" for side in _SIDES for corner in ("outer", "inner")]
     return means | {name: {name: 1.0} for name in corners}
 
 
-def _aflw_from(brow: Mapping[str, int], lids: tuple[str, ...]) -> dict[str, Mean]:
-    means: dict[str, Mean] = {
+def _aflw_from(brow: Mapping[str, int], lids: tuple[str, ...]) -> dict[str, Weights]:
+    means: dict[str, Weights] = {
         "nose_tip": {"nose_bridge_3": 1.0},
         "mouth_middle": _mean("inner_upper_lip", "inner_lower_lip"),
         "chin": {"chin": 1.0},

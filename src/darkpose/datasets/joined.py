@@ -1,10 +1,10 @@
-"""Faces of several data sets under one joined markup: what a set did not annotate is derived or left out.
+"""Faces of several data sets in one joined schema; missing landmarks are derived or invisible.
 
     ROOT/300w/   300-W as `datasets.w300` reads it
-    ROOT/wflw/   WFLW as `datasets.wflw` reads it: the training set where its list is there, else the test set
+    ROOT/wflw/   WFLW as `datasets.wflw` reads it: the training set if its list exists, else the test set
 
-A network that learns from WFLW's test faces must not be measured on them: they are marked as the subset "wflw-test",
-and the names of their images go into the weights' provenance.
+A network trained on test faces of WFLW must not be evaluated on them: they get the subset "wflw-test", and the names of
+their images are recorded in the provenance of the weights.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,23 +22,23 @@ from darkpose.errors import DarkposeError
 from darkpose.schema import AFLW_19, W300_68, WFLW_98, KeypointSchema, join_schemas
 
 FACES = join_schemas(W300_68, WFLW_98, AFLW_19)
-# Landmarks that 300-W and WFLW number alike and place elsewhere (docs/experiments.md): the contour but its chin, lower
-# and inner lips. Where faces of both sets are there, either's are learnt from its own faces alone.
+# Landmarks with the same names in 300-W and WFLW but at different places (docs/experiments.md): the contour without the
+# chin, and the lower and inner lips. With faces of both sets, each set teaches its own landmarks only.
 _LIPS = {"300w-68": (55, 56, 58, 59, 61, 63, 65, 67), "wflw-98": (83, 84, 86, 87, 89, 91, 93, 95)}
 _CONTOUR = {"300w-68": (*range(8), *range(9, 17)), "wflw-98": (*range(16), *range(17, 33))}
-ELSEWHERE = {name: FACES.rows(name).start + np.array(_CONTOUR[name] + _LIPS[name]) for name in _LIPS}
+DIFFERENT_POINTS = {name: FACES.rows(name).start + np.array(_CONTOUR[name] + _LIPS[name]) for name in _LIPS}
 
 
-def under_markups(sample: Sample, schema: KeypointSchema, joined: KeypointSchema = FACES) -> Sample:
-    """A sample with the landmarks of every part of a joined markup: annotated, derived, or invisible.
+def to_joined_schema(sample: Sample, schema: KeypointSchema, joined: KeypointSchema = FACES) -> Sample:
+    """A sample with the landmarks of every part of a joined schema: annotated, derived or invisible.
 
     Args:
-        sample: of the markup `schema`.
-        schema: its markup.
-        joined: the joined markup; landmarks of parts that do not follow from the sample's are invisible.
+        sample: the face.
+        schema: of the sample.
+        joined: the joined schema; landmarks that cannot be derived are invisible.
 
     Raises:
-        DarkposeError: nothing of the joined markup follows from the sample's.
+        DarkposeError: no landmark of the joined schema can be derived.
     """
 
     def landmarks(part: KeypointSchema) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -53,26 +53,21 @@ def under_markups(sample: Sample, schema: KeypointSchema, joined: KeypointSchema
     return replace(sample, keypoints=np.concatenate(keypoints), visible=np.concatenate(visible))
 
 
-def without(sample: Sample, rows: Sequence[int] | NDArray[np.intp]) -> Sample:
-    """The sample with some of its landmarks invisible."""
+def hide_landmarks(sample: Sample, rows: Sequence[int] | NDArray[np.intp]) -> Sample:
+    """The sample with the landmarks in `rows` invisible."""
     visible = sample.visible.copy()
     visible[np.asarray(rows, np.intp)] = 0
     return replace(sample, visible=visible)
 
 
-def other_than(schema: KeypointSchema) -> KeypointSchema:
-    """WFLW's markup for 300-W's, and the other way."""
-    return W300_68 if schema is WFLW_98 else WFLW_98
-
-
 def read_faces(root: Path, folders: Mapping[str, int], *, broken: list[str] | None = None) -> list[Sample]:
-    """The training faces of some sets below a folder, under the joined markup `FACES`.
+    """Read the training faces of one or two data sets in the joined schema `FACES`.
 
     Args:
-        root: the folder.
-        folders: "300w" and "wflw" -> how many times a face of the set appears in an epoch. With both, each set's
-            faces lack the derived landmarks of `ELSEWHERE`.
-        broken: given a list, faces that cannot be read add their messages to it instead of raising.
+        root: the folder of the data sets.
+        folders: "300w" and "wflw" -> number of times that each face appears in an epoch. With both, derived landmarks
+            in `DIFFERENT_POINTS` are invisible.
+        broken: collects the messages of faces that cannot be read; None: the first one raises.
 
     Raises:
         DarkposeError: a set is missing or unknown, or a face cannot be read.
@@ -88,13 +83,14 @@ def read_faces(root: Path, folders: Mapping[str, int], *, broken: list[str] | No
         else:
             raise DarkposeError(f"expected the folders 300w and wflw, got {folder!r}")
         marks = {f"{folder}-test"} if split == "test" else set()
-        left_out = ELSEWHERE[other_than(schema).name] if {"300w", "wflw"} <= set(folders) else ()
-        known = (without(under_markups(sample, schema), left_out) for sample in found)
+        other = WFLW_98 if schema is W300_68 else W300_68
+        left_out = DIFFERENT_POINTS[other.name] if {"300w", "wflw"} <= set(folders) else ()
+        known = (hide_landmarks(to_joined_schema(sample, schema), left_out) for sample in found)
         faces += [replace(sample, subsets=sample.subsets | marks) for sample in known] * times
     return faces
 
 
 def wflw_split(root: Path) -> str:
-    """WFLW's training set, "train", where its list is there, else "test"."""
+    """The split of WFLW to train on: "train" if its list exists, else "test"."""
     lists = root / "WFLW_annotations" / "list_98pt_rect_attr_train_test"
     return "train" if (lists / "list_98pt_rect_attr_train.txt").is_file() else "test"

@@ -1,7 +1,7 @@
-"""OpenMMLab's JSON files of AFLW, WFLW, 300-W and COFW: COCO's form with `center`, `scale` and `box_size`.
+"""JSON files of OpenMMLab for AFLW, WFLW, 300-W and COFW: the format of COCO with `center`, `scale` and `box_size`.
 
-`center` and `scale` decide the crop, not `bbox`: the crop's side before padding is 200 * scale. In the published files
-`bbox` is another, wider box, in places cut off. Coordinates are used as they are, the first pixel's centre at (0, 0).
+The crop follows from `center` and `scale`: its side before padding is 200 * scale. `bbox` is another, wider box, which
+is cut off in places. Coordinates are used unchanged, the centre of the first pixel at (0, 0).
 """
 
 from pathlib import Path
@@ -9,30 +9,30 @@ from pathlib import Path
 import numpy as np
 
 from darkpose.datasets.coco import Annotation, box_of, faces, image_of, keypoints_of, numbers_of, read_json
-from darkpose.datasets.reading import Floats, checked_box, read_each
+from darkpose.datasets.reading import checked_box, read_each
 from darkpose.datasets.sample import Sample
-from darkpose.image.geometry import PIXEL_STD
+from darkpose.image.geometry import PIXEL_STD, Floats
 from darkpose.schema import KeypointSchema
 
 
 def read_openmmlab(
     file: Path, images: Path, schema: KeypointSchema, *, broken: list[str] | None = None
 ) -> list[Sample]:
-    """The faces of one of OpenMMLab's files, in the reference's order: image by image as listed, then as annotated.
+    """Read the faces of a file in the order of the reference: by image as listed, then by annotation.
 
-    The box is the square of `center` and `scale`; where a face lacks them (COFW), its `bbox`, as in the reference.
-    `box_size` is read where it is given (AFLW); it is the NME normaliser only. Crowds and annotations without any
-    keypoint are dropped; a missing `iscrowd` counts as 0, where the reference's reader stops. Subsets are files of
-    their own there, so samples name none.
+    The box is the square of `center` and `scale`, or `bbox` if a face lacks them (COFW), as in the reference.
+    `box_size` is read if it is given (AFLW); it is only the NME normaliser. Crowds and annotations without keypoints
+    are skipped; a missing `iscrowd`, at which the reference stops, counts as 0. Subsets are separate files, so samples
+    name none.
 
     Args:
         file: for example face_landmarks_wflw_test.json.
-        images: the folder below which the images lie.
-        schema: the markup of the file, for example WFLW_98.
-        broken: given a list, faces that cannot be read add their messages to it instead of raising.
+        images: the folder of the images.
+        schema: of the file, for example WFLW_98.
+        broken: collects the messages of faces that cannot be read; None: the first one raises.
 
     Raises:
-        DarkposeError: the file is missing or not of that form, or a face cannot be read (its annotation is named).
+        DarkposeError: the file is missing or has another format, or a face cannot be read (the annotation is named).
     """
 
     def read(face: Annotation) -> Sample:
@@ -44,7 +44,7 @@ def read_openmmlab(
 
 
 def _box(face: Annotation) -> Floats:
-    """What the reference cuts the crop around, before padding."""
+    """The box of the crop in the reference, before padding."""
     if "center" not in face.fields or "scale" not in face.fields:
         return box_of(face)
     center = numbers_of(face, "center", (2,))

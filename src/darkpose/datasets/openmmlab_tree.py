@@ -1,13 +1,13 @@
-"""The folders in which OpenMMLab keeps AFLW, WFLW, 300-W and COFW, and the JSON file of every published split.
+"""The folders of OpenMMLab for AFLW, WFLW, 300-W and COFW, and the JSON file of every published split.
 
     ROOT/annotations/face_landmarks_wflw_{train,test}.json
     ROOT/annotations/face_landmarks_wflw_test_{largepose,expression,illumination,makeup,occlusion,blur}.json
     ROOT/annotations/face_landmarks_aflw_{train,test,test_frontal}.json
     ROOT/annotations/face_landmarks_300w_{train,valid,valid_common,valid_challenge,test}.json
     ROOT/annotations/cofw_{train,test}.json
-    ROOT/images/   what the file names in the JSON files start from
+    ROOT/images/   the file names in the JSON files are relative to it
 
-ROOT is the folder of one data set. A subset is a file of its own, which repeats faces of the whole test set's file.
+ROOT is the folder of one data set. A subset is a separate file, which repeats faces of the file of the whole test set.
 """
 
 from collections import defaultdict
@@ -23,7 +23,7 @@ from darkpose.errors import DarkposeError
 from darkpose.schema import AFLW_19, COFW_29, W300_68, WFLW_98
 
 _SCHEMAS = {"wflw": WFLW_98, "aflw": AFLW_19, "300w": W300_68, "cofw": COFW_29}
-_STEMS = {  # data set -> our name of a split -> its file
+_STEMS = {  # data set -> split -> file
     "wflw": {
         "train": "face_landmarks_wflw_train",
         "test": "face_landmarks_wflw_test",
@@ -53,46 +53,46 @@ _SUBSETS = {  # a split -> the splits that are subsets of it
     ("aflw", "full"): ("frontal",),
     ("300w", "full"): ("common", "challenge"),
 }
-_SAME = 0.01  # image px; the files hold float64 with the noise of their making
+_SAME = 0.01  # image px; the coordinates in the files contain rounding noise
 
 
 def openmmlab_split_file(root: Path, data_set: str, split: str) -> Path:
-    """Where the JSON file of a split is in OpenMMLab's layout, whether it is there or not.
+    """The path of the JSON file of a split in the folders of OpenMMLab, whether it exists or not.
 
     Args:
-        root: the folder that holds `annotations` and `images`.
+        root: the folder of `annotations` and `images`.
         data_set: "wflw", "aflw", "300w" or "cofw".
-        split: a published split, named as in the `PUBLISHED` of its official reader, or a subset of WFLW.
+        split: a published split, named as in `PUBLISHED` of the official reader, or a subset of WFLW.
 
     Raises:
-        DarkposeError: there is no such data set or split.
+        DarkposeError: the data set or split is unknown.
     """
-    stems = choose(_STEMS, data_set, "data set in OpenMMLab's layout")
+    stems = choose(_STEMS, data_set, "data set of OpenMMLab")
     return root / "annotations" / f"{choose(stems, split, f'split of {data_set}')}.json"
 
 
 def has_openmmlab_split(root: Path, data_set: str, split: str) -> bool:
-    """Whether the JSON file of a split is there; arguments and errors as for `openmmlab_split_file`."""
+    """Whether the JSON file of a split exists; arguments and errors as for `openmmlab_split_file`."""
     return openmmlab_split_file(root, data_set, split).is_file()
 
 
 def read_openmmlab_split(root: Path, data_set: str, split: str, *, broken: list[str] | None = None) -> list[Sample]:
-    """The faces of a split in OpenMMLab's layout, as `read_openmmlab` reads them, with their subsets.
+    """Read the faces of a split with `read_openmmlab`, and add their subsets.
 
-    A face is of a subset if the subset's file holds it: the same image, and keypoints equal within 0.01 px. A subset
-    whose file is not there is nobody's. The faces of a split that is itself a subset are
-    of that one only. 300-W's private test set has no such files: "indoor" and "outdoor" are how its images are named.
+    A face belongs to a subset if the file of the subset contains it: the same image, and keypoints equal within
+    0.01 px. A subset without a file is empty. Faces of a split that is itself a subset belong to that subset only. The
+    subsets "indoor" and "outdoor" of the private test set of 300-W follow from the image names.
 
     Args:
-        root: the folder that holds `annotations` and `images`.
+        root: the folder of `annotations` and `images`.
         data_set: "wflw", "aflw", "300w" or "cofw".
         split: as for `openmmlab_split_file`.
-        broken: given a list, faces that cannot be read, and faces of a subset's file that are not in the split's, add
-            their messages to it instead of raising.
+        broken: collects the messages of faces that cannot be read and of faces that only the file of a subset contains;
+            None: the first one raises.
 
     Raises:
-        DarkposeError: there is no such data set or split, its file is missing, a file is not of that form, or a face
-            cannot be read or is in a subset's file only (its annotation is named).
+        DarkposeError: the data set or split is unknown, its file is missing, a file has another format, or a face
+            cannot be read or is only in the file of a subset (the annotation is named).
     """
     file, images, schema = openmmlab_split_file(root, data_set, split), root / "images", _SCHEMAS[data_set]
     samples = read_openmmlab(file, images, schema, broken=broken)
@@ -115,7 +115,7 @@ def read_openmmlab_split(root: Path, data_set: str, split: str, *, broken: list[
 
 
 def _own_subsets(data_set: str, split: str, sample: Sample) -> set[str]:
-    """The subsets that a face is of for being in this split's file."""
+    """The subsets that follow from the split and from the name of the image."""
     if (data_set, split) == ("300w", "private"):
         return {subset for subset in ("indoor", "outdoor") if sample.image.name.startswith(subset)}
     return {split for (whole, _), subsets in _SUBSETS.items() if whole == data_set and split in subsets}

@@ -1,8 +1,7 @@
-"""Your own landmarks, any number of them: COCO keypoint files and CSV tables.
+"""Readers for any set of landmarks: COCO keypoint files and CSV tables.
 
-Coordinates are image px, the first pixel's centre at (0, 0). Which landmarks mirror each other is in neither format:
-say it as `flip_pairs`, by name. Left out, names that differ in left_ and right_ only are taken for pairs, with a
-warning.
+Coordinates are image px, the centre of the first pixel at (0, 0). Neither format holds flip pairs: give them by name as
+`flip_pairs`. Without them, names that differ only in left_ and right_ are paired, with a warning.
 """
 
 import csv
@@ -15,8 +14,7 @@ import numpy as np
 
 from darkpose.datasets.coco import Annotation, box_of, faces, image_of, keypoints_of, read_json
 from darkpose.datasets.reading import (
-    BoxRule,
-    Floats,
+    BoxSource,
     checked_box,
     numbers,
     read_each,
@@ -26,10 +24,11 @@ from darkpose.datasets.reading import (
 )
 from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
+from darkpose.image.geometry import Floats
 from darkpose.schema import KeypointSchema, flip_pairs_from_names
 
 FlipPairs = Sequence[tuple[str, str]]
-Points = tuple[list[Sample], KeypointSchema]
+SamplesAndSchema = tuple[list[Sample], KeypointSchema]
 _BOX = ("x0", "y0", "x1", "y1")
 
 
@@ -38,23 +37,23 @@ def read_coco_points(
     images: Path | None = None,
     *,
     flip_pairs: FlipPairs | None = None,
-    box: BoxRule = "landmarks",
+    box: BoxSource = "landmarks",
     broken: list[str] | None = None,
-) -> Points:
-    """The faces and the markup of a COCO keypoints file.
+) -> SamplesAndSchema:
+    """Read the faces and the schema of a COCO keypoints file.
 
-    The markup is that of the one category: `keypoints` names, `skeleton` edges counted from 1. Landmarks with v = 0 are
-    not annotated. Crowds and annotations without any keypoint are dropped.
+    The schema comes from its only category: names from `keypoints`, outlines from `skeleton`, counted from 1. Landmarks
+    with v = 0 are not annotated. Crowds and annotations without keypoints are skipped.
 
     Args:
         file: the JSON file.
-        images: the folder below which the images lie; the file's own where it is None.
+        images: the folder of the images; None: the folder of the file.
         flip_pairs: names of landmarks that mirror each other; () if none do.
-        box: "landmarks": the tight box of the annotated landmarks, as in the published data sets; "file": `bbox`.
-        broken: given a list, faces that cannot be read add their messages to it instead of raising.
+        box: "landmarks": the tight box of the annotated landmarks, as in published data sets; "file": `bbox`.
+        broken: collects the messages of faces that cannot be read; None: the first one raises.
 
     Raises:
-        DarkposeError: the file is missing or not of that form, or a face cannot be read (its annotation is named).
+        DarkposeError: the file is missing or has another format, or a face cannot be read (the annotation is named).
     """
     content, file_box = read_json(file), uses_file_box(box)
     names, edges = _category(content.get("categories"), file)
@@ -69,7 +68,7 @@ def read_coco_points(
 
 
 def _category(categories: object, file: Path) -> tuple[list[str], tuple[tuple[int, int], ...]]:
-    """Names of the landmarks and the skeleton's edges."""
+    """Names of the landmarks and edges of the skeleton, counted from 0."""
     category = categories[0] if isinstance(categories, list) and len(categories) == 1 else None
     names = category.get("keypoints") if isinstance(category, dict) else None
     if not isinstance(category, dict) or not isinstance(names, list) or not names:
@@ -83,21 +82,21 @@ def _category(categories: object, file: Path) -> tuple[list[str], tuple[tuple[in
 
 def read_csv_points(
     file: Path, images: Path | None = None, *, flip_pairs: FlipPairs | None = None, broken: list[str] | None = None
-) -> Points:
-    """The faces and the markup of a CSV table, a face per row.
+) -> SamplesAndSchema:
+    """Read the faces and the schema of a CSV table with one face per row.
 
-    The columns are `image`; NAME_x and NAME_y for every landmark, in the markup's order; if wanted NAME_v, 0 where the
-    landmark is not annotated; if wanted a box x0, y0, x1, y1. A landmark with empty x and y is not annotated. Without a
-    box, or where it is empty, the box is the tight box of the annotated landmarks.
+    Columns: `image`; NAME_x and NAME_y for every landmark, in schema order; optionally NAME_v, 0 if the landmark is not
+    annotated; optionally a box x0, y0, x1, y1. A landmark with empty x and y is not annotated. Without a box, or with
+    an empty one, the tight box of the annotated landmarks is used.
 
     Args:
         file: the table, separated by commas.
-        images: the folder below which the images lie; the file's own where it is None.
+        images: the folder of the images; None: the folder of the file.
         flip_pairs: names of landmarks that mirror each other; () if none do.
-        broken: given a list, rows that cannot be read add their messages to it instead of raising.
+        broken: collects the messages of rows that cannot be read; None: the first one raises.
 
     Raises:
-        DarkposeError: the file is missing or its columns are others, or a row cannot be read (its line is named).
+        DarkposeError: the file is missing, its columns are wrong, or a row cannot be read (the line is named).
     """
     reader = csv.reader(io.StringIO(read_text(file), newline=""))
     columns = [name.strip() for name in next(reader, [])]
@@ -107,10 +106,10 @@ def read_csv_points(
     def read(row: tuple[int, list[str]]) -> Sample:
         where = f"{file}:{row[0]}"
         if len(row[1]) != len(columns):
-            raise DarkposeError(f"{where}: expected {len(columns)} fields, as in the first line, got {len(row[1])}")
+            raise DarkposeError(f"{where}: expected {len(columns)} fields as in the first line, got {len(row[1])}")
         cells = {column: cell.strip() for column, cell in zip(columns, row[1], strict=True)}
         if not cells["image"]:
-            raise DarkposeError(f"{where}: the image's name is empty")
+            raise DarkposeError(f"{where}: expected the name of an image, got an empty field")
         keypoints, visible = _row_landmarks(cells, names, where)
         given = [cells.get(side, "") for side in _BOX]
         box = checked_box(numbers(given, where), where) if any(given) else tight_box(keypoints, visible, where)
@@ -119,12 +118,12 @@ def read_csv_points(
     try:
         rows = [(reader.line_num, row) for row in reader if any(row)]
     except csv.Error as error:
-        raise DarkposeError(f"{file}:{reader.line_num}: not a row of a table ({error})") from error
+        raise DarkposeError(f"{file}:{reader.line_num}: not a row of a CSV table ({error})") from error
     return read_each(file, rows, read, broken), _schema(file, names, flip_pairs)
 
 
 def _landmarks(columns: list[str], file: Path) -> list[str]:
-    """The landmarks' names; every column must be understood."""
+    """Names of the landmarks; a DarkposeError lists missing, unknown and repeated columns."""
     names = [column.removesuffix("_x") for column in columns if column.endswith("_x")]
     needed = {"image", *(f"{name}_{axis}" for name in names for axis in "xy")}
     known = needed | {f"{name}_v" for name in names} | (set(_BOX) if set(_BOX) <= set(columns) else set())
@@ -136,14 +135,14 @@ def _landmarks(columns: list[str], file: Path) -> list[str]:
     if not names or any(problems.values()):
         found = "; ".join(f"{what}: {', '.join(which)}" for what, which in problems.items() if which)
         raise DarkposeError(
-            f"{file}:1: expected the columns image, NAME_x, NAME_y for every landmark, if wanted NAME_v and the box "
-            f"x0, y0, x1, y1, separated by commas; {found or 'no landmarks'}"
+            f"{file}:1: expected the columns image, NAME_x and NAME_y for every landmark, optionally NAME_v and the "
+            f"box x0, y0, x1, y1, separated by commas; {found or 'no landmarks'}"
         )
     return names
 
 
 def _row_landmarks(cells: dict[str, str], names: list[str], where: str) -> tuple[Floats, Floats]:
-    """Landmarks (K, 2), (0, 0) where there are none, and visibility (K,)."""
+    """Landmarks (K, 2), (0, 0) if not annotated, and visibility (K,)."""
     xy = [(cells[f"{name}_x"], cells[f"{name}_y"]) for name in names]
     there = np.array([bool(x or y) for x, y in xy])
     keypoints = numbers([cell if known else "0" for pair, known in zip(xy, there, strict=True) for cell in pair], where)
@@ -154,15 +153,15 @@ def _row_landmarks(cells: dict[str, str], names: list[str], where: str) -> tuple
 def _schema(
     file: Path, names: list[str], flip_pairs: FlipPairs | None, edges: tuple[tuple[int, int], ...] = ()
 ) -> KeypointSchema:
-    """The markup; warns if its mirror pairs had to be inferred."""
-    markup = KeypointSchema(file.stem, tuple(names), (), edges)
-    pairs = [(markup.index(one), markup.index(other)) for one, other in flip_pairs or ()]
+    """The schema; warns if its flip pairs are inferred."""
+    schema = KeypointSchema(file.stem, tuple(names), (), edges)
+    pairs = [(schema.index(one), schema.index(other)) for one, other in flip_pairs or ()]
     if flip_pairs is None:
-        pairs = list(flip_pairs_from_names(markup.names))
-        inferred = ", ".join(f"{names[i]} <-> {names[j]}" for i, j in pairs) or "none, no left_ and right_ in them"
+        pairs = list(flip_pairs_from_names(schema.names))
+        inferred = ", ".join(f"{names[i]} <-> {names[j]}" for i, j in pairs) or "none, as no name has left_ or right_"
         warnings.warn(
-            f"{file}: mirror pairs inferred from the landmarks' names: {inferred}; give flip_pairs=[(NAME, NAME), ...] "
-            "to say them yourself, () if there are none",
+            f"{file}: flip pairs inferred from the names of the landmarks: {inferred}; to avoid this warning, give "
+            "flip_pairs=[(NAME, NAME), ...], or () if there are none",
             stacklevel=3,
         )
-    return KeypointSchema(file.stem, markup.names, tuple(pairs), edges)
+    return KeypointSchema(file.stem, schema.names, tuple(pairs), edges)

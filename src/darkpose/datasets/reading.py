@@ -1,32 +1,36 @@
-"""What the readers share: text, numbers and boxes of annotations, and entries that cannot be read."""
+"""Functions shared by the readers: text, numbers and boxes of annotations, and broken entries."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
-from darkpose.image.geometry import landmark_box
+from darkpose.image.geometry import Floats, landmark_box
 
-BoxRule = Literal["landmarks", "file"]  # the tight box of the annotated landmarks, or the one the file gives
+BoxSource = Literal["landmarks", "file"]  # the tight box of the annotated landmarks, or the box in the file
 Entry = TypeVar("Entry")
 Value = TypeVar("Value")
-Floats = NDArray[np.float64]
 
 
 def read_each(
     file: Path, entries: Sequence[Entry], read: Callable[[Entry], Sample], broken: list[str] | None
 ) -> list[Sample]:
-    """The samples of a file's entries; the first broken entry raises, or, given a list, each adds its message to it.
+    """The samples of the entries of a file.
+
+    Args:
+        file: named in the message if there are no entries.
+        entries: of the file, such as lines.
+        read: entry -> sample.
+        broken: collects the messages of entries that cannot be read; None: the first one raises.
 
     Raises:
         DarkposeError: there are no entries, or one cannot be read and `broken` is None.
     """
     if not entries:
-        raise DarkposeError(f"{file}: expected faces there, found none")
+        raise DarkposeError(f"{file}: expected annotated faces, found none")
     samples = []
     for entry in entries:
         try:
@@ -39,22 +43,26 @@ def read_each(
 
 
 def read_text(file: Path) -> str:
-    """The text of a UTF-8 file, with or without a byte order mark."""
+    """The text of a UTF-8 file, with or without a byte order mark.
+
+    Raises:
+        DarkposeError: the file cannot be read, or is not UTF-8.
+    """
     try:
         return file.read_text("utf-8-sig")
     except OSError as error:
         raise DarkposeError(f"{file}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise DarkposeError(f"{file}: not a UTF-8 text ({error.reason} at byte {error.start})") from error
+        raise DarkposeError(f"{file}: not UTF-8 text ({error.reason} at byte {error.start})") from error
 
 
 def numbered_lines(file: Path) -> list[tuple[int, str]]:
-    """Line numbers, from 1, and texts of a file's lines that are not blank."""
+    """Line numbers, from 1, and texts of the lines of a file that are not blank."""
     return [(number, line) for number, line in enumerate(read_text(file).splitlines(), 1) if line.strip()]
 
 
 def numbers(fields: Sequence[str], where: str) -> Floats:
-    """Fields of an annotation as float64; the message of an error starts with `where`."""
+    """Fields of an annotation as float64; error messages begin with `where`."""
     try:
         return np.array(fields, np.float64)
     except ValueError as error:
@@ -62,27 +70,27 @@ def numbers(fields: Sequence[str], where: str) -> Floats:
 
 
 def choose(choices: Mapping[str, Value], name: str, what: str) -> Value:
-    """`choices[name]`, or a DarkposeError that lists the choices."""
+    """`choices[name]`; a DarkposeError lists the choices if the name is none of them."""
     if name not in choices:
         raise DarkposeError(f"there is no {what} {name!r}; choose one of {', '.join(choices)}")
     return choices[name]
 
 
-def uses_file_box(rule: BoxRule) -> bool:
-    """Whether a face's box is the file's own; a DarkposeError if there is no such rule."""
-    return choose({"landmarks": False, "file": True}, rule, "box rule")
+def uses_file_box(source: BoxSource) -> bool:
+    """Whether boxes come from the file; a DarkposeError if the source is unknown."""
+    return choose({"landmarks": False, "file": True}, source, "box source")
 
 
 def tight_box(keypoints: Floats, visible: Floats, where: str) -> Floats:
-    """The published crop rule, `landmark_box`, over the annotated landmarks; two of them must differ."""
+    """The box of the annotated landmarks by the published rule, `landmark_box`; two of them must differ."""
     annotated = keypoints[visible > 0]
     if len(np.unique(annotated, axis=0)) < 2:
-        raise DarkposeError(f"{where}: a face box needs at least two different landmarks, or a box of its own")
+        raise DarkposeError(f"{where}: expected at least two different annotated landmarks, or a box")
     return landmark_box(annotated)
 
 
 def checked_box(box: Floats, where: str) -> Floats:
-    """The box (4,) x0, y0, x1, y1 itself, if it has an extent."""
+    """The box (4,) x0, y0, x1, y1 unchanged; a DarkposeError if it is empty."""
     if not (np.isfinite(box).all() and (box[2:] > box[:2]).all()):
         raise DarkposeError(f"{where}: expected a box with x0 < x1 and y0 < y1, got {box.tolist()}")
     return box

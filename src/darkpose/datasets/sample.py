@@ -14,16 +14,16 @@ from darkpose.schema import KeypointSchema
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """A face as a data set describes it.
+    """The annotation of one face in a data set.
 
     Attributes:
         image: path of the image file.
-        keypoints: (K, 2) float64, image px, first pixel's centre at (0, 0).
+        keypoints: (K, 2) float64, image px, the centre of the first pixel at (0, 0).
         visible: (K,) float64; 0 where a landmark is not annotated.
-        box: (4,) float64 x0, y0, x1, y1, image px: what the crop is cut around, before padding.
-        subsets: names of the published subsets of its test set that it belongs to.
-        box_size: side of the annotated face in image px, where the data set normalises by it.
-        source: where the annotation stands, for messages: a file and a line or an id.
+        box: (4,) float64 x0, y0, x1, y1, image px, for the crop, without padding.
+        subsets: names of the published subsets of its test set that contain it.
+        box_size: side of the annotated face in image px, if the data set normalises errors by it.
+        source: of the annotation, for messages: a file and a line or an id.
 
     Raises:
         DarkposeError: a shape is wrong, or a visible landmark or the box is not finite.
@@ -47,7 +47,7 @@ class Sample:
 
 
 def samples_digest(samples: Iterable[Sample]) -> str:
-    """SHA-256, in hex, of every face's image (its name), landmarks and box, in order."""
+    """SHA-256, in hex, of the image names, landmarks, visibilities and boxes, in order."""
     digest = hashlib.sha256()
     for sample in samples:
         digest.update(sample.image.name.encode(errors="surrogateescape"))
@@ -57,10 +57,10 @@ def samples_digest(samples: Iterable[Sample]) -> str:
 
 
 def nme_normaliser(sample: Sample, schema: KeypointSchema) -> float:
-    """The markup's usual NME normaliser of one face, in image px.
+    """The usual NME normaliser of the schema for one face, in image px.
 
-    Landmarks that are not visible count with the coordinates they have, as in the reference; where they have none (the
-    published files write 0, 0), it is NaN.
+    Coordinates of landmarks that are not visible are used, too, as in the reference. Without coordinates (0, 0 in the
+    published files), the normaliser is NaN.
     """
     if schema.nme_pair is None:
         return float((sample.box[2:] - sample.box[:2]).max()) if sample.box_size is None else sample.box_size

@@ -1,4 +1,4 @@
-"""300-W: images beside `.pts` files of 68 landmarks (Sagonas et al., ICCVW 2013).
+"""300-W: images and `.pts` files of 68 landmarks (Sagonas et al., ICCVW 2013).
 
 ROOT/afw/  ROOT/helen/{trainset,testset}/  ROOT/lfpw/{trainset,testset}/  ROOT/ibug/
 ROOT/300W/{01_Indoor,02_Outdoor}/   the private test set
@@ -19,7 +19,7 @@ TRAIN_FOLDERS = ("afw", "helen/trainset", "lfpw/trainset")
 LFPW_TEST_FOLDERS = ("lfpw/testset",)
 _COMMON = {"helen/testset": "common", "lfpw/testset": "common"}
 _CHALLENGE = {"ibug": "challenge"}
-_SPLITS: dict[str, dict[str, str]] = {  # folder -> the published subset that it is of
+_SPLITS: dict[str, dict[str, str]] = {  # folder -> published subset
     "train": dict.fromkeys(TRAIN_FOLDERS, ""),
     "common": _COMMON,
     "challenge": _CHALLENGE,
@@ -37,23 +37,23 @@ _IMAGE_SUFFIXES = (".jpg", ".png", ".jpeg", ".JPG", ".PNG", ".JPEG")
 
 
 def read_300w(root: Path, folders: Iterable[str] = TRAIN_FOLDERS, *, broken: list[str] | None = None) -> list[Sample]:
-    """The faces of some folders of 300-W, in the order of their names; the box is the tight landmark box.
+    """Read the faces in folders of 300-W, in the order of their names; the box is the tight box of the landmarks.
 
     Args:
-        root: folder of 300-W.
-        folders: folders below it.
-        broken: given a list, faces that cannot be read add their messages to it instead of raising.
+        root: the folder of 300-W.
+        folders: folders in it.
+        broken: collects the messages of faces that cannot be read; None: the first one raises.
 
     Raises:
-        DarkposeError: a folder is missing or empty, an annotation has no image or not 68 landmarks.
+        DarkposeError: a folder is missing or empty, or an annotation has no image or not 68 landmarks.
     """
     return [face for folder in folders for face in _read_folder(root / folder, frozenset(), broken)]
 
 
 def read_300w_split(root: Path, split: str, *, broken: list[str] | None = None) -> list[Sample]:
-    """The faces of a published split: "train", "common", "challenge", "full" (both) or "private".
+    """Read the faces of a published split: "train", "common", "challenge", "full" (both) or "private".
 
-    Their subsets are "common" and "challenge", in the private test set "indoor" and "outdoor".
+    The subsets are "common" and "challenge", and "indoor" and "outdoor" in the private test set.
 
     Raises:
         DarkposeError: the split is unknown, or as for `read_300w`.
@@ -69,7 +69,7 @@ def read_300w_split(root: Path, split: str, *, broken: list[str] | None = None) 
 def _read_folder(folder: Path, subsets: frozenset[str], broken: list[str] | None) -> list[Sample]:
     annotations = sorted(path for path in folder.glob("*.*") if path.suffix.lower() == ".pts")
     if not annotations:
-        raise DarkposeError(f"{folder}: expected .pts files of 300-W there, found none") from FileNotFoundError(folder)
+        raise DarkposeError(f"{folder}: expected .pts files of 300-W, found none") from FileNotFoundError(folder)
     return read_each(folder, annotations, lambda annotation: _read_face(annotation, subsets), broken)
 
 
@@ -79,7 +79,9 @@ def _read_face(annotation: Path, subsets: frozenset[str]) -> Sample:
         raise DarkposeError(f"{annotation}: expected 68 landmarks, got {len(keypoints)}")
     images = [p for suffix in _IMAGE_SUFFIXES if (p := annotation.with_suffix(suffix)).exists()]
     if not images:
-        raise DarkposeError(f"{annotation}: no image of the same name beside it ({', '.join(_IMAGE_SUFFIXES)})")
+        raise DarkposeError(
+            f"{annotation}: expected an image of the same name next to it ({', '.join(_IMAGE_SUFFIXES)})"
+        )
     visible = np.ones(len(keypoints))
     box = tight_box(keypoints, visible, str(annotation))
     return Sample(images[0], keypoints, visible, box, subsets, source=str(annotation))

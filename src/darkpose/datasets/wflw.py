@@ -1,11 +1,11 @@
-"""WFLW: list files of 98 landmarks beside full photographs (Wu et al., Look at Boundary, CVPR 2018).
+"""WFLW: lists of 98 landmarks and full photographs (Wu et al., Look at Boundary, CVPR 2018).
 
     ROOT/WFLW_images/
     ROOT/WFLW_annotations/list_98pt_rect_attr_train_test/list_98pt_rect_attr_{train,test}.txt
     ROOT/WFLW_annotations/list_98pt_test/list_98pt_test_{largepose,expression,illumination,makeup,occlusion,blur}.txt
 
 A line holds 196 coordinates x, y, ..., in the first lists also a box and six flags, then the image. Coordinates are
-used as they are, the first pixel's centre at (0, 0), as in the reference.
+used unchanged, the centre of the first pixel at (0, 0), as in the reference.
 """
 
 from pathlib import Path
@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from darkpose.datasets.reading import (
-    BoxRule,
-    Floats,
+    BoxSource,
     checked_box,
     choose,
     numbered_lines,
@@ -25,6 +24,7 @@ from darkpose.datasets.reading import (
 )
 from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
+from darkpose.image.geometry import Floats
 from darkpose.schema import WFLW_98
 
 SUBSETS = ("pose", "expression", "illumination", "makeup", "occlusion", "blur")  # in the order of the flags
@@ -43,18 +43,18 @@ _COORDINATES = 2 * len(WFLW_98)
 
 
 def read_wflw(
-    root: Path, split: str = "test", *, box: BoxRule = "landmarks", broken: list[str] | None = None
+    root: Path, split: str = "test", *, box: BoxSource = "landmarks", broken: list[str] | None = None
 ) -> list[Sample]:
-    """The faces of WFLW in the order of the list; subsets are those that their flags name, in both splits.
+    """Read the faces of WFLW in the order of the list; the flags give the subsets, in both splits.
 
     Args:
-        root: the folder that holds WFLW_images and WFLW_annotations.
+        root: the folder of WFLW_images and WFLW_annotations.
         split: "train" or "test".
-        box: "landmarks": the published crop rule, `geometry.landmark_box`; "file": the box of the list.
-        broken: given a list, lines that cannot be read add their messages to it instead of raising.
+        box: "landmarks": the box of the landmarks, `geometry.landmark_box`, as published; "file": the box in the list.
+        broken: collects the messages of lines that cannot be read; None: the first one raises.
 
     Raises:
-        DarkposeError: the split is unknown, the list is missing or empty, or a line cannot be read (it is named).
+        DarkposeError: the split is unknown, the list is missing or empty, or a line cannot be read (the line is named).
     """
     file, file_box = root / "WFLW_annotations" / choose(_LISTS, split, "split of WFLW"), uses_file_box(box)
 
@@ -63,7 +63,7 @@ def read_wflw(
         values, image = _fields(line[1], _COORDINATES + 10, where)
         flags = values[-6:].tolist()
         if not set(flags) <= {0, 1}:
-            raise DarkposeError(f"{where}: expected six flags of 0 or 1 before the image's name, got {flags}")
+            raise DarkposeError(f"{where}: expected six flags of 0 or 1 before the image name, got {flags}")
         subsets = frozenset(subset for subset, flag in zip(SUBSETS, flags, strict=True) if flag)
         given = checked_box(values[-10:-6], where) if file_box else None
         return _sample(root, image, values, given, subsets, where)
@@ -72,7 +72,7 @@ def read_wflw(
 
 
 def read_wflw_subset(root: Path, subset: str, *, broken: list[str] | None = None) -> list[Sample]:
-    """The faces of one published subset of the test set, from its own list; boxes by the published crop rule.
+    """Read the faces of a published subset of the test set, from its list; boxes are those of the landmarks.
 
     Args:
         root: as for `read_wflw`.
@@ -93,7 +93,7 @@ def read_wflw_subset(root: Path, subset: str, *, broken: list[str] | None = None
 
 
 def _fields(line: str, count: int, where: str) -> tuple[Floats, str]:
-    """The numbers of a line and its last field, the image."""
+    """The numbers of a line, and its last field, the image name."""
     *fields, image = line.split()
     if len(fields) != count:
         raise DarkposeError(f"{where}: expected {count} numbers and an image name, got {len(fields) + 1} fields")
