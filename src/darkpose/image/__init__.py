@@ -1,7 +1,6 @@
 """Images and coordinates.
 
 draw        lines, discs and landmarks drawn on images
-face_crops  crops of faces with their places in the image
 file_check  checks of image files before decoding
 geometry    coordinate frames of image, crop and heatmap, and the conversions between them
 opencv      OpenCV with a limit on the size of images
