@@ -58,14 +58,14 @@ def shared_points(source: KeypointSchema, target: KeypointSchema) -> Floats:
     Raises:
         DarkposeError: there is no derivation for these schemas.
     """
-    ways = []  # if there are two, they must agree
+    shared = []  # one matrix per direction; they must agree
     with suppress(DarkposeError):
-        ways.append(derivation(source, target) == 1)
+        shared.append(derivation(source, target) == 1)
     with suppress(DarkposeError):
-        ways.append(derivation(target, source).T == 1)
-    if not ways:
+        shared.append(derivation(target, source).T == 1)
+    if not shared:
         raise DarkposeError(f"the landmarks that {source.name} and {target.name} share are not known")
-    return np.asarray(np.all(ways, axis=0), np.float64)
+    return np.asarray(np.all(shared, axis=0), np.float64)
 
 
 def _apply(weights: Floats, keypoints: ArrayLike, visible: ArrayLike) -> tuple[Floats, Floats]:
@@ -90,16 +90,16 @@ def derivation(source: KeypointSchema, target: KeypointSchema) -> Floats:
 @cache
 def _derivation(source: str, target: str) -> Floats:
     known = {schema.name: schema for schema in (AFLW_19, W300_68, WFLW_98)}
-    ways: dict[tuple[str, str], Callable[[], dict[str, Weights]]] = {
+    derivations: dict[tuple[str, str], Callable[[], dict[str, Weights]]] = {
         (W300_68.name, WFLW_98.name): _wflw_from_300w,
         (WFLW_98.name, W300_68.name): _300w_from_wflw,
         (W300_68.name, AFLW_19.name): lambda: _aflw_from({"middle": 2, "inner": 4}, _EYE_6_LIDS),
         (WFLW_98.name, AFLW_19.name): lambda: _aflw_from({"middle": 2, "inner": 4}, _EYE_8_LIDS),
     }
-    if (source, target) not in ways:
+    if (source, target) not in derivations:
         raise DarkposeError(f"landmarks of {target} cannot be derived from those of {source}")
     weights = np.zeros((len(known[target]), len(known[source])))
-    for name, mean in ways[source, target]().items():
+    for name, mean in derivations[source, target]().items():
         for origin, weight in mean.items():
             weights[known[target].index(name), known[source].index(origin)] += weight
     return weights

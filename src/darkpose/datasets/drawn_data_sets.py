@@ -29,7 +29,7 @@ from darkpose.image.opencv import use_one_thread
 from darkpose.image.pixels import write_image
 from darkpose.schema import AFLW_19, WFLW_98
 
-_SPLITS = ("wflw train", "wflw test", "aflw train", "aflw test")  # each has faces of its own indices
+_SPLITS = ("wflw train", "wflw test", "aflw train", "aflw test")  # no two share a face index
 _MARK = "DRAWN_BY_DARKPOSE.txt"
 _FLICKR = ("0", "2", "3")  # image folders of AFLW
 _HIDDEN_PARTS = ("brow_outer", "eye_outer_corner", "brow_middle", "eye_middle", "mouth_corner", "nostril_outer")
