@@ -39,6 +39,11 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
     return needs_torch(collection_path) or None
 
 
+def each_slow(*values: object) -> list[Any]:
+    """Values of a parameter that are tested by `make test-slow` only."""
+    return [pytest.param(value, marks=pytest.mark.slow) for value in values]
+
+
 @cache
 def _read_golden(name: str) -> Arrays:
     with np.load(TESTS / "golden" / f"{name}.npz", allow_pickle=False) as file:

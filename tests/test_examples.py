@@ -65,6 +65,7 @@ def test_the_python_example_finds_the_landmarks(exported_default: Path, astronau
     assert_found([sys.executable, program, exported_default, astronaut, *box], box, exported_default, astronaut)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("box", BOXES)
 def test_the_cpp_example_finds_the_landmarks(
     compiled: Path, exported_default: Path, astronaut: Path, box: Sequence[float]
@@ -76,6 +77,7 @@ def test_the_cpp_example_finds_the_landmarks(
     assert_found(command, box, exported_default, astronaut)
 
 
+@pytest.mark.slow
 def test_the_cpp_example_finds_the_landmarks_of_a_crop_in_crop_px(compiled: Path, exported_default: Path) -> None:
     crop = cv2.resize(read_image(EXAMPLES / "astronaut.png")[55:197, 155:297], (256, 256))
     picture = compiled.parent / "crop.rgb"
@@ -88,6 +90,7 @@ def test_the_cpp_example_finds_the_landmarks_of_a_crop_in_crop_px(compiled: Path
     np.testing.assert_allclose(found, expected, rtol=0, atol=0.01)
 
 
+@pytest.mark.slow
 def test_the_cpp_example_refuses_in_one_line_what_it_cannot_use(
     compiled: Path, exported_default: Path, tmp_path: Path
 ) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from conftest import Golden
+from conftest import Golden, each_slow
 from darkpose.codec import dark_triton, heatmap
 from darkpose.codec.blur import modulation_kernel
 from darkpose.codec.dark import Found
@@ -38,8 +38,8 @@ def check(found: FoundTensors, maps: Tensor, method: str, kernel: int) -> None:
 
 @needs_triton
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of the interpreter
-@pytest.mark.parametrize("kind", [torch.float32, torch.float16, torch.bfloat16])
-@pytest.mark.parametrize("method", ["argmax", "quarter", "dark"])
+@pytest.mark.parametrize("kind", [torch.float32, *each_slow(torch.float16, torch.bfloat16)])
+@pytest.mark.parametrize("method", ["dark", *each_slow("argmax", "quarter")])
 @settings(max_examples=8)
 @given(
     seed=st.integers(0, 2**32 - 1),
@@ -58,7 +58,7 @@ def test_every_map_is_decoded_as_by_the_reference(
 
 @needs_triton
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@pytest.mark.parametrize("case", ["k19", "rect", "edge", "k98"])
+@pytest.mark.parametrize("case", ["edge", *each_slow("k19", "rect", "k98")])
 def test_the_golden_maps_are_decoded_as_by_the_reference(golden: Golden, case: str) -> None:
     heatmaps = golden(f"b_decode_{case}")["heatmaps_f16" if case == "k98" else "heatmaps"]
     maps = torch.from_numpy(heatmaps.copy()).flatten(0, 1).to(DEVICE)
@@ -180,6 +180,7 @@ for kind in ("*fp32", "*fp16", "*bf16"):
 """
 
 
+@pytest.mark.slow
 @needs_triton
 def test_the_kernel_compiles_for_gpus_that_are_not_here() -> None:
     """Triton's interpreter takes more than its compiler does. A method of 1 is a constant to it, as every 1 is."""

@@ -60,6 +60,7 @@ def on_ray(folder: Path, inputs: Path, step: Step, size: int = 2) -> list[dict[s
         return list(predict_parts(step, sources(inputs), shards, actors=2))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("ray")
 def test_ray_makes_the_same_shards_and_goes_on_with_those_of_one_machine(
     tmp_path: Path, inputs: Path, step: Step
@@ -78,6 +79,7 @@ def test_ray_makes_the_same_shards_and_goes_on_with_those_of_one_machine(
     assert on_ray(tmp_path / "here", inputs, step) == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("ray")
 def test_a_part_that_was_begun_is_counted_once(tmp_path: Path, inputs: Path, step: Step) -> None:
     predictor = step.predictor()
@@ -93,6 +95,7 @@ def test_a_part_that_was_begun_is_counted_once(tmp_path: Path, inputs: Path, ste
     }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("ray")
 def test_a_data_set_of_image_files_becomes_one_of_records(inputs: Path, step: Step) -> None:
     import ray.data
@@ -104,6 +107,7 @@ def test_a_data_set_of_image_files_becomes_one_of_records(inputs: Path, step: St
     assert [len(row["x"]) for row in rows if row["status"] == "done"] == [68] * 6
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("ray")
 def test_a_machine_that_would_predict_otherwise_stops_the_run(tmp_path: Path, inputs: Path, step: Step) -> None:
     facts = {**step.facts(step.predictor()), "markup": "another"}

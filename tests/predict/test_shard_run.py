@@ -225,6 +225,7 @@ def check_killed_runs(small_weights: Path, folder: Path, count: int, size: int, 
     assert counts == {"inputs": count, **statuses, "faces": statuses["done"]}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 def test_a_run_that_is_killed_twice_loses_and_doubles_nothing(small_weights: Path, tmp_path: Path) -> None:
     check_killed_runs(small_weights, tmp_path, 400, 20, "jsonl")
