@@ -1,7 +1,6 @@
 """A network as torch runs it."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -11,13 +10,24 @@ import torch
 from torch import nn
 
 from darkpose.errors import DarkposeError
+from darkpose.image.pixels import Normalisation
 from darkpose.network.hrnet import HRNet
 from darkpose.network.load import load_checkpoint
 from darkpose.predict.predictor import Predictor
-from darkpose.runtime.torch import fold_norms, ready
+from darkpose.runtime.network import NumberType
+from darkpose.runtime.torch import TorchNetwork, fast_network, fold_norms
 
-CPU = torch.device("cpu")
+CPU, NORMALISATION = torch.device("cpu"), Normalisation()
+NUMBERS: tuple[NumberType, ...] = ("fp32", "bf16")
 BOX = [[178, 90, 270, 182]]
+
+
+def some_crops(count: int, size: int = 64) -> np.ndarray:
+    return np.random.default_rng(count).integers(0, 256, (count, size, size, 3), np.uint8)
+
+
+def ready(network: nn.Module, *, numbers: NumberType = "fp32", compiled: bool = False) -> TorchNetwork:
+    return fast_network(network, NORMALISATION, CPU, 64, numbers=numbers, compiled=compiled)
 
 
 @pytest.fixture
@@ -39,16 +49,13 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return modes
 
 
-@pytest.mark.parametrize("bfloat16", [False, True])
+@pytest.mark.parametrize("numbers", ["fp32", "bf16"])
 def test_a_compiled_network_gives_the_same_heatmaps_for_every_number_of_crops(
-    network: HRNet, traced: list[str], bfloat16: bool
+    network: HRNet, traced: list[str], numbers: NumberType
 ) -> None:
-    plain = ready(network, CPU, 64, bfloat16=bfloat16)
-    compiled = ready(network, CPU, 64, bfloat16=bfloat16, compiled=True)
+    plain, compiled = (ready(network, numbers=numbers, compiled=way) for way in (False, True))
     for count in (1, 3, 2):
-        crops = torch.randn(count, 3, 64, 64, generator=torch.Generator().manual_seed(count))
-        with torch.inference_mode():
-            torch.testing.assert_close(compiled(crops), plain(crops))
+        np.testing.assert_allclose(compiled(some_crops(count)), plain(some_crops(count)), rtol=1e-5, atol=1e-6)
     assert traced == ["default"]
 
 
@@ -68,16 +75,22 @@ def test_folded_norms_give_the_same_heatmaps_and_leave_the_network_alone(network
 
 
 def test_bfloat16_is_near_and_not_the_same(network: HRNet) -> None:
-    crops = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    full, half = (np.asarray(ready(network, numbers=numbers)(some_crops(2))) for numbers in NUMBERS)
+    assert 0 < np.abs(full - half).max() < 0.05 * np.abs(full).max()
+    assert full.dtype == half.dtype == np.float32
+
+
+def test_crops_are_normalised_as_for_training(network: HRNet) -> None:
+    crops = some_crops(3)
     with torch.inference_mode():
-        full, half = ready(network, CPU, 64)(crops), ready(network, CPU, 64, bfloat16=True)(crops).float()
-    assert 0 < (full - half).abs().max() < 0.05 * full.abs().max()
+        expected = network(torch.from_numpy(NORMALISATION(crops)))
+    np.testing.assert_allclose(TorchNetwork(network, NORMALISATION, CPU)(crops), expected, rtol=0, atol=1e-6)
 
 
 def test_a_predictor_with_a_compiled_network_finds_the_same(
     small_weights: Path, astronaut: Path, traced: list[str]
 ) -> None:
-    plain, compiled = (Predictor(small_weights, "cpu", True, compiled=way) for way in (False, True))
+    plain, compiled = (Predictor(small_weights, "cpu", True, compiled=way, runtime="torch") for way in (False, True))
     np.testing.assert_allclose(
         compiled(astronaut, BOX)[0].keypoints, plain(astronaut, BOX)[0].keypoints, rtol=0, atol=1e-3
     )
@@ -91,19 +104,18 @@ def test_where_torch_cannot_compile_that_is_said(network: HRNet, monkeypatch: py
 
     monkeypatch.setattr(torch, "compile", lambda *_, **__: refuse)
     with pytest.raises(DarkposeError, match=r"torch cannot compile .* here, leave compiled out: Invalid.*no compiler$"):
-        ready(network, CPU, 64, compiled=True)
+        ready(network, compiled=True)
 
 
 def test_only_torch_compiles(small_weights: Path, exported_default: Path) -> None:
-    for ask in (partial(Predictor, small_weights, runtime="onnxruntime"), partial(Predictor, exported_default)):
-        with pytest.raises(DarkposeError, match="compiled is for torch"):
-            ask(compiled=True)
+    with pytest.raises(DarkposeError, match="compiled is for torch"):
+        Predictor(small_weights, runtime="onnxruntime", compiled=True)
+    with pytest.raises(DarkposeError, match=r"torch does not run \.onnx"):
+        Predictor(exported_default, compiled=True)
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch itself
 def test_code_made_by_inductor_gives_the_same_heatmaps(network: HRNet) -> None:
-    crops = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    plain, compiled = ready(network, CPU, 64), ready(network, CPU, 64, compiled=True)
-    with torch.inference_mode():
-        torch.testing.assert_close(compiled(crops), plain(crops), rtol=1e-4, atol=1e-4)
+    plain, compiled = ready(network), ready(network, compiled=True)
+    np.testing.assert_allclose(compiled(some_crops(2)), plain(some_crops(2)), rtol=1e-4, atol=1e-4)

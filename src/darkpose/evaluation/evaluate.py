@@ -23,9 +23,8 @@ from darkpose.evaluation.predict_samples import CropSettings, Variant, predict_t
 from darkpose.evaluation.predictions import Predictions, PredictionsWriter, only_writer, read_predictions
 from darkpose.evaluation.report import Comparison, Report, compare, published_lengths, report
 from darkpose.predict.shape_prior import ShapePrior, as_shape_prior
-from darkpose.runtime.engine import Engine
 from darkpose.runtime.flip import FlipTest
-from darkpose.runtime.open import OpenedWeights, open_weights
+from darkpose.runtime.open import Engine, OpenedWeights, open_weights
 from darkpose.schema import SCHEMAS, KeypointSchema
 from darkpose.weights.checkpoint import open_checkpoint
 from darkpose.weights.zoo import PICKLED, resolve_name, weights_file

@@ -1,6 +1,6 @@
 """Reading, writing, warping and normalising images."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import write_atomically
 from darkpose.image.file_check import check_image_file, check_pixel_count
-from darkpose.image.geometry import Floats, transform
+from darkpose.image.geometry import Floats, box_to_crop, image_to_crop, transform
 from darkpose.image.opencv import MAX_PIXELS, cv2
 
 Pixels = NDArray[np.uint8]
@@ -183,3 +183,26 @@ def _part_under(image: Pixels, matrix: Floats, size: tuple[int, int]) -> tuple[P
         )
     part = image[low[1] : high[1], low[0] : high[0]]
     return part, np.column_stack([matrix[:, :2], transform(matrix, low)])
+
+
+def cut_crops(
+    images: Iterable[Pixels], boxes: ArrayLike, crop_size: int, padding: float
+) -> tuple[Iterator[Pixels], Floats, Floats]:
+    """Cut the crops (S, S, 3) around boxes.
+
+    Args:
+        images: (H, W, 3) uint8 RGB, one for each box.
+        boxes: (N, 4) x0, y0, x1, y1 in image px: landmark boxes.
+        crop_size: side of the crops, crop px.
+        padding: side of a crop divided by the side of its box.
+
+    Returns:
+        The crops, cut when they are asked for; their centres (N, 2) and sides (N, 2) in image px.
+    """
+    size = (crop_size, crop_size)
+    center, sides = box_to_crop(np.reshape(boxes, (-1, 4)), padding=padding)
+    crops = (
+        warp_image(image, image_to_crop(middle, float(side[0]), size), size)
+        for image, middle, side in zip(images, center, sides, strict=True)
+    )
+    return crops, center, sides

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,6 @@ from numpy.typing import NDArray
 from darkpose.codec.heatmap import Method, decode
 from darkpose.image.geometry import Floats, heatmap_to_image
 from darkpose.image.pixels import Pixels
-from darkpose.predict.batched import batched
 from darkpose.predict.covariance import in_image
 from darkpose.runtime.flip import FlipTest, heatmaps_by_flip
 from darkpose.runtime.network import Network
@@ -91,16 +91,21 @@ class LandmarkFinder:
 
     def __call__(self, crops: Iterable[Pixels], center: Floats, sides: Floats) -> Landmarks:
         """Landmarks of N crops (S, S, 3) uint8 RGB whose centres (N, 2) and sides (N, 2) are in image px."""
-        parts, start = [self._none()], 0
-        for batch in batched(crops, self.batch_size):
-            end = start + len(batch)
-            parts.append(self._find(np.stack(batch), center[start:end], sides[start:end]))
-            start = end
+        parts: list[Landmarks] = []
+        iterator = iter(crops)
+        while batch := list(islice(iterator, self.batch_size)):
+            part = slice(len(parts) * self.batch_size, len(parts) * self.batch_size + len(batch))
+            parts.append(self._find(np.stack(batch), center[part], sides[part]))
+        if not parts:
+            return self._none()
         fields = ("keypoints", "scores", "covariance") if self.covariance else ("keypoints", "scores")
         return Landmarks(*(np.concatenate([getattr(part, field) for part in parts]) for field in fields))
 
     def _find(self, crops: Pixels, center: Floats, sides: Floats) -> Landmarks:
-        heatmaps = heatmaps_by_flip(self.network, crops, self.schema.flip_index, [self.flip_test])[self.flip_test]
+        if self.flip_test == "off":
+            heatmaps = self.network(crops)
+        else:
+            heatmaps = heatmaps_by_flip(self.network, crops, self.schema.flip_index, [self.flip_test])[self.flip_test]
         return find_landmarks(
             heatmaps,
             center,
@@ -114,8 +119,8 @@ class LandmarkFinder:
     def _none(self) -> Landmarks:
         """The landmarks of no crops."""
         count = len(self.schema)
-        shapes = ((0, count, 2), (0, count), (0, count, 2, 2))
-        return Landmarks(*(np.zeros(shape, np.float32) for shape in shapes))
+        spread = np.zeros((0, count, 2, 2), np.float32) if self.covariance else None
+        return Landmarks(np.zeros((0, count, 2), np.float32), np.zeros((0, count), np.float32), spread)
 
 
 def _array(values: Any) -> NDArray[np.floating]:

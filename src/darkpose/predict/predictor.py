@@ -12,16 +12,14 @@ from darkpose.codec.heatmap import Method
 from darkpose.detect.detector import Detector, best_detector, named_detector
 from darkpose.detect.yunet import YuNet
 from darkpose.errors import DarkposeError
-from darkpose.image.crops import cut_crops
 from darkpose.image.geometry import whole_pixels
-from darkpose.image.pixels import Pixels, as_rgb, read_image
+from darkpose.image.pixels import Pixels, as_rgb, cut_crops, read_image
 from darkpose.predict.face import Face
 from darkpose.predict.landmarks import LandmarkFinder
 from darkpose.predict.shape_prior import ShapePrior, as_shape_prior
-from darkpose.runtime.engine import Engine
 from darkpose.runtime.flip import FlipTest
 from darkpose.runtime.network import NumberType, Runtime
-from darkpose.runtime.open import OpenedWeights, open_weights
+from darkpose.runtime.open import Engine, OpenedWeights, open_weights
 
 Image = str | Path | NDArray[np.generic]
 _finding = threading.Lock()

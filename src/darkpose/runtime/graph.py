@@ -9,7 +9,6 @@ Source of the architecture: `network.hrnet`.
 import hashlib
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,11 +24,6 @@ CROPS, HEATMAPS = "crops", "heatmaps"  # names of input and output
 DIGEST_KEY = "weights_sha256"  # of the graph's metadata: SHA-256 of the safetensors file
 _FLOAT, _UINT8, _HALF = 1, 2, 10  # TensorProto.DataType
 _TYPES = {"F32": (_FLOAT, 4), "F16": (_HALF, 2)}
-
-
-def graph_path(weights: CheckpointFile) -> Path:
-    """Where the graph of a safetensors file is for its schema: next to it, `NAME.SCHEMA.onnx`."""
-    return weights.path.with_name(f"{weights.path.stem}.{weights.schema.name}.onnx")
 
 
 def network_graph(weights: CheckpointFile) -> bytes:

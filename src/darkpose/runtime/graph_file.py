@@ -1,38 +1,51 @@
-"""Where the graph of a checkpoint file is: in the package or in the cache."""
+"""Graphs of checkpoints that are not in the package: made once, in the cache, next to a copy of the weights."""
 
 import hashlib
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from darkpose.files.atomic import make_folder, write_atomically
 from darkpose.files.download import cache_folder
-from darkpose.runtime.graph import graph_path, network_graph
-from darkpose.weights.checkpoint import CheckpointFile
-from darkpose.weights.zoo import SHIPPED, shipped_file
+from darkpose.runtime.graph import network_graph
+from darkpose.weights.checkpoint import CheckpointFile, open_checkpoint
+
+if TYPE_CHECKING:
+    from darkpose.network.checkpoint import Checkpoint
 
 
-def is_shipped(file: Path) -> bool:
-    """Whether a file is one of the checkpoints in the package, which has their graphs."""
-    return file in [shipped_file(name) for name in SHIPPED]
-
-
-def find_graph(weights: CheckpointFile) -> Path:
-    """The graph of a checkpoint file: in the package, or else made once in the cache, next to a copy of the weights.
+def cached_graph(weights: CheckpointFile) -> Path:
+    """The graph of a checkpoint file in the cache; made if it is not there.
 
     Raises:
-        DarkposeError: it has to be made, and the package onnx is missing or the cache cannot be written.
+        DarkposeError: the package onnx is missing, or the cache cannot be written.
     """
-    if is_shipped(weights.path):
-        return graph_path(weights)
     digest = hashlib.sha256(weights.path.read_bytes()).hexdigest()
-    folder = cache_folder() / "graphs"
-    copy = replace(weights, path=folder / f"{digest[:16]}.safetensors")
-    made = graph_path(copy)
-    if not (made.is_file() and copy.path.is_file()):
-        make_folder(folder)
-        if not copy.path.is_file():
-            write_atomically(copy.path, lambda temporary: shutil.copyfile(weights.path, temporary))
+    copy = replace(weights, path=_folder() / f"{digest[:16]}.safetensors")
+    if not copy.path.is_file():
+        write_atomically(copy.path, lambda temporary: shutil.copyfile(weights.path, temporary))
+    if not copy.graph.is_file():
         graph = network_graph(copy)
-        write_atomically(made, lambda temporary: temporary.write_bytes(graph))
-    return made
+        write_atomically(copy.graph, lambda temporary: temporary.write_bytes(graph))
+    return copy.graph
+
+
+def converted_in_cache(checkpoint: "Checkpoint") -> CheckpointFile:
+    """A checkpoint as a safetensors file in the cache.
+
+    Raises:
+        DarkposeError: the cache cannot be written.
+    """
+    from darkpose.network.checkpoint import model_fingerprint, save_checkpoint
+
+    file = _folder() / f"{model_fingerprint(checkpoint.model)[:16]}-{checkpoint.schema.name}.safetensors"
+    if not file.is_file():
+        save_checkpoint(checkpoint, file)
+    return open_checkpoint(file)
+
+
+def _folder() -> Path:
+    folder = cache_folder() / "graphs"
+    make_folder(folder)
+    return folder

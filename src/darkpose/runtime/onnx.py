@@ -1,7 +1,7 @@
 """The network by onnxruntime."""
 
+import os
 from collections.abc import Sequence
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,13 @@ from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import Pixels
-from darkpose.runtime.engine import has_nvidia_driver
-from darkpose.runtime.graph import CROPS, HEATMAPS
-from darkpose.runtime.network import PerProcess, Runtime
+from darkpose.runtime.network import Runtime
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
 class OnnxNetwork:
-    """A graph run by onnxruntime.
+    """A graph run by onnxruntime; every process opens its own session, after a fork or unpickling, too.
 
     Attributes:
         name: version and execution provider, for people.
@@ -47,31 +45,32 @@ class OnnxNetwork:
         unknown = [name for name in providers if name not in known]
         if unknown:
             raise DarkposeError(f"this onnxruntime has no provider {unknown[0]!r}; it has {', '.join(known)}")
-        self._crops = crops
-        self._session = PerProcess(partial(_open, graph, threads, tuple(providers) or (CPU,)))
-        session = self._session.get()
-        self._matrices = any(each.name == "matrices" for each in session.get_inputs())
+        self._graph, self._threads, self._providers, self._crops = graph, threads, list(providers) or [CPU], crops
+        self._left: list[Any] = []  # sessions of a parent process: freeing one would wait for its threads
+        self._open()
         told = f", {threads} thread{'' if threads == 1 else 's'}" if threads else ""
-        self.name = f"onnxruntime {version('onnxruntime')} ({session.get_providers()[0]}{told})"
+        self.name = f"onnxruntime {version('onnxruntime')} ({self._session.get_providers()[0]}{told})"
+
+    def _open(self) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self._threads or 0
+        options.log_severity_level = 3
+        self._process = os.getpid()
+        self._session: Any = onnxruntime.InferenceSession(self._graph, options, providers=self._providers)
+        self._matrices = any(each.name == "matrices" for each in self._session.get_inputs())
 
     def __call__(self, crops: Pixels) -> NDArray[np.float32]:
         """Heatmaps (N, K, S/4, S/4) of crops (N, S, S, 3) uint8 RGB."""
-        inputs: dict[str, NDArray[Any]] = {CROPS: crops.astype(self._crops, copy=False)}
+        if self._process != os.getpid():
+            self._left.append(self._session)
+            self._open()
+        inputs: dict[str, NDArray[Any]] = {"crops": crops.astype(self._crops, copy=False)}
         if self._matrices:
             inputs["matrices"] = np.tile(np.eye(2, 3, dtype=np.float32), (len(crops), 1, 1))
         options = onnxruntime.RunOptions()
         options.only_execute_path_to_fetches = True
-        (heatmaps,) = self._session.get().run([HEATMAPS], inputs, options)
+        (heatmaps,) = self._session.run(["heatmaps"], inputs, options)
         return heatmaps  # type: ignore[no-any-return]
 
-
-def has_cuda() -> bool:
-    """Whether this onnxruntime can use an NVIDIA GPU that is here."""
-    return CUDA in onnxruntime.get_available_providers() and has_nvidia_driver()
-
-
-def _open(graph: Path | bytes, threads: int | None, providers: tuple[str, ...]) -> Any:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or 0
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(graph, options, providers=list(providers))
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_session": None, "_left": [], "_process": 0}

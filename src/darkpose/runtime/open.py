@@ -1,25 +1,47 @@
-"""Weights -> a network that is ready to run, by the runtime asked for or the fastest one that is installed."""
+"""Weights -> a network that is ready to run, by the runtime asked for or the fastest that is installed."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from darkpose.codec.heatmap import Method
 from darkpose.errors import DarkposeError
-from darkpose.files.atomic import make_folder
-from darkpose.files.download import cache_folder
 from darkpose.runtime.card import Precision
-from darkpose.runtime.engine import RUNTIMES, Engine, choose_runtime
 from darkpose.runtime.exported import open_exported
 from darkpose.runtime.flip import FlipTest
-from darkpose.runtime.graph_file import find_graph, is_shipped
-from darkpose.runtime.network import Network, Runtime
+from darkpose.runtime.graph_file import cached_graph, converted_in_cache
+from darkpose.runtime.network import Network, NumberType, Runtime
 from darkpose.schema import KeypointSchema
 from darkpose.weights.calibrations import Calibration, calibration_beside
 from darkpose.weights.checkpoint import CheckpointConfig, fingerprint, open_checkpoint
-from darkpose.weights.zoo import PICKLED, weights_file
+from darkpose.weights.zoo import PICKLED, is_shipped, weights_file
+
+RUNTIMES: tuple[Runtime, ...] = ("openvino", "onnxruntime", "torch")  # the fastest on a CPU first
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What runs a network, and how.
+
+    Attributes:
+        runtime: "auto": on an NVIDIA GPU torch, or onnxruntime if it can use it; on a CPU the fastest that is installed
+            and can run the weights: OpenVINO, onnxruntime, torch.
+        device: of torch: "auto", "cpu", "cuda", "cuda:1", ...
+        threads: CPU threads; None: the runtime chooses.
+        providers: onnxruntime's execution providers ("CUDAExecutionProvider", ...) or OpenVINO's devices ("GPU", ...).
+        numbers: "bf16": calculate in bfloat16, by torch or OpenVINO.
+        compiled: let torch compile the network.
+    """
+
+    runtime: Runtime | Literal["auto"] = "auto"
+    device: str = "auto"
+    threads: int | None = None
+    providers: Sequence[str] = ()
+    numbers: NumberType = "fp32"
+    compiled: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,24 +87,67 @@ def open_weights(weights: str | Path, schema: str | None, engine: Engine) -> Ope
     return _open_pickled(weights, file, schema, engine) if file.suffix in PICKLED else _open_file(file, schema, engine)
 
 
+def _open_file(file: Path, schema: str | None, engine: Engine) -> OpenedWeights:
+    weights, shipped = open_checkpoint(file).with_schema(schema), is_shipped(file)
+    chosen = resolve_engine(engine, RUNTIMES if shipped or find_spec("onnx") else ("torch",))
+
+    def make() -> Network:
+        if chosen.runtime == "torch":
+            from darkpose.network.load import load_checkpoint
+
+            return _by_torch(load_checkpoint(file, schema=schema), chosen)
+        return _by_graph(weights.graph if shipped else cached_graph(weights), chosen)
+
+    return OpenedWeights(
+        _made(file, chosen, make),
+        weights.schema,
+        weights.config,
+        weights.provenance,
+        lambda: fingerprint(weights.arrays()),
+        lambda: calibration_beside(file, weights.schema.name),
+    )
+
+
+def _open_pickled(given: str | Path, file: Path, schema: str | None, engine: Engine) -> OpenedWeights:
+    """A `.pth` file: torch reads it; other runtimes get it as a safetensors file in the cache."""
+    chosen = resolve_engine(engine, ("torch", "openvino", "onnxruntime"))
+    if find_spec("torch") is None:
+        raise DarkposeError(f"{file}: reading it needs torch: pip install 'darkpose[torch]'")
+    from darkpose.network.checkpoint import model_fingerprint
+    from darkpose.network.load import load_checkpoint
+
+    checkpoint = load_checkpoint(given, schema=schema)
+
+    def make() -> Network:
+        if chosen.runtime == "torch":
+            return _by_torch(checkpoint, chosen)
+        return _by_graph(cached_graph(converted_in_cache(checkpoint)), chosen)
+
+    return OpenedWeights(
+        _made(file, chosen, make),
+        checkpoint.schema,
+        checkpoint.config,
+        checkpoint.provenance,
+        lambda: model_fingerprint(checkpoint.model),
+        lambda: calibration_beside(file, checkpoint.schema.name),
+    )
+
+
 def _open_exported(path: Path, engine: Engine) -> OpenedWeights:
     if engine.runtime == "torch" or engine.compiled:
         raise DarkposeError(f"{path}: torch does not run .onnx files; onnxruntime and openvino do")
     if engine.device not in ("auto", "cpu"):
         raise DarkposeError(f"the device {engine.device!r} is torch's; for exported files name providers")
     exported = open_exported(path)
-    card, runtime = exported.card, choose_runtime(engine, ("openvino", "onnxruntime"))
+    card, chosen = exported.card, resolve_engine(engine, ("openvino", "onnxruntime"))
 
-    def make(runtime: Runtime) -> Network:
-        if runtime == "onnxruntime":
-            from darkpose.runtime.onnx import OnnxNetwork
-
-            graph, providers = exported.with_heatmaps(), engine.providers
-            return OnnxNetwork(graph, threads=engine.threads, providers=providers, crops=card.crops)
-        return _openvino(path, engine, crops=card.crops, int8=card.precision == "int8")
+    def make() -> Network:
+        if chosen.runtime == "openvino":
+            return _by_graph(path, chosen, crops=card.crops, int8=card.precision == "int8")
+        return _by_graph(exported.with_heatmaps(), chosen, crops=card.crops)
 
     return OpenedWeights(
-        _run(path, runtime, make),
+        _made(path, chosen, make),
         card.schema,
         card.config,
         card.weights,
@@ -94,74 +159,77 @@ def _open_exported(path: Path, engine: Engine) -> OpenedWeights:
     )
 
 
-def _open_file(file: Path, schema: str | None, engine: Engine) -> OpenedWeights:
-    weights = open_checkpoint(file).with_schema(schema)
-    has_graph = is_shipped(file) or find_spec("onnx") is not None
-    runtime = choose_runtime(engine, RUNTIMES if has_graph else ("torch",))
+def resolve_engine(engine: Engine, possible: Sequence[Runtime]) -> Engine:
+    """The engine with its runtime chosen: on a GPU one that can use it, else the first possible one that is installed.
 
-    def make(runtime: Runtime) -> Network:
-        if runtime == "torch":
-            from darkpose.network.load import load_checkpoint
+    Raises:
+        DarkposeError: it is not installed, or a setting belongs to another runtime.
+    """
+    if engine.runtime == "auto":
+        runtime, providers = _choose(engine, possible)
+        engine = replace(engine, runtime=runtime, providers=providers)
+    name = engine.runtime
+    if name == "torch" and engine.providers:
+        raise DarkposeError("providers are onnxruntime's and OpenVINO's; for torch name a device")
+    if name != "torch" and engine.compiled:
+        raise DarkposeError("compiled is for torch; other runtimes compile the network anyway")
+    if name != "torch" and engine.device not in ("auto", "cpu"):
+        raise DarkposeError(f"the device {engine.device!r} is torch's; for {name} name providers")
+    if name == "onnxruntime" and engine.numbers == "bf16":
+        raise DarkposeError("onnxruntime does not calculate in bf16 on a CPU; OpenVINO and torch do")
+    if find_spec(name) is None:
+        raise DarkposeError(f"the runtime {name} is not installed: pip install 'darkpose[{name}]'")
+    return engine
 
-            return _torch(load_checkpoint(file, schema=schema), engine)
-        return _by_graph(find_graph(weights), runtime, engine)
 
-    return OpenedWeights(
-        _run(file, runtime, make),
-        weights.schema,
-        weights.config,
-        weights.provenance,
-        lambda: fingerprint(weights.arrays()),
-        lambda: calibration_beside(file, weights.schema.name),
-    )
+def _choose(engine: Engine, possible: Sequence[Runtime]) -> tuple[Runtime, Sequence[str]]:
+    """Runtime and providers for "auto"."""
+    if engine.providers:
+        onnx = all(name.endswith("ExecutionProvider") for name in engine.providers)
+        return "onnxruntime" if onnx else "openvino", engine.providers
+    if engine.compiled or engine.device not in ("auto", "cpu"):
+        return "torch", ()
+    if engine.device == "auto" and has_nvidia_driver():
+        if "torch" in possible and _torch_on_gpu():
+            return "torch", ()
+        if "onnxruntime" in possible and engine.numbers == "fp32" and _onnxruntime_on_gpu():
+            return "onnxruntime", ("CUDAExecutionProvider", "CPUExecutionProvider")
+    able = [each for each in possible if each != "onnxruntime" or engine.numbers == "fp32"]
+    return next((each for each in able if find_spec(each) is not None), able[0]), ()
 
 
-def _open_pickled(given: str | Path, file: Path, schema: str | None, engine: Engine) -> OpenedWeights:
-    """A `.pth` file: torch reads it; other runtimes get it as a safetensors file in the cache."""
-    runtime = choose_runtime(engine, ("torch", "openvino", "onnxruntime"))
+def has_nvidia_driver() -> bool:
+    """Whether an NVIDIA driver is installed."""
+    return Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None
+
+
+def _torch_on_gpu() -> bool:
     if find_spec("torch") is None:
-        raise DarkposeError(f"{file}: reading it needs torch: pip install 'darkpose[torch]'")
-    from darkpose.network.checkpoint import model_fingerprint, save_checkpoint
-    from darkpose.network.load import load_checkpoint
+        return False
+    import torch
 
-    checkpoint = load_checkpoint(given, schema=schema)
-    digest = model_fingerprint(checkpoint.model)
-
-    def make(runtime: Runtime) -> Network:
-        if runtime == "torch":
-            return _torch(checkpoint, engine)
-        kept = cache_folder() / "graphs" / f"{digest[:16]}.safetensors"
-        make_folder(kept.parent)
-        save_checkpoint(checkpoint, kept)
-        return _by_graph(find_graph(open_checkpoint(kept)), runtime, engine)
-
-    return OpenedWeights(
-        _run(file, runtime, make),
-        checkpoint.schema,
-        checkpoint.config,
-        checkpoint.provenance,
-        lambda: digest,
-        lambda: calibration_beside(file, checkpoint.schema.name),
-    )
+    return torch.cuda.is_available()
 
 
-def _run(source: Path, runtime: Runtime, make: Callable[[Runtime], Network]) -> Network:
-    """Make the network; errors of the runtimes become one sentence."""
+def _onnxruntime_on_gpu() -> bool:
+    import onnxruntime
+
+    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+
+
+def _made(source: Path, engine: Engine, make: Callable[[], Network]) -> Network:
+    """Make the network; an error of the runtime becomes one sentence."""
     try:
-        return make(runtime)
-    except DarkposeError:
+        return make()
+    except (DarkposeError, ImportError):
         raise
     except Exception as error:  # the runtimes raise types of their own
-        raise DarkposeError(f"{source}: {runtime} cannot run it: {_reason(error)}") from error
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        reason = lines[-1] if lines[0].startswith("Exception from") else lines[0]  # OpenVINO first names its source
+        raise DarkposeError(f"{source}: {engine.runtime} cannot run it: {reason}") from error
 
 
-def _reason(error: Exception) -> str:
-    """The message of a runtime: of OpenVINO's lines the last one, the others name places in its source."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    return lines[-1] if lines[0].startswith("Exception from") else lines[0]
-
-
-def _torch(checkpoint: Any, engine: Engine) -> Network:
+def _by_torch(checkpoint: Any, engine: Engine) -> Network:
     import torch
 
     from darkpose.runtime.torch import fast_network, find_device
@@ -173,19 +241,12 @@ def _torch(checkpoint: Any, engine: Engine) -> Network:
     return fast_network(checkpoint.model, config.normalisation, device, config.crop_size, **settings)
 
 
-def _by_graph(graph: Path, runtime: Runtime, engine: Engine) -> Network:
-    if runtime == "openvino":
-        return _openvino(graph, engine)
-    from darkpose.runtime.onnx import CPU, CUDA, OnnxNetwork, has_cuda
+def _by_graph(graph: Path | bytes, engine: Engine, *, crops: str = "uint8", int8: bool = False) -> Network:
+    if isinstance(graph, Path) and engine.runtime == "openvino":
+        from darkpose.runtime.openvino import OpenVinoNetwork
 
-    providers = engine.providers
-    if not providers and engine.runtime == "auto" and engine.device == "auto" and has_cuda():
-        providers = (CUDA, CPU)
-    return OnnxNetwork(graph, threads=engine.threads, providers=providers)
+        settings: dict[str, Any] = {"threads": engine.threads, "devices": engine.providers, "numbers": engine.numbers}
+        return OpenVinoNetwork(graph, crops=crops, int8=int8, **settings)
+    from darkpose.runtime.onnx import OnnxNetwork
 
-
-def _openvino(graph: Path, engine: Engine, *, crops: str = "uint8", int8: bool = False) -> Network:
-    from darkpose.runtime.openvino import OpenVinoNetwork
-
-    settings: dict[str, Any] = {"threads": engine.threads, "devices": engine.providers, "numbers": engine.numbers}
-    return OpenVinoNetwork(graph, crops=crops, int8=int8, **settings)
+    return OnnxNetwork(graph, threads=engine.threads, providers=engine.providers, crops=crops)

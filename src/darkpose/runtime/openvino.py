@@ -1,7 +1,8 @@
 """The network by OpenVINO."""
 
+import os
 from collections.abc import Sequence
-from functools import cache, partial
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
@@ -12,14 +13,13 @@ from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import Pixels
-from darkpose.runtime.graph import CROPS, HEATMAPS
-from darkpose.runtime.network import NumberType, PerProcess, Runtime
+from darkpose.runtime.network import NumberType, Runtime
 
 _TO_FLOAT = ("Convert", "Convert", "Subtract", "Multiply")  # operations after a rounding to 8 bits
 
 
 class OpenVinoNetwork:
-    """A graph run by OpenVINO.
+    """A graph run by OpenVINO; every process compiles its own, after a fork or unpickling, too.
 
     Attributes:
         name: version, device and number type, for people.
@@ -50,7 +50,7 @@ class OpenVinoNetwork:
         Raises:
             DarkposeError: OpenVINO lacks a device.
         """
-        known = _openvino().available_devices
+        known = openvino_core().available_devices
         unknown = [name for name in devices if name.split(".")[0] not in {each.split(".")[0] for each in known}]
         if unknown:
             raise DarkposeError(f"this OpenVINO has no device {unknown[0]!r}; it has {', '.join(known)}")
@@ -58,23 +58,35 @@ class OpenVinoNetwork:
         hints = {"INFERENCE_PRECISION_HINT": "bf16" if numbers == "bf16" else "f32"}
         if threads:
             hints["INFERENCE_NUM_THREADS"] = str(threads)
-        self._crops = crops
-        self._compiled = PerProcess(partial(_Compiled, graph, device, hints, int8))
-        told: list[str] = self._compiled.get().facts(numbers)
+        self._graph, self._device, self._hints, self._crops, self._int8 = graph, device, hints, crops, int8
+        self._left: list[Any] = []  # of a parent process: freeing it would wait for its threads
+        self._open()
+        told = self._compiled.facts(numbers)
         if threads:
             told.append(f"{threads} thread{'' if threads == 1 else 's'}")
         self.name = f"openvino {version('openvino')} ({', '.join(told)})"
 
+    def _open(self) -> None:
+        self._process = os.getpid()
+        self._compiled: Any = _Compiled(self._graph, self._device, self._hints, self._int8)
+
     def __call__(self, crops: Pixels) -> NDArray[np.float32]:
         """Heatmaps (N, K, S/4, S/4) of crops (N, S, S, 3) uint8 RGB."""
-        return self._compiled.get()(crops.astype(self._crops, copy=False))
+        if self._process != os.getpid():
+            self._left.append(self._compiled)
+            self._open()
+        heatmaps: NDArray[np.float32] = self._compiled(crops.astype(self._crops, copy=False))
+        return heatmaps
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_compiled": None, "_left": [], "_process": 0}
 
 
 class _Compiled:
     """A model compiled for one crop and, when more come, for any number."""
 
     def __init__(self, graph: Path, device: str, hints: dict[str, str], int8: bool) -> None:
-        model = _openvino().read_model(graph)
+        model = openvino_core().read_model(graph)
         if int8:
             keep_sums_unrounded(model)
         self._model, self._device, self._hints, self._lock = up_to_heatmaps(model), device, hints, Lock()
@@ -86,13 +98,15 @@ class _Compiled:
         if count not in self._requests:
             model = self._model.clone()
             model.reshape({port: [count, *list(port.get_partial_shape())[1:]] for port in model.inputs})
-            self._requests[count] = _openvino().compile_model(model, self._device, self._hints).create_infer_request()
+            self._requests[count] = (
+                openvino_core().compile_model(model, self._device, self._hints).create_infer_request()
+            )
         return self._requests[count]
 
     def __call__(self, crops: NDArray[Any]) -> NDArray[np.float32]:
         with self._lock:  # a request serves one thread; it uses all CPU threads anyway
             request = self._request(1 if len(crops) == 1 else -1)
-            return np.array(request.infer({CROPS: crops}, share_inputs=True, share_outputs=True)[0])
+            return np.array(request.infer({"crops": crops}, share_inputs=True, share_outputs=True)[0])
 
     def facts(self, numbers: NumberType) -> list[str]:
         """Devices and the number type: the one that the device tells, or the one asked for (AUTO does not tell)."""
@@ -107,8 +121,8 @@ def up_to_heatmaps(model: Any) -> Any:
     """The part of a model between its crops and its heatmaps."""
     import openvino
 
-    heatmaps = next(port for op in model.get_ops() for port in op.outputs() if HEATMAPS in port.get_names())
-    crops = next(port.get_node() for port in model.inputs if CROPS in port.get_names())
+    heatmaps = next(port for op in model.get_ops() for port in op.outputs() if "heatmaps" in port.get_names())
+    crops = next(port.get_node() for port in model.inputs if "crops" in port.get_names())
     return openvino.Model([heatmaps], [crops])
 
 
@@ -151,7 +165,7 @@ def _floats_again(op: Any) -> Any:
 
 
 @cache
-def _openvino() -> Any:
+def openvino_core() -> Any:
     """OpenVINO's core, one for the whole process.
 
     Each core sets up a stack for signal handlers and restores the earlier one when it goes. If two cores go in the

@@ -105,6 +105,11 @@ class CheckpointFile:
     provenance: Mapping[str, Any]
     rows: slice
 
+    @property
+    def graph(self) -> Path:
+        """Path of the graph of the network (see `runtime.graph`): next to the file, `NAME.SCHEMA.onnx`."""
+        return self.path.with_name(f"{self.path.stem}.{self.schema.name}.onnx")
+
     def with_schema(self, name: str | None) -> "CheckpointFile":
         """The same file for one of the schemas that it joins; None: the first.
 

@@ -1,9 +1,10 @@
-"""The models that go by a name: what they find, how well, under which terms, and whether they are here."""
+"""Models by name: their schemas, errors, terms and files. Reads only metadata, and downloads nothing."""
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-from darkpose.network.load import load_checkpoint
+from darkpose.weights.checkpoint import open_checkpoint
 from darkpose.weights.zoo import SHIPPED, ZOO, default_for, downloaded_file, shipped_file
 
 LFPW, HARD = "LFPW test (68 landmarks)", "310 hard faces of WFLW's test set (98)"
@@ -20,17 +21,17 @@ class Model:
     """One model.
 
     Attributes:
-        name: what `--weights` takes.
-        markups: name -> number of landmarks.
-        error: NME in per cent by what it was measured on, and by whom.
-        terms: of its use.
-        default_for: the markups for which it is the one that "default" means.
-        file: path, where it is here; else empty.
-        megabytes: size of the file, where it is here.
+        name: value of `--weights`.
+        schemas: name -> number of landmarks.
+        error: NME in per cent by test set.
+        terms: of use.
+        default_for: the schemas for which "default" means this model.
+        file: path, if the file is on this machine; else empty.
+        megabytes: size of the file, if it is on this machine.
     """
 
     name: str
-    markups: dict[str, int]
+    schemas: dict[str, int]
     error: dict[str, float]
     terms: str
     default_for: tuple[str, ...] = ()
@@ -38,20 +39,20 @@ class Model:
     megabytes: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values."""
-        return asdict(self)
+        """JSON values; the schemas under the key "markups"."""
+        return {"markups" if key == "schemas" else key: value for key, value in asdict(self).items()}
 
     def lines(self) -> list[str]:
         """For people."""
-        markups = ", ".join(f"{name} ({count} landmarks)" for name, count in self.markups.items())
+        schemas = ", ".join(f"{name} ({count} landmarks)" for name, count in self.schemas.items())
         errors = ", ".join(f"{what} {value:.2f}" for what, value in self.error.items())
-        here = f"{self.file}, {self.megabytes:.1f} MB" if self.file else "not here; downloaded at its first use"
+        file = f"{self.file}, {self.megabytes:.1f} MB" if self.file else "downloaded at its first use"
         default = f", the default for {' and '.join(self.default_for)}" if self.default_for else ""
-        return [self.name + default, f"  {markups}", f"  NME in per cent: {errors}", f"  {self.terms}", f"  {here}"]
+        return [self.name + default, f"  {schemas}", f"  NME in per cent: {errors}", f"  {self.terms}", f"  {file}"]
 
 
 def models() -> list[Model]:
-    """All models that go by a name, the shipped ones first.
+    """All models with a name, the shipped ones first.
 
     Raises:
         DarkposeError: the shipped weights cannot be read.
@@ -60,16 +61,21 @@ def models() -> list[Model]:
 
 
 def _shipped(name: str) -> Model:
-    found, file = load_checkpoint(name, whole=True), shipped_file(name)
-    markups = {part.name: len(part) for part in found.schema.parts or (found.schema,)}
-    terms, size = str(found.provenance.get("terms", "")), file.stat().st_size / 1e6
-    default = tuple(markup for markup in markups if default_for(markup) == name)
-    return Model(name, markups, MEASURED[name], terms, default, str(file), round(size, 1))
+    file = shipped_file(name)
+    weights = open_checkpoint(file)
+    schemas = {part.name: len(part) for part in weights.schema.parts or (weights.schema,)}
+    default = tuple(schema for schema in schemas if default_for(schema) == name)
+    terms = str(weights.provenance.get("terms", ""))
+    return Model(name, schemas, MEASURED[name], terms, default, str(file), _megabytes(file))
 
 
 def _published(name: str) -> Model:
     model = ZOO[name]
     file = downloaded_file(model)
-    here = (str(file), round(file.stat().st_size / 1e6, 1)) if file.is_file() else ("", None)
+    local = (str(file), _megabytes(file)) if file.is_file() else ("", None)
     error = {f"{subset} (published)": value for subset, value in model.published.items()}
-    return Model(name, {model.schema.name: len(model.schema)}, error, model.terms, (), *here)
+    return Model(name, {model.schema.name: len(model.schema)}, error, model.terms, (), *local)
+
+
+def _megabytes(file: Path) -> float:
+    return round(file.stat().st_size / 1e6, 1)

@@ -124,3 +124,8 @@ def shipped_file(name: str) -> Path:
     if not file.is_file():
         raise DarkposeError(f"{file}: a file of the package is missing; install darkpose again, or name a checkpoint")
     return file
+
+
+def is_shipped(file: Path) -> bool:
+    """Whether a file is a checkpoint in the package; the graphs of its networks are there, too."""
+    return file.stem in SHIPPED and file == shipped_file(file.stem)

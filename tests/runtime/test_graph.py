@@ -1,0 +1,96 @@
+"""Graphs of networks whose weights stay in the safetensors file."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from darkpose.datasets.drawn_face import draw_face
+from darkpose.errors import DarkposeError
+from darkpose.image.geometry import landmark_box
+from darkpose.image.pixels import Pixels, cut_crops
+from darkpose.runtime.graph import DIGEST_KEY, network_graph
+from darkpose.runtime.graph_file import cached_graph
+from darkpose.runtime.network import Network
+from darkpose.runtime.onnx import OnnxNetwork
+from darkpose.weights.checkpoint import CheckpointFile, open_checkpoint
+from darkpose.weights.zoo import SHIPPED, shipped_file
+
+SHIPPED_NETWORKS = [
+    pytest.param(name, part.name, id=f"{name}-{part.name}")
+    for name in SHIPPED
+    for part in open_checkpoint(shipped_file(name)).schema.parts
+]
+
+
+@pytest.fixture(scope="module")
+def crops() -> Pixels:
+    faces = [draw_face(0, index) for index in range(2)]
+    boxes = [landmark_box(face.keypoints) for face in faces]
+    return np.stack(list(cut_crops((face.image for face in faces), boxes, 256, 1.25)[0]))
+
+
+def by_torch(weights: CheckpointFile) -> Network:
+    pytest.importorskip("torch")
+    import torch
+
+    from darkpose.network.load import load_checkpoint
+    from darkpose.runtime.torch import TorchNetwork
+
+    checkpoint = load_checkpoint(weights.path, schema=weights.schema.name)
+    return TorchNetwork(checkpoint.model, checkpoint.config.normalisation, torch.device("cpu"))
+
+
+def by_openvino(graph: Path) -> Network:
+    pytest.importorskip("openvino")
+    from darkpose.runtime.openvino import OpenVinoNetwork
+
+    return OpenVinoNetwork(graph)
+
+
+@pytest.mark.parametrize(("name", "schema"), SHIPPED_NETWORKS)
+def test_the_graphs_in_the_package_are_those_of_the_weights_in_the_package(name: str, schema: str) -> None:
+    pytest.importorskip("onnx")
+    import onnx
+
+    weights = open_checkpoint(shipped_file(name)).with_schema(schema)
+    assert weights.graph.read_bytes() == network_graph(weights), "run scripts/network_graphs.py"
+    model = onnx.load(weights.graph, load_external_data=False)
+    digest = hashlib.sha256(weights.path.read_bytes()).hexdigest()
+    assert {each.key: each.value for each in model.metadata_props} == {DIGEST_KEY: digest}
+    onnx.checker.check_model(weights.graph, full_check=True)
+
+
+@pytest.mark.parametrize("open_graph", [OnnxNetwork, by_openvino])
+@pytest.mark.parametrize(("name", "schema"), SHIPPED_NETWORKS)
+def test_a_graph_gives_the_heatmaps_of_torch(
+    name: str, schema: str, open_graph: Callable[[Path], Network], crops: Pixels
+) -> None:
+    weights = open_checkpoint(shipped_file(name)).with_schema(schema)
+    expected, network = by_torch(weights)(crops), open_graph(weights.graph)
+    np.testing.assert_allclose(network(crops), expected, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(network(crops[:1]), expected[:1], rtol=0, atol=1e-5)
+
+
+def test_a_graph_of_other_weights_is_made_once_in_the_cache(
+    small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnx")
+    monkeypatch.setenv("DARKPOSE_CACHE", str(tmp_path))
+    weights = open_checkpoint(small_weights).with_schema(None)
+    graph = cached_graph(weights)
+    made = graph.stat().st_mtime_ns
+    assert cached_graph(weights) == graph
+    assert graph.stat().st_mtime_ns == made
+    size = weights.config.crop_size
+    crops = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), np.uint8)
+    expected = np.asarray(by_torch(weights)(crops))
+    np.testing.assert_allclose(OnnxNetwork(graph)(crops), expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+def test_where_onnx_is_missing_the_extra_is_named(small_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "onnx", None)
+    with pytest.raises(DarkposeError, match=r"onnx: pip install 'darkpose\[export\]'"):
+        network_graph(open_checkpoint(small_weights))
