@@ -11,8 +11,9 @@ import pytest
 from darkpose.errors import DarkposeError
 from darkpose.files.pts import read_pts
 from darkpose.image.pixels import read_image
-from darkpose.predict.files import Input, OutputFolder, find_images, predict_files
+from darkpose.predict.files import OutputFolder, predict_files
 from darkpose.predict.given_boxes import GivenBoxes
+from darkpose.predict.inputs import Input, find_images
 from darkpose.predict.predictor import Predictor
 from darkpose.schema import W300_68
 

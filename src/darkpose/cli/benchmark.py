@@ -68,7 +68,7 @@ def benchmark(
     from darkpose.files.atomic import write_text
     from darkpose.files.figure import check_matplotlib
     from darkpose.files.paths import is_folder
-    from darkpose.predict.files import find_images
+    from darkpose.predict.inputs import find_images
 
     for file in (output, plot):
         if file is not None and (is_folder(file) or not os.access(file.parent, os.W_OK)):

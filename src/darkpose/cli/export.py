@@ -62,7 +62,7 @@ def export(
     from darkpose.deploy.export_file import export_file
     from darkpose.detect.detector import named_detector
     from darkpose.network.load import load_checkpoint
-    from darkpose.predict.files import find_images
+    from darkpose.predict.inputs import find_images
     from darkpose.weights.calibrations import calibration_beside
     from darkpose.weights.zoo import weights_file
 

@@ -136,10 +136,10 @@ def predict(
     """
     from tqdm import tqdm
 
-    from darkpose.predict.files import OutputFolder, find_images, predict_files
+    from darkpose.predict.files import OutputFolder, predict_files
     from darkpose.predict.formats import to_json
     from darkpose.predict.given_boxes import GivenBoxes
-    from darkpose.predict.inputs import walk
+    from darkpose.predict.inputs import find_images, walk
     from darkpose.predict.shard_run import Step
     from darkpose.stopping import sigterm_as_interrupt
 

@@ -1,33 +1,24 @@
 """Landmarks of files, folders and globs: read, predict, write, account for every image."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, NamedTuple, Self
+from typing import Literal, Self
 
-from darkpose.errors import DarkposeError
 from darkpose.files.atomic import make_folder, write_text
-from darkpose.files.paths import exists, is_folder
 from darkpose.image.pixels import Pixels, read_image, write_image
 from darkpose.predict.draw import draw_faces, zoom_for
 from darkpose.predict.formats import ImageResult, to_coco, to_csv, to_json, to_pts
 from darkpose.predict.given_boxes import GivenBoxes
-from darkpose.predict.inputs import OVERLAY, TAR, files_below, is_picture, matches, no_images
+from darkpose.predict.inputs import OVERLAY, Input
 from darkpose.predict.predictor import BoxKind, Predictor
 from darkpose.predict.stream import Looked, stream
 from darkpose.schema import KeypointSchema
 
 Format = Literal["json", "csv", "pts", "coco"]
-
-
-class Input(NamedTuple):
-    """An image to read, and its name below the output folder (without suffix, unique in the run)."""
-
-    path: Path
-    name: Path
 
 
 @dataclass(frozen=True)
@@ -43,45 +34,6 @@ class Outcome:
     path: Path
     result: ImageResult | None = None
     problem: str = ""
-
-
-def find_images(arguments: Sequence[str]) -> list[Input]:
-    """Images that files, folders (searched whole) and globs stand for, in that order, each folder sorted by name.
-
-    Raises:
-        DarkposeError: a path does not exist, a folder holds no images, a glob matches nothing.
-    """
-    found: dict[Path, Path] = {}
-    for argument in arguments:
-        for path, name in _matches(argument):
-            found.setdefault(path, name)
-    taken: set[Path] = set()
-    inputs = []
-    for path, name in found.items():
-        unique = name.with_suffix("")
-        if unique in taken:
-            unique = name.with_name(name.name.replace(".", "_"))
-        number = 2
-        while unique in taken:
-            unique, number = name.with_name(f"{name.stem}_{number}"), number + 1
-        taken.add(unique)
-        inputs.append(Input(path, unique))
-    return inputs
-
-
-def _matches(argument: str) -> list[tuple[Path, Path]]:
-    path = Path(argument)
-    if is_folder(path):
-        inside = [file for file in files_below(path) if is_picture(file)]
-        if not inside:
-            raise no_images(path)
-        return [(file, file.relative_to(path)) for file in inside]
-    if path.suffix.lower() == TAR and exists(path):
-        raise DarkposeError(
-            f"{path}: tar files are read where results are written in shards: --format jsonl or parquet"
-        )
-    found = [path] if exists(path) else matches(argument)
-    return [(file, Path(file.name)) for file in found]
 
 
 class OutputFolder(AbstractContextManager["OutputFolder"]):

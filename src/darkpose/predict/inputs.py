@@ -57,6 +57,52 @@ class Source(NamedTuple):
         return data
 
 
+class Input(NamedTuple):
+    """An image to read, and its name below the output folder (without suffix, unique in the run)."""
+
+    path: Path
+    name: Path
+
+
+def find_images(arguments: Sequence[str]) -> list[Input]:
+    """Images that files, folders (searched whole) and globs stand for, in that order, each folder sorted by name.
+
+    Raises:
+        DarkposeError: a path does not exist, a folder holds no images, a glob matches nothing.
+    """
+    found: dict[Path, Path] = {}
+    for argument in arguments:
+        for path, name in _named(argument):
+            found.setdefault(path, name)
+    taken: set[Path] = set()
+    inputs = []
+    for path, name in found.items():
+        unique = name.with_suffix("")
+        if unique in taken:
+            unique = name.with_name(name.name.replace(".", "_"))
+        number = 2
+        while unique in taken:
+            unique, number = name.with_name(f"{name.stem}_{number}"), number + 1
+        taken.add(unique)
+        inputs.append(Input(path, unique))
+    return inputs
+
+
+def _named(argument: str) -> list[tuple[Path, Path]]:
+    path = Path(argument)
+    if is_folder(path):
+        inside = [file for file in files_below(path) if is_picture(file)]
+        if not inside:
+            raise no_images(path)
+        return [(file, file.relative_to(path)) for file in inside]
+    if path.suffix.lower() == TAR and exists(path):
+        raise DarkposeError(
+            f"{path}: tar files are read where results are written in shards: --format jsonl or parquet"
+        )
+    found = [path] if exists(path) else matches(argument)
+    return [(file, Path(file.name)) for file in found]
+
+
 def walk(arguments: Sequence[str], listed: str | None = None) -> Iterator[Source]:
     """The images that paths stand for, in an order that depends on nothing but them.
 
