@@ -1,6 +1,7 @@
 """Graphs of networks whose weights stay in the safetensors file."""
 
 import hashlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +12,7 @@ from darkpose.datasets.drawn_face import draw_face
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import landmark_box
 from darkpose.image.pixels import Pixels, cut_crops
-from darkpose.runtime.graph import DIGEST_KEY, network_graph
-from darkpose.runtime.graph_file import cached_graph
+from darkpose.runtime.graph import DIGEST_KEY, embedded_graph, linked_graph
 from darkpose.runtime.network import Network
 from darkpose.runtime.onnx import OnnxNetwork
 from darkpose.weights.checkpoint import CheckpointFile, open_checkpoint
@@ -43,7 +43,7 @@ def by_torch(weights: CheckpointFile) -> Network:
     return TorchNetwork(checkpoint.model, checkpoint.config.normalisation, torch.device("cpu"))
 
 
-def by_openvino(graph: Path) -> Network:
+def by_openvino(graph: Path | bytes) -> Network:
     pytest.importorskip("openvino")
     from darkpose.runtime.openvino import OpenVinoNetwork
 
@@ -56,7 +56,7 @@ def test_the_graphs_in_the_package_are_those_of_the_weights_in_the_package(name:
     import onnx
 
     weights = open_checkpoint(shipped_file(name)).with_schema(schema)
-    assert weights.graph.read_bytes() == network_graph(weights), "run scripts/network_graphs.py"
+    assert weights.graph.read_bytes() == linked_graph(weights), "run scripts/network_graphs.py"
     model = onnx.load(weights.graph, load_external_data=False)
     digest = hashlib.sha256(weights.path.read_bytes()).hexdigest()
     assert {each.key: each.value for each in model.metadata_props} == {DIGEST_KEY: digest}
@@ -74,23 +74,17 @@ def test_a_graph_gives_the_heatmaps_of_torch(
     np.testing.assert_allclose(network(crops[:1]), expected[:1], rtol=0, atol=1e-5)
 
 
-def test_a_graph_of_other_weights_is_made_once_in_the_cache(
-    small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("open_graph", [OnnxNetwork, by_openvino])
+def test_a_graph_of_other_weights_holds_them(small_weights: Path, open_graph: Callable[[bytes], Network]) -> None:
     pytest.importorskip("onnx")
-    monkeypatch.setenv("DARKPOSE_CACHE", str(tmp_path))
-    weights = open_checkpoint(small_weights).with_schema(None)
-    graph = cached_graph(weights)
-    made = graph.stat().st_mtime_ns
-    assert cached_graph(weights) == graph
-    assert graph.stat().st_mtime_ns == made
-    size = weights.config.crop_size
+    weights = open_checkpoint(small_weights)
+    network, size = open_graph(embedded_graph(weights.config, weights.arrays())), weights.config.crop_size
     crops = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), np.uint8)
     expected = np.asarray(by_torch(weights)(crops))
-    np.testing.assert_allclose(OnnxNetwork(graph)(crops), expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+    np.testing.assert_allclose(network(crops), expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
 def test_where_onnx_is_missing_the_extra_is_named(small_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "onnx", None)
+    monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(DarkposeError, match=r"onnx: pip install 'darkpose\[export\]'"):
-        network_graph(open_checkpoint(small_weights))
+        linked_graph(open_checkpoint(small_weights))

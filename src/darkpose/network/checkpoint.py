@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -114,9 +115,14 @@ def read_safetensors(path: Path) -> Checkpoint:
     return Checkpoint(model, found.config, found.schema, found.provenance)
 
 
+def model_arrays(model: HRNet) -> dict[str, NDArray[Any]]:
+    """The weights of a network by name."""
+    return {name: value.detach().cpu().numpy() for name, value in model.state_dict().items()}
+
+
 def model_fingerprint(model: HRNet) -> str:
     """`weights.checkpoint.fingerprint` of the weights of a network."""
-    return fingerprint({name: value.detach().cpu().numpy() for name, value in model.state_dict().items()})
+    return fingerprint(model_arrays(model))
 
 
 def part_of(checkpoint: Checkpoint, name: str) -> Checkpoint:

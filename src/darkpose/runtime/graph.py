@@ -1,67 +1,104 @@
-"""The network as an ONNX graph whose weights stay in the safetensors file.
+"""The network as an ONNX graph, built from its configuration.
 
-The graph holds no weights: each initializer is a byte range of the safetensors file (ONNX external data). Weights in
-half precision are followed by a Cast; batch norms are not folded. The runtimes fold both when they load the graph.
+The graphs in the package hold no weights: each initializer is a byte range of the safetensors file (ONNX external
+data), and weights in half precision are followed by a Cast. Graphs of other weights hold them. Batch norms are not
+folded; the runtimes do that when they load a graph.
 
 Source of the architecture: `network.hrnet`.
 """
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import STRIDE
-from darkpose.weights.checkpoint import LAST_LAYER as LAST
-from darkpose.weights.checkpoint import CheckpointFile
+from darkpose.weights.checkpoint import LAST_LAYER, CheckpointConfig, CheckpointFile
 
 OPSET = 20
 BATCH_NORM_EPSILON = 1e-5  # of torch.nn.BatchNorm2d
 CROPS, HEATMAPS = "crops", "heatmaps"  # names of input and output
-DIGEST_KEY = "weights_sha256"  # of the graph's metadata: SHA-256 of the safetensors file
+DIGEST_KEY = "weights_sha256"  # of the metadata of a linked graph: SHA-256 of the safetensors file
 _FLOAT, _UINT8, _HALF = 1, 2, 10  # TensorProto.DataType
 _TYPES = {"F32": (_FLOAT, 4), "F16": (_HALF, 2)}
 
 
-def network_graph(weights: CheckpointFile) -> bytes:
-    """An ONNX graph: crops (N, S, S, 3) uint8 RGB -> heatmaps (N, K, S/4, S/4) float32.
+def linked_graph(weights: CheckpointFile) -> bytes:
+    """An ONNX graph whose weights stay in the safetensors file.
+
+    Its input is crops (N, S, S, 3) uint8 RGB, its output heatmaps (N, K, S/4, S/4) float32.
 
     Args:
-        weights: a checkpoint file; the graph refers to it by its file name, so both must be in one folder.
+        weights: the file; the graph refers to it by its name, so both must be in one folder.
 
     Raises:
         DarkposeError: the package onnx is missing, or the file has weights in another type than float32 or float16.
     """
+    onnx, data = _onnx(), weights.path.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header, start = json.loads(data[8 : 8 + length]), 8 + length
+
+    def link(name: str) -> Any:
+        """An initializer of a byte range of the file; of the last layer the rows of the schema."""
+        entry = header[name]
+        if entry["dtype"] not in _TYPES:
+            raise DarkposeError(f"{weights.path}: expected float32 or float16, {name} is {entry['dtype']}")
+        kind, size = _TYPES[entry["dtype"]]
+        (first, last), shape = entry["data_offsets"], list(entry["shape"])
+        if name.startswith(LAST_LAYER):
+            row = size * int(np.prod(shape[1:]))
+            first, last = first + weights.rows.start * row, first + weights.rows.stop * row
+            shape[0] = weights.rows.stop - weights.rows.start
+        tensor = onnx.TensorProto(name=name, data_type=kind, dims=shape)
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        for key, value in {"location": weights.path.name, "offset": start + first, "length": last - first}.items():
+            tensor.external_data.add(key=key, value=str(value))
+        return tensor
+
+    shapes = {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
+    builder = _Builder(weights.config, shapes, link)
+    return builder.model({DIGEST_KEY: hashlib.sha256(data).hexdigest()})
+
+
+def embedded_graph(config: CheckpointConfig, arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """An ONNX graph that holds its weights, float32 by name; input and output as of `linked_graph`.
+
+    Raises:
+        DarkposeError: the package onnx is missing.
+    """
+    onnx = _onnx()
+    shapes = {name: values.shape for name, values in arrays.items()}
+    return _Builder(config, shapes, lambda name: onnx.numpy_helper.from_array(arrays[name], name)).model({})
+
+
+def _onnx() -> Any:
     try:
         import onnx
     except ImportError as error:
         raise DarkposeError("a graph of the network needs onnx: pip install 'darkpose[export]'") from error
-    builder = _Builder(weights, onnx)
-    builder.add_network()
-    return bytes(builder.model().SerializeToString())
+    return onnx
 
 
 class _Builder:
     """Nodes and initializers of one graph; each method adds nodes and returns the name of their output."""
 
-    def __init__(self, weights: CheckpointFile, onnx: Any) -> None:
-        self.weights, self.onnx, self.make = weights, onnx, onnx.helper
+    def __init__(
+        self, config: CheckpointConfig, shapes: Mapping[str, tuple[int, ...]], initializer: Callable[[str], Any]
+    ) -> None:
+        self.onnx = _onnx()
+        self.config, self.shapes, self.initializer = config, shapes, initializer
         self.nodes: list[Any] = []
         self.initializers: list[Any] = []
-        data = weights.path.read_bytes()
-        self.digest = hashlib.sha256(data).hexdigest()
-        length = int.from_bytes(data[:8], "little")
-        self.header, self.start = json.loads(data[8 : 8 + length]), 8 + length
-        self.shape = weights.config.network
 
     # ------------------------------------------------------------------------------------------------- parts of a graph
 
     def node(self, operator: str, *inputs: str, name: str, **attributes: Any) -> str:
         """A node whose output has the node's name."""
-        self.nodes.append(self.make.make_node(operator, list(inputs), [name], name=name, **attributes))
+        self.nodes.append(self.onnx.helper.make_node(operator, list(inputs), [name], name=name, **attributes))
         return name
 
     def constant(self, name: str, values: Any) -> str:
@@ -70,31 +107,17 @@ class _Builder:
         return name
 
     def weight(self, name: str) -> str:
-        """An initializer in the safetensors file, as float32; of the last layer only the rows of the schema."""
-        entry = self.header[name]
-        if entry["dtype"] not in _TYPES:
-            raise DarkposeError(f"{self.weights.path}: expected float32 or float16, {name} is {entry['dtype']}")
-        kind, size = _TYPES[entry["dtype"]]
-        (first, last), shape = entry["data_offsets"], list(entry["shape"])
-        if name.startswith(LAST):
-            row = size * int(np.prod(shape[1:]))
-            first, last = first + self.weights.rows.start * row, first + self.weights.rows.stop * row
-            shape[0] = self.weights.rows.stop - self.weights.rows.start
-        half = kind == _HALF
-        tensor = self.onnx.TensorProto(name=f"{name}.half" if half else name, data_type=kind, dims=shape)
-        tensor.data_location = self.onnx.TensorProto.EXTERNAL
-        for key, value in (
-            ("location", self.weights.path.name),
-            ("offset", self.start + first),
-            ("length", last - first),
-        ):
-            tensor.external_data.add(key=key, value=str(value))
+        """A weight as float32."""
+        tensor = self.initializer(name)
+        half = tensor.data_type == _HALF
+        if half:
+            tensor.name = f"{name}.half"
         self.initializers.append(tensor)
         return self.node("Cast", tensor.name, name=name, to=_FLOAT) if half else name
 
     def convolution(self, x: str, name: str, *, stride: int = 1, bias: bool = False) -> str:
         """A convolution, padded so that only the stride changes the size."""
-        kernel = self.header[f"{name}.weight"]["shape"][-1]
+        kernel = self.shapes[f"{name}.weight"][-1]
         inputs = [x, self.weight(f"{name}.weight"), *([self.weight(f"{name}.bias")] if bias else [])]
         pads = [kernel // 2] * 4
         return self.node("Conv", *inputs, name=name, kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=pads)
@@ -134,7 +157,7 @@ class _Builder:
         for block in range(4):
             x = self.bottleneck(x, f"backbone.layer1.{block}")
         branches = [x]
-        for stage, modules in enumerate(self.shape.modules, start=2):
+        for stage, modules in enumerate(self.config.network.modules, start=2):
             branches = self.transition(branches, f"backbone.transition{stage - 1}")
             for module in range(modules):
                 branches = self.exchange(branches, f"backbone.stage{stage}.{module}")
@@ -142,7 +165,7 @@ class _Builder:
 
     def normalised(self) -> str:
         """Crops (N, S, S, 3) uint8 as (N, 3, S, S) float32, normalised as `Normalisation` does."""
-        normalisation = self.weights.config.normalisation
+        normalisation = self.config.normalisation
         std = np.asarray(normalisation.std, np.float32)
         scale = self.constant("scale", 1 / (255 * std))
         offset = self.constant("offset", np.asarray(normalisation.mean, np.float32) / std)
@@ -156,7 +179,7 @@ class _Builder:
         y = self.convolution_norm(x, f"{name}.conv1", f"{name}.bn1", relu=True)
         y = self.convolution_norm(y, f"{name}.conv2", f"{name}.bn2", relu=True)
         y = self.convolution_norm(y, f"{name}.conv3", f"{name}.bn3")
-        if f"{name}.downsample.0.weight" in self.header:
+        if f"{name}.downsample.0.weight" in self.shapes:
             x = self.convolution_norm(x, f"{name}.downsample.0", f"{name}.downsample.1")
         return self.relu(self.add(y, x, name), name)
 
@@ -174,7 +197,7 @@ class _Builder:
                 layer, stride = f"{name}.{number}.0", 2
             else:
                 layer, stride = f"{name}.{number}", 1
-            if f"{layer}.0.weight" in self.header:
+            if f"{layer}.0.weight" in self.shapes:
                 x = self.convolution_norm(x, f"{layer}.0", f"{layer}.1", stride=stride, relu=True)
             outputs.append(x)
         return outputs
@@ -183,7 +206,7 @@ class _Builder:
         """Residual blocks on every branch; then every branch receives the sum of all."""
         found = []
         for number, x in enumerate(branches):
-            for block in range(self.shape.blocks):
+            for block in range(self.config.network.blocks):
                 x = self.basic_block(x, f"{name}.branches.{number}.{block}")
             found.append(x)
         outputs = []
@@ -217,16 +240,16 @@ class _Builder:
         finest = len(branches) - 1
         fine = [x if not i else self.upsample(x, 2**i, f"head.branch{i}") for i, x in enumerate(branches[:finest])]
         joined = self.node("Concat", *fine, name="head.joined", axis=1)
-        width = sum(self.shape.widths[:finest])
+        width = sum(self.config.network.widths[:finest])
         axes = self.constant("head.axis", np.array([1], np.int64))
         ends = [self.constant(f"head.{name}", np.array([at], np.int64)) for name, at in (("0", 0), ("fine", width))]
-        ends.append(self.constant("head.all", np.array([sum(self.shape.widths)], np.int64)))
+        ends.append(self.constant("head.all", np.array([sum(self.config.network.widths)], np.int64)))
         of_fine = self.node("Slice", weight, ends[0], ends[1], axes, name="head.fine_weight")
         of_coarse = self.node("Slice", weight, ends[1], ends[2], axes, name="head.coarse_weight")
         mixed = self.node("Conv", joined, of_fine, bias, name="head.mixed_fine", kernel_shape=[1, 1])
         coarse = self.node("Conv", branches[-1], of_coarse, name="head.mixed_coarse", kernel_shape=[1, 1])
         total = self.add(mixed, self.upsample(coarse, 2**finest, "head.coarse"), "head.mixed")
-        return self.convolution(self.relu(total, "head.mixed"), LAST.rstrip("."), bias=True)
+        return self.convolution(self.relu(total, "head.mixed"), LAST_LAYER.rstrip("."), bias=True)
 
     def folded_mixing(self) -> tuple[str, str]:
         """Weight and bias of the first convolution of the head with its batch norm."""
@@ -243,14 +266,15 @@ class _Builder:
         bias = self.node("Add", self.node("Mul", centred, factor, name="head.scaled"), shift, name="head.bias")
         return weight, bias
 
-    def model(self) -> Any:
-        """The model with its metadata."""
-        config, make = self.weights.config, self.make
-        side = config.crop_size // STRIDE
-        inputs = [make.make_tensor_value_info(CROPS, _UINT8, ["faces", config.crop_size, config.crop_size, 3])]
-        outputs = [make.make_tensor_value_info(HEATMAPS, _FLOAT, ["faces", self.shape.keypoints, side, side])]
-        graph = make.make_graph(self.nodes, self.weights.schema.name, inputs, outputs, self.initializers)
+    def model(self, metadata: Mapping[str, str]) -> bytes:
+        """The bytes of the whole model."""
+        self.add_network()
+        make, size = self.onnx.helper, self.config.crop_size
+        shape = ["faces", self.config.network.keypoints, size // STRIDE, size // STRIDE]
+        inputs = [make.make_tensor_value_info(CROPS, _UINT8, ["faces", size, size, 3])]
+        outputs = [make.make_tensor_value_info(HEATMAPS, _FLOAT, shape)]
+        graph = make.make_graph(self.nodes, "darkpose", inputs, outputs, self.initializers)
         opsets = [make.make_opsetid("", OPSET)]
         model = make.make_model(graph, opset_imports=opsets, ir_version=10, producer_name="darkpose")
-        make.set_model_props(model, {DIGEST_KEY: self.digest})
-        return model
+        make.set_model_props(model, dict(metadata))
+        return bytes(model.SerializeToString())

@@ -7,12 +7,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
+from numpy.typing import NDArray
+
 from darkpose.codec.heatmap import Method
 from darkpose.errors import DarkposeError
 from darkpose.runtime.card import Precision
 from darkpose.runtime.exported import open_exported
 from darkpose.runtime.flip import FlipTest
-from darkpose.runtime.graph_file import cached_graph, converted_in_cache
 from darkpose.runtime.network import Network, NumberType, Runtime
 from darkpose.schema import KeypointSchema
 from darkpose.weights.calibrations import Calibration, calibration_beside
@@ -96,7 +97,7 @@ def _open_file(file: Path, schema: str | None, engine: Engine) -> OpenedWeights:
             from darkpose.network.load import load_checkpoint
 
             return _by_torch(load_checkpoint(file, schema=schema), chosen)
-        return _by_graph(weights.graph if shipped else cached_graph(weights), chosen)
+        return _by_graph(weights.graph if shipped else _graph_of(weights.config, weights.arrays()), chosen)
 
     return OpenedWeights(
         _made(file, chosen, make),
@@ -109,11 +110,11 @@ def _open_file(file: Path, schema: str | None, engine: Engine) -> OpenedWeights:
 
 
 def _open_pickled(given: str | Path, file: Path, schema: str | None, engine: Engine) -> OpenedWeights:
-    """A `.pth` file: torch reads it; other runtimes get it as a safetensors file in the cache."""
+    """A `.pth` file, which torch reads."""
     chosen = resolve_engine(engine, ("torch", "openvino", "onnxruntime"))
     if find_spec("torch") is None:
         raise DarkposeError(f"{file}: reading it needs torch: pip install 'darkpose[torch]'")
-    from darkpose.network.checkpoint import model_fingerprint
+    from darkpose.network.checkpoint import model_arrays
     from darkpose.network.load import load_checkpoint
 
     checkpoint = load_checkpoint(given, schema=schema)
@@ -121,14 +122,14 @@ def _open_pickled(given: str | Path, file: Path, schema: str | None, engine: Eng
     def make() -> Network:
         if chosen.runtime == "torch":
             return _by_torch(checkpoint, chosen)
-        return _by_graph(cached_graph(converted_in_cache(checkpoint)), chosen)
+        return _by_graph(_graph_of(checkpoint.config, model_arrays(checkpoint.model)), chosen)
 
     return OpenedWeights(
         _made(file, chosen, make),
         checkpoint.schema,
         checkpoint.config,
         checkpoint.provenance,
-        lambda: model_fingerprint(checkpoint.model),
+        lambda: fingerprint(model_arrays(checkpoint.model)),
         lambda: calibration_beside(file, checkpoint.schema.name),
     )
 
@@ -241,8 +242,14 @@ def _by_torch(checkpoint: Any, engine: Engine) -> Network:
     return fast_network(checkpoint.model, config.normalisation, device, config.crop_size, **settings)
 
 
+def _graph_of(config: CheckpointConfig, arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    from darkpose.runtime.graph import embedded_graph
+
+    return embedded_graph(config, arrays)
+
+
 def _by_graph(graph: Path | bytes, engine: Engine, *, crops: str = "uint8", int8: bool = False) -> Network:
-    if isinstance(graph, Path) and engine.runtime == "openvino":
+    if engine.runtime == "openvino":
         from darkpose.runtime.openvino import OpenVinoNetwork
 
         settings: dict[str, Any] = {"threads": engine.threads, "devices": engine.providers, "numbers": engine.numbers}

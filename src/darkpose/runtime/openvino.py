@@ -1,5 +1,6 @@
 """The network by OpenVINO."""
 
+import io
 import os
 from collections.abc import Sequence
 from functools import cache
@@ -29,7 +30,7 @@ class OpenVinoNetwork:
 
     def __init__(
         self,
-        graph: Path,
+        graph: Path | bytes,
         *,
         threads: int | None = None,
         devices: Sequence[str] = (),
@@ -40,7 +41,7 @@ class OpenVinoNetwork:
         """Load a graph.
 
         Args:
-            graph: ONNX file with an input "crops" and a tensor "heatmaps".
+            graph: ONNX file, or the bytes of one, with an input "crops" and a tensor "heatmaps".
             threads: CPU threads; None: OpenVINO chooses.
             devices: OpenVINO's devices, best first, among several of which its AUTO chooses; none: the CPU.
             numbers: "bf16": calculate in bfloat16 where the device can.
@@ -85,8 +86,8 @@ class OpenVinoNetwork:
 class _Compiled:
     """A model compiled for one crop and, when more come, for any number."""
 
-    def __init__(self, graph: Path, device: str, hints: dict[str, str], int8: bool) -> None:
-        model = openvino_core().read_model(graph)
+    def __init__(self, graph: Path | bytes, device: str, hints: dict[str, str], int8: bool) -> None:
+        model = openvino_core().read_model(io.BytesIO(graph) if isinstance(graph, bytes) else graph)
         if int8:
             keep_sums_unrounded(model)
         self._model, self._device, self._hints, self._lock = up_to_heatmaps(model), device, hints, Lock()
