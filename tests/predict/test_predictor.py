@@ -2,11 +2,13 @@
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from darkpose import predictor as module
+from darkpose.codec.heatmap import decode
 from darkpose.detect.boxes import BoxCorrection, Detections
 from darkpose.detect.haar import Haar
 from darkpose.errors import DarkposeError
@@ -23,15 +25,18 @@ from darkpose.image.pixels import Pixels, read_image, warp_image
 from darkpose.network.checkpoint import Checkpoint, save_checkpoint
 from darkpose.network.hrnet import HRNet
 from darkpose.network.load import load_checkpoint
-from darkpose.predict.covariance import Calibration, calibrated
+from darkpose.predict import predictor as module
+from darkpose.predict.covariance import calibrated
 from darkpose.predict.predictor import Predictor
-from darkpose.predict.shape_prior import fit_shape_prior
-from darkpose.runtime.flip import CropDecoder
+from darkpose.evaluation.fitting import fit_shape_prior
+from darkpose.runtime.network import Runtime
+from darkpose.runtime.open import RUNTIMES, Engine, open_weights
 from darkpose.schema import AFLW_19, WFLW_98
-from darkpose.weights.calibrations import file_beside, write_calibrations
+from darkpose.weights.calibrations import Calibration, file_beside, write_calibrations
 from darkpose.weights.checkpoint import CheckpointConfig, HRNetConfig
 
 BOX = [178.0, 65.0, 270.0, 190.0]
+INSTALLED = [name for name in RUNTIMES if find_spec(name)]
 
 
 class OneFace:
@@ -287,13 +292,10 @@ def test_covariances_are_calibrated_and_in_image_pixels(calibrated_weights: Path
     (face,) = predictor(image, [[100, 60, 200, 160]], "square")
     assert predictor.calibration is not None
     assert face.covariance is not None
-    checkpoint, side = load_checkpoint(calibrated_weights), 125.0  # of the crop: padded
+    side = 125.0  # of the crop: padded
     crop = warp_image(image, image_to_crop([150, 110], side, (64, 64)), (64, 64))
-    model = checkpoint.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    decoder = CropDecoder(
-        model, checkpoint.config.normalisation, checkpoint.schema.flip_index, method="dark+", covariance=True
-    )
-    peaks = decoder([crop]).covariance
+    opened = open_weights(calibrated_weights, None, Engine())
+    peaks = decode(np.asarray(opened.network(crop[None])), method="dark+", covariance=True).covariance
     assert peaks is not None
     expected = calibrated(peaks, predictor.calibration)[0] * (side / 16) ** 2
     assert np.isfinite(expected).any()
@@ -339,7 +341,7 @@ import sys
 from multiprocessing import get_context
 from darkpose import Predictor
 
-predictor = Predictor(sys.argv[1], detector="haar", runtime="torch")
+predictor = Predictor(sys.argv[1], detector="haar", runtime=sys.argv[4])
 boxes = [[178, 65, 269, 176]]
 own = predictor(sys.argv[2], boxes)[0].keypoints if sys.argv[3] == "called" else None
 
@@ -354,10 +356,19 @@ assert abs(found[0] - (found[1] if own is None else own)).max() < 1e-3
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system with fork")
 @pytest.mark.parametrize("before", ["called", "made"])
-def test_forked_processes_find_landmarks(astronaut: Path, before: str) -> None:
-    call = [sys.executable, "-c", FORKED, "300w-small-dark", str(astronaut), before]
+@pytest.mark.parametrize("runtime", INSTALLED)
+def test_forked_processes_find_landmarks(astronaut: Path, before: str, runtime: str) -> None:
+    call = [sys.executable, "-c", FORKED, "300w-small-dark", str(astronaut), before, runtime]
     done = subprocess.run(call, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("runtime", INSTALLED)
+def test_a_predictor_can_be_pickled(small_weights: Path, astronaut: Path, runtime: Runtime) -> None:
+    predictor = Predictor(small_weights, detector=Haar(), runtime=runtime)
+    again = pickle.loads(pickle.dumps(predictor))
+    for one, other in zip(predictor(astronaut, [BOX]), again(astronaut, [BOX]), strict=True):
+        np.testing.assert_allclose(one.keypoints, other.keypoints, rtol=0, atol=1e-3)
 
 
 def test_the_detector_is_looked_for_once_whichever_thread_comes_first(

@@ -1,1 +1,12 @@
-"""runtime."""
+"""Runtimes: what runs a network.
+
+* network.py: the protocol: crops -> heatmaps
+* onnx.py: by onnxruntime
+* openvino.py: by OpenVINO
+* torch.py: by torch
+* open.py: weights -> a network that is ready to run; the settings and the choice of the runtime
+* graph.py: the network as an ONNX graph
+* exported.py: an exported `.onnx` file as a network
+* card.py: metadata and checksum of an exported file
+* flip.py: the flip test
+"""
