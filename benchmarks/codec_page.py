@@ -21,12 +21,12 @@ Facts = dict[str, Any]
 HALVES = ("bfloat16", "float16")
 LIMITS = ("torch.amax", "np.argmax", "memory copy", "fill a buffer")
 OURS = ("fused", "NumPy", "torch d", "full", "truncated", "rounded", "loss")
-BUSY = """The machine worked for others beside: medians hold
-their share of it, most of all those of what OpenMP splits between threads (torch, kornia), where all wait for the
-thread that was displaced. The shortest calls are nearer to what an idle machine takes, but long calls are less often
-undisturbed than short ones, which favours the short ones."""
-WEAK = """Maps with cells at or below 1e-10 around the maximum take longer (fused, weak landmarks): what DARK does there
-depends on the whole blurred map. Peaks that stand out of their noise have none."""
+BUSY = """The machine also did other work, which is in
+the medians, most of all in those of packages that split work with OpenMP (torch, kornia): all threads wait for the one
+that was displaced. The shortest calls are nearer to the times of an idle machine, but long calls are undisturbed less
+often than short ones, which favours the short ones."""
+WEAK = """Maps with cells at or below 1e-10 around the maximum take longer (fused, weak landmarks), because DARK then
+needs the whole blurred map. Peaks well above their noise have no such cells."""
 DECODING = {
     "decode batch": "64 faces of 98 landmarks, maps of 64x64 (103 MB)",
     "decode face": "one face of 98 landmarks, maps of 64x64",
@@ -68,14 +68,14 @@ def gpu_part(found: Facts) -> list[str]:
     lines = ["## On a GPU", ""]
     commit = decoding["commit"]
     lines += [
-        f"`python benchmarks/gpu.py benchmarks/results` on an {decoding['card']} at commit {commit}, whose copy",
-        f"moves {copy:.2f} TB/s; ms for 98 maps of 64x64 a face, and in brackets the maps' bytes per second over the",
-        f"copy's. The goal of 75 % is missed: the Triton kernel reaches {best:.0%}. Half precision saves it little, so",
-        "memory is not what it waits for. It was not profiled; its machine code, counted by",
-        "`scripts/gpu/count_instructions.py`, has 1,184 instructions (float32, each of 4 warps a map) and 26 barriers,",
-        f"and to issue all of them takes 0.23 of its {took:.2f} ms for 512 faces, without any waiting: its sums over a",
-        "window are what to make fewer. With 64 faces it takes as long as the host to start it. `decode` looks whether",
-        "maps were clipped, for which the host waits.",
+        f"`python benchmarks/gpu.py benchmarks/results` on an {decoding['card']} at commit {commit}, which copies",
+        f"{copy:.2f} TB/s; ms for 98 maps of 64x64 a face, and in brackets the bytes of the maps per second over those",
+        f"of the copy. The goal of 75 % is missed: the Triton kernel reaches {best:.0%}. Half precision saves little,",
+        "so it does not wait for memory. It was not profiled; its machine code, counted by",
+        "`scripts/gpu/count_instructions.py`, has 1,184 instructions (float32, each of 4 warps a map) and 26 barriers.",
+        f"Issuing all of them takes 0.23 of its {took:.2f} ms for 512 faces, without any waiting: it needs fewer sums",
+        "over a window. With 64 faces the host takes as long to start it. `decode` checks whether maps were clipped,",
+        "and the host waits for the answer.",
         "",
     ]
     names = {"kernel": "Triton kernel", "decode": "`decode`", "torch": "`decode_torch`", "amax": "*torch.amax*"}
@@ -86,7 +86,7 @@ def gpu_part(found: Facts) -> list[str]:
     lines += table(["", *names.values()], rows)
     encoding = found["encode"]
     drawing = f"{number(encoding['median'])} ms there ({encoding['of_copy']:.1%})"
-    return [*lines, "", f"Targets of 64 faces into a buffer take {drawing}: they, too, wait for the host.", ""]
+    return [*lines, "", f"Targets of 64 faces into a buffer take {drawing}: these wait for the host, too.", ""]
 
 
 def page(found: Facts, gpu: Facts | None = None) -> str:
@@ -99,7 +99,7 @@ def page(found: Facts, gpu: Facts | None = None) -> str:
     lines += [
         f"{found['seconds']} s at commit {found['commit']}, on {found['machine']}; `benchmarks/codec_page.py` wrote"
     ]
-    lines += ["this page. Limits are in italics: they do less than a decoder or encoder has to.", ""]
+    lines += ["this page. Limits are in italics: they do less than a decoder or encoder must.", ""]
     lines += [
         f"{100 * quiet / rounds:.0f} % of the rounds were quiet. {BUSY if quiet < rounds / 2 else ''}".strip(),
         "",
@@ -125,10 +125,8 @@ def page(found: Facts, gpu: Facts | None = None) -> str:
         lines += ["", f"## Decoding {what}", "", *timings(found["results"][group], "fused dark", errors)]
     lines += ["", "## Drawing 64x98 heatmaps of 64x64", "", *timings(found["results"]["encode"], "full, buffer")]
     lines += ["", "## Growth of the fused decoder", "", "On one thread."]
-    lines += [
-        "From a few faces on, work is shared among threads, which makes a bend in the times that users see. What is"
-    ]
-    lines += ["left between times and lines comes from the caches: maps that fit into one take less per cell.", ""]
+    lines += ["From a few faces on, work is shared among threads, which makes a bend in the times that users see. The"]
+    lines += ["residuals come from the caches: maps that fit into one take less per cell.", ""]
     rows = []
     for by, facts in found["growth"].items():
         line = facts["line"]
@@ -147,7 +145,7 @@ def page(found: Facts, gpu: Facts | None = None) -> str:
     lines += table(["", "input", "largest difference (px, or of a cell)"], rows)
     lines += [
         "",
-        "mmpose 1.3 goes a quarter cell along one axis also where the other is at the border, which 0.29 does not.",
+        "mmpose 1.3 moves by a quarter cell along one axis even if the other is at the border; 0.29 does not.",
         "",
         "64 samples decoded at once against one by one; flat indices in float32 are rounded above 2^24 cells:",
         "",
@@ -158,7 +156,7 @@ def page(found: Facts, gpu: Facts | None = None) -> str:
     lines += [
         "",
         *(gpu_part(gpu) if gpu else []),
-        "## Where darkpose is slower than something else",
+        "## Where darkpose is slower",
         "",
         *slower(found),
         "",

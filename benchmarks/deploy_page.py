@@ -68,8 +68,8 @@ def moved(sets: list[Facts]) -> str:
         p99, farthest = (max(found[key] for found in each) for key in ("p99", "max"))
         digits = 4 if bits == "fp32" else 2
         lines.append(f"{bits}: {p99:.{digits}f} at P99, {farthest:.{digits}f} at the most")
-    told = f"Landmarks of files beside PyTorch's in fp32, crop px, the worse of sets and runtimes: {'; '.join(lines)}."
-    return f"{told} Where it is far, it is another peak."
+    told = f"Distance of landmarks from PyTorch's in fp32, crop px, the worse of sets and runtimes: {'; '.join(lines)}."
+    return f"{told} Large distances are other peaks."
 
 
 def accepted(found: Facts, names: list[str]) -> str:

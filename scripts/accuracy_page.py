@@ -10,7 +10,7 @@ TITLES = {
     "lfpw": "LFPW test, 68 landmarks: flip test and decoder on the same heatmaps",
     "lfpw_boxes": "LFPW test, 68 landmarks: what a real box costs",
     "wflw": "WFLW faces, 98 landmarks",
-    "wflw_shared": "WFLW faces, 68 landmarks, through the 50 that both markups share",
+    "wflw_shared": "WFLW faces, 68 landmarks, through the 50 that both schemas share",
     "wflw_boxes": "WFLW faces, 98 landmarks: what a real box costs",
 }
 HEAD = """# What the shipped weights reach
@@ -21,21 +21,21 @@ benchmarks/accuracy.py {weights} 300W WFLW {name}` made at commit {commit} on {m
 NME in per cent of the distance between the outer eye corners, pooled over landmarks of the faces found; intervals are
 95 %, bootstrap over images; FR counts faces that were not found as failures. LFPW test is the 224 faces of 300-W's
 common subset that come from LFPW. The WFLW faces are {wflw} genuine faces of WFLW's test set, each with at least one
-hard attribute: this is not the error on the whole test set. The weights have learnt from none of these faces; the
-epochs of the first two stages of training were chosen on LFPW test, the others kept their last epoch. What was tried
-was kept or dropped by its error on LFPW test and on these WFLW faces, single folds of the cross-validation included
-(docs/experiments.md): they have served as development sets, and other faces may have a somewhat larger error. Landmarks
-of WFLW were learnt from labels derived from 300-W's.
+hard attribute: this is not the error on the whole test set. The weights were trained on none of these faces. The epochs
+of the first two stages of training were chosen on LFPW test; the other stages kept their last epoch. Changes were kept
+or dropped by their error on LFPW test and on these WFLW faces, single folds of the cross-validation included
+([experiments](experiments.md)): they served as development sets, and other faces may have a somewhat larger error.
+Landmarks of WFLW were trained on labels derived from those of 300-W.
 """
-PEERS = """## Beside other packages
+PEERS = """## Next to other packages
 
 `python benchmarks/peers.py MEDIAPIPE DLIB {weights} 300W WFLW benchmarks/peers.json` (commit {commit}, {machine};
 {peers}): packages that install and bring weights, on the same faces, NME and intervals as above, without flip test.
-MediaPipe's mesh has no landmark of 300-W's: they are made of it by the vertex that lies nearest on 600 training
-faces, or by the best linear map. dlib does not say which of 300-W's faces it has learnt from; that it does so much
-better on LFPW test than elsewhere suggests that these are among them. "minus darkpose" is on the faces that both
-found. Milliseconds are of the median face, the package's own detection included but for "annotated boxes", on a machine
-with other work: they are rough.
+darkpose was given annotated boxes. The mesh of MediaPipe has none of 300-W's landmarks: they are the vertices that are
+nearest on 600 training faces, or the best linear map of all vertices. dlib does not say which faces of 300-W it was
+trained on; that it is so much better on LFPW test than elsewhere suggests that these are among them. "minus darkpose"
+is on the faces that both found. Milliseconds are of the median face, with the detection of the package except for
+"annotated boxes", on a machine with other work: they are rough.
 
 {table}
 """
@@ -44,10 +44,10 @@ FOOT = """## At size
 
 `python benchmarks/evaluation_at_size.py DRAWN OUT.json` makes, checks and evaluates 10,000 faces drawn by darkpose in
 WFLW's official files (`benchmarks/evaluation_at_size.json`; commit {commit}, {machine}, {workers} worker
-process beside the main one; `darkpose evaluate NAME --root DRAWN --weights default --flip-test off --workers 1`, by
-earlier weights of the same network).
-Memory is the sum of the processes' resident sets, shared pages counted in each, the largest within each third of the
-way: it does not grow with the number of faces. The machine was busy with other work in between.
+process besides the main one: workers are threads now; `darkpose evaluate NAME --root DRAWN --weights default
+--flip-test off --workers 1`, with earlier weights of the same network).
+Memory is the sum of the resident sets of the processes, shared pages counted in each, the largest within each third of
+the run: it does not grow with the number of faces. The machine also did other work.
 
 {table}
 """
