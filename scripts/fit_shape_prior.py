@@ -16,7 +16,8 @@ from darkpose.datasets.joined import wflw_split
 from darkpose.datasets.sample import Sample
 from darkpose.datasets.w300 import read_300w
 from darkpose.datasets.wflw import read_wflw
-from darkpose.predict.shape_prior import ShapePrior, fit_shape_prior, write_shape_prior
+from darkpose.evaluation.fitting import fit_shape_prior
+from darkpose.predict.shape_prior import ShapePrior, write_shape_prior
 from darkpose.schema import W300_68, WFLW_98
 
 TIMES = 8
@@ -35,7 +36,7 @@ def prior_of(w300: Sequence[Sample], wflw: Sequence[Sample], split: str = "test"
         WFLW_98,
         weights=[1] * derived_faces + [TIMES] * len(wflw),
         fitted=f"{derived_faces} faces of 300-W, {len(wflw)} of WFLW's {split} set {TIMES} times, all mirrored, too",
-        learnt=[face.image.name for face in wflw] if split == "test" else [],
+        test_images=[face.image.name for face in wflw] if split == "test" else [],
     )
 
 

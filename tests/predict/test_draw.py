@@ -1,4 +1,4 @@
-"""Overlays."""
+"""Faces drawn on images."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ def grey() -> np.ndarray:
     return np.full((120, 160, 3), 128, np.uint8)
 
 
-def test_drawing_leaves_the_picture_alone_and_keeps_its_size(grey: np.ndarray) -> None:
+def test_drawing_does_not_change_the_image_and_keeps_its_size(grey: np.ndarray) -> None:
     drawn = draw_faces(grey, [a_face(30, 90)], scores=True)
     assert (grey == 128).all()
     assert drawn.shape == grey.shape
@@ -38,7 +38,7 @@ def test_every_landmark_is_drawn_where_it_is(grey: np.ndarray) -> None:
     assert (outside == 128).all()
 
 
-def test_a_zoomed_picture_keeps_landmarks_on_their_pixels(grey: np.ndarray) -> None:
+def test_landmarks_keep_their_place_in_an_enlarged_picture(grey: np.ndarray) -> None:
     face = a_face(60, 60.5)  # so small that it is one dot
     drawn = draw_faces(grey, [face], boxes=False, zoom=4)
     assert drawn.shape == (480, 640, 3)
@@ -58,7 +58,7 @@ def test_covariances_are_drawn_as_ellipses_of_95_per_cent(grey: np.ndarray) -> N
     assert (draw_faces(grey, [unknown]) == draw_faces(grey, [face])).all()
 
 
-def test_landmarks_far_outside_and_no_faces_do_no_harm(grey: np.ndarray) -> None:
+def test_landmarks_far_outside_and_no_faces_are_drawn_without_an_error(grey: np.ndarray) -> None:
     face = a_face(30, 90)
     face.keypoints[5] = (1e9, -1e9)
     draw_faces(grey, [face])
@@ -69,7 +69,7 @@ def test_landmarks_far_outside_and_no_faces_do_no_harm(grey: np.ndarray) -> None
     ("size", "extent", "zoom"),
     [((500, 500), 100, 2), ((500, 500), 300, 1), ((500, 500), 20, 4), ((3000, 2000), 20, 1), ((1000, 500), 20, 2)],
 )
-def test_zoom_makes_small_faces_readable_and_pictures_not_huge(size: tuple[int, int], extent: int, zoom: int) -> None:
+def test_zoom_makes_small_faces_readable_and_is_limited(size: tuple[int, int], extent: int, zoom: int) -> None:
     assert zoom_for(np.zeros((*size, 3), np.uint8), [a_face(0, extent)]) == zoom
 
 

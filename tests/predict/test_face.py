@@ -13,7 +13,7 @@ def a_face(schema: KeypointSchema = W300_68, image: np.ndarray | None = None) ->
     return Face(keypoints, np.full(len(schema), 0.5, np.float32), np.array([20.0, 20, 80, 80]), schema, image=image)
 
 
-def test_a_landmark_is_reached_by_its_name() -> None:
+def test_a_landmark_is_found_by_its_name() -> None:
     face = a_face()
     assert (face["nose_bridge_3"] == face.keypoints[30]).all()
     assert face.score == 0.5
@@ -26,7 +26,7 @@ def test_an_unknown_name_suggests_near_ones() -> None:
         a_face()["zzz"]
 
 
-def test_a_face_is_no_sequence_and_takes_no_numbers() -> None:
+def test_a_face_is_no_sequence_and_has_no_index() -> None:
     with pytest.raises(TypeError, match="not iterable"):
         list(a_face())  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="by its name"):

@@ -1,4 +1,4 @@
-"""Faces as text."""
+"""Faces as JSON, CSV, .pts and COCO text."""
 
 import csv
 import io
@@ -49,26 +49,26 @@ def test_csv_has_one_row_per_landmark(result: ImageResult) -> None:
     np.testing.assert_allclose([float(row["x"]) for row in rows[:29]], result.faces[0].keypoints[:, 0], atol=5.1e-4)
 
 
-def unsure(face: Face) -> Face:
-    """The face with covariances, the second landmark's not known."""
+def with_covariances(face: Face) -> Face:
+    """The face with covariances; that of the second landmark is not known."""
     matrix = np.array([[2.0, -0.12345], [-0.12345, 0.5]], np.float32)
     covariance = matrix * np.arange(1, 30, dtype=np.float32)[:, None, None]
     covariance[1] = np.nan
     return replace(face, covariance=covariance)
 
 
-def test_covariances_are_in_json_where_a_face_has_them_and_null_where_not_known(result: ImageResult) -> None:
-    both = ImageResult("photo.jpg", (640, 480), [unsure(result.faces[0]), result.faces[1]])
+def test_covariances_are_in_json_if_a_face_has_them_and_null_if_not_known(result: ImageResult) -> None:
+    both = ImageResult("photo.jpg", (640, 480), [with_covariances(result.faces[0]), result.faces[1]])
     with_them, without = json.loads(to_json(both))["faces"]
     assert len(with_them["covariances"]) == 29
     assert with_them["covariances"][:2] == [[[2.0, -0.1235], [-0.1235, 0.5]], None]
     assert "covariances" not in without
 
 
-def test_csv_has_columns_of_covariances_where_any_face_has_them(result: ImageResult) -> None:
+def test_csv_has_columns_of_covariances_if_any_face_has_them(result: ImageResult) -> None:
     plain = csv.DictReader(io.StringIO(to_csv([result])))
     assert "xx" not in (plain.fieldnames or ())
-    both = ImageResult("photo.jpg", (640, 480), [unsure(result.faces[0]), result.faces[1]])
+    both = ImageResult("photo.jpg", (640, 480), [with_covariances(result.faces[0]), result.faces[1]])
     rows = list(csv.DictReader(io.StringIO(to_csv([both]))))
     cells = [[row[name] for name in ("xx", "xy", "yy")] for row in rows]
     assert cells[0] == ["2.0000", "-0.1235", "0.5000"]
@@ -83,7 +83,7 @@ def test_pts_counts_from_one(result: ImageResult) -> None:
     np.testing.assert_allclose(parse_pts(text), result.faces[0].keypoints, atol=1e-5)
 
 
-def test_coco_is_what_pose_tools_read(result: ImageResult) -> None:
+def test_coco_is_as_pose_tools_read_it(result: ImageResult) -> None:
     read = json.loads(to_coco([result, ImageResult("empty.jpg", (10, 20), [])], COFW_29))
     assert [image["id"] for image in read["images"]] == [1, 2]
     assert [annotation["id"] for annotation in read["annotations"]] == [1, 2]

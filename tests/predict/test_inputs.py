@@ -1,192 +1,68 @@
-"""What paths stand for: walked one after the other, in a fixed order."""
+"""Images that files, folders and globs name."""
 
-import gc
-import gzip
-import io
-import json
 import os
-import subprocess
-import sys
-import tarfile
-import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from darkpose.errors import DarkposeError
-from darkpose.predict.inputs import Source, walk
+from darkpose.predict.inputs import find_images
 
 
 def touch(*paths: Path) -> None:
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(str(path.name).encode())
+        path.write_bytes(b"")
 
 
-def pack(path: Path, **members: bytes) -> Path:
-    """A tar file; in names, __ stands for a dot."""
-    with tarfile.open(path, "w") as tar:
-        for name, data in members.items():
-            member = tarfile.TarInfo(name.replace("__", "."))
-            member.size = len(data)
-            tar.addfile(member, io.BytesIO(data))
-    return path
+def test_folders_are_searched_with_subfolders_and_sorted(tmp_path: Path) -> None:
+    touch(*(tmp_path / name for name in ("b.jpg", "a.PNG", "sub/c.jpeg", "notes.txt", "d.tar")))
+    found = find_images([str(tmp_path)])
+    assert [str(item.name) for item in found] == ["a", "b", "sub/c"]
 
 
-def names(*arguments: object, listed: object = None) -> list[str]:
-    return [source.name for source in walk([*map(str, arguments)], None if listed is None else str(listed))]
+def test_globs_files_and_folders_may_be_mixed_and_each_image_is_given_once(tmp_path: Path) -> None:
+    touch(tmp_path / "x1.jpg", tmp_path / "x2.jpg", tmp_path / "y.dat")
+    found = find_images([str(tmp_path / "y.dat"), str(tmp_path / "x*.jpg"), str(tmp_path)])
+    assert [item.path.name for item in found] == ["y.dat", "x1.jpg", "x2.jpg"]
 
 
-def test_folders_are_walked_by_name_level_by_level_with_the_tar_files_in_them(tmp_path: Path) -> None:
-    touch(*(tmp_path / name for name in ("b/2.jpg", "b/1.PNG", "c.jpg", "a.jpg", "notes.txt", "a.landmarks.png")))
-    pack(tmp_path / "b.tar", x__jpg=b"1", x__json=b"{}", y__png=b"2")
-    found = [str(Path(name).relative_to(tmp_path)) for name in names(tmp_path)]
-    assert found == ["a.jpg", "b/1.PNG", "b/2.jpg", "b.tar/x.jpg", "b.tar/y.png", "c.jpg"]
+def test_a_file_with_brackets_in_its_name_is_a_file(tmp_path: Path) -> None:
+    touch(tmp_path / "photo[1].jpg")
+    assert len(find_images([str(tmp_path / "photo[1].jpg")])) == 1
 
 
-def test_a_link_to_a_folder_is_no_way_around_in_circles(tmp_path: Path) -> None:
-    touch(tmp_path / "a.jpg")
-    (tmp_path / "again").symlink_to(tmp_path)
-    (tmp_path / "b.jpg").symlink_to(tmp_path / "a.jpg")
-    assert [Path(name).name for name in names(tmp_path)] == ["a.jpg", "b.jpg"]
+def test_pictures_that_darkpose_has_drawn_are_left_out_of_a_folder(tmp_path: Path) -> None:
+    touch(tmp_path / "a.jpg", tmp_path / "a.landmarks.png")
+    assert [item.path.name for item in find_images([str(tmp_path)])] == ["a.jpg"]
+    assert len(find_images([str(tmp_path / "a.landmarks.png")])) == 1  # unless they are named
 
 
-def test_links_that_lead_nowhere_or_within_a_tar_file_are_inputs_with_a_problem(tmp_path: Path) -> None:
-    (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
-    tar = pack(tmp_path / "t.tar", a__jpg=b"1")
-    with tarfile.open(tar, "a") as file:
-        for name, kind in (("hard.jpg", tarfile.LNKTYPE), ("soft.jpg", tarfile.SYMTYPE)):
-            entry = tarfile.TarInfo(name)
-            entry.type, entry.linkname = kind, "a.jpg"
-            file.addfile(entry)
-    gone, one, hard, soft = walk([str(tmp_path)], None)
-    assert Path(gone.name).name == "gone.jpg"
-    with pytest.raises(DarkposeError):
-        gone.read()
-    assert one.read() == b"1"
-    for link, name in ((hard, "hard.jpg"), (soft, "soft.jpg")):
-        assert Path(link.name).name == name
-        with pytest.raises(DarkposeError, match=r"a link to a\.jpg, which is not followed"):
-            link.read()
+def test_a_tar_file_is_refused_with_the_option_that_reads_it(tmp_path: Path) -> None:
+    touch(tmp_path / "a.tar")
+    with pytest.raises(DarkposeError, match="--format jsonl or parquet"):
+        find_images([str(tmp_path / "a.tar")])
 
 
-def test_arguments_come_in_their_order_and_as_often_as_they_are_named(tmp_path: Path) -> None:
-    touch(*(tmp_path / name for name in ("x2.jpg", "x1.jpg", "y.dat")))
-    found = names(tmp_path / "y.dat", tmp_path / "x*.jpg", tmp_path / "x1.jpg")
-    assert [Path(name).name for name in found] == ["y.dat", "x1.jpg", "x2.jpg", "x1.jpg"]
-
-
-def test_the_bytes_of_members_and_files_are_read(tmp_path: Path) -> None:
-    tar = pack(tmp_path / "a.tar", one__jpg=b"first", two__jpg=b"second" * 1000)
-    touch(tmp_path / "c.jpg")
-    assert [source.read() for source in walk([str(tar), str(tmp_path / "c.jpg")])] == [
-        *(b"first", b"second" * 1000, b"c.jpg"),
-    ]
-
-
-def test_a_list_names_images_and_tar_files_and_one_that_is_missing_is_a_problem_of_its_own(tmp_path: Path) -> None:
-    touch(tmp_path / "a.jpg")
-    tar = pack(tmp_path / "a.tar", one__jpg=b"1")
-    (tmp_path / "list.txt").write_text(f"\ufeff{tmp_path / 'a.jpg'}\r\n\n{tmp_path / 'gone.jpg'}\n{tar}")
-    a, gone, member = walk([], str(tmp_path / "list.txt"))
-    assert (a.read(), member.read()) == (b"a.jpg", b"1")
-    with pytest.raises(DarkposeError, match=r"^cannot be read: No such file"):
-        gone.read()
-
-
-def test_a_list_may_come_from_standard_input_behind_the_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    touch(tmp_path / "a.jpg")
-    monkeypatch.setattr(sys, "stdin", io.StringIO("x.jpg\ny.jpg\n"))
-    assert names(tmp_path / "a.jpg", listed="-")[1:] == ["x.jpg", "y.jpg"]
-
-
-@pytest.mark.parametrize("kept", [700, 1024, 1536, 2000, 2048])
-def test_a_tar_file_that_is_cut_off_keeps_its_members_and_says_what_is_wrong(tmp_path: Path, kept: int) -> None:
-    tar = pack(tmp_path / "a.tar", one__jpg=b"1" * 300, two__jpg=b"2" * 300)  # each: a header and a block
-    tar.write_bytes(tar.read_bytes()[:kept])
-    *members, last = walk([str(tar)])
-    assert last.name == str(tar)
-    with pytest.raises(DarkposeError, match=r"the tar file cannot be read behind its member \d"):
-        last.read()
-    assert [member.name for member in members] == [f"{tar}/{name}.jpg" for name in ("one", "two")][: 1 + (kept >= 1536)]
-    for member, data in zip(members, (b"1", b"2"), strict=False):
-        if member.offset + 300 > kept:
-            with pytest.raises(DarkposeError, match="ends within this image"):
-                member.read()
-        else:
-            assert member.read() == data * 300
-
-
-def test_a_tar_file_damaged_in_the_middle_does_not_end_quietly(tmp_path: Path) -> None:
-    tar = pack(tmp_path / "a.tar", one__jpg=b"1", two__jpg=b"2", three__jpg=b"3")
-    data = bytearray(tar.read_bytes())
-    data[1024 + 150] ^= 0xFF  # the second header's checksum
-    tar.write_bytes(data)
-    first, problem = walk([str(tar)])
-    assert first.name.endswith("one.jpg")
-    assert "behind its member 1" in problem.problem
-
-
-def test_what_is_no_tar_file_is_one_input_with_a_problem(tmp_path: Path) -> None:
-    (tmp_path / "a.tar").write_bytes(b"words" * 500)
-    (source,) = walk([str(tmp_path / "a.tar")])
-    assert "the tar file cannot be read from its beginning" in source.problem
-
-
-def test_names_that_are_no_text_become_text_and_their_files_are_read(tmp_path: Path) -> None:
-    path = os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff.jpg")
-    Path(path).write_bytes(b"here")
-    (source,) = walk([str(tmp_path)])
-    assert source.name == f"{tmp_path}/bad\\xff.jpg"
-    assert source.read() == b"here"
+def test_images_of_the_same_name_get_different_output_names(tmp_path: Path) -> None:
+    files = [tmp_path / "1" / "a.jpg", tmp_path / "1" / "a.png", tmp_path / "2" / "a.jpg", tmp_path / "3" / "a.jpg"]
+    touch(*files)
+    names = [str(item.name) for item in find_images([str(file) for file in files])]
+    assert names == ["a", "a_png", "a_jpg", "a_2"]
 
 
 @pytest.mark.parametrize(
     ("argument", "message"),
-    [
-        ("missing.jpg", "no such file or folder"),
-        ("none*.jpg", "no file matches"),
-        ("", "no images in this folder"),
-        ("a.tar.gz", "a tar file that is not compressed"),
-    ],
+    [("missing.jpg", "no such file"), ("none*.jpg", "no file matches"), ("", "no images")],
 )
-def test_arguments_that_stand_for_nothing_are_refused_before_the_first_image(
-    tmp_path: Path, argument: str, message: str
-) -> None:
-    (tmp_path / "a.tar.gz").write_bytes(b"")
+def test_arguments_without_images_are_refused(tmp_path: Path, argument: str, message: str) -> None:
     with pytest.raises(DarkposeError, match=message):
-        walk([str(tmp_path / argument)])
+        find_images([str(tmp_path / argument)])
 
 
-def test_nothing_named_and_a_list_that_is_not_there_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DarkposeError, match="name at least one image"):
-        walk([])
-    with pytest.raises(DarkposeError, match="the list cannot be read"):
-        walk([], str(tmp_path / "list.txt"))
-
-
-def test_a_tar_file_of_any_length_is_walked_in_the_same_memory(tmp_path: Path) -> None:
-    peaks = []
-    for count in (200, 4000):
-        tar = pack(tmp_path / f"{count}.tar", **{f"{number}__jpg": b"x" for number in range(count)})
-        gc.collect()
-        tracemalloc.start()
-        assert sum(1 for _ in walk([str(tar)])) == count
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-    assert peaks[1] < 1.5 * peaks[0] + 50_000
-
-
-def test_a_source_can_be_sent_elsewhere_as_plain_values() -> None:
-    source = Source("a.tar/x.jpg", "/data/a.tar", 512, 7, "")
-    assert Source._make(json.loads(json.dumps(source))) == source
-
-
-def test_a_folder_within_one_that_cannot_be_read_is_an_input_with_a_problem(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    touch(*(tmp_path / name for name in ("a.jpg", "b/closed/1.jpg", "b/open.jpg", "c.jpg")))
+def test_a_subfolder_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path / "a.jpg", tmp_path / "closed" / "1.jpg")
     scan = os.scandir
 
     def guarded(folder: Path) -> Any:
@@ -195,49 +71,5 @@ def test_a_folder_within_one_that_cannot_be_read_is_an_input_with_a_problem(
         return scan(folder)
 
     monkeypatch.setattr(os, "scandir", guarded)  # root reads every folder
-    found = list(walk([str(tmp_path)]))
-    assert [str(Path(source.name).relative_to(tmp_path)) for source in found] == [
-        *("a.jpg", "b/closed", "b/open.jpg", "c.jpg")
-    ]
-    assert [source.problem for source in found] == ["", "the folder cannot be read", "", ""]
-    with pytest.raises(DarkposeError, match="closed: the folder cannot be read: Permission denied"):
-        walk([str(tmp_path / "b" / "closed")])
-
-
-def test_a_compressed_tar_file_in_a_list_is_an_input_with_that_problem(tmp_path: Path) -> None:
-    (tmp_path / "x.tar.gz").write_bytes(b"\x1f\x8b")
-    (tmp_path / "list").write_text(f"{tmp_path / 'x.tar.gz'}\n")
-    (source,) = walk([], str(tmp_path / "list"))
-    assert source.problem == "expected a tar file that is not compressed; unpack it to a .tar first"
-
-
-def test_a_tar_file_that_is_compressed_after_all_says_so(tmp_path: Path) -> None:
-    (tmp_path / "x.tar").write_bytes(gzip.compress(bytes(2048)))
-    (source,) = walk([str(tmp_path / "x.tar")])
-    assert source.problem.endswith(
-        "from its beginning: expected a tar file that is not compressed; unpack it to a .tar first"
-    )
-
-
-@pytest.mark.skipif(not hasattr(os, "setuid") or os.getuid() != 0, reason="needs root to become somebody else")
-def test_a_folder_that_may_be_listed_but_not_entered_gives_inputs_with_a_problem(tmp_path: Path) -> None:
-    for name in ("a.png", "b.png"):
-        (tmp_path / name).write_bytes(b"x")
-    code = (
-        "import os, sys\nfrom darkpose.predict.inputs import walk\n"
-        "os.chdir('/')\nfolder = os.open(sys.argv[1], os.O_RDONLY)\nos.setuid(65534)\n"
-        "found = list(walk([f'/proc/self/fd/{folder}']))\n"
-        "print(len(found))"
-    )
-    tmp_path.chmod(0o744)
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
-    assert done.stdout == "2\n", done.stderr
-
-
-def test_a_list_from_standard_input_is_read_as_a_file_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    given = io.TextIOWrapper(io.BytesIO(b"\xef\xbb\xbfa.jpg\nn\xff.jpg\n"), encoding="utf-8", errors="strict")
-    monkeypatch.setattr(sys, "stdin", given)
-    assert [source.name for source in walk([], "-")] == ["a.jpg", r"n\xff.jpg"]
-    monkeypatch.setattr(sys, "stdin", None)
-    with pytest.raises(DarkposeError, match="standard input, which is closed"):
-        list(walk([], "-"))
+    with pytest.raises(DarkposeError, match=r"closed: .*cannot be read"):
+        find_images([str(tmp_path)])

@@ -1,4 +1,4 @@
-"""The same records by Ray Data, on two processors of this machine."""
+"""The same records by Ray Data, with two predictors on this machine."""
 
 import json
 import sys
@@ -13,10 +13,10 @@ import pytest
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import read_image, write_image
 from darkpose.predict.given_boxes import GivenBoxes
-from darkpose.predict.inputs import Source, walk
 from darkpose.predict.on_ray import predict_dataset, predict_parts, start_ray
 from darkpose.predict.shard_run import Step, predict_shards
 from darkpose.predict.shards import Shards, read_shards
+from darkpose.predict.sources import Source, find_sources
 from needed import lacking
 
 BOX = "30,20,90,80"
@@ -52,7 +52,7 @@ def inputs(astronaut: Path, tmp_path: Path) -> Path:
 
 
 def sources(folder: Path) -> Iterator[Source]:
-    return walk([str(folder)])
+    return find_sources([str(folder)])
 
 
 def on_ray(folder: Path, inputs: Path, step: Step, size: int = 2) -> list[dict[str, int]]:
@@ -62,9 +62,7 @@ def on_ray(folder: Path, inputs: Path, step: Step, size: int = 2) -> list[dict[s
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("ray")
-def test_ray_makes_the_same_shards_and_goes_on_with_those_of_one_machine(
-    tmp_path: Path, inputs: Path, step: Step
-) -> None:
+def test_ray_makes_the_same_shards_and_continues_those_of_one_machine(tmp_path: Path, inputs: Path, step: Step) -> None:
     predictor = step.predictor()
     with Shards(tmp_path / "here", "jsonl", step.facts(predictor), size=2) as shards:
         expected = list(predict_shards(predictor, step, sources(inputs), shards))
@@ -81,7 +79,7 @@ def test_ray_makes_the_same_shards_and_goes_on_with_those_of_one_machine(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("ray")
-def test_a_part_that_was_begun_is_counted_once(tmp_path: Path, inputs: Path, step: Step) -> None:
+def test_an_incomplete_part_is_counted_once(tmp_path: Path, inputs: Path, step: Step) -> None:
     predictor = step.predictor()
     with Shards(tmp_path / "out", "jsonl", step.facts(predictor), size=4) as shards:
         running = predict_shards(predictor, step, sources(inputs), shards)
@@ -97,7 +95,7 @@ def test_a_part_that_was_begun_is_counted_once(tmp_path: Path, inputs: Path, ste
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("ray")
-def test_a_data_set_of_image_files_becomes_one_of_records(inputs: Path, step: Step) -> None:
+def test_a_data_set_of_image_files_is_turned_into_records(inputs: Path, step: Step) -> None:
     import ray.data
 
     files = ray.data.read_binary_files(str(inputs), include_paths=True)
@@ -109,16 +107,16 @@ def test_a_data_set_of_image_files_becomes_one_of_records(inputs: Path, step: St
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("ray")
-def test_a_machine_that_would_predict_otherwise_stops_the_run(tmp_path: Path, inputs: Path, step: Step) -> None:
+def test_a_machine_with_other_settings_stops_the_run(tmp_path: Path, inputs: Path, step: Step) -> None:
     facts = {**step.facts(step.predictor()), "markup": "another"}
     with (
         Shards(tmp_path / "out", "jsonl", facts, size=4) as shards,
-        pytest.raises(DarkposeError, match="this machine would predict otherwise: markup is 300w-68"),
+        pytest.raises(DarkposeError, match="would predict otherwise: markup"),
     ):
         list(predict_parts(step, sources(inputs), shards, actors=1))
 
 
-def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ray_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(DarkposeError, match=r"needs Ray Data: pip install 'darkpose\[ray\]'"):
         start_ray()

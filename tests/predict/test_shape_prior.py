@@ -1,4 +1,4 @@
-"""Landmarks are drawn towards faces as the Gaussian says, and a prior's file is what was written."""
+"""Shape priors: against the textbook formula, their properties, their files."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
+from darkpose.evaluation.fitting import fit_shape_prior
 from darkpose.predict.shape_prior import (
     ShapePrior,
     ShapePriorConfig,
     as_shape_prior,
-    fit_shape_prior,
     read_shape_prior,
     write_shape_prior,
 )
@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 
 
 def faces(count: int = 200, seed: int = 0) -> tuple[Floats, Floats]:
-    """Faces (N, 6, 2) that vary, of several sizes and places, and their boxes."""
+    """Different faces (N, 6, 2) of several sizes and places, and their boxes."""
     rng = np.random.default_rng(seed)
     points = MEAN + rng.normal(0, 3, (count, 6, 2)) + rng.normal(0, 6, (count, 1, 2)) * (1, 0.3)
     points = points * rng.uniform(0.5, 2, (count, 1, 1)) + rng.uniform(0, 300, (count, 1, 2))
@@ -37,11 +37,11 @@ def faces(count: int = 200, seed: int = 0) -> tuple[Floats, Floats]:
 
 @pytest.fixture(scope="module")
 def prior() -> ShapePrior:
-    return fit_shape_prior(*faces(), SIX, modes=5, fitted="drawn faces", learnt=["b.jpg", "a.jpg", "a.jpg"])
+    return fit_shape_prior(*faces(), SIX, modes=5, fitted="drawn faces", test_images=["b.jpg", "a.jpg", "a.jpg"])
 
 
-def by_the_book(prior: ShapePrior, points: Floats, scores: Floats, box: Floats) -> Floats:
-    """The expected face, from whole matrices and one landmark's weight after the other."""
+def textbook(prior: ShapePrior, points: Floats, scores: Floats, box: Floats) -> Floats:
+    """The expected face, by full matrices and one weight after another."""
     its, side = prior.config, max(box[2] - box[0], box[3] - box[1])
     middle = (box[:2] + box[2:]) / 2
     found, mean = (points - middle) / side, prior.mean
@@ -64,16 +64,16 @@ def by_the_book(prior: ShapePrior, points: Floats, scores: Floats, box: Floats) 
 
 @settings(max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1))
-def test_a_face_is_drawn_as_the_book_says(prior: ShapePrior, seed: int) -> None:
+def test_a_prior_does_the_same_as_the_textbook_formula(prior: ShapePrior, seed: int) -> None:
     rng = np.random.default_rng(seed)
     points, boxes = faces(3, seed)
     points[0, rng.integers(6)] += rng.normal(0, 60, 2)
     scores = rng.uniform(-0.2, 1.2, (3, 6))
-    expected = [by_the_book(prior, *each) for each in zip(points, scores, boxes, strict=True)]
+    expected = [textbook(prior, *each) for each in zip(points, scores, boxes, strict=True)]
     np.testing.assert_allclose(prior(points, scores, boxes), expected, rtol=0, atol=1e-6)
 
 
-def test_a_lost_landmark_comes_back_and_sure_ones_stay(prior: ShapePrior) -> None:
+def test_a_lost_landmark_is_restored_and_others_stay(prior: ShapePrior) -> None:
     points, scores = MEAN[None].copy(), np.full((1, 6), 0.9)
     box = np.array([[*MEAN.min(0), *MEAN.max(0)]])
     points[0, 2] += (40, -30)
@@ -85,14 +85,14 @@ def test_a_lost_landmark_comes_back_and_sure_ones_stay(prior: ShapePrior) -> Non
 
 @given(shift=st.floats(-500, 500), factor=st.floats(0.2, 5))
 @settings(max_examples=20)
-def test_it_moves_and_grows_with_the_picture(prior: ShapePrior, shift: float, factor: float) -> None:
+def test_the_result_moves_and_grows_with_the_image(prior: ShapePrior, shift: float, factor: float) -> None:
     points, boxes = faces(2, 3)
     scores = np.random.default_rng(1).uniform(0, 1, (2, 6))
     here, there = prior(points, scores, boxes), prior(points * factor + shift, scores, boxes * factor + shift)
     np.testing.assert_allclose(there, here * factor + shift, rtol=0, atol=1e-6)
 
 
-def test_a_mirrored_face_has_mirrored_landmarks(prior: ShapePrior) -> None:
+def test_a_mirrored_face_gives_mirrored_landmarks(prior: ShapePrior) -> None:
     points, boxes = faces(4, 5)
     scores = np.random.default_rng(2).uniform(0, 1, (4, 6))
 
@@ -104,7 +104,7 @@ def test_a_mirrored_face_has_mirrored_landmarks(prior: ShapePrior) -> None:
     np.testing.assert_allclose(found, mirrored(prior(points, scores, boxes)), rtol=0, atol=1e-6)
 
 
-def test_a_face_that_was_not_found_stays_so_and_others_do_not_mind(prior: ShapePrior) -> None:
+def test_a_face_that_is_not_finite_is_not_changed_and_does_not_affect_others(prior: ShapePrior) -> None:
     points, boxes = faces(3, 7)
     scores = np.full((3, 6), 0.5)
     alone = prior(points[[0, 2]], scores[[0, 2]], boxes[[0, 2]])
@@ -117,7 +117,7 @@ def test_a_face_that_was_not_found_stays_so_and_others_do_not_mind(prior: ShapeP
     assert prior(points[:0], scores[:0], boxes[:0]).shape == (0, 6, 2)
 
 
-def test_the_covariance_is_that_of_the_faces_and_their_mirror_images() -> None:
+def test_a_fitted_covariance_is_that_of_the_faces_and_their_mirror_images() -> None:
     points, boxes = faces(50, 9)
     weights = np.random.default_rng(0).integers(1, 4, 50)
     found = fit_shape_prior(points, boxes, SIX, weights=weights, modes=12)
@@ -130,10 +130,10 @@ def test_the_covariance_is_that_of_the_faces_and_their_mirror_images() -> None:
     np.testing.assert_allclose(modes.T @ modes, np.cov(rows.T, bias=True), rtol=0, atol=1e-8)
 
 
-def test_a_file_holds_what_was_written(prior: ShapePrior, tmp_path: Path) -> None:
+def test_a_prior_is_read_as_it_was_written(prior: ShapePrior, tmp_path: Path) -> None:
     write_shape_prior(prior, tmp_path / "p.safetensors")
     found = read_shape_prior(tmp_path / "p.safetensors")
-    assert (found.schema, found.fitted, found.learnt) == ("six", "drawn faces", ("a.jpg", "b.jpg"))
+    assert (found.schema, found.fitted, found.test_images) == ("six", "drawn faces", ("a.jpg", "b.jpg"))
     assert (found.config, found.rest) == (prior.config, prior.rest)
     assert found.digest() == prior.digest()
     points, boxes = faces(2, 11)
@@ -142,31 +142,31 @@ def test_a_file_holds_what_was_written(prior: ShapePrior, tmp_path: Path) -> Non
     assert replace(prior, config=ShapePriorConfig(error=1e-4)).digest() != prior.digest()
 
 
-def test_the_package_has_one_for_98_landmarks() -> None:
+def test_the_package_has_a_prior_for_98_landmarks() -> None:
     found = as_shape_prior("wflw-98", WFLW_98)
-    assert len(found.learnt) == 260
-    with pytest.raises(DarkposeError, match="wflw-98: a shape prior of wflw-98, the landmarks are of 300w-68"):
+    assert len(found.test_images) == 260
+    with pytest.raises(DarkposeError, match=r"wflw-98: .*schema wflw-98, .*300w-68"):
         as_shape_prior("wflw-98", W300_68)
 
 
 def broken(folder: Path) -> dict[str, tuple[Path, str]]:
     (folder / "text").write_text("nothing")
-    return {"none": (folder / "none", "not a readable shape prior"), "text": (folder / "text", "not a readable")}
+    return {"none": (folder / "none", "not a readable"), "text": (folder / "text", "not a readable")}
 
 
 @pytest.mark.parametrize("which", ["none", "text"])
-def test_what_is_no_prior_is_refused_by_name(tmp_path: Path, which: str) -> None:
+def test_other_files_are_refused_by_name(tmp_path: Path, which: str) -> None:
     path, message = broken(tmp_path)[which]
     with pytest.raises(DarkposeError, match=message) as raised:
         as_shape_prior(str(path), SIX)
     assert str(path) in str(raised.value)
 
 
-def test_weights_are_no_prior(tmp_path: Path) -> None:
+def test_a_file_of_weights_is_refused(tmp_path: Path) -> None:
     from safetensors.numpy import save_file
 
     save_file({"mean": np.zeros((6, 2), np.float32)}, tmp_path / "w.safetensors")
-    with pytest.raises(DarkposeError, match="expected a shape prior of format 1"):
+    with pytest.raises(DarkposeError, match="format 1"):
         read_shape_prior(tmp_path / "w.safetensors")
 
 
@@ -177,16 +177,16 @@ def test_weights_are_no_prior(tmp_path: Path) -> None:
             (np.zeros((1, 5, 2)), np.zeros((1, 5)), np.ones((1, 4))),
             r"expected \(N, 6, 2\), \(N, 6\) and \(N, 4\) for six",
         ),
-        ((np.zeros((1, 6, 2)), np.zeros((1, 6)), np.ones((1, 4))), "a box has no side"),
+        ((np.zeros((1, 6, 2)), np.zeros((1, 6)), np.ones((1, 4))), "box has no area"),
     ],
 )
-def test_what_does_not_fit_is_refused(prior: ShapePrior, arguments: Any, message: str) -> None:
+def test_arrays_that_do_not_match_are_refused(prior: ShapePrior, arguments: Any, message: str) -> None:
     with pytest.raises(DarkposeError, match=message):
         prior(*arguments)
 
 
-def test_settings_and_faces_that_make_no_prior_are_refused() -> None:
-    with pytest.raises(DarkposeError, match="settings are finite and not negative"):
+def test_unusable_settings_and_too_few_faces_are_refused() -> None:
+    with pytest.raises(DarkposeError, match="finite and not negative"):
         ShapePriorConfig(error=0.0)
-    with pytest.raises(DarkposeError, match="takes three finite faces at least"):
+    with pytest.raises(DarkposeError, match="at least 3 faces"):
         fit_shape_prior(*faces(2), SIX)

@@ -1,4 +1,4 @@
-"""Any number of images in shards: killed, stopped, started again, and every input accounted for once."""
+"""Predictions in shards: killed, stopped and continued, with one record per input."""
 
 import io
 import json
@@ -23,16 +23,17 @@ from darkpose.detect.haar import Haar
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import Pixels, read_image, write_image
 from darkpose.predict.given_boxes import GivenBoxes
-from darkpose.predict.inputs import Source, walk
+from darkpose.predict.part import Record
 from darkpose.predict.predictor import Predictor
 from darkpose.predict.shard_run import Step, predict_shards
-from darkpose.predict.shards import Record, Shards, read_shards
+from darkpose.predict.shards import Shards, read_shards
+from darkpose.predict.sources import Source, find_sources
 
 SIZE = 50
 
 
 class Bright:
-    """A detector that takes bright pictures for faces."""
+    """A detector for which bright pictures are faces."""
 
     name = "bright"
     correction = BoxCorrection()
@@ -48,13 +49,13 @@ def predictor(small_weights: Path) -> Predictor:
 
 
 def run(predictor: Predictor, folder: Path, *paths: Path, format: str = "jsonl", size: int = SIZE) -> list[Record]:
-    """A whole run; the records that it added."""
+    """A complete run; the records that it added."""
     step = Step()
     with Shards(folder, format, step.facts(predictor), size=size) as shards:  # type: ignore[arg-type]
-        return list(predict_shards(predictor, step, walk([str(path) for path in paths]), shards))
+        return list(predict_shards(predictor, step, find_sources([str(path) for path in paths]), shards))
 
 
-def test_a_record_says_what_the_predictor_finds_and_what_is_wrong_with_the_others(
+def test_a_record_has_the_faces_of_the_predictor_or_the_problem(
     small_weights: Path, astronaut: Path, tmp_path: Path
 ) -> None:
     picture = np.asarray(cv2.resize(read_image(astronaut), (256, 256), interpolation=cv2.INTER_AREA), np.uint8)
@@ -78,7 +79,7 @@ def test_a_record_says_what_the_predictor_finds_and_what_is_wrong_with_the_other
     assert len(names) == len(face["keypoints"]) == 68
 
 
-def test_both_formats_hold_the_same(predictor: Predictor, tmp_path: Path) -> None:
+def test_both_formats_have_the_same_content(predictor: Predictor, tmp_path: Path) -> None:
     pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'darkpose[parquet]'")
     make_inputs(tmp_path / "in", 60)
     for format in ("jsonl", "parquet"):
@@ -92,30 +93,28 @@ def test_both_formats_hold_the_same(predictor: Predictor, tmp_path: Path) -> Non
             np.testing.assert_allclose(face["keypoints"], same["keypoints"], rtol=1e-6)
 
 
-def test_given_boxes_are_taken_by_name_and_one_that_is_missing_is_said(predictor: Predictor, tmp_path: Path) -> None:
+def test_given_boxes_are_found_by_name_and_missing_ones_reported(predictor: Predictor, tmp_path: Path) -> None:
     make_inputs(tmp_path / "in", 5)
     (tmp_path / "boxes.json").write_text(json.dumps({"000001.jpg": [[0, 0, 8, 8]] * 2}))
     step = Step(boxes=GivenBoxes([str(tmp_path / "boxes.json")]), box_kind="square")
     with Shards(tmp_path / "out", "jsonl", step.facts(predictor)) as shards:
-        records = list(predict_shards(predictor, step, walk([str(tmp_path / "in" / "tar" / "0.tar")]), shards))
+        records = list(predict_shards(predictor, step, find_sources([str(tmp_path / "in" / "tar" / "0.tar")]), shards))
     assert [len(record["faces"]) for record in records] == [2, 0]
-    assert records[1]["reason"] == "the boxes file does not name this image"
+    assert "not in the boxes file" in records[1]["reason"]
     with pytest.raises(DarkposeError, match="another run"):
         run(predictor, tmp_path / "out", tmp_path / "in")
 
 
-def test_nothing_to_do_is_said(predictor: Predictor, tmp_path: Path) -> None:
+def test_an_empty_list_is_an_error(predictor: Predictor, tmp_path: Path) -> None:
     (tmp_path / "list").write_text("\n")
     with (
         Shards(tmp_path / "out", "jsonl", {}) as shards,
-        pytest.raises(DarkposeError, match="there are no images in what was named"),
+        pytest.raises(DarkposeError, match="no images"),
     ):
-        list(predict_shards(predictor, Step(), walk([], str(tmp_path / "list")), shards))
+        list(predict_shards(predictor, Step(), find_sources([], str(tmp_path / "list")), shards))
 
 
-def test_scores_that_are_no_numbers_are_null(
-    predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_scores_that_are_nan_are_null(predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_inputs(tmp_path / "in", 4)
     locate = predictor.locate
     monkeypatch.setattr(
@@ -127,9 +126,9 @@ def test_scores_that_are_no_numbers_are_null(
     assert face["scores"] == [None] * 68
 
 
-def test_no_more_inputs_are_taken_than_a_shard_and_a_few_batches_hold(predictor: Predictor, tmp_path: Path) -> None:
+def test_few_inputs_are_taken_in_advance(predictor: Predictor, tmp_path: Path) -> None:
     make_inputs(tmp_path / "in", 8)
-    walked = [*walk([str(tmp_path / "in")])]
+    known = [*find_sources([str(tmp_path / "in")])]
     taken = written = 0
 
     def endless() -> Iterator[Source]:
@@ -137,7 +136,7 @@ def test_no_more_inputs_are_taken_than_a_shard_and_a_few_batches_hold(predictor:
         for number in range(1000):
             taken += 1
             assert taken - written <= 2 * SIZE + 12 * predictor.batch_size
-            yield walked[number % len(walked)]
+            yield known[number % len(known)]
 
     step = Step(threads=2)
     with Shards(tmp_path / "out", "jsonl", step.facts(predictor), size=SIZE) as shards:
@@ -147,7 +146,7 @@ def test_no_more_inputs_are_taken_than_a_shard_and_a_few_batches_hold(predictor:
 
 
 def make_inputs(folder: Path, count: int) -> dict[str, str]:
-    """Tiny images, a third in tar files, the others in folders; name -> the status it must get."""
+    """Small images, a third in tar files, the others in folders; name -> expected status."""
     encoded = {
         "done": cv2.imencode(".jpg", np.full((8, 8, 3), 200, np.uint8))[1].tobytes(),
         "no face": cv2.imencode(".jpg", np.zeros((8, 8, 3), np.uint8))[1].tobytes(),
@@ -194,7 +193,7 @@ run(predictor, Path({out!r}), Path({inputs!r}), format={format!r}, size={size})
 
 
 def check_killed_runs(small_weights: Path, folder: Path, count: int, size: int, format: str) -> None:
-    """Two runs killed at random, a third to the end: every input once, with its status."""
+    """Two runs are killed at random, a third one ends: every input has one record, with its status."""
     expected = make_inputs(folder / "in", count)
     out = folder / "out"
     code = DRIVER.format(
@@ -216,7 +215,7 @@ def check_killed_runs(small_weights: Path, folder: Path, count: int, size: int, 
     before = {path: path.stat().st_mtime_ns for path in out.glob("part-*")}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert before == {path: path.stat().st_mtime_ns for path in before}  # what was done is not done again
+    assert before == {path: path.stat().st_mtime_ns for path in before}  # not written again
     seen = [(record["image"], record["status"]) for record in read_shards(out)]
     assert len(seen) == count
     assert dict(seen) == expected
@@ -227,14 +226,14 @@ def check_killed_runs(small_weights: Path, folder: Path, count: int, size: int, 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-def test_a_run_that_is_killed_twice_loses_and_doubles_nothing(small_weights: Path, tmp_path: Path) -> None:
+def test_a_run_that_is_killed_twice_loses_and_repeats_no_record(small_weights: Path, tmp_path: Path) -> None:
     check_killed_runs(small_weights, tmp_path, 400, 20, "jsonl")
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 @pytest.mark.parametrize("format", ["jsonl", "parquet"])
-def test_of_20000_images_none_is_lost_or_doubled_by_two_kills(small_weights: Path, tmp_path: Path, format: str) -> None:
+def test_20000_images_have_one_record_each_after_two_kills(small_weights: Path, tmp_path: Path, format: str) -> None:
     if format == "parquet":
         pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'darkpose[parquet]'")
     check_killed_runs(small_weights, tmp_path, 20_000, 200, format)

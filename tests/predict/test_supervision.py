@@ -1,4 +1,4 @@
-"""Faces as `supervision.KeyPoints`: what that package reads is what was found."""
+"""Conversion to `supervision.KeyPoints`."""
 
 import sys
 from dataclasses import replace
@@ -38,7 +38,7 @@ def test_landmarks_scores_boxes_and_names_are_those_of_the_faces() -> None:
     assert "covariance" not in found.data
 
 
-def test_some_faces_are_picked_with_what_belongs_to_them() -> None:
+def test_a_selection_of_faces_keeps_their_data() -> None:
     pytest.importorskip("supervision")
     faces = [a_face(0), a_face(1), replace(a_face(2), covariance=np.full((29, 2, 2), 3.0, np.float32))]
     found = to_supervision(faces)
@@ -49,7 +49,7 @@ def test_some_faces_are_picked_with_what_belongs_to_them() -> None:
     assert np.isnan(found.data["covariance"][:2]).all()
 
 
-def test_given_boxes_have_no_score_and_no_face_is_empty() -> None:
+def test_given_boxes_have_no_score_and_no_faces_are_empty() -> None:
     pytest.importorskip("supervision")
     assert to_supervision([replace(a_face(0), detection_score=float("nan"))]).detection_confidence is None
     assert len(to_supervision([])) == 0
@@ -63,13 +63,13 @@ def test_its_annotators_draw_the_landmarks() -> None:
     assert drawn[y, x].any()
 
 
-def test_faces_of_several_markups_are_refused() -> None:
+def test_faces_of_several_schemas_are_refused() -> None:
     pytest.importorskip("supervision")
-    with pytest.raises(DarkposeError, match="faces must be of one markup, got aflw-19, cofw-29"):
+    with pytest.raises(DarkposeError, match="one schema, got aflw-19, cofw-29"):
         to_supervision([a_face(0), a_face(1, AFLW_19)])
 
 
 def test_without_supervision_an_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "supervision", None)
-    with pytest.raises(DarkposeError, match="pip install supervision"):
+    with pytest.raises(DarkposeError, match=r"pip install 'darkpose\[supervision\]'"):
         to_supervision([a_face(0)])

@@ -15,9 +15,9 @@ from darkpose.files.paths import is_file
 
 if TYPE_CHECKING:
     from darkpose.predict.files import Outcome
-    from darkpose.predict.inputs import Source
+    from darkpose.predict.part import ShardFormat
     from darkpose.predict.shard_run import Step
-    from darkpose.predict.shards import Format as ShardFormat
+    from darkpose.predict.sources import Source
 
 DEFAULT_OUTPUT = Path("darkpose-out")
 
@@ -139,8 +139,9 @@ def predict(
     from darkpose.predict.files import OutputFolder, predict_files
     from darkpose.predict.formats import to_json
     from darkpose.predict.given_boxes import GivenBoxes
-    from darkpose.predict.inputs import find_images, walk
+    from darkpose.predict.inputs import find_images
     from darkpose.predict.shard_run import Step
+    from darkpose.predict.sources import find_sources
     from darkpose.stopping import sigterm_as_interrupt
 
     given = GivenBoxes(boxes) if boxes else None
@@ -148,7 +149,7 @@ def predict(
     if format == "jsonl" or format == "parquet":
         if draw or scores or json:
             raise DarkposeError(f"--format {format} writes shards; --draw, --scores and --json go with other formats")
-        return _in_shards(step, walk(paths, listed), output or DEFAULT_OUTPUT, format, shard_size, ray)
+        return _in_shards(step, find_sources(paths, listed), output or DEFAULT_OUTPUT, format, shard_size, ray)
     if listed is not None or ray is not None:
         raise DarkposeError("--list and --ray go with --format jsonl or parquet")
     if not paths:

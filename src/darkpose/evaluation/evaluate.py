@@ -211,7 +211,7 @@ def _measure(
     names = _names(files, found)
     if shape_prior is not None:
         prior = as_shape_prior(shape_prior, markups[0])
-        seen = sum(sample.image.name in set(prior.learnt) for sample in samples)
+        seen = sum(sample.image.name in set(prior.test_images) for sample in samples)
         told = [f"a shape prior{f' that has learnt from {seen} of these faces' if seen else ''}"]
         drawn = [_drawn(prior, each, plain, str(file)) for each, plain, file in zip(found, points, files, strict=True)]
         points, reasons = drawn + points, [each + told for each in reasons] + reasons

@@ -1,6 +1,6 @@
-"""Fitting a calibration of covariances, and measuring it: coverage, AUROC."""
+"""Fits of covariance calibrations and shape priors, and measures of calibration: coverage, AUROC."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from darkpose.codec.blur import blur_variance, modulation_kernel
 from darkpose.errors import DarkposeError
 from darkpose.predict.covariance import chi2_quantile, excess, squared_distances
+from darkpose.predict.shape_prior import ShapePrior, ShapePriorConfig, image_to_box
+from darkpose.schema import KeypointSchema
 from darkpose.weights.calibrations import SMALLEST_FLOOR, Calibration
 
 Floats = NDArray[np.float64]
@@ -73,6 +75,56 @@ def _fit_landmark(errors: Floats, wider: Floats) -> tuple[float, float]:
         found.append((float(likelihood.mean()), ratio * floor, floor))
     _, scale, floor = max(found, key=lambda each: each[0])  # the first of equals: no scale where no peak is wide
     return scale, floor
+
+
+def fit_shape_prior(
+    keypoints: ArrayLike,
+    boxes: ArrayLike,
+    schema: KeypointSchema,
+    *,
+    weights: ArrayLike | None = None,
+    modes: int = 80,
+    fitted: str = "",
+    test_images: Sequence[str] = (),
+    config: ShapePriorConfig | None = None,
+) -> ShapePrior:
+    """Fit a shape prior to annotated faces and their mirror images.
+
+    Args:
+        keypoints: (N, K, 2) image px, all landmarks annotated.
+        boxes: (N, 4) x0, y0, x1, y1 of the landmarks, image px.
+        schema: of the landmarks.
+        weights: (N,) of the faces; None: all 1.
+        modes: highest number of directions of variation.
+        fitted: the faces, in words.
+        test_images: names of images of test sets among them.
+        config: settings of the prior; None: the defaults.
+
+    Raises:
+        DarkposeError: the shapes of the arrays do not match, numbers are not finite, or there are fewer than 3 faces.
+    """
+    points, edges = np.asarray(keypoints, np.float64), np.asarray(boxes, np.float64)
+    counts = np.ones(len(points)) if weights is None else np.asarray(weights, np.float64)
+    wanted = ((len(points), len(schema), 2), (len(points), 4), (len(points),))
+    shapes = (points.shape, edges.shape, counts.shape)
+    if shapes != wanted or len(points) < 3 or not np.isfinite(points).all() or not (counts > 0).all():
+        raise DarkposeError(
+            f"a shape prior of {schema.name} needs at least 3 faces with finite landmarks and positive weights, of "
+            f"shapes {wanted}; got {shapes}"
+        )
+    faces = image_to_box(points, edges)
+    mirrored = faces[:, schema.flip_index] * (-1, 1)
+    rows = np.concatenate([faces, mirrored]).reshape(2 * len(points), -1)
+    shares = np.tile(counts / counts.sum() / 2, 2)
+    mean = shares @ rows
+    offsets = rows - mean
+    variances, directions = np.linalg.eigh(offsets.T @ (shares[:, None] * offsets))
+    variances, directions = variances[::-1], directions[:, ::-1]
+    kept = min(modes, int((variances > 1e-9).sum()))
+    rest = max(float(variances[kept:].mean()) if kept < len(variances) else 0.0, 1e-9)
+    scaled = (directions[:, :kept] * np.sqrt(variances[:kept])).T.reshape(kept, -1, 2)
+    images = tuple(sorted(set(test_images)))
+    return ShapePrior(schema.name, mean.reshape(-1, 2), scaled, rest, fitted, images, config or ShapePriorConfig())
 
 
 def coverage(errors: ArrayLike, covariances: ArrayLike, levels: ArrayLike) -> Floats:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
 from darkpose.files.figure import write_figure
-from darkpose.predict.batched import batched
 from darkpose.schema import KeypointSchema, regions
 
 if TYPE_CHECKING:
@@ -110,7 +109,8 @@ def plot_training(path: Path, runs: Mapping[str, Sequence[Mapping[str, Any]]]) -
             per_epoch = _steps_per_epoch(steps)
             where = [line["iter"] / per_epoch for line in steps]
             per_point = -(-len(steps) // POINTS)  # a log of every step is drawn as means over some
-            means = [np.mean([line["loss"] for line in group]) for group in batched(steps, per_point)]
+            groups = [steps[i : i + per_point] for i in range(0, len(steps), per_point)]
+            means = [np.mean([line["loss"] for line in group]) for group in groups]
             loss.semilogy(where[::per_point], means, linewidth=0.9, label=name)
             rate.plot(where, [line["lr"] for line in steps])
             lowest = f": lowest {100 * min(line['NME'] for line in epochs):.2f} %" if epochs else ""

@@ -18,9 +18,8 @@ from darkpose.evaluation.metrics import nme
 from darkpose.evaluation.predictions import PredictionsWriter
 from darkpose.image.geometry import Floats, box_to_crop
 from darkpose.image.pixels import Pixels, read_image
-from darkpose.predict.batched import batched
 from darkpose.predict.landmarks import Landmarks, find_landmarks
-from darkpose.predict.readahead import read_ahead
+from darkpose.predict.stream import batched, read_ahead
 from darkpose.runtime.flip import FlipTest, heatmaps_by_flip
 from darkpose.runtime.network import Network
 from darkpose.schema import KeypointSchema
@@ -118,7 +117,7 @@ def predict_to_files(
         group = {variant: writer for variant, writer in writers.items() if variant.boxes == boxes}
         left = [face for face in range(len(samples)) if any(face not in writer.done for writer in group.values())]
         cut = partial(_cut, samples, rule, settings)
-        faces = (face for _, face in read_ahead(cut, left, threads=workers, most=2 * settings.batch_size))
+        faces = (face for _, face in read_ahead(cut, left, threads=workers, max_items=2 * settings.batch_size))
         done = len(samples) - len(left)
         with tqdm(total=len(samples), initial=done, desc=f"{boxes} boxes", unit="face", disable=None) as bar:
             for batch in batched(faces, settings.batch_size):

@@ -1,4 +1,4 @@
-"""Predicted landmarks drawn on a photograph."""
+"""Predicted landmarks drawn on images."""
 
 from collections.abc import Sequence
 
@@ -20,27 +20,37 @@ from darkpose.predict.face import Face
 
 _ELLIPSE = (255, 96, 160)
 _BOX = (255, 196, 64)
-LEVEL = 0.95  # of the ellipses: this share of landmarks should lie within theirs
+LEVEL = 0.95  # fraction of landmarks that should be inside their ellipses
 
 
 def zoom_for(image: Pixels, faces: Sequence[Face]) -> int:
-    """Whole factor (1 to 4) by which a picture is enlarged so that its smallest face can be read, within 2400 px."""
+    """Factor (1 to 4) that enlarges an image until its smallest face is readable, to 2400 px at most."""
     smallest = min((_side(face.box) for face in faces), default=np.inf)
     wanted = 240 / max(smallest, 1.0)
     return int(np.clip(min(wanted, 2400 / max(image.shape[:2])), 1, 4))
 
 
 def _side(box: np.ndarray) -> float:
-    """Longer side of a box: a face's scale, which a stray landmark cannot spoil."""
+    """Longer side of a box, as the scale of a face; unlike the landmarks, it has no outliers."""
     return float(min((box[2:] - box[:2]).max(), 4000))
 
 
 def draw_faces(
     image: Pixels, faces: Sequence[Face], *, boxes: bool = True, scores: bool = False, zoom: int = 1
 ) -> Pixels:
-    """A copy of the image (H, W, 3) RGB with outlines, landmarks, boxes and, if asked, scores, to each face's scale.
+    """Draw outlines and landmarks on a copy of an image; lines are as wide as the size of each face requires.
 
-    Where a face has covariances, an ellipse shows within which each landmark should lie in 95 % of cases.
+    If a face has covariances, an ellipse per landmark contains 95 % of its probable positions.
+
+    Args:
+        image: (H, W, 3) RGB.
+        faces: in the image.
+        boxes: draw the boxes, too.
+        scores: write the mean and the lowest score above each box.
+        zoom: whole factor that enlarges the image.
+
+    Returns:
+        (zoom * H, zoom * W, 3) RGB.
     """
     size = (image.shape[1] * zoom, image.shape[0] * zoom)
     canvas = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC) if zoom > 1 else image.copy(), np.uint8)
@@ -61,7 +71,7 @@ def draw_faces(
 
 
 def _label(canvas: Pixels, face: Face, box: np.ndarray, extent: float) -> None:
-    """The face's mean score above its box, and the lowest landmark's."""
+    """Write the mean and the lowest score of a face above its box."""
     text = f"{face.score:.2f}, lowest {float(face.scores.min()):.2f}"
     scale = max(0.35, extent / 400)
     x, y = round(float(box[0])), max(round(12 * scale + 8), round(float(box[1]) - 4 * scale))

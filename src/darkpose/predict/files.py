@@ -1,4 +1,4 @@
-"""Landmarks of files, folders and globs: read, predict, write, account for every image."""
+"""Predictions for image files: read, predict, write, one outcome per image."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -6,7 +6,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
+
+from numpy.typing import ArrayLike
 
 from darkpose.files.atomic import make_folder, write_text
 from darkpose.image.pixels import Pixels, read_image, write_image
@@ -15,7 +17,7 @@ from darkpose.predict.formats import ImageResult, to_coco, to_csv, to_json, to_p
 from darkpose.predict.given_boxes import GivenBoxes
 from darkpose.predict.inputs import OVERLAY, Input
 from darkpose.predict.predictor import BoxKind, Predictor
-from darkpose.predict.stream import Looked, stream
+from darkpose.predict.stream import stream
 from darkpose.schema import KeypointSchema
 
 Format = Literal["json", "csv", "pts", "coco"]
@@ -23,12 +25,12 @@ Format = Literal["json", "csv", "pts", "coco"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one image.
+    """The outcome for one image.
 
     Attributes:
         path: as the user gave it.
-        result: its faces; None where it could not be used.
-        problem: a sentence, where it could not be used or has no face; else empty.
+        result: the faces; None if the image cannot be used.
+        problem: why the image cannot be used, or that it has no face; else empty.
     """
 
     path: Path
@@ -36,10 +38,49 @@ class Outcome:
     problem: str = ""
 
 
-class OutputFolder(AbstractContextManager["OutputFolder"]):
-    """Writes results below a folder; a file that holds the whole run is written at its end, interrupted or not.
+def predict_files(
+    predictor: Predictor,
+    inputs: Iterable[Input],
+    *,
+    boxes: GivenBoxes | None = None,
+    box_kind: BoxKind = "detector",
+    write: Callable[[Path, Pixels, ImageResult], None] | None = None,
+    threads: int | None = None,
+) -> Iterator[Outcome]:
+    """Predict image files in batches; a problem with one image does not stop the others.
 
-    No file is written twice in a run, and none of the images it reads is written over: another name is taken instead.
+    Args:
+        predictor: finds the landmarks.
+        inputs: the images.
+        boxes: boxes by image; None: detect faces.
+        box_kind: of the boxes, as `Predictor` takes it.
+        write: called with name, pixels and result of every image that could be read.
+        threads: that read images ahead of the network, as in `stream`.
+
+    Yields:
+        One outcome per image, in order; its faces do not hold the pixels.
+    """
+
+    def read(item: Input) -> tuple[Pixels, ArrayLike | None]:
+        given = None if boxes is None else boxes.of(item.path)
+        return read_image(item.path), given
+
+    for item, image, faces, problem in stream(predictor, inputs, read, box_kind=box_kind, threads=threads):
+        if image is None:
+            prefix = f"{item.path}: "
+            yield Outcome(item.path, problem=prefix + problem.removeprefix(prefix))
+            continue
+        height, width = image.shape[:2]
+        result = ImageResult(str(item.path), (width, height), faces)
+        if write is not None:
+            write(item.name, image, result)
+        yield Outcome(item.path, result, "" if faces else f"{item.path}: no face found")
+
+
+class OutputFolder(AbstractContextManager["OutputFolder"]):
+    """Writes results to a folder; the file of a whole run (CSV, COCO) at the end, also if the run is interrupted.
+
+    Every file gets a new name: no file is written twice in a run, and no input image is overwritten.
     """
 
     def __init__(
@@ -54,89 +95,54 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
     ) -> None:
         """Make the folder.
 
+        Args:
+            folder: made if it does not exist.
+            format: of the results.
+            schema: of the landmarks.
+            draw: also write each image with its landmarks.
+            scores: draw the scores, too.
+            inputs: images that must not be overwritten.
+
         Raises:
-            DarkposeError: it cannot be made.
+            DarkposeError: the folder cannot be made.
         """
-        self._taken = {os.path.realpath(item.path) for item in inputs}
         self.folder, self.format, self.schema, self.draw, self.scores = folder, format, schema, draw, scores
-        self.whole_run = {"csv": folder / "landmarks.csv", "coco": folder / "landmarks.coco.json"}.get(format)
-        self._results: list[ImageResult] = []
+        self._used_paths = {os.path.realpath(item.path) for item in inputs}
+        self._results: list[ImageResult] = []  # for the file of a whole run
         make_folder(folder)
 
     def write(self, name: Path, image: Pixels, result: ImageResult) -> None:
-        """Write one image's files."""
+        """Write the files of one image."""
         base = self.folder / name
         make_folder(base.parent)
         if self.format == "json":
-            write_text(self._free(base, ".json"), to_json(result) + "\n")
+            write_text(self._new_path(base, ".json"), to_json(result) + "\n")
         elif self.format == "pts":
             for number, face in enumerate(result.faces):
                 suffix = ".pts" if len(result.faces) == 1 else f"_{number}.pts"
-                write_text(self._free(base, suffix), to_pts(face))
+                write_text(self._new_path(base, suffix), to_pts(face))
         else:
             self._results.append(result)
         if self.draw:
-            write_image(
-                self._free(base, OVERLAY),
-                draw_faces(image, result.faces, scores=self.scores, zoom=zoom_for(image, result.faces)),
-            )
+            zoom = zoom_for(image, result.faces)
+            drawn = draw_faces(image, result.faces, scores=self.scores, zoom=zoom)
+            write_image(self._new_path(base, OVERLAY), drawn)
 
-    def _free(self, base: Path, suffix: str) -> Path:
-        """A path that this run neither reads nor has written."""
+    def _new_path(self, base: Path, suffix: str) -> Path:
+        """A path that is no input and was not written in this run."""
         path, number = base.with_name(base.name + suffix), 2
-        while os.path.realpath(path) in self._taken:
+        while os.path.realpath(path) in self._used_paths:
             path, number = base.with_name(f"{base.name}_{number}{suffix}"), number + 1
-        self._taken.add(os.path.realpath(path))
+        self._used_paths.add(os.path.realpath(path))
         return path
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Write the file of the whole run."""
-        if self.whole_run is not None and (self._results or kind is None):
-            text = to_csv(self._results) if self.format == "csv" else to_coco(self._results, self.schema)
-            write_text(self.whole_run, text)
-
-    def __enter__(self) -> Self:
-        """The folder itself."""
-        return self
-
-
-def predict_files(
-    predictor: Predictor,
-    inputs: Iterable[Input],
-    *,
-    boxes: GivenBoxes | None = None,
-    box_kind: BoxKind = "detector",
-    write: Callable[[Path, Pixels, ImageResult], None] | None = None,
-    threads: int | None = None,
-) -> Iterator[Outcome]:
-    """Predict images a few at a time; what is wrong with one image does not stop the others.
-
-    Args:
-        predictor: finds the landmarks.
-        inputs: the images.
-        boxes: given boxes; None: detect faces.
-        box_kind: what given boxes are.
-        write: called with name, pixels and result of every image that could be read.
-        threads: that decode ahead of the network, as in `stream`.
-
-    Yields:
-        One outcome per image, in order; its faces do not hold the pixels.
-    """
-
-    def look(item: Input) -> Looked:
-        given = None if boxes is None else boxes.of(item.path)
-        image = read_image(item.path)
-        return Looked(image, predictor.regions(image, given, box_kind))
-
-    for item, image, faces, problem in stream(predictor, inputs, look, threads=threads):
-        if image is None:
-            named = problem if problem.startswith(f"{item.path}: ") else f"{item.path}: {problem}"
-            yield Outcome(item.path, problem=named)
-            continue
-        height, width = image.shape[:2]
-        result = ImageResult(str(item.path), (width, height), faces)
-        if write is not None:
-            write(item.name, image, result)
-        yield Outcome(item.path, result, "" if faces else f"{item.path}: no face found")
+        if kind is not None and not self._results:
+            return
+        if self.format == "csv":
+            write_text(self.folder / "landmarks.csv", to_csv(self._results))
+        elif self.format == "coco":
+            write_text(self.folder / "landmarks.coco.json", to_coco(self._results, self.schema))

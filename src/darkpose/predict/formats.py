@@ -1,4 +1,4 @@
-"""Faces as text: JSON, CSV, `.pts`, COCO."""
+"""Faces as JSON, CSV, .pts and COCO text."""
 
 import csv
 import io
@@ -35,8 +35,7 @@ class ImageResult:
 def to_dict(result: ImageResult) -> dict[str, Any]:
     """JSON values of one image's faces; coordinates in image px, the first pixel's centre at (0, 0).
 
-    Faces that have covariances have them as "covariances": [[xx, xy], [xy, yy]] in image px^2 for each landmark, null
-    where not known.
+    Faces with covariances have "covariances": [[xx, xy], [xy, yy]] in image px^2 per landmark, null if not known.
     """
     return {
         "image": result.image,
@@ -55,7 +54,7 @@ def _face_to_dict(face: Face) -> dict[str, Any]:
         "found_by": face.found_by,
         "runtime": face.runtime,
         "detection_score": detection,
-        "score": round(face.score, 4),
+        "score": _mean_score(face),
         "keypoints": [[round(float(x), 3), round(float(y), 3)] for x, y in face.keypoints],
         "scores": [round(float(score), 4) for score in face.scores],
         **covariances,
@@ -63,8 +62,12 @@ def _face_to_dict(face: Face) -> dict[str, Any]:
     }
 
 
+def _mean_score(face: Face) -> float:
+    return round(float(face.scores.mean()), 4)
+
+
 def _matrix(covariance: NDArray[np.floating[Any]]) -> list[list[float]] | None:
-    """Rows of a (2, 2) matrix; None where it is not known."""
+    """Rows of a (2, 2) matrix; None if it is not known."""
     if not np.isfinite(covariance).all():
         return None
     return [[round(float(value), 4) for value in row] for row in covariance]
@@ -78,24 +81,25 @@ def to_json(result: ImageResult) -> str:
 def to_csv(results: Sequence[ImageResult]) -> str:
     """One row per landmark: image, face, landmark, name, x, y, score; coordinates in image px, 0-based.
 
-    Where a face has covariances, also xx, xy and yy in image px^2, empty where not known.
+    If a face has covariances, also xx, xy and yy in image px^2, empty if not known.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    spread = any(face.covariance is not None for result in results for face in result.faces)
-    writer.writerow(["image", "face", "landmark", "name", "x", "y", "score", *(["xx", "xy", "yy"] if spread else [])])
+    has_covariances = any(face.covariance is not None for result in results for face in result.faces)
+    columns = ["image", "face", "landmark", "name", "x", "y", "score"]
+    writer.writerow([*columns, "xx", "xy", "yy"] if has_covariances else columns)
     for result in results:
         for number, face in enumerate(result.faces):
             for k, ((x, y), score) in enumerate(zip(face.keypoints, face.scores, strict=True)):
                 row = [result.image, number, k, face.schema.names[k], f"{x:.3f}", f"{y:.3f}", f"{score:.4f}"]
                 matrix = None if face.covariance is None else _matrix(face.covariance[k])
                 values = [f"{matrix[i][j]:.4f}" for i, j in ((0, 0), (0, 1), (1, 1))] if matrix else ["", "", ""]
-                writer.writerow([*row, *(values if spread else [])])
+                writer.writerow([*row, *values] if has_covariances else row)
     return text.getvalue()
 
 
 def to_pts(face: Face) -> str:
-    """The `.pts` text of one face; 1-based, as the format is."""
+    """The .pts text of one face; coordinates are 1-based, as the format requires."""
     return format_pts(face.keypoints)
 
 
@@ -124,5 +128,5 @@ def _coco_annotation(face: Face) -> dict[str, Any]:
         "bbox": [x0, y0, round(x1 - x0, 3), round(y1 - y0, 3)],
         "area": round((x1 - x0) * (y1 - y0), 3),
         "iscrowd": 0,
-        "score": round(face.score, 4),
+        "score": _mean_score(face),
     }

@@ -1,4 +1,4 @@
-"""Boxes a user hands to the command line: as four numbers, or in a JSON or CSV file."""
+"""Boxes from the command line: four numbers, or a JSON or CSV file."""
 
 import csv
 import hashlib
@@ -15,9 +15,9 @@ Boxes = list[list[float]]
 class GivenBoxes:
     """Boxes by image.
 
-    Given as "x0,y0,x1,y1" (image px) they hold for every image; given as a file, for the images it names: JSON
-    `{"photo.jpg": [[x0, y0, x1, y1], ...]}` or CSV with the columns image, x0, y0, x1, y1. Boxes of several files add
-    up.
+    "x0,y0,x1,y1" (image px) is a box in every image. A file has boxes by image: JSON
+    `{"photo.jpg": [[x0, y0, x1, y1], ...]}` or CSV with the columns image, x0, y0, x1, y1. The boxes of several values
+    are combined.
     """
 
     def __init__(self, values: Sequence[str]) -> None:
@@ -36,18 +36,18 @@ class GivenBoxes:
                     self._by_image.setdefault(str(Path(name)), []).extend(boxes)
 
     def digest(self) -> str:
-        """SHA-256 of all the boxes, in hex."""
+        """SHA-256 of all boxes, in hex."""
         return hashlib.sha256(json.dumps([self._everywhere, self._by_image], sort_keys=True).encode()).hexdigest()
 
     def of(self, image: Path) -> Boxes:
-        """Boxes of an image: named by its path as given, or by its file name.
+        """Boxes of an image, by its path as given or by its file name.
 
         Raises:
-            DarkposeError: no boxes are known for it.
+            DarkposeError: there are no boxes for it.
         """
         named = self._by_image.get(str(image), self._by_image.get(image.name))
         if named is None and not self._everywhere:
-            raise DarkposeError(f"{image}: the boxes file does not name this image")
+            raise DarkposeError(f"{image}: this image is not in the boxes file")
         return [*self._everywhere, *(named or [])]
 
 

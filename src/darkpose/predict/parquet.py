@@ -1,4 +1,4 @@
-"""Records of images as Parquet files: a row per face, and one for an image without a face."""
+"""Parquet files of records: a row per face, and a row for an image without a face."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,30 +9,29 @@ from darkpose.errors import DarkposeError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SPREAD = {"xx": (0, 0), "xy": (0, 1), "yy": (1, 1)}  # of a covariance
-PER_IMAGE = ("input", "image", "status", "reason", "width", "height")
+ELEMENTS = {"xx": (0, 0), "xy": (0, 1), "yy": (1, 1)}  # of a covariance
+IMAGE_COLUMNS = ("input", "image", "status", "reason", "width", "height")
 
 
-def need_pyarrow(what: object) -> None:
-    """Refuse what needs pyarrow where that is not installed.
+def need_pyarrow(path: object) -> None:
+    """Check that pyarrow is installed, for the file or folder in the message.
 
     Raises:
-        DarkposeError: naming the extra.
+        DarkposeError: it is not; the message names the extra.
     """
     try:
         import pyarrow  # noqa: F401
     except ImportError as error:
-        raise DarkposeError(f"{what}: Parquet files need pyarrow: pip install 'darkpose[parquet]'") from error
+        raise DarkposeError(f"{path}: Parquet files need pyarrow: pip install 'darkpose[parquet]'") from error
 
 
 def arrow_schema() -> "pa.Schema":
     """The columns.
 
-    Those of the image stand in each of its rows: input (its number), image, status, reason, width, height (px, null
-    where it was not read). Those of the face are null where there is none: face (its number in the image), markup, x0,
-    y0, x1, y1 (its box), found_by, detection_score, score, and, for its K landmarks, x, y, scores; xx, xy, yy (their
-    covariances, image px^2, null where not known) are null where they were not asked for. Coordinates are image px, the
-    first pixel's centre at (0, 0).
+    Of the image, in each of its rows: input (number), image (name), status, reason, width, height (px, null if it was
+    not read). Of the face, null if there is none: face (number in the image), markup (schema), x0, y0, x1, y1 (box),
+    found_by, detection_score, score; lists over its K landmarks: x, y, scores, and xx, xy, yy (covariances, image px^2,
+    null if not known; no lists if not asked for). Coordinates are image px, the first pixel's centre at (0, 0).
     """
     import pyarrow as pa
 
@@ -43,21 +42,21 @@ def arrow_schema() -> "pa.Schema":
         **{side: pa.float64() for side in ("x0", "y0", "x1", "y1")},
         **{"found_by": pa.string(), "detection_score": pa.float32(), "score": pa.float32()},
         **{"x": numbers, "y": numbers, "scores": numbers},
-        **dict.fromkeys(SPREAD, numbers),
+        **dict.fromkeys(ELEMENTS, numbers),
     }
     return pa.schema(list(columns.items()))
 
 
-def to_table(records: Sequence[Mapping[str, Any]], about: Mapping[str, str] | None = None) -> "pa.Table":
-    """Records as rows; `about` goes into the schema's metadata."""
+def to_table(records: Sequence[Mapping[str, Any]], metadata: Mapping[str, str] | None = None) -> "pa.Table":
+    """Records as rows of a table with metadata."""
     import pyarrow as pa
 
     rows = [row for record in records for row in _rows(record)]
-    return pa.Table.from_pylist(rows, schema=arrow_schema().with_metadata(dict(about) if about else None))
+    return pa.Table.from_pylist(rows, schema=arrow_schema().with_metadata(dict(metadata) if metadata else None))
 
 
-def write_parquet(path: Path, records: Sequence[Mapping[str, Any]], about: Mapping[str, str] | None = None) -> None:
-    """Write records, compressed by zstd, with checksums.
+def write_parquet(path: Path, records: Sequence[Mapping[str, Any]], metadata: Mapping[str, str] | None = None) -> None:
+    """Write records with zstd compression and checksums.
 
     Raises:
         DarkposeError: pyarrow is not installed.
@@ -66,7 +65,7 @@ def write_parquet(path: Path, records: Sequence[Mapping[str, Any]], about: Mappi
     need_pyarrow(path)
     import pyarrow.parquet as pq
 
-    pq.write_table(to_table(records, about), path, compression="zstd", write_page_checksum=True)
+    pq.write_table(to_table(records, metadata), path, compression="zstd", write_page_checksum=True)
 
 
 def read_parquet(path: Path) -> list[dict[str, Any]]:
@@ -93,27 +92,27 @@ def read_parquet(path: Path) -> list[dict[str, Any]]:
     records: list[dict[str, Any]] = []
     for row in table.to_pylist():
         if not row["face"]:  # the first face, or none
-            records.append({**{name: row[name] for name in PER_IMAGE}, "faces": []})
+            records.append({**{name: row[name] for name in IMAGE_COLUMNS}, "faces": []})
         if row["face"] is not None:
             records[-1]["faces"].append(_face(row))
     return records
 
 
 def _rows(record: Mapping[str, Any]) -> list[dict[str, Any]]:
-    image = {name: record[name] for name in PER_IMAGE}
+    image = {name: record[name] for name in IMAGE_COLUMNS}
     rows = []
     for number, face in enumerate(record["faces"]):
         box = dict(zip(("x0", "y0", "x1", "y1"), face["box"], strict=True))
         x, y = ([point[axis] for point in face["keypoints"]] for axis in (0, 1))
         rest = {name: face[name] for name in ("markup", "found_by", "detection_score", "score", "scores")}
-        rows.append({**image, "face": number, **box, "x": x, "y": y, **rest, **_spread(face.get("covariances"))})
+        rows.append({**image, "face": number, **box, "x": x, "y": y, **rest, **_elements(face.get("covariances"))})
     return rows or [image]
 
 
-def _spread(covariances: Sequence[Sequence[Sequence[float]] | None] | None) -> dict[str, list[float | None]]:
+def _elements(covariances: Sequence[Sequence[Sequence[float]] | None] | None) -> dict[str, list[float | None]]:
     if covariances is None:
         return {}
-    return {name: [None if each is None else each[i][j] for each in covariances] for name, (i, j) in SPREAD.items()}
+    return {name: [None if each is None else each[i][j] for each in covariances] for name, (i, j) in ELEMENTS.items()}
 
 
 def _covariances(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Landmarks of any number of images, written in shards: stopped or killed, the same call goes on."""
+"""Predictions for any number of images, written in shards; a run that was stopped or killed can be continued."""
 
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -6,40 +6,41 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
-from darkpose.detect.detector import named_detector
-from darkpose.errors import DarkposeError
-from darkpose.image.pixels import decode_image
+from numpy.typing import ArrayLike
+
+from darkpose.image.pixels import Pixels, decode_image
 from darkpose.predict.formats import ImageResult, to_dict
 from darkpose.predict.given_boxes import GivenBoxes
-from darkpose.predict.inputs import Source
+from darkpose.predict.part import Record
 from darkpose.predict.predictor import BoxKind, Predictor
-from darkpose.predict.shards import Record, Shards
-from darkpose.predict.stream import Found, Looked, stream
+from darkpose.predict.shards import Shards
+from darkpose.predict.sources import Source
+from darkpose.predict.stream import StreamResult, stream
 
 
-class Image(Protocol):
-    """An image by its name and the bytes of its file; reading them may raise a DarkposeError."""
+class EncodedImage(Protocol):
+    """The name of an image and the bytes of its file; reading them may raise a DarkposeError."""
 
     @property
     def name(self) -> str:
-        """As it stands in the records."""
+        """The name in the records."""
         ...
 
     def read(self) -> bytes:
-        """The bytes."""
+        """Read the bytes."""
         ...
 
 
 @dataclass(frozen=True)
 class Step:
-    """What is done to every image, so that another process can do it, too.
+    """How every image is predicted; other processes can be given it.
 
     Attributes:
-        options: keyword arguments of `Predictor`, but for the detector.
-        detector: of faces, as `named_detector` knows it.
-        boxes: given boxes, instead of detected ones.
-        box_kind: what given boxes are.
-        threads: that decode ahead of the network, as in `stream`.
+        options: keyword arguments of `Predictor`, except the detector.
+        detector: a name or path that `Predictor` takes.
+        boxes: boxes by image; None: detect faces.
+        box_kind: of the boxes, as `Predictor` takes it.
+        threads: that read images ahead of the network, as in `stream`.
     """
 
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -49,82 +50,81 @@ class Step:
     threads: int | None = None
 
     def predictor(self, **options: Any) -> Predictor:
-        """A predictor for it, with other options on top.
+        """A predictor; the keyword arguments replace some of the options.
 
         Raises:
-            DarkposeError: as `Predictor` and `named_detector`.
+            DarkposeError: as `Predictor`.
         """
-        finder = None if self.boxes is not None else named_detector(self.detector)
-        return Predictor(**{**self.options, **options}, detector=finder)
+        detector = None if self.boxes is not None else self.detector
+        return Predictor(**{**self.options, **options}, detector=detector)
 
     def facts(self, predictor: Predictor) -> dict[str, Any]:
-        """What the records of a predictor depend on, but for the inputs, as JSON values."""
-        by = {"detector": predictor.detector.name} if self.boxes is None else {"boxes": self.boxes.digest()}
-        kind = {} if self.boxes is None else {"box_kind": self.box_kind}
+        """JSON values of everything the records depend on except the inputs."""
         schema = predictor.schema
-        return {"markup": schema.name, "landmarks": list(schema.names), **predictor.facts(), **by, **kind}
+        facts = {"markup": schema.name, "landmarks": list(schema.names), **predictor.facts()}
+        if self.boxes is None:
+            return {**facts, "detector": predictor.detector.name}
+        return {**facts, "boxes": self.boxes.digest(), "box_kind": self.box_kind}
 
 
 def predict_shards(
     predictor: Predictor, step: Step, sources: Iterable[Source], shards: Shards
 ) -> Generator[Record, None, None]:
-    """Predict what has no record yet; every source gets exactly one, in its order.
+    """Predict the inputs that have no record yet; every source gets one record, in order.
 
-    A caller that stops before the end may `flush` the shards, so that no record is lost.
+    A caller that stops early may call `shards.flush`, so that no record is lost.
 
     Args:
         predictor: finds the landmarks.
-        step: how.
+        step: how images are predicted.
         sources: the images, in the same order as in earlier runs.
-        shards: open for writing.
+        shards: entered.
 
     Yields:
         The records that this run adds.
 
     Raises:
-        DarkposeError: there are no sources, they are not those of the shards, a shard is damaged or cannot be written.
+        DarkposeError: there are no sources, the shards have other inputs, or a part is damaged or cannot be written.
     """
-    left = shards.left(sources)
-    first = next(left, None)  # what is done already is read here, not in a thread, so that Ctrl-C ends it
-    numbered = left if first is None else chain([first], left)
-    for record in predict_sources(predictor, step, numbered):
+    missing = shards.missing(sources)
+    # Existing records are read before the first missing input: here and not in a thread, so that Ctrl-C stops it.
+    first = next(missing, None)
+    numbered = missing if first is None else chain([first], missing)
+    for record in predict_images(predictor, step, numbered):
         shards.add(record)
         yield record
-    if not shards.summary()["inputs"]:
-        raise DarkposeError("there are no images in what was named")
     shards.finish()
 
 
-def predict_sources(predictor: Predictor, step: Step, numbered: Iterable[tuple[int | None, Image]]) -> Iterator[Record]:
-    """The record of each image, in order, under the number that is given with it."""
+def predict_images(
+    predictor: Predictor, step: Step, numbered: Iterable[tuple[int | None, EncodedImage]]
+) -> Iterator[Record]:
+    """The records of images, in order; each image is given with its number."""
 
-    def look(one: tuple[int | None, Image]) -> Looked:
-        _, source = one
-        given = None if step.boxes is None else step.boxes.of(Path(source.name))
-        image = decode_image(source.read())
-        return Looked(image, predictor.regions(image, given, step.box_kind))
+    def read(numbered_image: tuple[int | None, EncodedImage]) -> tuple[Pixels, ArrayLike | None]:
+        _, image = numbered_image
+        given = None if step.boxes is None else step.boxes.of(Path(image.name))
+        return decode_image(image.read()), given
 
-    if step.boxes is None:
-        _ = predictor.detector  # found once, not by several threads
-    yield from map(_record, stream(predictor, numbered, look, threads=step.threads))
+    yield from map(_record, stream(predictor, numbered, read, box_kind=step.box_kind, threads=step.threads))
 
 
-def _record(found: Found[tuple[int | None, Image]]) -> Record:
-    number, source = found.item
-    head = {"input": number, "image": source.name}
-    if found.image is None:
-        reason = found.problem.removeprefix(f"{source.name}: ")
+def _record(result: StreamResult[tuple[int | None, EncodedImage]]) -> Record:
+    number, image = result.item
+    head = {"input": number, "image": image.name}
+    if result.image is None:
+        reason = result.problem.removeprefix(f"{image.name}: ")
         return {**head, "status": "unreadable", "reason": reason, "width": None, "height": None, "faces": []}
-    height, width = found.image.shape[:2]
-    faces = to_dict(ImageResult(source.name, (width, height), found.faces))["faces"]
+    height, width = result.image.shape[:2]
+    faces = to_dict(ImageResult(image.name, (width, height), result.faces))["faces"]
     for face in faces:
-        del face["names"]  # they are in run.json
-        face["scores"] = [_known(score) for score in face["scores"]]
-        face["score"] = _known(face["score"])
+        del face["names"], face["runtime"]  # names are in run.json; runtimes give the same landmarks
+        face["scores"] = [_none_if_nan(score) for score in face["scores"]]
+        face["score"] = _none_if_nan(face["score"])
     status = "done" if faces else "no face"
     return {**head, "status": status, "reason": "", "width": width, "height": height, "faces": faces}
 
 
-def _known(score: float) -> float | None:
-    """A score; None for that of a map with NaN, which JSON cannot write."""
-    return score if score == score else None
+def _none_if_nan(score: float) -> float | None:
+    """A score for JSON, which has no NaN: the score of a heatmap with NaN."""
+    return None if score != score else score

@@ -1,4 +1,4 @@
-"""Faces as `supervision.KeyPoints`, for the annotators, trackers and filters of that package."""
+"""Conversion to `supervision.KeyPoints`, for the annotators, trackers and filters of that package."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,27 +13,27 @@ if TYPE_CHECKING:
 
 
 def to_supervision(faces: Sequence[Face]) -> "KeyPoints":
-    """The landmarks of M faces of one markup.
+    """The landmarks of M faces of one schema.
 
     Args:
         faces: of one image, as `Predictor` gives them.
 
     Returns:
         `KeyPoints` with xy (M, K, 2) float32, image px, the first pixel's centre at (0, 0); keypoint_confidence (M, K),
-        the heatmaps' maxima; detection_confidence (M,), None where a box was given; class_id (M,), all 0; and data:
-        "class_name" (M,), all "face"; "box" (M, 4) x0, y0, x1, y1, image px; "names" (M, K), the landmarks'; and, where
-        a face has covariances, "covariance" (M, K, 2, 2), image px^2, NaN where not known. Empty without a face.
+        the maxima of the heatmaps; detection_confidence (M,), None if a box was given; class_id (M,), all 0; and data:
+        "class_name" (M,), all "face"; "box" (M, 4) x0, y0, x1, y1, image px; "names" (M, K) of the landmarks; and, if
+        a face has covariances, "covariance" (M, K, 2, 2), image px^2, NaN if not known. Empty without faces.
 
     Raises:
-        DarkposeError: supervision is not installed, or the faces are of several markups.
+        DarkposeError: supervision is not installed, or the faces are of several schemas.
     """
     try:
         from supervision import KeyPoints
     except ImportError as error:
-        raise DarkposeError("to_supervision needs another package: pip install supervision") from error
-    markups = sorted({face.schema.name for face in faces})
-    if len(markups) > 1:
-        raise DarkposeError(f"faces must be of one markup, got {', '.join(markups)}")
+        raise DarkposeError("to_supervision needs supervision: pip install 'darkpose[supervision]'") from error
+    schemas = sorted({face.schema.name for face in faces})
+    if len(schemas) > 1:
+        raise DarkposeError(f"expected faces of one schema, got {', '.join(schemas)}")
     if not faces:
         return KeyPoints.empty()
     names = list(faces[0].schema.names)

@@ -1,0 +1,174 @@
+"""The images in files, folders, globs, tar files and lists, one at a time, however many there are."""
+
+import sys
+import tarfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from io import TextIOWrapper
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from darkpose.errors import DarkposeError
+from darkpose.files.paths import exists, is_folder
+from darkpose.predict.inputs import is_image, is_tar, list_files, no_images
+
+COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+NOT_COMPRESSED = "expected a tar file that is not compressed; unpack it to a .tar first"
+STDIN = "-"
+
+
+class Source(NamedTuple):
+    """The bytes of an image: a file, or a part of a tar file.
+
+    Attributes:
+        name: the path as the user gave it, or TAR/MEMBER; bytes that are no text are written as \\xff.
+        file: path of the file that holds the bytes.
+        offset: of the first byte.
+        size: in bytes; -1: to the end of the file.
+        problem: why the bytes are not available, in a sentence; empty if they are.
+    """
+
+    name: str
+    file: str
+    offset: int = 0
+    size: int = -1
+    problem: str = ""
+
+    def read(self) -> bytes:
+        """Read the bytes.
+
+        Raises:
+            DarkposeError: they are not available; the message does not contain the name.
+        """
+        if self.problem:
+            raise DarkposeError(self.problem)
+        try:
+            with open(self.file, "rb") as file:
+                file.seek(self.offset)
+                data = file.read(self.size)
+        except (OSError, ValueError) as error:  # ValueError: a NUL in a path
+            raise DarkposeError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        if 0 <= len(data) < self.size:
+            raise DarkposeError("the tar file ends within this image")
+        return data
+
+
+def find_sources(arguments: Sequence[str], list_file: str | None = None) -> Iterator[Source]:
+    """The images that paths name, in an order that depends on the paths only.
+
+    In memory are the names of one level of a folder, one line of a list and one member of a tar file.
+
+    Args:
+        arguments: images, folders (with subfolders and tar files, sorted by name), globs (sorted) and tar files
+            (in the order of the file). A path that is named twice is given twice.
+        list_file: a file with the path of an image or tar file in each line; "-": standard input.
+
+    Yields:
+        The images. A listed file that does not exist, a damaged tar file and a subfolder that cannot be read are
+        sources with a problem.
+
+    Raises:
+        DarkposeError: nothing is named, a path does not exist, a folder has no images, a glob matches nothing, or the
+            list cannot be read. This is checked before the first image; later, reading the list may fail.
+    """
+    if not arguments and list_file is None:
+        raise DarkposeError("name at least one image, folder, glob or tar file, or a --list of them")
+    for argument in arguments:
+        _check(argument)
+    if list_file is not None and list_file != STDIN:
+        _open(list_file).close()
+    return _sources(arguments, () if list_file is None else _lines(list_file))
+
+
+def _check(argument: str) -> None:
+    """Refuse an argument that names no images."""
+    path = Path(argument)
+    if path.name.lower().endswith(COMPRESSED) and exists(path) and not is_folder(path):
+        raise DarkposeError(f"{path}: {NOT_COMPRESSED}")
+    if all(is_folder(file) for file in list_files(argument)):
+        raise no_images(path)
+
+
+def _sources(arguments: Iterable[str], lines: Iterable[str]) -> Iterator[Source]:
+    for argument in arguments:
+        for file in list_files(argument):
+            if is_folder(file):
+                yield Source(printable(str(file)), str(file), problem="the folder cannot be read")
+            else:
+                yield from _in_file(str(file))
+    for line in lines:
+        yield from _in_file(line)
+
+
+def _in_file(path: str) -> Iterator[Source]:
+    if is_tar(Path(path)):
+        yield from _members(path)
+    elif path.lower().endswith(COMPRESSED):
+        yield Source(printable(path), path, problem=NOT_COMPRESSED)
+    else:
+        yield Source(printable(path), path)
+
+
+def _lines(list_file: str) -> Iterator[str]:
+    """The lines of a list that are not empty; bytes that are no text stay as they are."""
+    with _standard_input() if list_file == STDIN else _open(list_file) as file:
+        for line in file:
+            if path := line.rstrip("\r\n"):
+                yield path
+
+
+def _standard_input() -> AbstractContextManager[IO[str]]:
+    if sys.stdin is None:
+        raise DarkposeError("the list should come from standard input, which is closed")
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8-sig", errors="surrogateescape")
+    return nullcontext(sys.stdin)
+
+
+def _open(list_file: str) -> IO[str]:
+    try:
+        return open(list_file, encoding="utf-8-sig", errors="surrogateescape")
+    except OSError as error:
+        raise DarkposeError(f"{list_file}: the list cannot be read: {error.strerror or error}") from error
+
+
+def _members(path: str) -> Iterator[Source]:
+    """The images in a tar file; if it is damaged, at the end a source with the problem."""
+    members = 0
+    try:
+        with tarfile.open(path, "r:", errors="surrogateescape") as tar:
+            while (member := tar.next()) is not None:
+                tar.members.clear()  # type: ignore[attr-defined]  # it would keep all of them
+                members += 1
+                if not is_image(Path(member.name)):
+                    continue
+                name = printable(f"{path}/{member.name}")
+                if member.isreg():
+                    yield Source(name, path, member.offset_data, member.size)
+                elif member.islnk() or member.issym():
+                    yield Source(name, path, problem=f"a link to {printable(member.linkname)}, which is not followed")
+            assert tar.fileobj is not None
+            tar.fileobj.seek(tar.offset)
+            if tar.fileobj.read(tarfile.BLOCKSIZE) == tarfile.NUL * tarfile.BLOCKSIZE:
+                return
+        problem = "it ends without an end mark"
+    except (OSError, tarfile.TarError) as error:
+        problem = getattr(error, "strerror", None) or str(error)
+    if not members and _is_compressed(path):
+        problem = NOT_COMPRESSED
+    place = f"after member {members}" if members else "from the beginning"
+    yield Source(printable(path), path, problem=f"the tar file cannot be read {place}: {problem}")
+
+
+def _is_compressed(path: str) -> bool:
+    """Whether a file begins like those of gzip, bzip2, xz or zstd."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(4).startswith((b"\x1f\x8b", b"BZh", b"\xfd7zX", b"\x28\xb5\x2f\xfd"))
+    except OSError:
+        return False
+
+
+def printable(path: str) -> str:
+    r"""A path as text; bytes that are no text are written as \xff."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
