@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from types import FrameType
 
 import darkpose
-from darkpose.cli import main
+from darkpose.cli.app import main
 
 SOURCE = Path(darkpose.__file__).parent
 PHOTOGRAPH = SOURCE.parents[1] / "examples" / "astronaut.png"
@@ -99,7 +99,6 @@ def count_check() -> set[str]:
 
 def count_train() -> set[str]:
     """A sample to its loss and the step that follows."""
-    from accelerate import Accelerator
     from torch.utils.data import default_collate
 
     from darkpose.datasets.wflw import read_wflw
@@ -113,12 +112,12 @@ def count_train() -> set[str]:
     draw_faces()
     samples = read_wflw(Path("drawn"), "train")
     network = HRNetConfig(len(WFLW_98), widths=(4, 4, 4, 4), modules=(1, 1, 1), blocks=1, stem=4)
-    config, accelerator = TrainConfig(network, crop_size=64), Accelerator(cpu=True)
-    run = start_run(config, network, accelerator, None)
-    feed = make_feed(config, samples, WFLW_98, accelerator)
+    config = TrainConfig(network, crop_size=64, precision="no")
+    run = start_run(config, WFLW_98)
+    feed = make_feed(config, samples, WFLW_98, run.accelerator)
     with counting() as files:
         batch = feed.to_batch(default_collate([feed.faces[0, index] for index in range(2)]))
-        take_step(run, config, 1e-3, [batch], len(batch.crops))
+        take_step(run, 1e-3, [batch], len(batch.crops))
     return files
 
 

@@ -50,5 +50,5 @@ def test_another_name_is_an_attribute_error() -> None:
 
 
 def test_importing_the_package_and_its_help_do_not_load_torch() -> None:
-    code = "import sys, darkpose, darkpose.cli; sys.exit('torch' in sys.modules)"
+    code = "import sys, darkpose, darkpose.cli.app; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,5 +1,5 @@
 """`python -m darkpose`."""
 
-from darkpose.cli import main
+from darkpose.cli.app import main
 
 main()

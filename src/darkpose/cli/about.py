@@ -1,43 +1,109 @@
-"""What this installation is made of."""
+"""Facts about an installation, from metadata alone: no network is loaded and nothing is downloaded."""
 
+import os
 import platform
-from importlib.metadata import version
+import sys
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from typing import Any
 
-import torch
+from darkpose.detect.yunet import local_yunet
+from darkpose.files.download import cache_folder
+from darkpose.runtime.open import RUNTIMES, Engine, has_nvidia_driver, resolve_engine
+from darkpose.weights.checkpoint import open_checkpoint
+from darkpose.weights.zoo import PICKLED, ZOO, downloaded_file, resolve_name, weights_file
 
-from darkpose.codec import dark_triton
-from darkpose.codec.compiled import AVAILABLE
-from darkpose.detect.detector import best_detector
-from darkpose.detect.yunet import YuNet
-from darkpose.network.load import load_checkpoint
+PACKAGES = ("numpy", "opencv-python-headless", "onnxruntime", "openvino", "torch", "numba", "safetensors")
+LONG = ("file", "schemas", "provenance", "executable", "cache")  # printed for --verbose only
 
 
 def about(weights: str = "default") -> dict[str, Any]:
-    """Versions, device, weights and detector, as JSON values.
+    """Versions, runtime, weights, detector and files, as JSON values.
 
     Raises:
-        DarkposeError: the weights cannot be loaded.
+        DarkposeError: the weights cannot be read, or the runtime cannot be used.
     """
-    checkpoint = load_checkpoint(weights)
-    detector, note = best_detector()
-    packages = ("torch", "numpy", "opencv-python-headless", "safetensors")
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
-    fused = f"fused, by Numba {version('numba')}" if AVAILABLE else "NumPy (pip install 'darkpose[fast]': a faster one)"
+    versions = {name: found for name in PACKAGES if (found := _version(name))}
     return {
         "darkpose": version("darkpose"),
         "python": platform.python_version(),
-        **{name: version(name) for name in packages},
-        "device": f"cuda ({gpu})" if gpu else f"cpu ({torch.get_num_threads()} threads)",
-        "codec": fused,
-        **({"codec on GPU": _codec_on_gpu()} if gpu else {}),
+        **versions,
+        **_hardware(),
+        "codec": f"fused, by Numba {versions['numba']}" if "numba" in versions else "NumPy (faster: darkpose[fast])",
         "weights": weights,
-        "markup": f"{checkpoint.schema.name}, {len(checkpoint.schema)} landmarks",
-        "provenance": dict(checkpoint.provenance),
-        "detector": detector.name if isinstance(detector, YuNet) else f"{detector.name} ({note})",
+        **_weights_facts(weights),
+        "detector": _detector(),
+        "executable": sys.executable,
+        "cache": str(cache_folder()),
     }
 
 
-def _codec_on_gpu() -> str:
-    why = dark_triton.trouble(torch.device("cuda", torch.cuda.current_device()))
-    return f"PyTorch ({why})" if why else "fused, by Triton"
+def lines(facts: Mapping[str, Any], *, verbose: bool) -> list[str]:
+    """Facts for people; verbose: with provenance and paths."""
+    short = {name: value for name, value in facts.items() if name not in PACKAGES and name not in LONG}
+    versions = ", ".join(f"{name} {facts[name]}" for name in PACKAGES if name in facts)
+    told = {"schema" if name == "markup" else name: value for name, value in short.items()} | {"packages": versions}
+    longer = {name: facts[name] for name in LONG if name in facts} if verbose else {}
+    return [*_aligned(told), *_aligned(longer)]
+
+
+def _aligned(facts: Mapping[str, Any], indent: str = "") -> list[str]:
+    """A line for each fact, and indented lines for those of a mapping."""
+    found = []
+    for name, value in facts.items():
+        if isinstance(value, Mapping):
+            found += [f"{indent}{name}", *_aligned(value, f"{indent}  ")]
+        else:
+            found.append(f"{indent}{name:12} {value}")
+    return found
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _hardware() -> dict[str, str]:
+    """The runtime that `auto` takes, and what it calculates on."""
+    engine = resolve_engine(Engine(), RUNTIMES)
+    runtime = f"{engine.runtime} {version(engine.runtime)}"
+    if not has_nvidia_driver():
+        return {"runtime": runtime, "device": f"cpu ({os.cpu_count()} cores)"}
+    if engine.runtime == "torch":
+        on_gpu = "Triton" if find_spec("triton") else "PyTorch (faster: pip install triton)"
+        return {"runtime": runtime, "device": "cuda", "codec on GPU": on_gpu}
+    return {"runtime": runtime, "device": "cuda" if engine.providers else "cpu (no runtime can use the NVIDIA GPU)"}
+
+
+def _weights_facts(weights: str) -> dict[str, Any]:
+    """What the metadata of weights say; of weights that are not downloaded, what darkpose knows of them."""
+    name = resolve_name(weights, None)
+    file = downloaded_file(ZOO[name]) if name in ZOO else weights_file(name)
+    if name in ZOO:
+        schema, terms = ZOO[name].schema, {"terms": ZOO[name].terms, "url": ZOO[name].url}
+        known = str(file) if file.is_file() else "downloaded at its first use"
+        return {"markup": f"{schema.name}, {len(schema)} landmarks", "file": known, "provenance": terms}
+    if file.suffix in PICKLED:
+        unknown = f"in a {file.suffix} file, which only torch can read (darkpose convert makes a .safetensors of it)"
+        return {"markup": unknown, "file": str(file), "provenance": {}}
+    found = open_checkpoint(file)
+    schema = found.with_schema(None).schema
+    return {
+        "markup": f"{schema.name}, {len(schema)} landmarks",
+        "file": str(file),
+        "schemas": ", ".join(part.name for part in found.schema.parts or (schema,)),
+        "provenance": dict(found.provenance),
+    }
+
+
+def _detector() -> str:
+    """The detector that `auto` takes."""
+    file = local_yunet()
+    if file is not None:
+        return f"yunet ({file})"
+    if given := os.environ.get("DARKPOSE_YUNET"):
+        return f"haar (there is no file {given}, named by $DARKPOSE_YUNET)"
+    return "yunet, downloaded at the first use; without a connection haar, which misses turned faces"

@@ -1,4 +1,4 @@
-"""`darkpose benchmark`: how long a face takes here, in torch and in every runtime."""
+"""`darkpose benchmark`: time per face in every runtime on this machine."""
 
 import os
 import sys
@@ -12,48 +12,48 @@ def benchmark(
     *files: Path,
     weights: str = "default",
     schema: str | None = None,
-    batch: Annotated[list[int] | None, Parameter(negative="", consume_multiple=True)] = None,
+    batch: Annotated[list[int] | None, Parameter(consume_multiple=True)] = None,
     threads: int | None = None,
     device: str = "cpu",
     rounds: int = 9,
-    images: Annotated[list[str] | None, Parameter(negative="", consume_multiple=True)] = None,
+    images: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
     detector: str = "auto",
     output: Path | None = None,
     plot: Path | None = None,
-    no_memory: Annotated[bool, Parameter(negative="")] = False,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    no_memory: bool = False,
+    json: bool = False,
 ) -> int:
-    """Measure ms per face in torch and in every runtime for exported files, and the whole way from a photograph.
+    """Measure the time per face in every runtime, and from an image to landmarks.
 
-    The baseline, in the same rounds, is plain PyTorch in fp32. Runtimes that are not installed are named. The first
-    time, the weights are exported into the cache (about half a minute).
+    The baseline is plain PyTorch in fp32, measured in the same rounds. Runtimes that are not installed are listed.
+    Needs `pip install 'darkpose[torch]'`.
 
     Parameters
     ----------
     files
         Exported .onnx files to measure as well, for example one in int8.
     weights
-        A checkpoint's path or a known name.
+        Name or path of a checkpoint.
     schema
-        Which markup, of weights that know several; their first where it is not given.
+        300w-68, wflw-98 or aflw-19, if the weights know several. Default: their first.
     batch
-        Faces at a time; 1, 8 and 32 where it is not given.
+        Faces per call. Default: 1, 8 and 32.
     threads
-        Of the processor, for all ways; as many as PyTorch thinks best where it is not given.
+        CPU threads of every runtime. Default: as torch chooses.
     device
-        Of PyTorch: cpu, cuda, cuda:1, ...
+        Device of torch: cpu, cuda, cuda:1, ...
     rounds
-        In which all ways are measured in turn.
+        Rounds in which every runtime is measured in turn.
     images
-        Photographs, folders or globs with faces for the whole way; drawn faces where it is not given.
+        Images, folders or globs with faces, measured from the image to landmarks. Default: drawn faces.
     detector
-        Of those faces: auto, yunet, haar, or the path of a YuNet file.
+        Detector of these faces: auto, yunet, haar, or the path of a YuNet file.
     output
         JSON file to write.
     plot
-        Picture to write.
+        Figure to write.
     no_memory
-        Do not start a process for every way to measure its memory.
+        Do not measure the memory, which takes a process per runtime.
     json
         Print JSON instead of tables.
     """
@@ -72,11 +72,11 @@ def benchmark(
 
     for file in (output, plot):
         if file is not None and (is_folder(file) or not os.access(file.parent, os.W_OK)):
-            why = "it is a folder" if is_folder(file) else "its folder does not exist or cannot be written to"
+            why = "it is a folder" if is_folder(file) else "its folder does not exist or is not writable"
             raise DarkposeError(f"{file}: cannot be written: {why}")
     misplaced = [each for each in images or () if each.endswith(".onnx")]
     if misplaced:
-        raise DarkposeError(f"{misplaced[0]}: is no photograph; name exported files before --images")
+        raise DarkposeError(f"{misplaced[0]}: not an image; name exported files before --images")
     if plot is not None:
         check_matplotlib(plot)
     found = measure(

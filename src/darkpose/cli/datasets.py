@@ -1,4 +1,4 @@
-"""`darkpose datasets check` and `make`: data sets on disk."""
+"""`darkpose datasets check` and `make`: published and drawn data sets on disk."""
 
 import sys
 from pathlib import Path
@@ -15,24 +15,25 @@ def check(
     *,
     root: Path,
     sheet: Path | None = None,
-    decode: bool = True,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    decode: Annotated[bool, Parameter(negative="--no-decode")] = True,
+    json: bool = False,
 ) -> int:
-    """Look at every face and image of a data set: counts, broken lines, missing images, duplicates, stray landmarks.
+    """Check the faces and images of a data set.
 
-    Exit code 0 where it is whole, 1 where something is missing.
+    It reports counts, unreadable lines, missing images, duplicates, and landmarks far outside the face. Exit code 1:
+    something is missing or broken.
 
     Parameters
     ----------
     name
-        wflw-train, wflw-test, wflw-pose and so on, aflw-train, aflw-full, aflw-frontal, 300w-train, 300w-common,
-        300w-challenge, 300w-full, 300w-private, 300w-lfpw, cofw-train or cofw-test.
+        wflw-train, wflw-test, wflw-pose (or another subset), aflw-train, aflw-full, aflw-frontal, 300w-train,
+        300w-common, 300w-challenge, 300w-full, 300w-private, 300w-lfpw, cofw-train or cofw-test.
     root
-        Its folder: the official tree, or OpenMMLab's with annotations/*.json and images/.
+        Folder of the data set: the official tree, or that of OpenMMLab with annotations/*.json and images/.
     sheet
-        Picture to write: random faces with their landmarks.
+        Image to write: random faces with their landmarks.
     decode
-        Decode the images; without, only look whether they are there.
+        Whether to decode the images; otherwise only check that they exist.
     json
         Print JSON.
     """
@@ -44,7 +45,7 @@ def check(
     from darkpose.image.pixels import write_image
 
     if name not in DATA_SETS:
-        raise DarkposeError(f"there is no data set {name!r}; the names are {', '.join(DATA_SETS)}")
+        raise DarkposeError(f"unknown data set {name!r}; the names are {', '.join(DATA_SETS)}")
     data_set, broken = DATA_SETS[name], list[str]()
     samples = data_set.read(root, broken=broken)
     report = check_samples(samples, data_set.schema, data_set.published, broken=broken, decode=decode)
@@ -53,7 +54,7 @@ def check(
         try:
             faces = contact_sheet(samples, data_set.schema)
         except DarkposeError as error:
-            print(f"darkpose: no sheet: {error}", file=sys.stderr)
+            print(f"darkpose: no contact sheet: {error}", file=sys.stderr)
             return 1
         write_image(sheet, faces)
         print(f"darkpose: {sheet}: random faces with their landmarks", file=sys.stderr)
@@ -69,9 +70,9 @@ def make(
     seed: int = 0,
     workers: Count = 0,
 ) -> int:
-    """Draw a data set: faces of darkpose's own with exactly known landmarks, in the official files of WFLW or AFLW.
+    """Draw a data set: synthetic faces with exact landmarks, in the file layout of WFLW or AFLW.
 
-    An interrupted run goes on where it was when started again.
+    If it is interrupted, the same command continues.
 
     Parameters
     ----------
@@ -80,27 +81,27 @@ def make(
     root
         Folder to write to.
     train
-        Training faces; as many as published (7,500; 20,000, which AFLW must have) where it is not given.
+        Number of training faces. Default: as published, 7,500 (WFLW) or 20,000 (AFLW, the only possible number).
     test
-        Test faces; as many as published (2,500; 4,386) where it is not given.
+        Number of test faces. Default: as published, 2,500 (WFLW) or 4,386 (AFLW).
     seed
-        Of all faces.
+        Seed of the random numbers.
     workers
-        Processes that draw beside this one.
+        Number of additional processes.
     """
     from darkpose.datasets.aflw import PUBLISHED
     from darkpose.datasets.drawn_data_sets import make_aflw, make_wflw
 
     if name == "aflw" and train not in (None, PUBLISHED["train"]["faces"]):
         raise DarkposeError(
-            f"the splits of AFLW's file need the published {PUBLISHED['train']['faces']} training faces"
+            f"AFLW needs the published number of training faces, {PUBLISHED['train']['faces']}, got {train}"
         )
     sizes = {key: value for key, value in (("train", train), ("test", test)) if value is not None}
     write = make_wflw if name == "wflw" else make_aflw
     try:
         write(root, **sizes, seed=seed, workers=workers)
     except KeyboardInterrupt:
-        print(f"darkpose: interrupted; the faces in {root} are kept, the same command goes on", file=sys.stderr)
+        print(f"darkpose: interrupted; run the same command again to continue in {root}", file=sys.stderr)
         return 130
-    print(f"{root}: drawn faces in the files of {name.upper()}")
+    print(f"{root}: drawn faces in the file layout of {name.upper()}")
     return 0

@@ -1,13 +1,15 @@
-"""`darkpose evaluate`: weights or predictions measured on a test set."""
+"""`darkpose evaluate`: errors of weights or predictions on a test set."""
 
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from darkpose.cli.numbers import Count
 from darkpose.errors import DarkposeError
+
+WAYS, OUTPUT = Group("Ways to predict", sort_key=2), Group("Output", sort_key=3)
 
 
 def evaluate(
@@ -16,57 +18,56 @@ def evaluate(
     root: Path,
     weights: str | None = None,
     predictions: Path | None = None,
-    boxes: str | None = None,
-    flip_test: str | None = None,
-    decode: str | None = None,
-    against: Annotated[list[Path] | None, Parameter(negative="")] = None,
-    shared: Annotated[bool, Parameter(negative="")] = False,
-    schema: str | None = None,
-    report: Path | None = None,
-    device: str = "auto",
-    workers: Count = 0,
-    shape_prior: str | None = None,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    against: list[Path] | None = None,
+    shared: bool = False,
+    boxes: Annotated[str | None, Parameter(group=WAYS)] = None,
+    method: Annotated[str | None, Parameter(group=WAYS, alias="--decode")] = None,
+    flip_test: Annotated[str | None, Parameter(group=WAYS)] = None,
+    schema: Annotated[str | None, Parameter(group=WAYS)] = None,
+    shape_prior: Annotated[str | None, Parameter(group=WAYS)] = None,
+    device: Annotated[str, Parameter(group=WAYS)] = "auto",
+    workers: Annotated[Count, Parameter(group=WAYS)] = 0,
+    report: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
+    json: Annotated[bool, Parameter(group=OUTPUT)] = False,
 ) -> int:
-    """Measure weights, or a file of predictions, on a test set: all subsets, beside the published numbers.
+    """Measure the errors of weights, or of a file of predictions, on a test set and its subsets.
 
-    Predictions are written first and measured then; an interrupted run goes on where it was when started again. Where
-    --boxes, --flip-test or --decode name several ways, all combinations are measured; the first is the main one.
+    The predictions are written to a file, then measured; if it is interrupted, the same command continues. If --boxes,
+    --method or --flip-test name several values, all combinations are measured; the first is the main one.
 
     Parameters
     ----------
     recipe
-        A recipe (aflw-dark, wflw-dark, 300w-dark, cofw-dark, or the path of a Python file that holds one) or a data set
-        (wflw-test, wflw-pose, aflw-full, 300w-lfpw, ...). A file of --predictions that names its data set can do
-        without.
+        Recipe (aflw-dark, wflw-dark, 300w-dark, cofw-dark, or the path of a Python file with one) or data set
+        (wflw-test, wflw-pose, aflw-full, 300w-lfpw, ...). Default: the data set that the file of predictions names.
     root
         Folder of the data set.
     weights
-        Checkpoint, by path or name (default: the shipped weights that are best at the markup); without, the predictions
-        file is measured as it is.
+        Name or path of a checkpoint; "default": the shipped weights with the lowest error for the schema. Without
+        weights, the file of predictions is measured.
     predictions
-        The file of predictions; one named by recipe, weights and way of predicting where it is not given.
-    boxes
-        annotation (as published, and where it is not given), landmarks, detector (the best that can be had), yunet,
-        haar, or jitter:S; several with commas: annotation,detector,jitter:0.1.
-    flip_test
-        published, exact, off, or several with commas; the recipe's where it is not given.
-    decode
-        dark, dark+, quarter, argmax, or several with commas; the recipe's where it is not given.
+        File of predictions. Default: a file named by recipe, weights and way to predict.
     against
-        Another file of predictions, to compare with face by face; repeat for several.
+        Another file of predictions, to compare with face by face. Repeat for several.
     shared
-        Where weights or predictions are of another markup than the data set, measure the landmarks that both share.
+        If the schema differs from that of the data set, measure the landmarks that both have.
+    boxes
+        annotation (default, as published), landmarks, detector (the best available), yunet, haar or jitter:S. Several
+        with commas: annotation,detector,jitter:0.1.
+    method
+        Decoder of the heatmaps: dark, dark+, quarter, argmax, or several with commas. Default: as in the recipe.
+    flip_test
+        published, exact, off, or several with commas. Default: as in the recipe.
     schema
-        Which markup of weights that know several to predict; the data set's where it is not given.
-    report
-        Folder to write report.md to, with pictures and tables.
-    device
-        auto, cpu, cuda, cuda:1, ...
-    workers
-        Processes that read and cut images beside this one.
+        Schema to predict, if the weights know several. Default: that of the data set.
     shape_prior
-        Measure the landmarks drawn towards a prior, too, and first: wflw-98, or a prior's file.
+        Also measure landmarks pulled towards the shapes of faces, and name them first: wflw-98, or the file of a prior.
+    device
+        Device of torch: auto, cpu, cuda, cuda:1, ... Without an NVIDIA GPU, the fastest installed runtime is used.
+    workers
+        Threads that read and crop images ahead of the network.
+    report
+        Folder to write report.md to, with figures and tables.
     json
         Print JSON.
     """
@@ -75,33 +76,34 @@ def evaluate(
 
     from darkpose.codec.heatmap import Method
     from darkpose.evaluation.benchmarks import benchmark_of, find_benchmark
-    from darkpose.evaluation.evaluate import Choices, evaluate_benchmark
+    from darkpose.evaluation.evaluate import PredictOptions, evaluate_benchmark
     from darkpose.evaluation.predictions import read_predictions
     from darkpose.evaluation.report_folder import prepare_report, write_report
     from darkpose.runtime.flip import FlipTest
 
     if weights is None and predictions is None:
-        raise DarkposeError("name --weights to predict with, or a file of --predictions to measure")
-    ways = {"--boxes": boxes, "--flip-test": flip_test, "--decode": decode, "--schema": schema}
+        raise DarkposeError("give --weights to predict with, or a file of --predictions to measure")
+    ways = {"--boxes": boxes, "--method": method, "--flip-test": flip_test, "--schema": schema}
     if weights is None and any(ways.values()):
         given = ", ".join(flag for flag, value in ways.items() if value)
-        raise DarkposeError(
-            f"{given} is about predicting, which takes --weights; a predictions file is measured as it is"
-        )
+        raise DarkposeError(f"{given} needs --weights to predict with; a file of predictions is measured as it is")
     if recipe is None:
         named = read_predictions(predictions).header.get("data_set") if predictions and not weights else None
         if named is None:
             why = f"; {predictions} does not name its data set" if predictions and not weights else ""
-            raise DarkposeError(f"name the recipe or data set to measure (darkpose evaluate --help){why}")
+            raise DarkposeError(f"name the recipe or data set (darkpose evaluate --help){why}")
         benchmark = benchmark_of(str(named))
     else:
         benchmark = find_benchmark(recipe)
     if report is not None:
         prepare_report(report)
-    choices = Choices(
+    options = PredictOptions(
         tuple(name.strip() for name in (boxes or "annotation").split(",")),
         _several("--flip-test", flip_test, get_args(FlipTest)),
-        _several("--decode", decode, get_args(Method)),
+        _several("--method", method, get_args(Method)),
+        schema=schema,
+        device=device,
+        workers=workers,
     )
     try:
         found = evaluate_benchmark(
@@ -109,16 +111,13 @@ def evaluate(
             root,
             predictions,
             weights=weights,
-            choices=choices,
+            options=options,
             against=against or (),
             shared=shared,
-            markup=schema,
-            device=device,
-            workers=workers,
             shape_prior=shape_prior,
         )
     except KeyboardInterrupt:
-        print("darkpose: interrupted; the predicted faces are kept, the same command goes on", file=sys.stderr)
+        print("darkpose: interrupted; run the same command again to continue", file=sys.stderr)
         return 130
     try:
         if report is not None:
@@ -129,9 +128,9 @@ def evaluate(
 
 
 def _several(flag: str, given: str | None, choices: tuple[str, ...]) -> Any:
-    """The names that a flag lists with commas."""
+    """The comma-separated names of a flag, checked."""
     names = tuple(name.strip() for name in given.split(",")) if given else ()
     unknown = [name for name in names if name not in choices]
     if unknown:
-        raise DarkposeError(f"{flag} takes {', '.join(choices)}, or several with commas, got {unknown[0]!r}")
+        raise DarkposeError(f"{flag} must be {', '.join(choices)}, or several with commas, got {unknown[0]!r}")
     return names

@@ -1,10 +1,8 @@
-"""`darkpose export`: a checkpoint as one file for other runtimes."""
+"""`darkpose export`: weights as one file for programs without darkpose."""
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
-
-from cyclopts import Parameter
+from typing import Literal
 
 
 def export(
@@ -16,43 +14,42 @@ def export(
     flip_test: Literal["off", "published", "exact"] = "off",
     method: Literal["dark", "dark+", "quarter", "argmax"] = "dark",
     crops: Literal["uint8", "float32"] = "uint8",
-    heatmaps: Annotated[bool, Parameter(negative="")] = False,
+    heatmaps: bool = False,
     opset: int = 20,
-    faces: Annotated[list[str] | None, Parameter(negative="")] = None,
+    faces: list[str] | None = None,
     detector: str = "auto",
-    json: Annotated[bool, Parameter(negative="")] = False,
+    json: bool = False,
 ) -> int:
-    """Write weights as one file whose outputs are landmarks in image px, and compare it with torch.
+    """Export weights as one file that gives landmarks in image px, and compare it with torch.
 
-    Inputs of the file: crops (N, S, S, 3) RGB, and matrices (N, 2, 3), crop px to image px. Beside it, a report and a
-    picture say how far its landmarks lie from torch's. Exit code 1 where they lie too far: the file's name then ends in
-    .unverified.
+    Inputs of the file: crops (N, S, S, 3) RGB, and matrices (N, 2, 3) from crop px to image px. A report and a figure
+    next to the file give the differences of its landmarks from those of torch. Exit code 1: they are too large, and the
+    name of the file ends in .unverified. Needs `pip install 'darkpose[export]'`.
 
     Parameters
     ----------
     weights
-        A checkpoint's path or a known name; default for the shipped weights.
+        Name or path of a checkpoint; default: the shipped weights.
     out
         File to write: .onnx, or .pt2 (torch.export).
     schema
-        Which markup, of weights that know several; their first where it is not given.
+        300w-68, wflw-98 or aflw-19, if the weights know several. Default: their first.
     precision
-        Of the network: fp32; fp16, half the size; int8, a third, with scales from --faces.
+        Number type of the network: fp32; fp16, half the size; int8, a third of the size, calibrated on --faces.
     flip_test
-        Average with the mirrored crop: twice the time, a little more accurate.
+        Average with the mirrored crop: twice the time, slightly more accurate.
     method
         Decoder of the heatmaps.
     crops
-        Type of the input; float32 crops go from 0 to 255, too.
+        Number type of the crops; values are 0 to 255 in both.
     heatmaps
-        Give the heatmaps, too.
+        Also return the heatmaps.
     opset
-        Version of ONNX's operators.
+        Version of the ONNX operators.
     faces
-        Photographs, folders or globs with faces to compare by, and for int8 to take scales from; repeat for several.
-        Drawn faces where it is not given.
+        Images, folders or globs with faces for the comparison and for int8. Repeat for several. Default: drawn faces.
     detector
-        Of those faces: auto, yunet, haar, or the path of a YuNet file.
+        Detector of these faces: auto, yunet, haar, or the path of a YuNet file.
     json
         Print the report as JSON.
     """
@@ -79,6 +76,6 @@ def export(
     )
     print(dumps(exported.to_dict(), indent=2) if json else "\n".join(exported.lines()))
     if not exported.verified:
-        old = f"; {out} is the one that was there before" if out.exists() else ""
-        print(f"darkpose: {exported.file}: it differs from torch by more than is allowed{old}", file=sys.stderr)
+        old = f"; {out} is from an earlier export" if out.exists() else ""
+        print(f"darkpose: {exported.file}: differs from torch by more than allowed{old}", file=sys.stderr)
     return 0 if exported.verified else 1

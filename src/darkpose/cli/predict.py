@@ -1,13 +1,15 @@
-"""`darkpose predict`: photographs in, landmarks out."""
+"""`darkpose predict`: images in, landmarks out."""
 
+import signal
 import sys
-from collections.abc import Iterator
-from contextlib import nullcontext
-from dataclasses import dataclass, fields
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from darkpose.cli.numbers import Count
 from darkpose.errors import DarkposeError
@@ -15,147 +17,158 @@ from darkpose.files.paths import is_file
 
 if TYPE_CHECKING:
     from darkpose.predict.files import Outcome
+    from darkpose.predict.given_boxes import GivenBoxes
     from darkpose.predict.part import ShardFormat
-    from darkpose.predict.shard_run import Step
-    from darkpose.predict.sources import Source
+    from darkpose.predict.predictor import BoxKind, Predictor
 
 DEFAULT_OUTPUT = Path("darkpose-out")
+# For so few images `--runtime auto` takes onnxruntime on a CPU: OpenVINO needs 2 s of CPU time to compile the network
+# and saves some 20 ms an image.
+FEW_IMAGES = 16
+INTERRUPTED = "interrupted; run the same command again to continue"
+
+INPUT, MODEL = Group("Input and faces", sort_key=1), Group("Model", sort_key=2)
+OUTPUT, SCALE = Group("Output", sort_key=3), Group("Scale", sort_key=4)
 
 
-@Parameter(name="*")
+@Parameter(name="*", group=MODEL)
 @dataclass(frozen=True)
-class Network:
-    """What finds the landmarks.
+class Model:
+    """The network, and how its heatmaps become landmarks.
 
     Parameters
     ----------
     weights
-        A checkpoint's path, a known name, or an exported .onnx file.
+        Name (see `darkpose models`) or path of a checkpoint, or path of an exported .onnx file.
     schema
-        Which markup, of weights that know several: 300w-68, wflw-98, aflw-19; their first where it is not given.
-    flip_test
-        Average with the mirrored crop: twice the time, a little more accurate; off, or as an exported file has it built
-        in, where it is not given.
-    method
-        Decoder of the heatmaps; dark, or an exported file's own, where it is not given.
-    covariance
-        Say of every landmark how far it may be off, in image px^2: in json (null where not known), as columns of csv,
-        as 95 % ellipses of --draw.
-    device
-        auto, cpu, cuda, cuda:1, ...; for the runtime torch.
+        300w-68, wflw-98 or aflw-19, if the weights know several. Default: their first.
     runtime
-        By what the network runs. auto: torch for a checkpoint, for an exported file the faster one that is installed. A
-        checkpoint for another runtime than torch is exported once, into the cache.
-    threads
-        Of the processor, for the network.
-    provider
-        onnxruntime's execution provider or OpenVINO's device; repeat for several, best first.
-    numbers
-        bf16: let the network calculate in bfloat16, by torch or OpenVINO.
-    compiled
-        Let torch compile the network first, for a GPU into CUDA graphs; it takes minutes.
-    batch_size
-        Faces per forward pass.
+        What runs the network. auto: on an NVIDIA GPU torch, or onnxruntime with CUDA; on a CPU the fastest installed of
+        OpenVINO, onnxruntime and torch, but onnxruntime for up to 16 images: it starts faster.
+    device
+        Device of torch: auto, cpu, cuda, cuda:1, ...
+    method
+        Decoder of the heatmaps. Default: dark, or the one in an exported file.
+    flip_test
+        Average with the mirrored crop: twice the time, slightly more accurate. Default: off, or as in an exported file.
     shape_prior
-        Draw the landmarks towards the shapes that faces have, for hidden, blurred and lost ones: wflw-98, or a prior's
-        file.
+        Pull hidden, blurred and lost landmarks towards shapes of faces: wflw-98, or the file of a prior.
     """
 
     weights: str = "default"
     schema: str | None = None
-    flip_test: Literal["off", "published", "exact"] | None = None
-    method: Literal["dark", "dark+", "quarter", "argmax"] | None = None
-    covariance: Annotated[bool, Parameter(negative="")] = False
+    runtime: Literal["auto", "onnxruntime", "openvino", "torch"] = "auto"
     device: str = "auto"
-    runtime: Literal["auto", "torch", "onnxruntime", "openvino"] = "auto"
-    threads: int | None = None
-    provider: Annotated[list[str] | None, Parameter(negative="")] = None
-    numbers: Literal["fp32", "bf16"] = "fp32"
-    compiled: Annotated[bool, Parameter(negative="")] = False
-    batch_size: int = 16
+    method: Literal["dark", "dark+", "quarter", "argmax"] | None = None
+    flip_test: Literal["off", "published", "exact"] | None = None
     shape_prior: str | None = None
 
-    def options(self) -> dict[str, Any]:
-        """Of a `Predictor`; a file by its whole path."""
-        chosen = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "provider"}
-        prior = None if self.shape_prior is None else _absolute(self.shape_prior)
-        files = {"weights": _absolute(self.weights), "shape_prior": prior}
-        return {**chosen, **files, "providers": tuple(self.provider or ())}
+
+@Parameter(name="*", group=SCALE)
+@dataclass(frozen=True)
+class Scale:
+    """Speed, memory, and numbers of images.
+
+    Parameters
+    ----------
+    batch_size
+        Faces per forward pass.
+    workers
+        Threads that read images and detect faces ahead of the network. Default: one per CPU core. With --ray: CPU cores
+        per predictor. Default: 1.
+    threads
+        CPU threads of the network. Default: the runtime chooses.
+    precision
+        Number type of the network; bf16 needs torch or OpenVINO.
+    provider
+        Execution provider of onnxruntime, or device of OpenVINO. Repeat for several, best first.
+    compile
+        Compile the network with torch, on a GPU into CUDA graphs. Takes minutes.
+    shard_size
+        Images per shard, for jsonl and parquet.
+    ray
+        Number of predictors on the Ray cluster at $RAY_ADDRESS, or on this machine. For jsonl and parquet.
+    """
+
+    batch_size: int = 16
+    workers: Count | None = None
+    threads: int | None = None
+    precision: Annotated[Literal["fp32", "bf16"], Parameter(alias="--numbers")] = "fp32"
+    provider: list[str] | None = None
+    compile: Annotated[bool, Parameter(alias="--compiled")] = False
+    shard_size: int = 1000
+    ray: int | None = None
 
 
 def predict(
-    *paths: str,
-    network: Network | None = None,
-    output: Path | None = None,
-    format: Literal["json", "csv", "pts", "coco", "jsonl", "parquet"] | None = None,
-    draw: Annotated[bool, Parameter(negative="")] = False,
-    scores: Annotated[bool, Parameter(negative="")] = False,
-    json: Annotated[bool, Parameter(negative="")] = False,
-    boxes: Annotated[list[str] | None, Parameter(negative="", allow_leading_hyphen=True)] = None,
-    box_kind: Literal["detector", "landmarks", "square"] = "detector",
-    detector: str = "auto",
-    workers: Count | None = None,
-    listed: Annotated[str | None, Parameter(name="--list", allow_leading_hyphen=True)] = None,
-    shard_size: int = 1000,
-    ray: int | None = None,
+    *paths: Annotated[str, Parameter(group=INPUT)],
+    boxes: Annotated[list[str] | None, Parameter(group=INPUT, allow_leading_hyphen=True)] = None,
+    detector: Annotated[str, Parameter(group=INPUT)] = "auto",
+    box_kind: Annotated[Literal["detector", "landmarks", "square"], Parameter(group=INPUT)] = "detector",
+    listed: Annotated[str | None, Parameter(name="--list", group=INPUT, allow_leading_hyphen=True)] = None,
+    model: Model | None = None,
+    output: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
+    format: Annotated[Literal["json", "csv", "pts", "coco", "jsonl", "parquet"] | None, Parameter(group=OUTPUT)] = None,
+    draw: Annotated[bool, Parameter(group=OUTPUT)] = False,
+    json: Annotated[bool, Parameter(group=OUTPUT)] = False,
+    scores: Annotated[bool, Parameter(group=OUTPUT)] = False,
+    covariance: Annotated[bool, Parameter(group=OUTPUT)] = False,
+    scale: Scale | None = None,
 ) -> int:
-    """Find the landmarks of every face in photographs.
+    """Find the landmarks of every face in images.
 
     Parameters
     ----------
     paths
-        Images, folders (searched whole) or globs.
-    output
-        Folder to write to; darkpose-out where it is not given and --json does not say that printing will do.
-    format
-        json (the default): a file per image; csv and coco: one file for all; pts: a file per face, 1-based as the
-        format is; jsonl and parquet: shards of any number of images, which are read as they come, also out of tar
-        files; killed or stopped, the same command goes on.
-    draw
-        Also write each picture with its landmarks, as NAME.landmarks.png, enlarged where the faces are small.
-    scores
-        Write each picture with the scores, too.
-    json
-        Print one JSON line per image to standard output.
+        Images, folders (searched whole) or globs; tar files for jsonl and parquet.
     boxes
-        A face's box instead of a detector: x0,y0,x1,y1 in image px, or a .json or .csv file of boxes by image; repeat
+        Box of a face instead of a detector: x0,y0,x1,y1 in image px, or a .json or .csv file of boxes by image. Repeat
         for several.
-    box_kind
-        What those boxes are: a face detector's, the tight extent of the landmarks, or a square to cut as it is.
     detector
-        auto: YuNet where its file can be had, else haar; yunet; haar; or the path of a YuNet file.
-    workers
-        Threads that read images and find faces ahead of the network, one per processor where it is not given; on Ray,
-        processors per predictor, 1 where it is not given.
+        auto (YuNet if its file is available, else haar), yunet, haar, or the path of a YuNet file.
+    box_kind
+        Kind of the given boxes: of a face detector, tight around the landmarks, or a square to cut as it is.
     listed
-        For shards: a file with the path of an image or tar file in each line; - is standard input.
-    shard_size
-        For shards: inputs in each.
-    ray
-        For shards: so many predictors at the same time on the Ray cluster of $RAY_ADDRESS, or on one of this machine.
+        File with the path of an image or tar file in each line; - for standard input. For jsonl and parquet.
+    output
+        Folder for the results. Default: darkpose-out, or none with --json.
+    format
+        json (default): a file per image. csv, coco: one file. pts: a file per face, 1-based as usual for this format.
+        jsonl, parquet: shards of any number of images; if it is interrupted, the same command continues.
+    draw
+        Also write each image with its landmarks, NAME.landmarks.png; enlarged if faces are small.
+    json
+        Print one JSON line per image.
+    scores
+        Draw the scores, too.
+    covariance
+        Also give the uncertainty of each landmark, image px^2: in json (null if unknown), as columns of csv, as 95 %
+        ellipses of --draw.
     """
+    model, scale = model or Model(), scale or Scale()
+    options = _options(model, scale, covariance)
+    if format == "jsonl" or format == "parquet":
+        if draw or scores or json:
+            raise DarkposeError(f"--format {format} writes shards; --draw, --scores and --json are for other formats")
+        faces = (_absolute(detector), boxes, box_kind, scale.workers)
+        return _write_shards(paths, listed, options, faces, output or DEFAULT_OUTPUT, format, scale)
+    if listed is not None or scale.ray is not None:
+        raise DarkposeError("--list and --ray are for --format jsonl or parquet")
+    if not paths:
+        raise DarkposeError("name at least one image, folder or glob (darkpose predict --help)")
+    from darkpose.predict.inputs import find_images
+
+    inputs = find_images(paths)  # a wrong name is reported before the slow imports below
+
     from tqdm import tqdm
 
     from darkpose.predict.files import OutputFolder, predict_files
     from darkpose.predict.formats import to_json
-    from darkpose.predict.given_boxes import GivenBoxes
-    from darkpose.predict.inputs import find_images
-    from darkpose.predict.shard_run import Step
-    from darkpose.predict.sources import find_sources
-    from darkpose.stopping import sigterm_as_interrupt
+    from darkpose.predict.predictor import Predictor
 
-    given = GivenBoxes(boxes) if boxes else None
-    step = Step((network or Network()).options(), _absolute(detector), given, box_kind, workers)
-    if format == "jsonl" or format == "parquet":
-        if draw or scores or json:
-            raise DarkposeError(f"--format {format} writes shards; --draw, --scores and --json go with other formats")
-        return _in_shards(step, find_sources(paths, listed), output or DEFAULT_OUTPUT, format, shard_size, ray)
-    if listed is not None or ray is not None:
-        raise DarkposeError("--list and --ray go with --format jsonl or parquet")
-    if not paths:
-        raise DarkposeError("name at least one image, folder or glob (darkpose predict --help)")
-    inputs = find_images(paths)
-    predictor = step.predictor()
+    given = _given_boxes(boxes)
+    options["runtime"] = _runtime_for(model, scale, len(inputs))
+    predictor = Predictor(**options, detector=None if given else detector)
     draw = draw or scores
     target = output or (None if json and not draw and format is None else DEFAULT_OUTPUT)
     folder = None
@@ -164,10 +177,10 @@ def predict(
     tally = _Tally(len(inputs))
     try:
         bar = tqdm(total=tally.inputs, unit="image", disable=None)
-        with sigterm_as_interrupt(), bar, folder or nullcontext():
+        with _sigterm_as_interrupt(), bar, folder or nullcontext():
             write = folder.write if folder else None
             for outcome in predict_files(
-                predictor, inputs, boxes=given, box_kind=box_kind, write=write, threads=workers
+                predictor, inputs, boxes=given, box_kind=box_kind, write=write, threads=scale.workers
             ):
                 bar.update()
                 tally.count(outcome)
@@ -176,71 +189,144 @@ def predict(
                 if json and outcome.result is not None:
                     print(to_json(outcome.result), flush=True)
     except KeyboardInterrupt:
-        print(f"darkpose: interrupted after {tally.seen} of {_count(tally.inputs, 'image')}", file=sys.stderr)
+        _tell(f"interrupted after {tally.seen} of {_count(tally.inputs, 'image')}")
         return 130
-    if predictor.detector_note:
-        print(f"darkpose: {predictor.detector_note}", file=sys.stderr)
-    if step.options["covariance"] and not predictor.calibrated:
-        print("darkpose: these weights have no calibration for this markup: no covariance is known", file=sys.stderr)
-    print(f"darkpose: by {predictor.runtime}", file=sys.stderr)
+    _tell_facts(predictor, covariance)
     if not json:
         print(f"{_count(tally.faces, 'face')} in {_count(tally.read, 'image')} -> {target}/")
     if tally.unused or tally.faceless:
-        summary = f"{_count(tally.unused, 'image')} could not be used, {tally.faceless} without a face"
-        print(f"darkpose: {summary}", file=sys.stderr)
+        _tell(f"{_count(tally.unused, 'image')} could not be used, {tally.faceless} without a face")
     return 1 if tally.unused or tally.faceless else 0
 
 
-def _in_shards(
-    step: "Step", sources: "Iterator[Source]", folder: Path, format: "ShardFormat", size: int, actors: int | None
+def _options(model: Model, scale: Scale, covariance: bool) -> dict[str, Any]:
+    """Keyword arguments of `Predictor`, without the detector."""
+    return {
+        "weights": model.weights,
+        "schema": model.schema,
+        "runtime": model.runtime,
+        "device": model.device,
+        "method": model.method,
+        "flip_test": model.flip_test,
+        "shape_prior": model.shape_prior,
+        "covariance": covariance,
+        "batch_size": scale.batch_size,
+        "threads": scale.threads,
+        "numbers": scale.precision,
+        "providers": tuple(scale.provider or ()),
+        "compiled": scale.compile,
+    }
+
+
+def _runtime_for(model: Model, scale: Scale, images: int) -> str:
+    """The runtime asked for; onnxruntime for few images on a CPU, if it can run the weights without another package."""
+    from darkpose.runtime.open import has_nvidia_driver
+    from darkpose.weights.zoo import SHIPPED, resolve_name
+
+    asked = model.runtime != "auto" or model.device not in ("auto", "cpu")
+    asked = asked or scale.precision != "fp32" or scale.compile or bool(scale.provider)
+    able = model.weights.endswith(".onnx") or resolve_name(model.weights, model.schema) in SHIPPED
+    if images > FEW_IMAGES or asked or not able or has_nvidia_driver():
+        return model.runtime
+    return "onnxruntime"
+
+
+def _given_boxes(values: list[str] | None) -> "GivenBoxes | None":
+    if not values:
+        return None
+    from darkpose.predict.given_boxes import GivenBoxes
+
+    return GivenBoxes(values)
+
+
+def _write_shards(
+    paths: Sequence[str],
+    listed: str | None,
+    options: dict[str, Any],
+    faces: tuple[str, list[str] | None, "BoxKind", int | None],
+    folder: Path,
+    format: "ShardFormat",
+    scale: Scale,
 ) -> int:
-    """Predict into a folder of shards; the exit code."""
+    """Write the results as shards; gives the exit code."""
+    from darkpose.predict.sources import find_sources
+
+    sources = find_sources(paths, listed)  # a wrong name is reported before the slow imports below
+
     from tqdm import tqdm
 
     from darkpose.predict.on_ray import predict_parts
-    from darkpose.predict.shard_run import predict_shards
+    from darkpose.predict.shard_run import Step, predict_shards
     from darkpose.predict.shards import Shards
     from darkpose.stopping import Stopping
 
+    detector, boxes, box_kind, workers = faces
+    for name in ("weights", "shape_prior"):
+        options[name] = options[name] and _absolute(options[name])
+    step = Step(options, detector, _given_boxes(boxes), box_kind, workers)
     try:
-        predictor = step.predictor(**({} if actors is None else {"device": "cpu"}))
-        shards = Shards(folder, format, step.facts(predictor), size=size)
+        predictor = step.predictor(**({} if scale.ray is None else {"device": "cpu"}))
+        shards = Shards(folder, format, step.facts(predictor), size=scale.shard_size)
         with Stopping() as stopping, shards, tqdm(unit="image", disable=None) as bar:
-            made: Iterator[object]
-            if actors is None:
-                made = predict_shards(predictor, step, sources, shards)
+            records: Iterator[object]
+            if scale.ray is None:
+                records = predict_shards(predictor, step, sources, shards)
             else:
-                made = predict_parts(step, sources, shards, actors=actors)
-            for _ in made:
+                records = predict_parts(step, sources, shards, actors=scale.ray)
+            for _ in records:
                 bar.update(shards.summary()["inputs"] - bar.n)
                 if stopping.reason:
                     break
             shards.flush()
         stopped = bool(stopping.reason)
     except KeyboardInterrupt:
-        print("darkpose: interrupted; the same command goes on", file=sys.stderr)
+        _tell(INTERRUPTED)
         return 130
-    if predictor.detector_note:
-        print(f"darkpose: {predictor.detector_note}", file=sys.stderr)
-    if actors is None:  # on a cluster, its machines' own
-        print(f"darkpose: by {predictor.runtime}", file=sys.stderr)
+    _tell_facts(predictor, options["covariance"], on_cluster=scale.ray is not None)
     counts = shards.summary()
     statuses = ", ".join(f"{counts[status]} {status}" for status in ("done", "no face", "unreadable"))
     print(f"{_count(counts['inputs'], 'image')}: {statuses}; {_count(counts['faces'], 'face')} -> {folder}/")
     if stopped:
-        print("darkpose: interrupted; the same command goes on", file=sys.stderr)
+        _tell(INTERRUPTED)
         return 130
     return 0 if counts["done"] == counts["inputs"] else 1
 
 
 def _absolute(name: str) -> str:
-    """A file by its whole path, so that a process in another folder finds it; another name as it is."""
+    """A file as its absolute path, for processes in other folders; another name unchanged."""
     return str(Path(name).absolute()) if is_file(name) else name
+
+
+def _tell_facts(predictor: "Predictor", covariance: bool, *, on_cluster: bool = False) -> None:
+    """Report the detector if a better one is not available, missing calibrations, and the runtime."""
+    if predictor.detector_note:
+        _tell(predictor.detector_note)
+    if covariance and not predictor.calibrated:
+        _tell(f"the weights have no calibration for {predictor.schema.name}: covariances are unknown")
+    if not on_cluster:
+        _tell(f"runtime: {predictor.runtime}")
+
+
+def _tell(message: str) -> None:
+    print(f"darkpose: {message}", file=sys.stderr)
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Raise KeyboardInterrupt on SIGTERM, as on Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @dataclass
 class _Tally:
-    """What became of the images of a run."""
+    """Numbers of images and faces so far."""
 
     inputs: int
     read: int = 0

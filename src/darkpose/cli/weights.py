@@ -1,16 +1,13 @@
-"""`darkpose convert`, `info` and `models`: weights, and what is here."""
+"""`darkpose convert`, `info` and `models`: weights and installation."""
 
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
-
-LONGEST = 160  # characters of a fact that is printed for people
 
 
 def convert(source: Path, target: Path) -> int:
-    """Rewrite a checkpoint (OpenMMLab 0.x or 1.x, HRNet-Facial-Landmark-Detection) as a safetensors file of darkpose's.
+    """Convert a checkpoint of OpenMMLab or HRNet to a safetensors file.
+
+    It reads the .pth files of OpenMMLab 0.x and 1.x and of HRNet-Facial-Landmark-Detection. Needs
+    `pip install 'darkpose[torch]'`.
 
     Parameters
     ----------
@@ -26,42 +23,29 @@ def convert(source: Path, target: Path) -> int:
     return 0
 
 
-def info(*, weights: str = "default", json: Annotated[bool, Parameter(negative="")] = False) -> int:
-    """Print versions, device, weights and detector.
+def info(*, weights: str = "default", verbose: bool = False, json: bool = False) -> int:
+    """Show versions, runtime, device, weights and detector.
 
     Parameters
     ----------
     weights
-        A checkpoint's path or a known name.
+        Name or path of a checkpoint.
+    verbose
+        Also show the provenance of the weights, and where files are.
     json
-        Print JSON.
+        Print everything as JSON.
     """
     from json import dumps
 
-    from darkpose.cli.about import about
+    from darkpose.cli.about import about, lines
 
     facts = about(weights)
-    if json:
-        print(dumps(facts, indent=2))
-    else:
-        for line in _lines(facts):
-            print(line)
+    print(dumps(facts, indent=2) if json else "\n".join(lines(facts, verbose=verbose)))
     return 0
 
 
-def _lines(facts: Mapping[str, object], indent: str = "") -> Iterator[str]:
-    """A line for every fact, long ones cut short: JSON has all of them."""
-    for name, value in facts.items():
-        if isinstance(value, Mapping):
-            yield f"{indent}{name}"
-            yield from _lines(value, f"{indent}  ")
-        else:
-            text = str(value)
-            yield f"{indent}{name:12} {text if len(text) <= LONGEST else text[: LONGEST - 3] + '...'}"
-
-
-def models(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
-    """List the models that go by a name: landmarks, error, terms, and whether they are here.
+def models(*, json: bool = False) -> int:
+    """List the models with their landmarks, errors, terms and files.
 
     Parameters
     ----------
@@ -74,6 +58,8 @@ def models(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
 
     found = all_models()
     print(
-        dumps([m.to_dict() for m in found], indent=2) if json else "\n".join(line for m in found for line in m.lines())
+        dumps([model.to_dict() for model in found], indent=2)
+        if json
+        else "\n".join(line for model in found for line in model.lines())
     )
     return 0
