@@ -1,13 +1,13 @@
 // Face landmarks from a file that `darkpose export` wrote (with uint8 crops, the default), with OpenVINO.
-// `pip install openvino` brings all that is needed:
+// `pip install openvino` brings everything it needs:
 //
 //   OV=$(python -c "import openvino; print(openvino.__path__[0])")
 //   g++ -std=c++17 -O2 landmarks.cpp -o landmarks -I"$OV/include" "$OV"/libs/libopenvino.so.* -Wl,-rpath,"$OV/libs"
 //   ./landmarks landmarks.onnx picture.rgb WIDTH HEIGHT X0 Y0 X1 Y1
 //
-// picture.rgb: WIDTH * HEIGHT * 3 bytes, row by row, red green blue. The box is the extent of the landmarks, eyebrows
-// to chin; a detector's box is another one: docs/conventions.md, "Image and crop". Coordinates are x, y in px of the
-// picture; the centre of its first pixel is (0, 0).
+// picture.rgb: WIDTH * HEIGHT * 3 bytes, row by row, red green blue. The box is tight around the landmarks, eyebrows to
+// chin. The box of a face detector is different: docs/conventions.md, "Image and crop". Coordinates are x, y in px of
+// the picture; the centre of its first pixel is (0, 0).
 
 #include <algorithm>
 #include <array>
@@ -35,8 +35,8 @@ Matrix crop_matrix(const std::array<double, 4>& box, int size, double padding) {
     return {scale, 0, float((x0 + x1 - side) / 2), 0, scale, float((y0 + y1 - side) / 2)};
 }
 
-// Cuts a crop of size * size * 3 bytes from an RGB picture as darkpose does, which uses OpenCV: bilinear, at places
-// rounded to 1/32 px, black outside.
+// Cuts a crop of size * size * 3 bytes from an RGB picture as OpenCV does: bilinear, at places rounded to 1/32 px, black
+// outside.
 Bytes cut_crop(const Bytes& picture, int width, int height, const Matrix& matrix, int size) {
     const auto at = [&](int x, int y, int k) {
         return x < 0 || y < 0 || x >= width || y >= height ? 0.0 : picture[(std::size_t(y) * width + x) * 3 + k];
@@ -61,7 +61,7 @@ Bytes cut_crop(const Bytes& picture, int width, int height, const Matrix& matrix
     return crop;
 }
 
-// The crop's padding and the landmarks' names, from the JSON that the file carries: no library is needed for so little.
+// The padding of the crop and the names of the landmarks, from the JSON in the file; so little needs no JSON library.
 double padding_in(const std::string& card) {
     std::smatch found;
     if (!std::regex_search(card, found, std::regex("\"padding\": ([0-9.]+)"))) throw std::runtime_error("no padding");
@@ -102,7 +102,7 @@ void find_landmarks(const std::string& file, const std::string& picture_file, in
     // In fp32: some processors would take bfloat16 by default, which is too coarse for coordinates.
     auto compiled = core.compile_model(model, "CPU", ov::hint::inference_precision(ov::element::f32));
     auto request = compiled.create_infer_request();
-    const std::size_t side = size, faces = 1;  // or more faces at once, one behind the other
+    const std::size_t side = size, faces = 1;  // or more faces at once, one after the other
     request.set_tensor("crops", ov::Tensor(ov::element::u8, {faces, side, side, 3}, crop.data()));
     request.set_tensor("matrices", ov::Tensor(ov::element::f32, {faces, 2, 3}, matrix.data()));
     request.infer();

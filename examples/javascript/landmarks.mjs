@@ -1,16 +1,16 @@
-// Face landmarks from a file that `darkpose export` wrote, with onnxruntime-web. Everything above `main` works in a
-// browser, too.
+// Face landmarks from a file that `darkpose export` wrote, with onnxruntime-web. Everything above `main` also works in a
+// browser.
 //
 //   npm ci
 //   node landmarks.mjs landmarks.onnx picture.rgb WIDTH HEIGHT X0 Y0 X1 Y1
 //
-// picture.rgb: WIDTH * HEIGHT * 3 bytes, row by row, red green blue. The box is the extent of the landmarks, eyebrows
-// to chin; a detector's box is another one: docs/conventions.md, "Image and crop". Coordinates are x, y in px of the
-// picture; the centre of its first pixel is (0, 0).
+// picture.rgb: WIDTH * HEIGHT * 3 bytes, row by row, red green blue. The box is tight around the landmarks, eyebrows to
+// chin. The box of a face detector is different: docs/conventions.md, "Image and crop". Coordinates are x, y in px of
+// the picture; the centre of its first pixel is (0, 0).
 
 import * as ort from "onnxruntime-web";
 
-ort.env.wasm.numThreads = 1; // more need a page that is cross-origin isolated
+ort.env.wasm.numThreads = 1; // more than one needs a page that is cross-origin isolated
 
 // Crop px (u, v) to image px, for the square around a box: [a, b, c, d, e, f], x = a u + b v + c, y = d u + e v + f.
 export function cropMatrix([x0, y0, x1, y1], size = 256, padding = 1.25) {
@@ -18,8 +18,8 @@ export function cropMatrix([x0, y0, x1, y1], size = 256, padding = 1.25) {
   return [side / size, 0, (x0 + x1 - side) / 2, 0, side / size, (y0 + y1 - side) / 2];
 }
 
-// Cuts a crop of size * size * 3 bytes as darkpose does, which uses OpenCV: bilinear, at places rounded to 1/32 px,
-// black outside. Pixels are RGB, or RGBA as `getImageData` gives them.
+// Cuts a crop of size * size * 3 bytes as OpenCV does: bilinear, at places rounded to 1/32 px, black outside. Pixels are
+// RGB, or RGBA as `getImageData` gives them.
 export function cutCrop(pixels, width, height, [a, b, c, d, e, f], size = 256) {
   const channels = pixels.length / (width * height);
   if (channels !== 3 && channels !== 4) throw new Error(`${pixels.length} bytes are not ${width} x ${height} RGB`);
@@ -48,7 +48,7 @@ export async function loadModel(bytes) {
   return { card, session: await ort.InferenceSession.create(bytes) };
 }
 
-// Landmarks of N faces: their crops, one behind the other, and a matrix for each. For each face its named points.
+// Landmarks of N faces, from their crops, one after the other, and a matrix for each. Returns the named points of each.
 export async function findLandmarks({ card, session }, crops, matrices) {
   const [count, size, names] = [matrices.length, card.config.crop_size, card.schema.names];
   const pixels = card.crops === "uint8" ? crops : Float32Array.from(crops);
@@ -64,8 +64,8 @@ export async function findLandmarks({ card, session }, crops, matrices) {
   );
 }
 
-// What the file says of itself: landmarks' names, size and padding of the crop, terms. onnxruntime-web does not give a
-// file's metadata, so they are read here: a key and a value in every field 14 of the outermost message.
+// The metadata of the file: names of the landmarks, size and padding of the crop, terms. onnxruntime-web does not return
+// metadata, so they are read here: a key and a value in every field 14 of the outermost message.
 export function readCard(bytes) {
   const text = (part) => new TextDecoder().decode(part);
   for (const [field, entry] of messageFields(bytes)) {
@@ -76,7 +76,7 @@ export function readCard(bytes) {
   throw new Error("expected a file that `darkpose export` wrote");
 }
 
-// The fields of a protocol buffers' message: number, and bytes or value.
+// The fields of a message of protocol buffers: number, and bytes or value.
 function* messageFields(bytes) {
   let at = 0;
   const number = () => {

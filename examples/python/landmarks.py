@@ -3,8 +3,8 @@
     pip install onnxruntime opencv-python-headless
     python landmarks.py landmarks.onnx picture.png X0 Y0 X1 Y1
 
-The box is the extent of the landmarks, eyebrows to chin; a detector's box is another one: docs/conventions.md, "Image
-and crop". Coordinates are x, y in px of the picture; the centre of its first pixel is (0, 0).
+The box is tight around the landmarks, eyebrows to chin. The box of a face detector is different: docs/conventions.md,
+"Image and crop". Coordinates are x, y in px of the picture; the centre of its first pixel is (0, 0).
 """
 
 import json
