@@ -1,4 +1,4 @@
-"""Which box an evaluation crops by."""
+"""Box rules of an evaluation."""
 
 from pathlib import Path
 
@@ -52,8 +52,8 @@ def test_a_face_that_is_not_found_has_no_box(sample: Sample) -> None:
     assert box_rule("detector", TwoFaces())(0, elsewhere) is None
 
 
-def test_a_detectors_name_needs_its_detector() -> None:
-    with pytest.raises(DarkposeError, match="boxes by haar need the detector"):
+def test_a_rule_with_a_detector_needs_it() -> None:
+    with pytest.raises(DarkposeError, match="haar need a detector"):
         box_rule("haar")
 
 
@@ -78,6 +78,6 @@ def test_overlap_is_intersection_over_union() -> None:
     assert overlaps(boxes, boxes[0]).tolist() == pytest.approx([1, 25 / 175, 0])
 
 
-def test_a_face_without_landmarks_keeps_its_box_where_theirs_is_asked_for(sample: Sample) -> None:
+def test_a_face_without_landmarks_keeps_its_box(sample: Sample) -> None:
     bare = Sample(sample.image, sample.keypoints, np.zeros(3), sample.box)
     assert box_of("landmarks", bare) == sample.box.tolist()

@@ -50,7 +50,7 @@ def test_landmarks_come_back_to_where_they_are_in_the_image(samples: list[Sample
     np.testing.assert_allclose(found.keypoints, expected, atol=0.25)
 
 
-def test_nme_is_pooled_and_normalised_as_the_markup_says(samples: list[Sample]) -> None:
+def test_nme_is_pooled_with_the_normaliser_of_the_schema(samples: list[Sample]) -> None:
     rng = np.random.default_rng(2)
     keypoints = rng.uniform(0, 100, (2, 19, 2))
     visible = np.array([[1.0] * 19, [1.0] * 10 + [0.0] * 9])

@@ -1,4 +1,4 @@
-"""The predictions file."""
+"""Files of predictions."""
 
 import json
 from pathlib import Path
@@ -59,7 +59,7 @@ def test_a_file_of_another_run_is_refused_and_kept(tmp_path: Path) -> None:
         pytest.param([{"darkpose_predictions": 1}, '{"face": 0, "keypoints": [[NaN, 1]]}'], "finite", id="nan"),
         pytest.param([{"darkpose_predictions": 1}, face(0, keypoints=[[1e308, 2]])], "at most", id="far out"),
         pytest.param([{"darkpose_predictions": 1}, face(0, keypoints=[[10**400, 2]])], "line 2", id="huge"),
-        pytest.param([{"darkpose_predictions": 1}, face(0), face(0)], "line 3: .*stands in line 2, too", id="twice"),
+        pytest.param([{"darkpose_predictions": 1}, face(0), face(0)], "line 3: .*line 2, too", id="twice"),
         pytest.param([{"darkpose_predictions": 1}, face(0, face=0.7)], "a whole number, got 0.7", id="part of a face"),
         pytest.param([{"darkpose_predictions": 1}, face(0, scores=[1.0])], "scores must be 2 numbers", id="one score"),
         pytest.param([{"darkpose_predictions": 1}, face(0, box=[1, 2])], "box must be 4 numbers", id="half a box"),
@@ -84,7 +84,7 @@ def test_a_damaged_file_is_one_error_with_its_line(tmp_path: Path, lines: list[A
     [
         (3, 2, "lacks 1 of 3 faces"),
         (1, 2, "has the faces"),
-        (2, 5, "p.jsonl, line 2: face 0 has 2 landmarks, the markup 5"),
+        (2, 5, "p.jsonl, line 2: face 0 has 2 landmarks, the schema 5"),
     ],
 )
 def test_predictions_of_another_set_are_refused(tmp_path: Path, faces: int, landmarks: int, message: str) -> None:
@@ -130,9 +130,9 @@ def test_a_file_from_windows_with_blank_lines_is_read(tmp_path: Path) -> None:
     assert set(read_predictions(tmp_path / "p.jsonl").keypoints) == {0, 1}
 
 
-def test_images_that_weights_have_learnt_from_are_names(tmp_path: Path) -> None:
-    for learnt in (None, 5, "a.jpg", [[1]]):
-        PredictionsWriter(tmp_path / "p.jsonl", HEADER | {"provenance": {"test_images_learnt": learnt}})
+def test_test_images_in_the_provenance_are_names(tmp_path: Path) -> None:
+    for images in (None, 5, "a.jpg", [[1]]):
+        PredictionsWriter(tmp_path / "p.jsonl", HEADER | {"provenance": {"test_images_learnt": images}})
         with pytest.raises(DarkposeError, match="test_images_learnt must be a list of names"):
             read_predictions(tmp_path / "p.jsonl")
         (tmp_path / "p.jsonl").unlink()

@@ -1,4 +1,4 @@
-"""From predictions to numbers, against plain loops."""
+"""Errors of predictions, against plain loops."""
 
 from pathlib import Path
 
@@ -7,29 +7,18 @@ import pytest
 
 from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
-from darkpose.evaluation.report import compare, face_nmes, mean_face, normalisers, report
+from darkpose.evaluation.report import face_nmes, measure_errors, normalisers
 from darkpose.schema import AFLW_19, WFLW_98
+from random_faces import faces
 
 rng = np.random.default_rng(0)
-
-
-def faces(count: int = 12) -> list[Sample]:
-    """WFLW-like faces, two to an image, some points hidden, in two subsets."""
-    found = []
-    for number in range(count):
-        keypoints = rng.uniform(0, 100, (98, 2))
-        keypoints[60], keypoints[72] = (20, 40), (70 + number, 42)
-        visible = (rng.uniform(size=98) > 0.1).astype(float)
-        subsets = frozenset({"pose"} if number % 3 == 0 else {"blur"} if number % 3 == 1 else set())
-        found.append(Sample(Path(f"{number // 2}.jpg"), keypoints, visible, np.array([0.0, 0, 110, 90]), subsets))
-    return found
 
 
 def test_nme_failures_and_percentiles_agree_with_plain_loops() -> None:
     samples = faces()
     points = np.stack([s.keypoints + rng.normal(0, 3, (98, 2)) for s in samples])
     points[3] = np.inf  # not found
-    found = report(points, samples, WFLW_98, {"test": 3.98, "pose": 6.99})
+    found = measure_errors(points, samples, WFLW_98, {"test": 3.98, "pose": 6.99})
     assert found.normaliser == "inter_ocular"
     assert found.published == {"test": 3.98, "pose": 6.99}
     for name, row in found.subsets.items():
@@ -58,7 +47,7 @@ def test_nme_failures_and_percentiles_agree_with_plain_loops() -> None:
         assert row.interval[0] <= row.nme <= row.interval[1]
 
 
-def test_other_lengths_are_named_and_right() -> None:
+def test_the_other_normalisers_are_right() -> None:
     sample = faces(1)[0]
     sample.visible[:] = 1
     lengths = normalisers([sample], WFLW_98)
@@ -72,47 +61,15 @@ def test_other_lengths_are_named_and_right() -> None:
 
 
 def test_a_set_without_a_single_face_found_has_no_error_but_failures() -> None:
-    row = report(np.full((12, 98, 2), np.inf), faces(), WFLW_98).subsets["all"]
+    row = measure_errors(np.full((12, 98, 2), np.inf), faces(), WFLW_98).subsets["all"]
     assert (row.missed, row.failure_rates[10], row.aucs[10]) == (12, 100, 0)
     assert np.isnan(row.nme)
-
-
-def test_a_comparison_is_the_difference_of_both_errors_on_the_faces_that_both_found() -> None:
-    samples = faces(40)
-    truth = np.stack([sample.keypoints for sample in samples])
-    first, second = truth + rng.normal(0, 2, truth.shape), truth + rng.normal(0, 3, truth.shape)
-    first[4], second[7] = np.inf, np.inf
-    kept = [i for i in range(40) if i not in (4, 7)]
-    alone = [report(points[kept], [samples[i] for i in kept], WFLW_98).subsets["all"].nme for points in (first, second)]
-    found = compare(first, second, samples, WFLW_98)
-    assert found.faces == 38
-    assert found.difference == pytest.approx(alone[0] - alone[1])
-    assert found.interval[0] < found.difference < found.interval[1] < 0
-    assert found.found_by_one == 2
-    assert found.line().endswith("38 faces that both found")  # no verdict: each missed one that the other found
-    assert "the first is better" in compare(truth + 0.1, truth + 1, samples, WFLW_98).line()
-    assert compare(second, first, samples, WFLW_98).difference == pytest.approx(-found.difference)
-    assert "no difference shown" in compare(first, first, samples, WFLW_98).line()
-    nothing = compare(np.full_like(first, np.inf), second, samples, WFLW_98)
-    assert (nothing.faces, nothing.missed, nothing.line()) == (0, (40, 1), "no face was found in both")
-    assert nothing.to_dict()["difference"] is None
-
-
-def test_there_is_no_verdict_on_few_images_or_where_one_missed_more() -> None:
-    samples = faces(12)  # six images
-    truth = np.stack([sample.keypoints for sample in samples])
-    assert compare(truth, truth + 1, samples, WFLW_98).line().endswith("too few images for a verdict")
-    samples = faces(40)
-    truth = np.stack([sample.keypoints for sample in samples])
-    missed = truth + 1
-    missed[3] = np.inf
-    assert compare(truth, missed, samples, WFLW_98).line().endswith("39 faces that both found")
 
 
 def test_aflw_is_normalised_by_its_annotated_square() -> None:
     keypoints = rng.uniform(0, 100, (19, 2))
     sample = Sample(Path("a.jpg"), keypoints, np.ones(19), np.array([0.0, 0, 90, 90]), box_size=128.0)
-    found = report((keypoints + np.array([3.0, 4.0]))[None], [sample], AFLW_19, {"full": 1.34})
+    found = measure_errors((keypoints + np.array([3.0, 4.0]))[None], [sample], AFLW_19, {"full": 1.34})
     assert found.normaliser == "box"
     assert found.subsets["all"].nme == pytest.approx(100 * 5 / 128)
     assert found.published_line() == "published row: full 1.34, here 3.91 (+2.57)"
@@ -122,12 +79,12 @@ def test_a_normaliser_that_is_not_positive_names_the_face() -> None:
     samples = faces(3)
     samples[1].keypoints[72] = samples[1].keypoints[60]
     with pytest.raises(DarkposeError, match=r"0\.jpg: its normaliser is 0"):
-        report(np.zeros((3, 98, 2)), samples, WFLW_98)
+        measure_errors(np.zeros((3, 98, 2)), samples, WFLW_98)
 
 
 def test_the_table_has_a_line_per_subset_and_the_published_numbers() -> None:
     samples = faces()
-    lines = report(np.stack([s.keypoints for s in samples]) + 1, samples, WFLW_98, {"pose": 6.99}).lines()
+    lines = measure_errors(np.stack([s.keypoints for s in samples]) + 1, samples, WFLW_98, {"pose": 6.99}).lines()
     assert [line.split()[0] for line in lines[2:5]] == ["all", "blur", "pose"]
     assert lines[4].endswith("6.99")
     assert "inter_pupil" in lines[-3]
@@ -139,7 +96,7 @@ def test_regions_and_landmarks_are_means_over_their_points() -> None:
     samples = faces()
     points = np.stack([s.keypoints + rng.normal(0, 3, (98, 2)) for s in samples])
     points[2] = np.inf
-    found = report(points, samples, WFLW_98)
+    found = measure_errors(points, samples, WFLW_98)
     errors: dict[int, list[float]] = {k: [] for k in range(98)}
     for sample, predicted in zip(samples, points, strict=True):
         length = float(np.hypot(*(sample.keypoints[60] - sample.keypoints[72])))
@@ -152,7 +109,7 @@ def test_regions_and_landmarks_are_means_over_their_points() -> None:
     assert list(found.subsets["all"].nme_by_region) == ["contour", "brows", "eyes", "nose", "mouth"]
 
 
-def test_a_face_has_its_own_error_and_a_missed_one_an_infinite_one() -> None:
+def test_every_face_has_an_error_and_a_missed_one_an_infinite_one() -> None:
     samples = faces(3)
     points = np.stack([s.keypoints + np.array([3.0, 4.0]) for s in samples])
     points[1] = np.inf
@@ -160,33 +117,25 @@ def test_a_face_has_its_own_error_and_a_missed_one_an_infinite_one() -> None:
     assert face_nmes(points, samples, WFLW_98).tolist() == pytest.approx([500 / lengths[0], np.inf, 500 / lengths[2]])
 
 
-def test_the_mean_face_does_not_depend_on_where_and_how_large_faces_are() -> None:
-    keypoints = rng.integers(0, 100, (98, 2)).astype(float)
-    box = np.zeros(4)
-    moved = [Sample(Path("a"), keypoints * size + shift, np.ones(98), box) for size, shift in ((1, 0), (3, 50))]
-    low, high = keypoints.min(axis=0), keypoints.max(axis=0)
-    np.testing.assert_allclose(mean_face(moved), (keypoints - (low + high) / 2) / (high - low).max(), atol=1e-12)
-
-
-def test_over_a_length_that_few_faces_have_the_number_of_faces_is_told() -> None:
+def test_a_normaliser_of_few_faces_is_printed_with_their_number() -> None:
     samples = faces(4)
     for sample in samples:
         sample.visible[:] = 1
     for sample in samples[1:]:
         sample.visible[61] = 0  # no centre of the eye, but both corners
     points = np.stack([s.keypoints + rng.normal(0, 3, (98, 2)) for s in samples])
-    row = report(points, samples, WFLW_98).subsets["all"]
+    row = measure_errors(points, samples, WFLW_98).subsets["all"]
     eyes = samples[0].keypoints[60:68].mean(axis=0) - samples[0].keypoints[68:76].mean(axis=0)
     alone = 100 * np.linalg.norm(points[0] - samples[0].keypoints, axis=-1).mean() / np.hypot(*eyes)
     assert row.nme_by_normaliser["inter_pupil"] == pytest.approx(alone)
     assert row.face_mean_by_normaliser["inter_pupil"] == pytest.approx(alone)
     assert row.faces_by_normaliser["inter_pupil"] == 1
-    text = report(points, samples, WFLW_98).lines()[-3]
+    text = measure_errors(points, samples, WFLW_98).lines()[-3]
     assert f"inter_pupil {alone:.2f} (1 faces)" in text
 
 
-def test_published_numbers_do_not_stand_beside_what_they_are_not_of() -> None:
+def test_published_numbers_that_are_not_comparable_are_not_in_the_table() -> None:
     samples = faces()
-    found = report(np.stack([s.keypoints for s in samples]), samples, WFLW_98, {"pose": 6.99}, ["drawn faces"])
+    found = measure_errors(np.stack([s.keypoints for s in samples]), samples, WFLW_98, {"pose": 6.99}, ["drawn faces"])
     assert not any(line.endswith("6.99") for line in found.lines())
     assert found.published_line() == "published row: pose 6.99; not comparable: drawn faces"

@@ -1,4 +1,4 @@
-"""The appendix: what stands in it is what the report says."""
+"""The folder with the report of an evaluation."""
 
 import csv
 import sys
@@ -9,9 +9,10 @@ import pytest
 
 from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
-from darkpose.evaluation.evaluate import Evaluation, Other
-from darkpose.evaluation.report import compare, report
-from darkpose.evaluation.report_folder import prepare_report, write_report
+from darkpose.evaluation.comparison import compare_predictions
+from darkpose.evaluation.measure import Evaluation, Other
+from darkpose.evaluation.report import measure_errors
+from darkpose.evaluation.report_folder import mean_face, prepare_report, write_report
 from darkpose.image.pixels import read_image, write_image
 from darkpose.schema import AFLW_19
 
@@ -31,8 +32,8 @@ def evaluation(tmp_path: Path) -> Evaluation:
     points = truth + np.arange(1, 7)[:, None, None] * np.array([0.6, 0.8])
     points[0] = np.inf
     others = truth + 1
-    first, second = (report(each, samples, AFLW_19, {"full": 1.34}) for each in (points, others))
-    other = Other("other", tmp_path / "other.jsonl", second, compare(points, others, samples, AFLW_19))
+    first, second = (measure_errors(each, samples, AFLW_19, {"full": 1.34}) for each in (points, others))
+    other = Other("other", tmp_path / "other.jsonl", second, compare_predictions(points, others, samples, AFLW_19))
     header = {"system": "somebody's", "markup": "aflw-19"}
     return Evaluation(
         "aflw-dark", "p.jsonl", tmp_path / "p.jsonl", header, first, (other,), points, tuple(samples), AFLW_19
@@ -49,7 +50,7 @@ def test_the_folder_holds_the_numbers_the_curves_and_the_pictures(tmp_path: Path
     assert "full 1.34, here 4.00 (+2.66)" in text
     assert "* 5: face.png, NME 6.00" in text
     assert "| other | 0 |" in text
-    assert "system somebody's, markup aflw-19." in text
+    assert "system somebody's, schema aflw-19." in text
     for name in ("ced.png", "landmarks.png", "worst.png"):
         assert f"({name})" in text
 
@@ -76,7 +77,7 @@ def test_the_worst_faces_show_annotation_green_and_prediction_red(tmp_path: Path
         assert (picture == colour).all(axis=1).sum() > 19
 
 
-def test_an_earlier_reports_picture_does_not_stay(tmp_path: Path, evaluation: Evaluation) -> None:
+def test_the_picture_of_an_earlier_report_is_removed(tmp_path: Path, evaluation: Evaluation) -> None:
     write_report(tmp_path / "report", evaluation)
     (tmp_path / "face.png").unlink()
     write_report(tmp_path / "report", evaluation)
@@ -84,7 +85,7 @@ def test_an_earlier_reports_picture_does_not_stay(tmp_path: Path, evaluation: Ev
     assert "worst.png" not in (tmp_path / "report" / "report.md").read_text()
 
 
-def test_what_hinders_a_report_is_said_before_anything_is_measured(
+def test_a_report_that_cannot_be_written_is_reported_before_anything_is_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -100,3 +101,11 @@ def test_what_hinders_a_report_is_said_before_anything_is_measured(
     with pytest.raises(DarkposeError, match=r"pip install 'darkpose\[report\]'"):
         prepare_report(tmp_path / "report")
     assert not (tmp_path / "report").exists()
+
+
+def test_the_mean_face_does_not_depend_on_the_place_and_size_of_faces() -> None:
+    keypoints = np.random.default_rng(0).integers(0, 100, (98, 2)).astype(float)
+    box = np.zeros(4)
+    moved = [Sample(Path("a"), keypoints * size + shift, np.ones(98), box) for size, shift in ((1, 0), (3, 50))]
+    low, high = keypoints.min(axis=0), keypoints.max(axis=0)
+    np.testing.assert_allclose(mean_face(moved), (keypoints - (low + high) / 2) / (high - low).max(), atol=1e-12)

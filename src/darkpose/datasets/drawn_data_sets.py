@@ -21,6 +21,7 @@ from darkpose.datasets import aflw
 from darkpose.datasets.derive import derive
 from darkpose.datasets.drawn_face import draw_plan
 from darkpose.datasets.face_plan import LARGE_YAW, plan_face
+from darkpose.datasets.reading import DRAWN_MARK, is_drawn
 from darkpose.datasets.wflw import PUBLISHED, SUBSETS
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import make_folder, write_atomically, write_text
@@ -30,7 +31,6 @@ from darkpose.image.pixels import write_image
 from darkpose.schema import AFLW_19, WFLW_98
 
 _SPLITS = ("wflw train", "wflw test", "aflw train", "aflw test")  # no two share a face index
-_MARK = "DRAWN_BY_DARKPOSE.txt"
 _FLICKR = ("0", "2", "3")  # image folders of AFLW
 _HIDDEN_PARTS = ("brow_outer", "eye_outer_corner", "brow_middle", "eye_middle", "mouth_corner", "nostril_outer")
 _MATLAB_HEADER = b"MATLAB 5.0 MAT-file, made by darkpose".ljust(116)  # the header of SciPy contains the time
@@ -238,16 +238,12 @@ def _faces(split: str, seed: int, attributes: Sequence[frozenset[str]], folders:
     return faces
 
 
-def is_drawn(root: Path) -> bool:
-    """Whether a folder contains drawn faces, for which published results do not count."""
-    return (root / _MARK).is_file()
-
-
 def _draw_all(root: Path, faces: Sequence[_Face], workers: int) -> list[_Drawn]:
     """Mark the folder and draw the missing images; the faces in their order."""
     make_folder(root)
     write_text(
-        root / _MARK, "These faces are drawn by darkpose (darkpose datasets make); this is not a published data set.\n"
+        root / DRAWN_MARK,
+        "These faces are drawn by darkpose (darkpose datasets make); this is not a published data set.\n",
     )
     for folder in {face.file.parent for face in faces}:
         make_folder(folder)

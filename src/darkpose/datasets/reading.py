@@ -11,6 +11,7 @@ from darkpose.errors import DarkposeError
 from darkpose.image.geometry import Floats, landmark_box
 
 BoxSource = Literal["landmarks", "file"]  # the tight box of the annotated landmarks, or the box in the file
+DRAWN_MARK = "DRAWN_BY_DARKPOSE.txt"  # a file in the folder of a data set of drawn faces
 Entry = TypeVar("Entry")
 Value = TypeVar("Value")
 
@@ -94,3 +95,8 @@ def checked_box(box: Floats, where: str) -> Floats:
     if not (np.isfinite(box).all() and (box[2:] > box[:2]).all()):
         raise DarkposeError(f"{where}: expected a box with x0 < x1 and y0 < y1, got {box.tolist()}")
     return box
+
+
+def is_drawn(root: Path) -> bool:
+    """Whether a folder contains faces drawn by darkpose, for which published results do not count."""
+    return (root / DRAWN_MARK).is_file()

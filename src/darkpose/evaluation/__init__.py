@@ -1,13 +1,15 @@
-"""Evaluation: annotated faces and predictions -> numbers.
+"""Evaluation: annotated faces and predictions -> errors.
 
 * benchmarks.py: a test set, its protocol and the published result
-* evaluate.py: an evaluation: predict what is missing, measure, compare
+* evaluate.py: an evaluation of weights or files of predictions
 * predict_samples.py: predictions for annotated faces
 * crop_boxes.py: the boxes that faces are cropped by
-* predictions.py: the file of predictions
+* predictions.py: the format of a file of predictions
+* measure.py: files of predictions and annotated faces -> the result of an evaluation
+* report.py: the errors of every subset
+* comparison.py: two predictions of the same faces
 * metrics.py: NME, failure rate, AUC, bootstrap intervals
-* report.py: the numbers of every subset, and the comparison of two predictions
 * report_folder.py: an evaluation as report.md with its pictures
-* plots.py: error curves, errors on a mean face, the course of training
-* fitting.py: the calibration of covariances
+* plots.py: error curves, errors on a mean face, training curves, parity and speed of exported files
+* fitting.py: fits of covariance calibrations and shape priors
 """

@@ -1,15 +1,17 @@
 """Benchmarks: a test set, the protocol of the evaluation, and the published result."""
 
 import runpy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from darkpose.codec.heatmap import Method
-from darkpose.datasets.catalogue import DATA_SETS, DataSet
+from darkpose.datasets.catalogue import DATA_SETS, JOINED, DataSet
+from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
 from darkpose.runtime.flip import FlipTest
+from darkpose.schema import KeypointSchema
 from darkpose.weights.zoo import ZOO
 
 
@@ -138,3 +140,52 @@ def _published(data_set: DataSet) -> Mapping[str, float]:
         if same_schema and subset in benchmark.published and subset in data_set.published:
             return {subset: benchmark.published[subset]}
     return {}
+
+
+def find_caveats(
+    benchmark: Benchmark, header: Mapping[str, Any], samples: Sequence[Sample], schema: KeypointSchema
+) -> list[str]:
+    """Reasons why the errors of predictions are not comparable with the published ones, or not of unseen faces.
+
+    Args:
+        benchmark: with the published result.
+        header: first line of the file of predictions.
+        samples: the faces that are measured.
+        schema: of the landmarks.
+    """
+    provenance = header.get("provenance", {})
+    test_images = set(provenance.get("test_images_learnt", ()))
+    seen = sum(sample.image.name in test_images for sample in samples)
+    found = [f"the weights were trained on {seen} of these faces"] if seen else []
+    if header.get("system") == "darkpose" and header.get("weights") != benchmark.checkpoint:
+        found += _training_caveats(benchmark, provenance)
+    if not benchmark.published:
+        return found
+    published_count = benchmark.test_set.published.get("faces", len(samples))
+    if published_count != len(samples):
+        found.append(f"{len(samples)} faces instead of {published_count}")
+    if schema.names != benchmark.test_set.schema.names:
+        found.append(f"only the landmarks that {schema.name} shares")
+    if header.get("boxes", "annotation") != "annotation":
+        found.append(f"{header.get('detector', header['boxes'])} boxes")
+    for name in ("flip_test", "method", "kernel_size"):
+        published = getattr(benchmark.protocol, name)
+        if header.get(name, published) != published:
+            found.append(f"{name.replace('_', ' ')} {header[name]} instead of {published}")
+    return found
+
+
+def _training_caveats(benchmark: Benchmark, provenance: Mapping[str, Any]) -> list[str]:
+    """The published result is that of the published weights, and of weights trained by the same recipe."""
+    train_set = str(provenance.get("train_set", "")).split(",")[0]
+    sets = {train_set, *JOINED.get(train_set, ())}
+    if provenance.get("test_images_learnt"):  # they stood in for the training set, which was missing
+        sets.discard("wflw-train")
+    if benchmark.test_set.name in sets:
+        return ["the weights were trained on this set"]
+    recipe = str(provenance.get("recipe", "unknown"))
+    same = {**BENCHMARKS, benchmark.name: benchmark}.get(recipe)
+    row = same.published if same else {}
+    if benchmark.published and not benchmark.published.items() <= row.items() and "sha256" not in provenance:
+        return [f"weights trained by the recipe {recipe}"]
+    return []

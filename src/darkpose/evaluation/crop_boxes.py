@@ -1,4 +1,4 @@
-"""Which box an evaluation crops a face by: the annotated one, the landmarks', a detector's, or a disturbed one."""
+"""Box rules: the annotated box of a face, the box of its landmarks, a detected box, or a disturbed one."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,27 +13,27 @@ from darkpose.image.geometry import landmark_box
 from darkpose.image.pixels import read_image
 
 DETECTORS = ("detector", "yunet", "haar")
-SAME_FACE = 0.3  # intersection over union from which a detection is the annotated face
-BoxRule = Callable[[int, Sample], Sample | None]
+SAME_FACE = 0.3  # least intersection over union of a detection with the annotated box
+BoxRule = Callable[[int, Sample], Sample | None]  # face number, sample -> sample with its box; None: no box
 
 
 def is_detector(name: str) -> bool:
-    """Whether a rule's name is a face detector's: "detector" (the best that can be had), "yunet" or "haar"."""
+    """Whether a box rule uses a face detector: "detector" (the best that is available), "yunet" or "haar"."""
     return name in DETECTORS
 
 
 def box_rule(name: str, detector: Detector | None = None) -> BoxRule:
-    """The rule that a name stands for: (face number, sample) -> sample with its box, or None if no box was found.
+    """The box rule of a name.
 
     Args:
-        name: "annotation": the data set's own box, as published; "landmarks": the tight box of the annotated landmarks;
-            a detector's: the detection that overlaps the annotated box most, corrected as `Predictor` corrects it;
-            "jitter:S": the annotated box, shifted by S * N(0, 1) of its side along each axis and scaled by
-            exp(S * N(0, 1)), drawn anew for every face, always the same.
-        detector: the face detector, where the name is one's.
+        name: "annotation": the box of the data set, as published; "landmarks": the tight box of the annotated
+            landmarks; "detector", "yunet" or "haar": the detection that overlaps the annotated box most, corrected as
+            in `Predictor`; "jitter:S": the annotated box, moved along each axis by S * N(0, 1) of its longer side and
+            scaled by exp(S * N(0, 1)), with the face number as seed.
+        detector: for rules that use one.
 
     Raises:
-        DarkposeError: there is no such rule.
+        DarkposeError: there is no such rule, or its detector is missing.
     """
     if name == "annotation":
         return lambda face, sample: sample
@@ -41,7 +41,7 @@ def box_rule(name: str, detector: Detector | None = None) -> BoxRule:
         return lambda face, sample: _tight(sample)
     if is_detector(name):
         if detector is None:
-            raise DarkposeError(f"boxes by {name} need the detector")
+            raise DarkposeError(f"the boxes {name} need a detector")
         return lambda face, sample: _detected(sample, detector)
     kind, _, amount = name.partition(":")
     try:
@@ -56,7 +56,7 @@ def box_rule(name: str, detector: Detector | None = None) -> BoxRule:
 
 
 def _tight(sample: Sample) -> Sample:
-    """Without a landmark there is no such box, and nothing to measure: the annotated one does."""
+    """The tight box of the landmarks; without landmarks, the annotated box, because nothing is measured."""
     seen = sample.visible > 0
     return replace(sample, box=landmark_box(sample.keypoints[seen])) if seen.any() else sample
 

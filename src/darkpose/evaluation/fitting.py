@@ -4,20 +4,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from darkpose.codec.blur import blur_variance, modulation_kernel
 from darkpose.errors import DarkposeError
+from darkpose.image.geometry import Floats
 from darkpose.predict.covariance import chi2_quantile, excess, squared_distances
 from darkpose.predict.shape_prior import ShapePrior, ShapePriorConfig, image_to_box
 from darkpose.schema import KeypointSchema
 from darkpose.weights.calibrations import SMALLEST_FLOOR, Calibration
 
-Floats = NDArray[np.float64]
-LEVELS = (0.5, 0.9, 0.95)  # of the regions that a fit must get right
-RATIOS = (0.0, *np.geomspace(0.01, 100, 33).tolist())  # of scale to floor, px^-2, that a fit tries
-DEGREES_OF_FREEDOM = 4.0  # of Student's t, whose likelihood chooses the ratio: far outliers do not decide
-FEWEST_ERRORS = 10  # for the fit of a landmark
+LEVELS = (0.5, 0.9, 0.95)  # shares of errors within the regions that are fitted
+RATIOS = (0.0, *np.geomspace(0.01, 100, 33).tolist())  # of scale to floor, px^-2, that are tried
+DEGREES_OF_FREEDOM = 4.0  # of Student's t, which chooses the ratio: outliers have little weight
+MIN_ERRORS = 10  # for the fit of a landmark
 
 
 def peak_width(sigma: float, kernel_size: int) -> float:
@@ -28,21 +28,21 @@ def peak_width(sigma: float, kernel_size: int) -> float:
 def fit_calibration(
     errors: ArrayLike, covariances: ArrayLike, *, schema: str, width: float, fitted: Mapping[str, Any]
 ) -> Calibration:
-    """The calibration under which peaks explain errors best.
+    """Fit the calibration that explains errors best by the peaks of their heatmaps.
 
-    For each landmark and each of some ratios of scale to floor, both are set so that the quantiles of the squared
-    Mahalanobis distances at `LEVELS` are those of chi^2 with 2 degrees of freedom, in the geometric mean. The ratio is
-    the one under which the errors are likeliest, by Student's t. A landmark that no face has annotated has NaN.
+    For each landmark and each of `RATIOS` of scale to floor, both are set so that the quantiles of the squared
+    Mahalanobis distances at `LEVELS` are those of chi^2 with 2 degrees of freedom, in the geometric mean. The ratio
+    with the highest likelihood of the errors by Student's t is chosen. A landmark that is annotated nowhere has NaN.
 
     Args:
-        errors: (N, K, 2) heatmap px, prediction minus annotation; not finite where there is no annotation.
-        covariances: (N, K, 2, 2) heatmap px^2, of the peaks; not finite where not known.
+        errors: (N, K, 2) heatmap px, prediction minus annotation; not finite if there is no annotation.
+        covariances: (N, K, 2, 2) heatmap px^2, of the peaks; not finite if not known.
         schema: name of the schema.
-        width: as `peak_width` gives it.
-        fitted: how and on what, to be kept with it.
+        width: as returned by `peak_width`.
+        fitted: method and faces of the fit, kept with the calibration.
 
     Raises:
-        DarkposeError: shapes do not fit, or an annotated landmark has fewer than `FEWEST_ERRORS` errors.
+        DarkposeError: shapes do not fit, or an annotated landmark has fewer than `MIN_ERRORS` errors.
     """
     errors, covariances = np.asarray(errors, np.float64), np.asarray(covariances, np.float64)
     if errors.ndim != 3 or covariances.shape != (*errors.shape, 2):
@@ -55,15 +55,15 @@ def fit_calibration(
         if not annotated[:, k].any():
             pairs.append((float("nan"), float("nan")))
             continue
-        if known[:, k].sum() < FEWEST_ERRORS:
-            raise DarkposeError(f"landmark {k} has {known[:, k].sum()} errors, expected at least {FEWEST_ERRORS}")
+        if known[:, k].sum() < MIN_ERRORS:
+            raise DarkposeError(f"landmark {k} has {known[:, k].sum()} errors, expected at least {MIN_ERRORS}")
         pairs.append(_fit_landmark(errors[known[:, k], k], wider[known[:, k], k]))
     scale, floor = zip(*pairs, strict=True)
     return Calibration(schema, width, scale, floor, fitted)
 
 
 def _fit_landmark(errors: Floats, wider: Floats) -> tuple[float, float]:
-    """Scale and floor of one landmark from errors (N, 2) and what their peaks are too wide, (N, 2, 2)."""
+    """Scale and floor of one landmark from errors (N, 2) and excess covariances of their peaks (N, 2, 2)."""
     found = []
     for ratio in RATIOS:
         shape = np.eye(2) + ratio * wider
@@ -73,7 +73,7 @@ def _fit_landmark(errors: Floats, wider: Floats) -> tuple[float, float]:
         likelihood = -np.log(floor) - 0.5 * np.log(np.linalg.det(shape))
         likelihood -= (DEGREES_OF_FREEDOM + 2) / 2 * np.log1p(distances / floor / DEGREES_OF_FREEDOM)
         found.append((float(likelihood.mean()), ratio * floor, floor))
-    _, scale, floor = max(found, key=lambda each: each[0])  # the first of equals: no scale where no peak is wide
+    _, scale, floor = max(found, key=lambda each: each[0])  # the first of equals: no scale if no peak is wide
     return scale, floor
 
 
@@ -128,14 +128,15 @@ def fit_shape_prior(
 
 
 def coverage(errors: ArrayLike, covariances: ArrayLike, levels: ArrayLike) -> Floats:
-    """Share of errors within the regions in which such shares of a Gaussian lie.
+    """Share of errors within the regions that contain given shares of a Gaussian.
 
     Args:
-        errors: (..., 2), and covariances: (..., 2, 2), the same units; where either is not finite neither counts.
-        levels: (L,), for example 0.5, 0.9, 0.95.
+        errors: (..., 2).
+        covariances: (..., 2, 2), in the units of the errors, squared; pairs that are not finite do not count.
+        levels: (L,) the given shares, for example 0.5, 0.9, 0.95.
 
     Returns:
-        (L,); NaN where nothing counts.
+        (L,); NaN if no pair is finite.
     """
     distances = squared_distances(errors, covariances)
     counted = distances[np.isfinite(distances)]
@@ -144,16 +145,16 @@ def coverage(errors: ArrayLike, covariances: ArrayLike, levels: ArrayLike) -> Fl
 
 
 def spread(covariances: ArrayLike) -> Floats:
-    """One number (...,) for covariances (..., 2, 2): the root of the trace, a root mean square distance."""
+    """Root mean square distance (...,) of covariances (..., 2, 2): the root of the trace."""
     return np.asarray(np.sqrt(np.trace(np.asarray(covariances, np.float64), axis1=-2, axis2=-1)))
 
 
 def auroc(positive: ArrayLike, values: ArrayLike) -> float:
-    """Area under the ROC curve: how often a positive has the higher value than a negative; ties count half.
+    """Area under the ROC curve: how often a positive has a higher value than a negative; ties count half.
 
     Args:
         positive: (N,) bool.
-        values: (N,); infinities are the highest, NaN is refused.
+        values: (N,); they may be infinite, but not NaN.
 
     Returns:
         From 0 to 1; NaN without a positive or without a negative.
@@ -163,7 +164,7 @@ def auroc(positive: ArrayLike, values: ArrayLike) -> float:
     """
     chosen, values = np.asarray(positive, bool), np.asarray(values, np.float64)
     if np.isnan(values).any():
-        raise DarkposeError("values must not be NaN: give infinity for what is not known")
+        raise DarkposeError("values must not be NaN; use infinity for unknown ones")
     high, low = values[chosen], np.sort(values[~chosen])
     if not high.size or not low.size:
         return float("nan")

@@ -53,7 +53,7 @@ def nme(
             nothing is 0.
 
     Returns:
-        The mean; NaN where nothing is visible.
+        The mean; NaN if nothing is visible.
 
     Raises:
         DarkposeError: as `normalised_errors`, or `visible` has another shape.

@@ -10,23 +10,23 @@ from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
 from darkpose.files.figure import write_figure
+from darkpose.image.geometry import Floats
 from darkpose.schema import KeypointSchema, regions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Floats = NDArray[np.float64]
-POINTS = 300  # of a curve over training steps, at most
+MAX_POINTS = 300  # of a curve over training steps
 
 
 def plot_ced(path: Path, thresholds: Floats, curves: Mapping[str, Floats], normaliser: str) -> None:
-    """Write the cumulative error distributions of some sets of faces as a PNG.
+    """Plot the cumulative error distributions of sets of faces as a PNG file.
 
     Args:
         path: of the picture.
         thresholds: (T,) per cent.
         curves: name -> (T,) share of faces whose mean error does not exceed the threshold; the first is drawn thicker.
-        normaliser: the errors' unit, for the axis.
+        normaliser: of the errors, for the axis.
 
     Raises:
         DarkposeError: Matplotlib is missing, or the file cannot be written.
@@ -51,14 +51,14 @@ def plot_ced(path: Path, thresholds: Floats, curves: Mapping[str, Floats], norma
 
 
 def plot_landmark_errors(path: Path, face: Floats, errors: Floats, schema: KeypointSchema, normaliser: str) -> None:
-    """Write the error of every landmark, as size and colour on a mean face, as a PNG, with the mean of every region.
+    """Plot the error of every landmark on a mean face as a PNG file, with the mean of every region.
 
     Args:
         path: of the picture.
         face: (K, 2) mean landmarks, y downwards, any unit.
-        errors: (K,) NME per landmark in per cent; NaN where there is none.
-        schema: the markup.
-        normaliser: the errors' unit, for the scale.
+        errors: (K,) NME per landmark in per cent; NaN if there is none.
+        schema: of the landmarks.
+        normaliser: of the errors, for the scale.
 
     Raises:
         DarkposeError: Matplotlib is missing, or the file cannot be written.
@@ -87,11 +87,11 @@ def plot_landmark_errors(path: Path, face: Floats, errors: Floats, schema: Keypo
 
 
 def plot_training(path: Path, runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-    """Write loss, learning rate and validation NME of training runs by epoch as a PNG.
+    """Plot loss, learning rate and validation NME of training runs by epoch as a PNG file.
 
     Args:
         path: of the picture.
-        runs: name -> the lines of its log, as `runlog.read_log` reads them.
+        runs: name -> the lines of its log, as read by `training.log.read_log`.
 
     Raises:
         DarkposeError: Matplotlib is missing, a log has no training lines, or the file cannot be written.
@@ -108,7 +108,7 @@ def plot_training(path: Path, runs: Mapping[str, Sequence[Mapping[str, Any]]]) -
             epochs = [line for line in lines if line["mode"] == "val"]
             per_epoch = _steps_per_epoch(steps)
             where = [line["iter"] / per_epoch for line in steps]
-            per_point = -(-len(steps) // POINTS)  # a log of every step is drawn as means over some
+            per_point = -(-len(steps) // MAX_POINTS)  # of a long log, means over some steps are drawn
             groups = [steps[i : i + per_point] for i in range(0, len(steps), per_point)]
             means = [np.mean([line["loss"] for line in group]) for group in groups]
             loss.semilogy(where[::per_point], means, linewidth=0.9, label=name)
@@ -124,7 +124,7 @@ def plot_training(path: Path, runs: Mapping[str, Sequence[Mapping[str, Any]]]) -
         rate.set(xlabel="epoch", ylabel="learning rate")
         every = [100 * line["NME"] for lines in runs.values() for line in lines if line["mode"] == "val"]
         error.set(xlabel="epoch", ylabel="validation NME (%)")
-        if every:  # the first epochs from nothing would flatten the rest
+        if every:  # without the high errors of the first epochs
             error.set_ylim(0.95 * min(every), min(1.05 * max(every), 2 * float(np.median(every))))
         for each in axes:
             each.grid(alpha=0.3)
@@ -134,19 +134,19 @@ def plot_training(path: Path, runs: Mapping[str, Sequence[Mapping[str, Any]]]) -
 
 
 def _steps_per_epoch(steps: Sequence[Mapping[str, Any]]) -> float:
-    """As far as a log tells, which may end within an epoch and need not hold every step: both only lower a ratio."""
+    """Steps per epoch: the largest ratio, because an unfinished epoch or missing steps make a ratio smaller."""
     ends = {line["epoch"]: line["iter"] + 1 for line in steps}
     return float(max(end / epoch for epoch, end in ends.items()))
 
 
 def plot_by_crop_size(path: Path, sizes: Sequence[int], curves: Mapping[str, Sequence[float]], error: str) -> None:
-    """Write errors against the side of the crop as a PNG, both axes logarithmic.
+    """Plot errors against the side of the crop as a PNG file, with logarithmic axes.
 
     Args:
         path: of the picture.
         sizes: (S,) sides in px.
-        curves: name -> (S,) errors in per cent; NaN where there is none.
-        error: what they are, for the axis.
+        curves: name -> (S,) errors in per cent; NaN if there is none.
+        error: name of the error, for the axis.
 
     Raises:
         DarkposeError: Matplotlib is missing, or the file cannot be written.
@@ -169,7 +169,7 @@ def plot_by_crop_size(path: Path, sizes: Sequence[int], curves: Mapping[str, Seq
 
 
 def plot_parity(path: Path, runs: Mapping[str, Floats], budget: tuple[float, float], names: Sequence[str]) -> None:
-    """Write how far an exported file's landmarks lie from the network's in torch: the worst face of every landmark.
+    """Plot the distances of an exported file's landmarks from those of torch, by landmark, as a PNG file.
 
     Args:
         path: of the picture.
@@ -182,7 +182,7 @@ def plot_parity(path: Path, runs: Mapping[str, Floats], budget: tuple[float, flo
     """
 
     def draw(axes: "Axes") -> None:
-        floor = 1e-6  # below which float32 holds no difference of coordinates
+        floor = 1e-6  # smaller differences are below the precision of float32
         for number, (name, distances) in enumerate(runs.items()):
             worst, middle = np.nanmax(distances, axis=0), np.nanmean(distances, axis=0)
             axes.plot(np.maximum(worst, floor), f"C{number}o", markersize=4, label=f"{name}: worst face")
@@ -204,14 +204,14 @@ def plot_speed(
     first: int,
     title: str,
 ) -> None:
-    """Write a benchmark: the network with its decoder by batch size, and the whole way from a photograph by stage.
+    """Plot a benchmark as a PNG file: crops to landmarks by batch size, and photograph to landmarks by stage.
 
     Args:
         path: of the picture.
         batches: name of a way -> batch size -> ms per face.
         stages: name of a way -> stage -> ms per face.
         first: batch size of the stages.
-        title: what was measured, and on what.
+        title: of the picture.
 
     Raises:
         DarkposeError: Matplotlib is missing, or the file cannot be written.
@@ -235,7 +235,7 @@ def plot_speed(
             offset += values
         for place, total in zip(places, offset, strict=True):
             right.text(total, place, f" {1000 / total:.0f}/s", va="center", fontsize=7)
-        right.set_title(f"The whole way, batch {first}; faces per second", fontsize=10)
+        right.set_title(f"Photograph to landmarks, batch {first}; faces per second", fontsize=10)
         for each in axes:
             each.set_yticks(places, names, fontsize=8)
             each.invert_yaxis()

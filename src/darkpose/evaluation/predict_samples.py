@@ -1,4 +1,4 @@
-"""Predictions for annotated faces, and their error."""
+"""Predictions for annotated faces: written to files, or returned with their error."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from darkpose.codec.heatmap import Method
-from darkpose.datasets.crop import cut_face
 from darkpose.datasets.sample import Sample, nme_normaliser
 from darkpose.errors import DarkposeError
 from darkpose.evaluation.crop_boxes import BoxRule
 from darkpose.evaluation.metrics import nme
 from darkpose.evaluation.predictions import PredictionsWriter
 from darkpose.image.geometry import Floats, box_to_crop
-from darkpose.image.pixels import Pixels, read_image
+from darkpose.image.pixels import Pixels, cut_crops, read_image
 from darkpose.predict.landmarks import Landmarks, find_landmarks
 from darkpose.predict.stream import batched, read_ahead
 from darkpose.runtime.flip import FlipTest, heatmaps_by_flip
@@ -39,7 +38,7 @@ class CropSettings(NamedTuple):
     Attributes:
         crop_size: side of the crops, crop px.
         padding: side of a crop divided by the side of its box.
-        kernel_size: of the blur in DARK.
+        kernel_size: of DARK's blur.
         batch_size: crops per forward pass.
     """
 
@@ -49,14 +48,19 @@ class CropSettings(NamedTuple):
     batch_size: int = 32
 
 
-def crops_of(samples: Sequence[Sample], crop_size: int, padding: float) -> Iterator[Pixels]:
-    """The evaluation crops of samples, one at a time."""
-    return (cut_face(read_image(sample.image), sample, crop_size, padding=padding).crop for sample in samples)
+def cut_samples(samples: Sequence[Sample], crop_size: int, padding: float) -> tuple[Iterator[Pixels], Floats, Floats]:
+    """The crops of annotated faces, by their boxes.
 
+    Args:
+        samples: the faces.
+        crop_size: side of the crops, crop px.
+        padding: side of a crop divided by the side of its box.
 
-def crop_places(samples: Sequence[Sample], padding: float) -> tuple[Floats, Floats]:
-    """Centres (N, 2) and sides (N, 2) of the evaluation crops of samples, image px."""
-    return box_to_crop(np.reshape([sample.box for sample in samples], (-1, 4)), padding=padding)
+    Returns:
+        The crops, cut when they are asked for; their centres (N, 2) and sides (N, 2) in image px.
+    """
+    images = (read_image(sample.image) for sample in samples)
+    return cut_crops(images, [sample.box for sample in samples], crop_size, padding)
 
 
 def predict_samples(
@@ -66,19 +70,17 @@ def predict_samples(
     crop_size: int,
     padding: float,
 ) -> Landmarks:
-    """Landmarks (N, K, 2) in image px and scores (N, K) of annotated faces, cropped by their boxes.
+    """Landmarks (N, K, 2) in image px and scores (N, K) of annotated faces.
 
     Args:
         find: crops, centres and sides -> landmarks (see `predict.landmarks.LandmarkFinder`).
-        samples: the faces.
-        crop_size: side of the crops, crop px.
-        padding: side of a crop divided by the side of its box.
+        samples, crop_size, padding: as for `cut_samples`.
     """
-    return find(crops_of(samples, crop_size, padding), *crop_places(samples, padding))
+    return find(*cut_samples(samples, crop_size, padding))
 
 
 def samples_nme(points: NDArray[np.floating], samples: Sequence[Sample], schema: KeypointSchema) -> float:
-    """NME of landmarks (N, K, 2) in image px by the usual normaliser of the schema, pooled, as a fraction."""
+    """NME of landmarks (N, K, 2) in image px by the published normaliser of the schema, pooled, as a fraction."""
     return nme(
         points,
         np.stack([sample.keypoints for sample in samples]),
@@ -97,7 +99,7 @@ def predict_to_files(
     *,
     workers: int = 0,
 ) -> None:
-    """Predict the faces that predictions files lack; every batch is written when it is done, so nothing is lost.
+    """Predict the faces that are missing in files of predictions; every batch is written when it is done.
 
     Variants with the same boxes share their crops and heatmaps.
 
@@ -106,7 +108,7 @@ def predict_to_files(
         network: crops -> heatmaps.
         samples: all faces of the data set, in its order.
         schema: of the network.
-        rules: the box rule of each name in the variants; faces without a box are written as not found.
+        rules: box rules, by their names in the variants; faces without a box are written as not found.
         settings: how faces are cut and decoded.
         workers: threads that read and cut images ahead of the network; 0: none.
 
@@ -130,7 +132,7 @@ def predict_to_files(
 
 
 class _Face(NamedTuple):
-    """A face with its box and crop; without them where no box was found, or with a problem."""
+    """A face with its box and crop; without them if no box was found, or with a problem."""
 
     face: int
     sample: Sample | None = None
@@ -143,8 +145,8 @@ def _cut(samples: Sequence[Sample], rule: BoxRule, settings: CropSettings, face:
         sample = rule(face, samples[face])
         if sample is None:
             return _Face(face)
-        image = read_image(sample.image)
-        return _Face(face, sample, cut_face(image, sample, settings.crop_size, padding=settings.padding).crop)
+        crops, _, _ = cut_samples([sample], settings.crop_size, settings.padding)
+        return _Face(face, sample, next(crops))
     except DarkposeError as error:
         return _Face(face, problem=f"{samples[face].source or f'face {face}'}: {error}")
 
@@ -157,9 +159,9 @@ def _predict_batch(
     settings: CropSettings,
 ) -> None:
     """Predict a batch by each variant, and write it."""
-    samples = [face.sample for face in batch if face.sample is not None]
+    boxes = [face.sample.box for face in batch if face.sample is not None]
     crops = [face.crop for face in batch if face.crop is not None]
-    center, sides = crop_places(samples, settings.padding)
+    center, sides = box_to_crop(np.reshape(boxes, (-1, 4)), padding=settings.padding)
     flips: dict[FlipTest, None] = {variant.flip_test: None for variant in writers}
     heatmaps = heatmaps_by_flip(network, np.stack(crops), schema.flip_index, flips) if crops else {}
     for variant, writer in writers.items():
@@ -173,7 +175,7 @@ def _predict_batch(
 
 
 def _line(face: _Face, found: tuple[NDArray[np.floating], NDArray[np.floating]] | None) -> dict[str, Any]:
-    """One face of a predictions file."""
+    """The line of a face in a file of predictions."""
     if found is None or face.sample is None:
         return {"face": face.face, "keypoints": None}
     points, scores = found

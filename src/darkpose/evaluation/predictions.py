@@ -1,17 +1,17 @@
-"""Predictions of a data set in a file: written first, measured later, by whoever made them.
+"""Files of predictions: written first and measured later, also those of other systems.
 
 The format is JSON lines. The first line describes the run:
 
     {"darkpose_predictions": 1, "data_set": "wflw-test", "markup": "wflw-98", "system": "...", ...}
 
-Every further line is one face, by its number in the order of the data set's reader (from 0), in any order:
+"markup" is the name of the schema. Every further line is one face, numbered from 0 in the order of the data set's
+reader, in any order:
 
     {"face": 0, "keypoints": [[x, y], ...], "scores": [...], "box": [x0, y0, x1, y1], "image": "..."}
 
-Coordinates are image px, the centre of the first pixel at (0, 0). `keypoints` is null for a face that was not found;
-`scores`, `box` and `image` may be left out; an image that is given must be the one of the data set's face. Other
-systems' predictions in this format are measured in the same way; in their first line only `darkpose_predictions` is
-needed.
+Coordinates are in image px, the centre of the first pixel at (0, 0). `keypoints` is null for a face that was not found.
+`scores`, `box` and `image` are optional; `image` must be the image of the face in the data set. Predictions of other
+systems are measured in the same way; their first line needs `darkpose_predictions` only.
 """
 
 import json
@@ -29,20 +29,20 @@ from darkpose.errors import DarkposeError
 from darkpose.files.lock import lock_open_file
 
 VERSION = 1
-FARTHEST = 1e6  # px; no landmark of a photograph is farther out
+MAX_COORDINATE = 1e6  # px
 _TEXTS = ("data_set", "markup", "system", "boxes", "flip_test", "method", "weights", "recipe", "detector")
-_ANOTHER_NAME = ("weights", "provenance", "recipe")  # what may differ between two runs that predict the same
+_MAY_DIFFER = ("weights", "provenance", "recipe")  # between two runs that predict the same
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """A predictions file.
+    """The content of a file of predictions.
 
     Attributes:
         header: its first line.
-        keypoints: face number -> (K, 2) float64 image px; None where the face was not found.
-        images: face number -> name of its image, where the file says it.
-        scores, boxes: face number -> (K,) and (4,), where the file says them.
+        keypoints: face number -> (K, 2) float64 image px; None if the face was not found.
+        images: face number -> name of its image, if the file has it.
+        scores, boxes: face number -> (K,) and (4,), if the file has them.
         lines: face number -> line of the file.
     """
 
@@ -54,15 +54,15 @@ class Predictions:
     lines: dict[int, int] = field(default_factory=dict)
 
     def as_array(self, images: Sequence[str], landmarks: int, source: str) -> NDArray[np.float64]:
-        """(N, K, 2) in the data set's order; infinite for faces that were not found.
+        """Landmarks (N, K, 2) in the order of the data set; infinite for faces that were not found.
 
         Args:
-            images: name of every face's image, in the data set's order.
+            images: name of the image of every face, in the order of the data set.
             landmarks: K.
-            source: of the file, for messages.
+            source: the file, for messages.
 
         Raises:
-            DarkposeError: a face is missing or too many, is of another image, or has another number of landmarks.
+            DarkposeError: faces are missing or too many, or one is in another image or has another number of landmarks.
         """
         faces = len(images)
         missing = [face for face in range(faces) if face not in self.keypoints]
@@ -78,17 +78,17 @@ class Predictions:
                 theirs = f"{self.images[face]}, face {face} of the data set is in {images[face]}"
                 raise DarkposeError(f"{where}: predictions of another set: this face is in {theirs}")
             if found is not None and found.shape != (landmarks, 2):
-                raise DarkposeError(f"{where}: face {face} has {len(found)} landmarks, the markup {landmarks}")
+                raise DarkposeError(f"{where}: face {face} has {len(found)} landmarks, the schema {landmarks}")
             if found is not None:
                 points[face] = found
         return points
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Read a predictions file; a last line that an interrupted run left half-written is not one.
+    """Read a file of predictions; a last line that an interrupted run left half-written is ignored.
 
     Raises:
-        DarkposeError: the file cannot be read or a line is not of the format; the message names the line.
+        DarkposeError: the file cannot be read, or a line is not in the format; the message names the line.
     """
     try:
         written = path.read_bytes().decode("utf-8-sig").split("\n")
@@ -132,12 +132,12 @@ def _header(values: Any) -> dict[str, Any]:
 
 
 def _add(found: Predictions, values: Any, number: int) -> None:
-    """Take one face's line."""
+    """Add the face of one line."""
     face = values["face"]
     if type(face) is not int:
         raise ValueError(f"face must be a whole number, got {face!r}")
     if face in found.keypoints:
-        raise ValueError(f"face {face} stands in line {found.lines[face]}, too")
+        raise ValueError(f"face {face} is in line {found.lines[face]}, too")
     found.keypoints[face], found.lines[face] = _keypoints(values["keypoints"]), number
     if values.get("image") is not None:
         found.images[face] = str(values["image"])
@@ -160,17 +160,17 @@ def _keypoints(values: Any) -> NDArray[np.float64] | None:
     if not all(type(value) in (int, float) for point in values for value in point):
         raise ValueError("keypoints must be numbers")
     points = np.array(values, np.float64).reshape(-1, 2)
-    if not (np.abs(points) <= FARTHEST).all():
-        raise ValueError(f"keypoints must be finite numbers of at most {FARTHEST:g} px")
+    if not (np.abs(points) <= MAX_COORDINATE).all():
+        raise ValueError(f"keypoints must be finite numbers of at most {MAX_COORDINATE:g} px")
     return points
 
 
 @contextmanager
 def only_writer(path: Path) -> Iterator[None]:
-    """Keep other evaluations from writing to a predictions file, which is made if it is not there.
+    """Keep other evaluations from writing to a file of predictions; a missing file is made.
 
     Raises:
-        DarkposeError: another one is writing to it, or it cannot be written.
+        DarkposeError: another evaluation is writing to the file, or it cannot be written.
     """
     with ExitStack() as held:
         try:
@@ -188,21 +188,21 @@ def only_writer(path: Path) -> Iterator[None]:
 
 
 class PredictionsWriter:
-    """Appends faces to a predictions file; a file of the same run that is there already is continued."""
+    """Appends faces to a file of predictions; an existing file of the same run is continued."""
 
     def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
-        """Begin or continue.
+        """Begin or continue the file.
 
         Raises:
-            DarkposeError: the file holds another run (what differs is named), or cannot be read or written.
+            DarkposeError: the file is of another run (the difference is named), or cannot be read or written.
         """
         self.path = path
         self.header = {"darkpose_predictions": VERSION, **header}
         self.done: set[int] = set()
         try:
             begun, first = path.read_bytes() if path.exists() else b"", json.dumps(self.header) + "\n"
-            if first.encode().startswith(begun):  # nothing yet, or a part of the first line
-                path.write_text(first, encoding="utf-8")  # in place: whoever holds the file goes on holding it
+            if first.encode().startswith(begun):  # empty, or a part of the first line
+                path.write_text(first, encoding="utf-8")  # in place, so that locks on the file stay
             else:
                 self._continue()
         except OSError as error:
@@ -211,16 +211,16 @@ class PredictionsWriter:
     def _continue(self) -> None:
         found = read_predictions(self.path)
         wanted = json.loads(json.dumps(self.header))
-        for name in sorted({*found.header, *wanted} - set(_ANOTHER_NAME)):
+        for name in sorted({*found.header, *wanted} - set(_MAY_DIFFER)):
             there, here = found.header.get(name), wanted.get(name)
             if there != here:
                 raise DarkposeError(
-                    f"{self.path}: holds the predictions of another run ({name}: there {_short(there)}, here "
+                    f"{self.path}: the file has the predictions of another run ({name}: there {_short(there)}, here "
                     f"{_short(here)}); name another file or remove it"
                 )
         self.done = set(found.keypoints)
         content = self.path.read_bytes()
-        if not content.endswith(b"\n"):  # a kill in the middle of a line, or just before its end
+        if not content.endswith(b"\n"):  # the run was killed within a line, or just before its end
             tail = content[content.rindex(b"\n") + 1 :]
             if _is_whole(tail):
                 with self.path.open("ab") as file:
@@ -232,7 +232,7 @@ class PredictionsWriter:
         """Append faces, each with "face" and "keypoints" at least.
 
         Raises:
-            DarkposeError: the disk is full or refuses.
+            DarkposeError: the file cannot be written.
         """
         try:
             with self.path.open("a", encoding="utf-8") as file:
