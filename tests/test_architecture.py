@@ -61,11 +61,6 @@ EXTRAS = set(DOORS) - {"cv2", "cyclopts", "onnxruntime", "safetensors", "torch"}
 KNOWN: set[tuple[str, str]] = {
     ("cli.benchmark", "torch"),
     ("codec", "docstring"),
-    ("evaluation", "docstring"),
-    ("network", "docstring"),
-    ("predict", "docstring"),
-    ("runtime", "docstring"),
-    ("weights", "docstring"),
 }
 
 
