@@ -1,9 +1,16 @@
-"""What the tests of the examples need beside Python."""
+"""Packages and programs that a test needs."""
 
 import os
+from importlib.util import find_spec
 from typing import NoReturn
 
 import pytest
+
+
+def needs(*packages: str) -> pytest.MarkDecorator:
+    """Skip a test where one of the packages is not installed."""
+    missing = [package for package in packages if find_spec(package) is None]
+    return pytest.mark.skipif(bool(missing), reason=f"needs {', '.join(missing)}")
 
 
 def lacking(what: str) -> NoReturn:

@@ -9,7 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from needed import needs
+
 ROOT = Path(__file__).parents[1]
+
+pytestmark = needs("torch")
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 import darkpose
+from needed import needs
 
 NAMES = [
     "AFLW_19",
@@ -37,7 +38,12 @@ def test_the_public_names_are_these() -> None:
     assert set(NAMES) <= set(dir(darkpose))
 
 
-@pytest.mark.parametrize("name", NAMES)
+NEED_TORCH = ("Checkpoint", "HRNet", "convert", "load_checkpoint", "save_checkpoint")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[needs("torch")] if name in NEED_TORCH else []) for name in NAMES]
+)
 def test_every_public_name_can_be_had_and_is_documented(name: str) -> None:
     value = getattr(darkpose, name)
     if callable(value):

@@ -11,6 +11,7 @@ from darkpose.datasets.catalogue import DATA_SETS
 from darkpose.datasets.openmmlab_tree import openmmlab_split_file
 from darkpose.errors import DarkposeError
 from darkpose.evaluation.benchmarks import benchmark_of
+from needed import needs
 
 WFLW_SUBSETS = "wflw-pose wflw-expression wflw-illumination wflw-makeup wflw-occlusion wflw-blur"
 PUBLISHED = f"""wflw-train wflw-test {WFLW_SUBSETS} aflw-train aflw-full aflw-frontal 300w-train 300w-common
@@ -60,6 +61,7 @@ def test_an_empty_folder_is_one_clear_error_that_names_it(name: str, tmp_path: P
         DATA_SETS[name].read(tmp_path)
 
 
+@needs("h5py", "scipy")
 @pytest.mark.parametrize("name", PUBLISHED.split())
 def test_where_there_is_neither_layout_the_error_names_what_was_looked_for_in_both(name: str, tmp_path: Path) -> None:
     with pytest.raises(DarkposeError) as caught:

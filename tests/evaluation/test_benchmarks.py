@@ -7,6 +7,7 @@ import pytest
 from darkpose.datasets.catalogue import DATA_SETS
 from darkpose.errors import DarkposeError
 from darkpose.evaluation.benchmarks import AFLW, BENCHMARKS, WFLW, benchmark_of, find_benchmark
+from needed import needs
 
 CONFIG = Path(__file__).parents[2] / "configs" / "face" / "darkpose" / "wflw" / "hrnetv2_w18_wflw_256x256_dark.py"
 
@@ -16,11 +17,13 @@ def test_the_published_numbers_are_the_corrected_ones() -> None:
     assert list(WFLW.published.values()) == [3.98, 6.99, 3.96, 4.78, 4.57, 3.87, 4.30]
 
 
+@needs("torch")
 def test_a_benchmark_is_found_by_name_and_by_the_file_of_a_recipe() -> None:
     assert all(find_benchmark(name) is benchmark for name, benchmark in BENCHMARKS.items())
     assert find_benchmark(str(CONFIG)) == WFLW
 
 
+@needs("torch")
 def test_the_benchmark_of_a_file_has_the_name_of_its_recipe(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text(

@@ -14,6 +14,7 @@ from darkpose.runtime.card import Precision
 from darkpose.runtime.exported import open_exported
 from darkpose.runtime.network import Runtime
 from darkpose.runtime.open import RUNTIMES, Engine, resolve_engine
+from needed import needs
 
 BOX = [[178, 90, 270, 182]]
 INSTALLED = [name for name in RUNTIMES if find_spec(name)]
@@ -72,6 +73,7 @@ def test_auto_is_the_fastest_runtime_that_is_installed(monkeypatch: pytest.Monke
         assert resolve_engine(engine, RUNTIMES).runtime == expected
 
 
+@needs("torch")
 def test_on_a_gpu_auto_is_torch_or_else_onnxruntime_with_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "has_nvidia_driver", lambda: True)
     monkeypatch.setattr(module, "_onnxruntime_on_gpu", lambda: True)
@@ -83,6 +85,7 @@ def test_on_a_gpu_auto_is_torch_or_else_onnxruntime_with_cuda(monkeypatch: pytes
         assert resolve_engine(Engine(device="cpu"), RUNTIMES).providers == ()
 
 
+@needs("torch")
 def test_a_network_in_bfloat16_finds_nearly_the_same(astronaut: Path) -> None:
     full, half = (Predictor(device="cpu", runtime="torch", numbers=numbers) for numbers in ("fp32", "bf16"))
     distances = np.linalg.norm(full(astronaut, BOX)[0].keypoints - half(astronaut, BOX)[0].keypoints, axis=1)
