@@ -154,13 +154,20 @@ def exported_default(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("onnxruntime")
     from darkpose.deploy.export import ExportOptions
     from darkpose.deploy.export_file import export_file
+    from darkpose.files.lock import file_lock
     from darkpose.network.load import load_checkpoint
     from darkpose.weights.calibrations import calibration_beside
     from darkpose.weights.zoo import weights_file
 
-    checkpoint, file = load_checkpoint("default"), tmp_path_factory.mktemp("exported") / "default.onnx"
-    calibration = calibration_beside(weights_file("default"), checkpoint.schema.name)
-    export_file(checkpoint, file, ExportOptions(heatmaps=True), calibration=calibration)
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # one export for all workers
+    file = base / "exported" / "default.onnx"
+    with file_lock(base / "exported.lock"):
+        if not file.exists():
+            file.parent.mkdir()
+            checkpoint = load_checkpoint("default")
+            calibration = calibration_beside(weights_file("default"), checkpoint.schema.name)
+            export_file(checkpoint, file, ExportOptions(heatmaps=True), calibration=calibration)
     return file
 
 
