@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from darkpose.datasets.sample import Sample, nme_normaliser
+from darkpose.datasets.sample import Sample, all_normalisers, nme_normaliser
 from darkpose.errors import DarkposeError
 from darkpose.schema import AFLW_19, WFLW_98
+from random_faces import faces
 
 
 def face(**fields: Any) -> Sample:
@@ -59,3 +60,16 @@ def test_a_normaliser_without_its_landmarks_is_not_a_number() -> None:
     keypoints[60] = 0
     absent = Sample(Path("a.jpg"), keypoints, visible, np.array([0.0, 0, 100, 100]))
     assert np.isnan(nme_normaliser(absent, WFLW_98))
+
+
+def test_all_normalisers_are_right() -> None:
+    sample = faces(1)[0]
+    sample.visible[:] = 1
+    lengths = all_normalisers([sample], WFLW_98)
+    width, height = sample.keypoints.max(axis=0) - sample.keypoints.min(axis=0)
+    assert lengths["inter_ocular"][0] == pytest.approx(np.hypot(50, 2))
+    eyes = sample.keypoints[60:68].mean(axis=0) - sample.keypoints[68:76].mean(axis=0)
+    assert lengths["inter_pupil"][0] == pytest.approx(np.hypot(*eyes))
+    assert lengths["box"][0] == 110
+    assert lengths["landmark_diagonal"][0] == pytest.approx(np.hypot(width, height))
+    assert lengths["landmark_sqrt"][0] == pytest.approx(np.sqrt(width * height))

@@ -7,7 +7,7 @@ import pytest
 
 from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
-from darkpose.evaluation.report import face_nmes, measure_errors, normalisers
+from darkpose.evaluation.report import face_nmes, measure_errors
 from darkpose.schema import AFLW_19, WFLW_98
 from random_faces import faces
 
@@ -45,19 +45,6 @@ def test_nme_failures_and_percentiles_agree_with_plain_loops() -> None:
         assert row.failure_rates[8] == pytest.approx(100 * (missed + sum(m > 8 for m in means)) / count)
         assert row.aucs[10] == pytest.approx(100 * sum(max(0, 1 - m / 10) for m in means) / count)
         assert row.interval[0] <= row.nme <= row.interval[1]
-
-
-def test_the_other_normalisers_are_right() -> None:
-    sample = faces(1)[0]
-    sample.visible[:] = 1
-    lengths = normalisers([sample], WFLW_98)
-    width, height = sample.keypoints.max(axis=0) - sample.keypoints.min(axis=0)
-    assert lengths["inter_ocular"][0] == pytest.approx(np.hypot(50, 2))
-    eyes = sample.keypoints[60:68].mean(axis=0) - sample.keypoints[68:76].mean(axis=0)
-    assert lengths["inter_pupil"][0] == pytest.approx(np.hypot(*eyes))
-    assert lengths["box"][0] == 110
-    assert lengths["landmark_diagonal"][0] == pytest.approx(np.hypot(width, height))
-    assert lengths["landmark_sqrt"][0] == pytest.approx(np.sqrt(width * height))
 
 
 def test_a_set_without_a_single_face_found_has_no_error_but_failures() -> None:

@@ -1,7 +1,7 @@
-"""One annotated face."""
+"""One annotated face, and the lengths that normalise its errors."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
+from darkpose.image.geometry import Floats
 from darkpose.schema import KeypointSchema
 
 
@@ -69,3 +70,50 @@ def nme_normaliser(sample: Sample, schema: KeypointSchema) -> float:
     if not ((sample.visible[[first, second]] > 0) | pair.any(axis=1)).all():
         return float("nan")
     return float(np.linalg.norm(pair[0] - pair[1]))
+
+
+def nme_normalisers(samples: Sequence[Sample], schema: KeypointSchema) -> Floats:
+    """The published normaliser of the schema for every face, (N,) image px.
+
+    Raises:
+        DarkposeError: one is not a positive number; the face is named.
+    """
+    lengths = np.array([nme_normaliser(sample, schema) for sample in samples])
+    for sample, length in zip(samples, lengths, strict=True):
+        if not (np.isfinite(length) and length > 0):
+            raise DarkposeError(f"{sample.source or sample.image}: its normaliser is {length}; it must be positive")
+    return lengths
+
+
+def all_normalisers(samples: Sequence[Sample], schema: KeypointSchema) -> dict[str, Floats]:
+    """The usual normalisers by name, each (N,) image px; NaN if landmarks that a face needs for it are not annotated.
+
+    inter_ocular: outer eye corners; inter_pupil: centres of the eyes; box: longer side of the box that crops are cut
+    around, which is AFLW's annotated square and elsewhere the landmarks' box in whole px (or OpenMMLab's square);
+    landmark_diagonal and landmark_sqrt: diagonal and sqrt(width * height) of the landmarks' extent.
+    """
+    found: dict[str, list[float]] = {}
+    corners = [
+        schema.names.index(name) for name in ("left_eye_outer_corner", "right_eye_outer_corner") if name in schema.names
+    ]
+    for sample in samples:
+        box = sample.box if sample.box_size is None else np.array([0, 0, sample.box_size, sample.box_size])
+        seen = sample.keypoints[sample.visible > 0]
+        width, height = np.ptp(seen, axis=0) if len(seen) else (float("nan"), float("nan"))
+        lengths = {
+            "inter_ocular": _between(sample, corners[:1], corners[1:]),
+            "inter_pupil": _between(sample, schema.left_eye, schema.right_eye),
+            "box": float((box[2:] - box[:2]).max()),
+            "landmark_diagonal": float(np.hypot(width, height)),
+            "landmark_sqrt": float(np.sqrt(width * height)),
+        }
+        for name, length in lengths.items():
+            found.setdefault(name, []).append(length if length > 0 else float("nan"))
+    return {name: np.array(values) for name, values in found.items() if not np.isnan(values).all()}
+
+
+def _between(sample: Sample, left: Sequence[int], right: Sequence[int]) -> float:
+    used = [*left, *right]
+    if not left or not right or not (sample.visible[used] > 0).all():
+        return float("nan")
+    return float(np.linalg.norm(sample.keypoints[list(left)].mean(axis=0) - sample.keypoints[list(right)].mean(axis=0)))

@@ -6,9 +6,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from darkpose.datasets.sample import Sample
+from darkpose.datasets.sample import Sample, nme_normalisers
 from darkpose.evaluation.metrics import bootstrap_interval, normalised_errors
-from darkpose.evaluation.report import NAN, pooled, published_lengths, without_nan
+from darkpose.evaluation.report import NAN, pooled, without_nan
 from darkpose.image.geometry import Floats
 from darkpose.schema import KeypointSchema
 
@@ -69,7 +69,7 @@ def compare_predictions(first: Floats, second: Floats, samples: Sequence[Sample]
     annotated = np.stack([sample.keypoints for sample in samples])[both]
     visible = np.stack([sample.visible for sample in samples])[both] > 0
     images = np.array([str(sample.image) for sample in samples])[both]
-    lengths = published_lengths(samples, schema)[both]
+    lengths = nme_normalisers(samples, schema)[both]
     errors = [100 * normalised_errors(points[both], annotated, lengths) for points in (first, second)]
     rows = np.stack([np.where(visible, errors[0] - errors[1], 0).sum(axis=1), visible.sum(axis=1)], axis=1)
     interval = bootstrap_interval(rows, pooled, groups=images)

@@ -9,7 +9,7 @@ from typing import Any
 
 from darkpose.codec.heatmap import Method
 from darkpose.datasets.reading import is_drawn
-from darkpose.datasets.sample import samples_digest
+from darkpose.datasets.sample import nme_normalisers, samples_digest
 from darkpose.detect.detector import Detector, best_detector, named_detector
 from darkpose.errors import DarkposeError
 from darkpose.evaluation.benchmarks import Benchmark
@@ -17,7 +17,6 @@ from darkpose.evaluation.crop_boxes import box_rule, is_detector
 from darkpose.evaluation.measure import AnnotatedFaces, Evaluation, align_predictions, measure_files
 from darkpose.evaluation.predict_samples import CropSettings, Variant, predict_to_files
 from darkpose.evaluation.predictions import PredictionsWriter, only_writer
-from darkpose.evaluation.report import published_lengths
 from darkpose.predict.shape_prior import ShapePrior
 from darkpose.runtime.flip import FlipTest
 from darkpose.runtime.open import Engine, OpenedWeights, open_weights
@@ -82,7 +81,7 @@ def evaluate_benchmark(
     """
     caveats = ("faces drawn by darkpose",) if is_drawn(root) else ()
     faces = AnnotatedFaces(benchmark, benchmark.test_set.read(root), shared, caveats)
-    published_lengths(faces.samples, faces.schema)  # errors are raised before anything is predicted
+    nme_normalisers(faces.samples, faces.schema)  # errors are raised before anything is predicted
     for file in against:
         align_predictions(file, faces)
     if weights is not None:

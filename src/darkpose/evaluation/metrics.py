@@ -48,9 +48,8 @@ def nme(
         predicted, annotated: (N, K, 2), the same frame and units.
         normaliser: (N,) positive, same units.
         visible: (N, K), landmarks above 0 count; None: all.
-        compat: "reference": the rules of the reference implementation for what cannot be normalised: a face whose
-            normaliser is 0 does not count, one whose normaliser is negative counts with an error near 0, and an NME of
-            nothing is 0.
+        compat: "reference": as in the reference implementation, a face with a normaliser of 0 does not count, one with
+            a negative normaliser counts with an error near 0, and the NME without visible landmarks is 0.
 
     Returns:
         The mean; NaN if nothing is visible.

@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from darkpose.datasets.sample import Sample, nme_normaliser
+from darkpose.datasets.sample import Sample, all_normalisers, nme_normalisers
 from darkpose.errors import DarkposeError
 from darkpose.evaluation.metrics import auc, bootstrap_interval, face_errors, failure_rate
 from darkpose.image.geometry import Floats
@@ -129,53 +129,6 @@ def without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and np.isnan(value) else value
 
 
-def normalisers(samples: Sequence[Sample], schema: KeypointSchema) -> dict[str, Floats]:
-    """The usual normalisers by name, each (N,) image px; NaN if landmarks that a face needs for it are not annotated.
-
-    inter_ocular: outer eye corners; inter_pupil: centres of the eyes; box: longer side of the box that crops are cut
-    around, which is AFLW's annotated square and elsewhere the landmarks' box in whole px (or OpenMMLab's square);
-    landmark_diagonal and landmark_sqrt: diagonal and sqrt(width * height) of the landmarks' extent.
-    """
-    found: dict[str, list[float]] = {}
-    corners = [
-        schema.names.index(name) for name in ("left_eye_outer_corner", "right_eye_outer_corner") if name in schema.names
-    ]
-    for sample in samples:
-        box = sample.box if sample.box_size is None else np.array([0, 0, sample.box_size, sample.box_size])
-        seen = sample.keypoints[sample.visible > 0]
-        width, height = np.ptp(seen, axis=0) if len(seen) else (NAN, NAN)
-        lengths = {
-            "inter_ocular": _between(sample, corners[:1], corners[1:]),
-            "inter_pupil": _between(sample, schema.left_eye, schema.right_eye),
-            "box": float((box[2:] - box[:2]).max()),
-            "landmark_diagonal": float(np.hypot(width, height)),
-            "landmark_sqrt": float(np.sqrt(width * height)),
-        }
-        for name, length in lengths.items():
-            found.setdefault(name, []).append(length if length > 0 else NAN)
-    return {name: np.array(values) for name, values in found.items() if not np.isnan(values).all()}
-
-
-def _between(sample: Sample, left: Sequence[int], right: Sequence[int]) -> float:
-    used = [*left, *right]
-    if not left or not right or not (sample.visible[used] > 0).all():
-        return NAN
-    return float(np.linalg.norm(sample.keypoints[list(left)].mean(axis=0) - sample.keypoints[list(right)].mean(axis=0)))
-
-
-def published_lengths(samples: Sequence[Sample], schema: KeypointSchema) -> Floats:
-    """The published normaliser of the schema for every face, (N,) image px.
-
-    Raises:
-        DarkposeError: one is not a positive number; the face is named.
-    """
-    lengths = np.array([nme_normaliser(sample, schema) for sample in samples])
-    for sample, length in zip(samples, lengths, strict=True):
-        if not (np.isfinite(length) and length > 0):
-            raise DarkposeError(f"{sample.source or sample.image}: its normaliser is {length}; it must be positive")
-    return lengths
-
-
 @dataclass(frozen=True, eq=False)
 class _Distances:
     """Distances of predictions from annotations.
@@ -227,8 +180,8 @@ def measure_errors(
     measured = _Distances(
         np.linalg.norm(points - annotated, axis=-1),
         np.stack([sample.visible for sample in samples]) > 0,
-        published_lengths(samples, schema),
-        normalisers(samples, schema),
+        nme_normalisers(samples, schema),
+        all_normalisers(samples, schema),
         np.array([str(sample.image) for sample in samples]),
     )
     members = {WHOLE: np.ones(len(samples), bool)}
@@ -284,7 +237,7 @@ def face_nmes(points: Floats, samples: Sequence[Sample], schema: KeypointSchema)
         schema: of the landmarks.
     """
     annotated = np.stack([sample.keypoints for sample in samples])
-    lengths = published_lengths(samples, schema)
+    lengths = nme_normalisers(samples, schema)
     errors = 100 * np.linalg.norm(points - annotated, axis=-1) / lengths[:, None]
     return face_errors(errors, np.stack([sample.visible for sample in samples]))
 
