@@ -51,12 +51,12 @@ from darkpose.training.crops import AugmentedFaces, Batch
 from darkpose.training.gpu.batches import CachedFaces, augment_on_device
 from darkpose.training.losses import heatmap_mse
 from darkpose.training.memory import keep_freed_memory
-from darkpose.training.recipes import SEVERAL_MARKUPS
+from darkpose.training.recipes import FACES_300W
 from darkpose.training.step import normalise_on_device
 from darkpose.weights.checkpoint import HRNetConfig
 
 SIZE, BATCH, SEED = 256, 16, 0
-PUBLISHED, DAMAGED = AugmentConfig(), SEVERAL_MARKUPS.train.augment
+PUBLISHED, DAMAGED = AugmentConfig(), FACES_300W.train.augment
 AUGMENTS = {"": PUBLISHED, ", damaged": DAMAGED}
 KINDS = {"cached": False, "pixels": True}  # of caches, and whether their crops are uncompressed
 OUT = Path("benchmarks/feeding.json")

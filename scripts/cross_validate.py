@@ -1,11 +1,11 @@
 """Cross-validation on WFLW faces, split by image: cross_validate.py DATA [RUNS START [FOLD ...]]
 
-DATA holds 300w/ and wflw/. For every fold of five, weights START learn from 300-W and the WFLW faces of the other four
-by the recipe `faces`, and find the landmarks of the fold's; RUNS/fold-N holds the run and its predictions. A fold that
-is done is not done again, nor are weights that were put there learnt again. When all are there, the predictions go to
-benchmarks/cross_validation/, rounded, and the errors of all faces to benchmarks/cross_validation.json: of the landmarks
-as found in the annotated boxes, in YuNet's and in moved ones, and drawn towards a shape prior that was fitted without
-the fold's faces. With DATA alone, of the predictions that are kept.
+DATA holds 300w/ and wflw/. For each of five folds, the weights START are trained on 300-W and the WFLW faces of the
+other four folds with the recipe `faces`, and predict the landmarks of the fold; RUNS/fold-N holds the run and its
+predictions. A finished fold is not run again, and weights that are already there are not trained again. When all folds
+are done, the rounded predictions are written to benchmarks/cross_validation/ and the errors of all faces to
+benchmarks/cross_validation.json: in the annotated boxes, in YuNet's boxes and in moved boxes, and with a shape prior
+that was fitted without the fold's faces. With DATA alone, the errors are those of the kept predictions.
 """
 
 import json
@@ -19,25 +19,26 @@ import numpy as np
 from fit_shape_prior import prior_of
 
 from darkpose.datasets.catalogue import DataSet
-from darkpose.datasets.joined import ELSEWHERE, FACES, under_markups, without
+from darkpose.datasets.joined import DIFFERENT_POINTS, FACES, hide_landmarks, to_joined_schema
 from darkpose.datasets.sample import Sample
 from darkpose.datasets.w300 import read_300w
 from darkpose.datasets.wflw import read_wflw
 from darkpose.deploy.machine import made_with
 from darkpose.evaluation.benchmarks import WFLW
-from darkpose.evaluation.evaluate import Choices, evaluate_benchmark
+from darkpose.evaluation.evaluate import PredictOptions, evaluate_benchmark
 from darkpose.evaluation.predictions import read_predictions
-from darkpose.evaluation.report import report
+from darkpose.evaluation.report import measure_errors
 from darkpose.runtime.flip import FlipTest
 from darkpose.schema import W300_68, WFLW_98
+from darkpose.training.process import set_up_process
 from darkpose.training.recipe_run import train_recipe
-from darkpose.training.recipes import SEVERAL_SETS, Recipe
+from darkpose.training.recipes import RECIPES, Recipe
 
 FOLDS, TIMES = 5, 24
 OUT, KEPT = Path("benchmarks/cross_validation.json"), Path("benchmarks/cross_validation")
 FLIP_TESTS: tuple[FlipTest, ...] = ("published", "off")  # in the annotated boxes
 BOXES = ("yunet", "jitter:0.05", "jitter:0.1")  # without flip test
-# Ways to predict, and their files in a fold's run.
+# Ways to predict, and their files in the run of a fold.
 WAYS = {
     "flip test published": "predictions.jsonl",
     "flip test off": "predictions.annotation-off-dark.jsonl",
@@ -45,7 +46,7 @@ WAYS = {
     "flip test off, jitter:0.05 boxes": "boxes.jitter0.05-off-dark.jsonl",
     "flip test off, jitter:0.1 boxes": "boxes.jitter0.1-off-dark.jsonl",
 }
-DRAWN = ("flip test published", "flip test off")  # towards the prior, too: a detector has not found all faces
+WITH_PRIOR = ("flip test published", "flip test off")  # not with detected boxes: some faces are not found
 
 
 def fold_of(samples: list[Sample]) -> np.ndarray:
@@ -54,14 +55,17 @@ def fold_of(samples: list[Sample]) -> np.ndarray:
     return np.random.default_rng(0).permutation(len(images))[membership] % FOLDS
 
 
-def recipe_for(fold: int, recipe: Recipe = SEVERAL_SETS) -> Recipe:
-    """A recipe without the WFLW faces of a fold, tested on them."""
+def recipe_for(fold: int, recipe: Recipe = RECIPES["faces"]) -> Recipe:
+    """A recipe without the WFLW faces of a fold, evaluated on them."""
 
     def train(root: Path, *, broken: list[str] | None = None) -> list[Sample]:
         faces = read_wflw(root / "wflw")
-        learnt = [face for face, its in zip(faces, fold_of(faces), strict=True) if its != fold]
-        w300 = [without(under_markups(face, W300_68), ELSEWHERE["wflw-98"]) for face in read_300w(root / "300w")]
-        known = (without(under_markups(face, WFLW_98), ELSEWHERE["300w-68"]) for face in learnt)
+        others = [face for face, its in zip(faces, fold_of(faces), strict=True) if its != fold]
+        w300 = [
+            hide_landmarks(to_joined_schema(face, W300_68), DIFFERENT_POINTS["wflw-98"])
+            for face in read_300w(root / "300w")
+        ]
+        known = (hide_landmarks(to_joined_schema(face, WFLW_98), DIFFERENT_POINTS["300w-68"]) for face in others)
         wflw = [replace(face, subsets=frozenset(["wflw-test"])) for face in known]
         return w300 + wflw * TIMES
 
@@ -79,17 +83,18 @@ def recipe_for(fold: int, recipe: Recipe = SEVERAL_SETS) -> Recipe:
 
 
 def run_fold(data: Path, runs: Path, start: str, fold: int) -> None:
-    """Train without a fold, where that has not been done elsewhere, and predict it, with and without flip test."""
+    """Train without a fold, unless its weights are there, and predict it in all ways."""
     folder, recipe = runs / f"fold-{fold}", recipe_for(fold)
     if (folder / "state.pt").exists() or not (folder / "weights.safetensors").exists():
         train_recipe(recipe, data, folder, start=start).finished()
     weights = str(folder / "weights.safetensors")
-    for file, choices in (("predictions", Choices(flip_tests=FLIP_TESTS)), ("boxes", Choices(BOXES, ("off",)))):
-        evaluate_benchmark(recipe.benchmark, data, folder / f"{file}.jsonl", weights=weights, choices=choices)
+    ways = {"predictions": PredictOptions(flip_tests=FLIP_TESTS), "boxes": PredictOptions(BOXES, ("off",))}
+    for file, options in ways.items():
+        evaluate_benchmark(recipe.benchmark, data, folder / f"{file}.jsonl", weights=weights, options=options)
 
 
 def keep(file: Path, kept: Path, fold: int) -> None:
-    """Copy what was predicted, rounded to 0.01 px and 0.001, without what was annotated and the path of the weights."""
+    """Copy predictions, rounded to 0.01 px and 0.001, without annotations and the path of the weights."""
     head, *lines = map(json.loads, file.read_text().splitlines())
     for line in lines:
         for name in ("box", "subsets"):
@@ -102,10 +107,10 @@ def keep(file: Path, kept: Path, fold: int) -> None:
 
 
 def gather(data: Path, files: Sequence[Mapping[str, Path]]) -> dict[str, Any]:
-    """The errors of all faces, every one predicted by weights that have not learnt from its image.
+    """The errors of all faces, each predicted by weights that were not trained on its image.
 
     Args:
-        data: as the module says.
+        data: folder with 300w/ and wflw/.
         files: for every fold, way of predicting -> its predictions.
     """
     faces, w300 = read_wflw(data / "wflw"), read_300w(data / "300w")
@@ -116,25 +121,26 @@ def gather(data: Path, files: Sequence[Mapping[str, Path]]) -> dict[str, Any]:
     for way in WAYS:
         plain = np.full((len(faces), len(WFLW_98), 2), np.inf)
         points = {way: plain}
-        if way in DRAWN:
+        if way in WITH_PRIOR:
             points[f"{way}, shape prior"] = plain.copy()
         for fold, (file, prior) in enumerate(zip(files, priors, strict=True)):
             rows = np.flatnonzero(folds == fold)
             its = read_predictions(file[way])
             plain[rows] = its.as_array([faces[row].image.name for row in rows], len(WFLW_98), str(file[way]))
-            if way in DRAWN:
+            if way in WITH_PRIOR:
                 scores = np.stack([its.scores[face] for face in range(len(rows))])
                 points[f"{way}, shape prior"][rows] = prior(plain[rows], scores, boxes[rows])
         for name, each in points.items():
             caveat = f"cross-validation over {len(faces)} faces: {name}"
-            found[name] = report(each, faces, WFLW_98, WFLW.published, [caveat]).to_dict()
+            found[name] = measure_errors(each, faces, WFLW_98, WFLW.published, [caveat]).to_dict()
     return found
 
 
 def main(data: Path, runs: Path | None, start: str, folds: list[int]) -> None:
-    """Run what is left, gather if all is there."""
+    """Run the folds that are left, and collect the results when all are done."""
     files = [{way: KEPT / f"fold-{fold}.{kept_as(way)}.jsonl" for way in WAYS} for fold in range(FOLDS)]
     if runs is not None:
+        set_up_process()
         for fold in folds or range(FOLDS):
             run_fold(data, runs, start, fold)
         found = [{way: runs / f"fold-{fold}" / name for way, name in WAYS.items()} for fold in range(FOLDS)]
@@ -147,7 +153,7 @@ def main(data: Path, runs: Path | None, start: str, folds: list[int]) -> None:
 
 
 def kept_as(way: str) -> str:
-    """What the file of a way is called."""
+    """The name of a way in the file names."""
     return way.removesuffix(" boxes").replace("flip test ", "flip-").replace(", ", ".").replace(":", "")
 
 

@@ -1,7 +1,7 @@
-"""The three ways to a training crop, side by side: feeding_sheet.py 300W OUT.png
+"""Draw training crops made in three ways, next to each other: feeding_sheet.py 300W OUT.png
 
-Eight faces of 300-W, one a row, each under one draw of the recipe `faces`: cut from the image, from the cache, and from
-the cache on the device, with the landmarks as each way gives them. The three must look alike, but for their noise.
+Each row shows one of eight faces of 300-W with one augmentation of the recipe `faces`: cut from the image, from the
+cache, and from the cache on the device, with its landmarks. The three must look the same except for their noise.
 """
 
 import sys
@@ -20,10 +20,10 @@ from darkpose.schema import W300_68
 from darkpose.training.crop_cache import open_crop_cache
 from darkpose.training.crops import AugmentedFaces, Batch
 from darkpose.training.gpu.batches import CachedFaces, augment_on_device
-from darkpose.training.recipes import SEVERAL_MARKUPS
+from darkpose.training.recipes import FACES_300W
 
 SIZE, FACES, SEED = 256, 8, 5
-AUGMENT = SEVERAL_MARKUPS.train.augment
+AUGMENT = FACES_300W.train.augment
 
 
 def drawn(batch: Batch, row: int) -> Pixels:
@@ -34,7 +34,7 @@ def drawn(batch: Batch, row: int) -> Pixels:
 
 
 def main(root: Path, out: Path) -> None:
-    """Draw and write."""
+    """Draw the sheet and write it."""
     every = read_300w(root)
     samples = [every[index] for index in np.random.default_rng(SEED).permutation(len(every))[:FACES]]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,10 +1,10 @@
-"""Which change to the training makes it better? rank_recipes.py 300W RUNS [--seeds 0 1] [--only NAME ...]
+"""Compare single changes to the training: rank_recipes.py 300W RUNS [--seeds 0 1] [--only NAME ...]
 
-Every candidate is one change to the published training (in small: 128 px, 8 epochs from nothing, 16 crops a step). A
-seventh of 300-W's training images is held out and measured on, by seed another one; no test face is looked at. Boxes
-are the annotated ones, and those moved and scaled by 5 and 10 % at random; flip test published, exact and off. RUNS/
-holds the runs, which go on where they were, and what was measured of each; it is added to what is in
-benchmarks/recipes.json. Several processes may share RUNS/, each with candidates or seeds of its own.
+Every candidate is one change to the published training on a small scale: 128 px, 8 epochs without initial weights, 16
+crops a step. A seventh of 300-W's training images, another one for every seed, is held out and evaluated on; test faces
+are not used. Boxes are the annotated ones, and those moved and scaled at random by 5 and 10 %; the flip test is
+published, exact and off. RUNS holds the runs, which resume when called again, and their results, which are added to
+benchmarks/recipes.json. Several processes may share RUNS, each with its own candidates or seeds.
 """
 
 import argparse
@@ -16,13 +16,14 @@ import numpy as np
 
 from darkpose.datasets.catalogue import DataSet
 from darkpose.deploy.machine import made_with
-from darkpose.evaluation.evaluate import Choices, evaluate_benchmark
+from darkpose.evaluation.evaluate import PredictOptions, evaluate_benchmark
 from darkpose.files.atomic import write_text
 from darkpose.runtime.flip import FlipTest
 from darkpose.training.augment import AugmentConfig
-from darkpose.training.config import TrainConfig
+from darkpose.training.config import RunOptions, TrainConfig
+from darkpose.training.process import set_up_process
 from darkpose.training.recipe_run import read_task, run_task
-from darkpose.training.recipes import SMALL_FIRST
+from darkpose.training.recipes import W300_128
 from darkpose.training.schedule import Cosine, Schedule, Steps
 
 BASELINE = TrainConfig(
@@ -59,26 +60,26 @@ OUT, FOUND = Path("benchmarks/recipes.json"), "found.json"
 
 
 def slug(name: str) -> str:
-    """A candidate's name as a part of a file's name; a run's folder is this and its seed."""
+    """A candidate's name as part of a file name; the folder of a run is this and its seed."""
     return name.replace(" ", "-").replace(",", "").replace("%", "percent")
 
 
 def measure(name: str, seed: int, data: Path, runs: Path) -> None:
-    """Train what is left, predict what is left; the run gets a file of NME in per cent by box rule and flip test."""
+    """Train and predict what is left, and write the NME in per cent by boxes and flip test next to the run."""
     folder = runs / f"{slug(name)}-{seed}"
     if (folder / FOUND).exists():
         return
-    recipe = replace(SMALL_FIRST, name=folder.name, train=replace(CANDIDATES[name], seed=seed))
+    recipe = replace(W300_128, name=folder.name, train=replace(CANDIDATES[name], seed=seed))
     task = read_task(recipe, data)
     if not (folder / "predictions.jsonl").exists():
-        run_task(task, folder, cache=runs / "crops").finished()
-    held_out = DataSet("held-out", task.measured, lambda root, broken=None: task.validation, {})
+        run_task(task, folder, options=RunOptions(cache=runs / "crops")).finished()
+    held_out = DataSet("held-out", task.validation_schema, lambda root, broken=None: task.validation, {})
     found = evaluate_benchmark(
         replace(recipe.benchmark, name=recipe.name, test_set=held_out),
         data,
         folder / "predictions.jsonl",
         weights=str(folder / "weights.safetensors"),
-        choices=Choices(boxes=BOXES, flip_tests=FLIPS),
+        options=PredictOptions(boxes=BOXES, flip_tests=FLIPS),
     )
     reports = iter([found.report, *(other.report for other in found.others)])
     nme = {boxes: {flip: next(reports).subsets["all"].nme for flip in FLIPS} for boxes in BOXES}
@@ -86,7 +87,7 @@ def measure(name: str, seed: int, data: Path, runs: Path) -> None:
 
 
 def gather(runs: Path) -> dict[str, dict[int, dict[str, dict[str, float]]]]:
-    """What has been measured, also by earlier calls: candidate -> seed -> box rule -> flip test -> NME in per cent."""
+    """All results, also of earlier calls: candidate -> seed -> boxes -> flip test -> NME in per cent."""
     before = json.loads(OUT.read_text())["candidates"] if OUT.exists() else {}
     known = {name: {int(seed): each for seed, each in before.get(name, {}).items()} for name in CANDIDATES}
     for name, seeds in known.items():
@@ -95,13 +96,14 @@ def gather(runs: Path) -> dict[str, dict[int, dict[str, dict[str, float]]]]:
 
 
 def main() -> None:
-    """Run, gather, print the table."""
+    """Run, collect and print the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("runs", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--only", nargs="+", choices=CANDIDATES, default=list(CANDIDATES))
     choice = parser.parse_args()
+    set_up_process()
     for seed in choice.seeds:
         for name in choice.only:
             measure(name, seed, choice.data, choice.runs)

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# What waits for a GPU, in calls of at most ten minutes: call.sh DATA RUNS OUT [more SECONDS]
-#   DATA is what pack.py made. What is most wanted comes first; every part has its time, and one that fails leaves the
-#   others alone. OUT gets gpu.json (what benchmarks/results has, with what is measured), log.txt, and up to three
-#   runs' weights in pieces. With "more", at once afterwards, the runs go on for so many seconds, and the next are taken.
-#   Where little may travel: of src/darkpose/weights/shipped only 300w-hrnetv2-w18-dark is needed, tests/golden is not.
+# All work for a GPU, in calls of at most ten minutes: call.sh DATA RUNS OUT [more SECONDS]
+#   DATA is made by pack.py. The most important parts come first; each has a time limit, and a failure does not stop the
+#   others. OUT gets gpu.json (that of benchmarks/results with the new measurements), log.txt, and the weights of up to
+#   three runs in pieces. With "more", directly afterwards, the runs continue for SECONDS and the next weights are taken.
+#   To send little: of src/darkpose/weights/shipped only 300w-hrnetv2-w18-dark is needed; tests/golden is not needed.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 data=$1 runs=$2 out=$3
@@ -25,7 +25,7 @@ cp benchmarks/results/gpu.json "$out/"
 part predict 75 python3 benchmarks/gpu.py "$out" predict
 part train 90 python3 benchmarks/gpu.py "$out" train
 part compiled 75 python3 benchmarks/gpu.py "$out" compiled
-part graphs 60 python3 -m pytest -q -W default -p no:cacheprovider tests/test_graphed_passes.py -k a_gpu
+part graphs 60 python3 -m pytest -q -W default -p no:cacheprovider tests/training/gpu/test_cuda_graphs.py -k a_gpu
 left=$((540 - SECONDS))
 part zoo $((left + 20)) bash scripts/gpu/zoo.sh rest "$data" "$runs" "$left"
 part take 20 bash scripts/gpu/take.sh "$out" "$runs"

@@ -1,9 +1,9 @@
-"""The training faces in little room, for a machine that can be sent a few megabytes: pack.py DATA OUT
+"""Pack the training faces into a few megabytes for another machine: pack.py DATA OUT
 
-DATA holds 300w/ and wflw/; OUT gets the same files of the folders that training and validation read (300-W's
-training set, LFPW's test set, the faces of WFLW's test list): pictures shrunk so that a box is as large as in a crop,
-black where no training crop reaches, as WebP of quality 78 under their old names (readers go by the content), with
-their landmarks carried along. For training elsewhere; numbers are measured on the pictures as they are.
+DATA holds 300w/ and wflw/. OUT gets the files that training and validation read (300-W's training set, LFPW's test set,
+the faces of WFLW's test list). Images are shrunk until boxes are as large as in a crop, black outside all training
+crops, and stored as WebP of quality 78 under their old names (readers go by the content), with scaled landmarks. For
+training only; results are measured on the original images.
 """
 
 import sys
@@ -26,7 +26,7 @@ LIST = "WFLW_annotations/list_98pt_rect_attr_train_test/list_98pt_rect_attr_test
 
 
 def shrunk(image: Pixels, faces: list[Sample]) -> Pixels:
-    """The picture (H, W, 3) without what is far from its faces, shrunk."""
+    """Black out an image (H, W, 3) far from its faces, and shrink it."""
     seen = np.zeros_like(image)
     longest = []
     for face in faces:
@@ -42,7 +42,7 @@ def shrunk(image: Pixels, faces: list[Sample]) -> Pixels:
 
 
 def pack_image(file: Path, faces: list[Sample], out: Path) -> list[np.ndarray]:
-    """Write a picture; the faces' landmarks (K, 2) there, px."""
+    """Write a shrunk image; returns the landmarks (K, 2) of its faces in px."""
     image = read_image(file)
     small = shrunk(image, faces)
     _, data = cv2.imencode(".webp", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_WEBP_QUALITY, QUALITY])
@@ -53,7 +53,7 @@ def pack_image(file: Path, faces: list[Sample], out: Path) -> list[np.ndarray]:
 
 
 def main(data: Path, out: Path) -> None:
-    """Write both sets."""
+    """Write both data sets."""
     with ThreadPoolExecutor(2) as pool:
         w300 = read_300w(data / "300w", (*TRAIN_FOLDERS, *LFPW_TEST_FOLDERS))
         targets = [out / "300w" / face.image.relative_to(data / "300w") for face in w300]

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What runs have brought and was not taken yet, of at most three, in pieces of 15 MB: take.sh OUT RUNS
-#   Here again: cat OUT/runs.tar.* | tar x; NAME/weights.safetensors without a state is what cross_validate.py takes.
+# Collect new results of at most three runs, in pieces of 15 MB: take.sh OUT RUNS
+#   To unpack: cat OUT/runs.tar.* | tar x; cross_validate.py accepts NAME/weights.safetensors without a state.
 set -euo pipefail
 out=$1 runs=$2 names=()
 for run in all default fold-0 fold-1 fold-2 fold-3 fold-4; do

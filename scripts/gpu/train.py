@@ -1,9 +1,9 @@
 """Train a model of the zoo on a GPU: train.py DATA RUN RECIPE [--fold N] [--start FILE] [--epochs N] [--graphs] ...
 
-For a machine with torch, OpenCV, safetensors and accelerate alone (PYTHONPATH=src). DATA is the recipe's root,
-RUN the folder of the run, which goes on when called again. With --fold, the recipe without that fold of WFLW's faces,
-as scripts/cross_validate.py has it. Of a run that has come to its end RUN/half.safetensors holds the weights in half
-precision.
+For a machine that has only torch, OpenCV, safetensors and accelerate (PYTHONPATH=src). DATA is the root of the recipe's
+data set, RUN the folder of the run, which resumes when called again. With --fold, the recipe is trained without that
+fold of WFLW's faces, as in scripts/cross_validate.py. At the end of the run, RUN/half.safetensors holds the weights in
+half precision.
 """
 
 import argparse
@@ -16,13 +16,15 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from cross_validate import recipe_for
 
 from darkpose.network.checkpoint import read_safetensors, save_checkpoint
+from darkpose.training.config import RunOptions
 from darkpose.training.crop_cache import open_crop_cache
+from darkpose.training.process import set_up_process
 from darkpose.training.recipe_run import read_task, train_recipe
 from darkpose.training.recipes import find_recipe
 
 
 def main() -> None:
-    """Train, halve the outcome."""
+    """Train, and save the weights in half precision."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("run", type=Path)
@@ -34,12 +36,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int)
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--rate", type=float, help="peak of the learning rate")
-    parser.add_argument("--seconds", type=float, default=480.0, help="after which the run stops, saved")
+    parser.add_argument(
+        "--seconds", type=float, default=480.0, help="time after which the state is saved and the run stops"
+    )
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--graphs", action="store_true")
     parser.add_argument("--cut", action="store_true", help="only cut the crops")
     choice = parser.parse_args()
+    set_up_process()
     recipe = find_recipe(choice.recipe)
     if choice.fold is not None:
         recipe = recipe_for(choice.fold, recipe)
@@ -52,17 +57,14 @@ def main() -> None:
         faces = read_task(recipe, choice.data).samples
         open_crop_cache(cache, faces, crop_size=config.crop_size, augment=config.augment, padding=config.padding)
         return
-    trained = train_recipe(
-        replace(recipe, train=config),
-        choice.data,
-        choice.run,
-        start=choice.start,
-        workers=choice.workers,
+    options = RunOptions(
         cache=cache,
+        workers=choice.workers,
         max_time=choice.seconds,
         compiled=choice.compile,
         graphs=choice.graphs,
     )
+    trained = train_recipe(replace(recipe, train=config), choice.data, choice.run, start=choice.start, options=options)
     print(f"stopped: {trained.stopped or 'no'}; epoch {trained.epoch}, step {trained.step}")
     if trained.stopped not in ("signal", "time"):
         weights = read_safetensors(choice.run / "weights.safetensors")

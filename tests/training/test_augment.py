@@ -1,4 +1,4 @@
-"""Random crops: the published distributions, and draws that depend on nothing but the generator."""
+"""Random augmentations: the published distributions, and draws that depend on the generator alone."""
 
 from dataclasses import replace
 
@@ -49,7 +49,7 @@ def test_flip_scale_and_rotation_are_independent(draws: list[Augmentation]) -> N
     assert np.abs(correlation).max() < 4 / np.sqrt(DRAWS)
 
 
-def test_the_published_crops_are_not_shifted_and_a_shift_has_the_asked_spread(draws: list[Augmentation]) -> None:
+def test_the_published_crops_are_not_shifted_and_a_shift_has_the_given_deviation(draws: list[Augmentation]) -> None:
     assert {draw.shift for draw in draws} == {(0.0, 0.0)}
     rng, config = np.random.default_rng(1), AugmentConfig(shift_std=0.05)
     shifts = np.array([draw_augmentation(config, rng).shift for _ in range(DRAWS)])
@@ -83,7 +83,7 @@ def test_the_same_seed_draws_the_same_and_another_seed_does_not() -> None:
         ("compress", 0.5, "damage"),
     ],
 )
-def test_one_setting_disturbs_neither_another_draw_nor_the_next_sample(
+def test_one_setting_changes_neither_another_draw_nor_the_next_sample(
     setting: str, value: float, may_change: str
 ) -> None:
     published, changed = AugmentConfig(), replace(AugmentConfig(), **{setting: value})
@@ -96,7 +96,7 @@ def test_one_setting_disturbs_neither_another_draw_nor_the_next_sample(
     assert rng.bit_generator.state == other.bit_generator.state
 
 
-def test_the_published_crops_keep_their_light_and_others_spread_as_asked(draws: list[Augmentation]) -> None:
+def test_the_published_crops_keep_their_light_and_other_settings_change_it(draws: list[Augmentation]) -> None:
     assert {draw.light for draw in draws} == {Light()}
     rng, config = np.random.default_rng(1), AugmentConfig(gamma_std=0.3, gain_std=0.15, grey=0.1)
     lights = [draw_augmentation(config, rng).light for _ in range(DRAWS)]
@@ -124,7 +124,7 @@ def test_the_published_crops_are_not_damaged(draws: list[Augmentation]) -> None:
     assert {draw.damage for draw in draws} == {Damage()}
 
 
-def test_every_kind_of_damage_comes_as_often_as_asked_and_by_itself(damages: list[Damage]) -> None:
+def test_every_kind_of_damage_has_its_probability_and_is_independent(damages: list[Damage]) -> None:
     table = np.array([[*happens(damage).values()] for damage in damages], float)
     for name, share in zip(PROBABILITIES, table.mean(axis=0), strict=True):
         probability = PROBABILITIES[name]
@@ -134,7 +134,7 @@ def test_every_kind_of_damage_comes_as_often_as_asked_and_by_itself(damages: lis
     assert untouched == {Damage()}
 
 
-def test_patches_of_every_size_lie_all_over_the_crop(damages: list[Damage]) -> None:
+def test_patches_have_all_sizes_and_places(damages: list[Damage]) -> None:
     x, y, across, down = np.array([damage.patch for damage in damages if happens(damage)["patch"]]).T
     for side in (across, down):
         assert 0.1 <= side.min() < 0.101
@@ -152,7 +152,7 @@ def test_patches_of_every_size_lie_all_over_the_crop(damages: list[Damage]) -> N
     assert {type(channel) for damage in damages for channel in damage.colour} == {int}
 
 
-def test_blur_noise_and_compression_are_drawn_from_the_whole_of_their_ranges(damages: list[Damage]) -> None:
+def test_blur_noise_and_compression_are_drawn_from_their_whole_ranges(damages: list[Damage]) -> None:
     blur, noise = ([d[name] for d in map(vars, damages) if d[name]] for name in ("blur", "noise"))
     for drawn, largest in ((blur, 0.012), (noise, 20)):
         assert min(drawn) < 0.01 * largest
@@ -163,7 +163,7 @@ def test_blur_noise_and_compression_are_drawn_from_the_whole_of_their_ranges(dam
     assert abs(np.corrcoef(both.T)[0, 1]) < 4 / np.sqrt(len(both))
 
 
-def test_every_noise_has_a_seed_of_its_own(damages: list[Damage]) -> None:
+def test_every_noise_has_another_seed(damages: list[Damage]) -> None:
     seeds = [damage.seed for damage in damages if damage.noise]
     assert len(set(seeds)) > 0.999 * len(seeds)
     assert {damage.seed for damage in damages if not damage.noise} == {0}

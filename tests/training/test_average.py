@@ -1,4 +1,4 @@
-"""The average of weights."""
+"""Moving average of weights."""
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ def small() -> nn.Module:
     return nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2))
 
 
-def test_the_average_equals_the_recurrence_written_out() -> None:
+def test_the_average_equals_its_recurrence() -> None:
     model, seen = small(), []
     average = WeightAverage(model, 0.5)
     for step in range(20):
@@ -31,7 +31,7 @@ def test_the_average_equals_the_recurrence_written_out() -> None:
     assert int(state["1.num_batches_tracked"]) == 19
 
 
-def test_an_average_goes_on_from_its_state() -> None:
+def test_an_average_continues_from_its_state() -> None:
     model, straight = small(), WeightAverage(small(), 0.9)
     resumed = WeightAverage(small(), 0.9)
     for step in range(6):

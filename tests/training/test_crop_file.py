@@ -30,13 +30,13 @@ def places(path: Path, count: int = 3) -> list[tuple[int, int, int]]:
     return [(start, length, crc) for start, length, crc in index.tolist()]
 
 
-def test_pixels_come_back_as_they_were(crops: list[Pixels], pixel_file: Path) -> None:
+def test_pixels_are_read_as_written(crops: list[Pixels], pixel_file: Path) -> None:
     file = PixelFile(pixel_file, SIDE)
     for crop, place in zip(crops, places(pixel_file), strict=True):
         np.testing.assert_array_equal(file.crop(*place), crop)
 
 
-def test_jpegs_come_back_decoded(crops: list[Pixels], tmp_path: Path) -> None:
+def test_jpegs_are_read_decoded(crops: list[Pixels], tmp_path: Path) -> None:
     packed = [to_jpeg(crop, 95) for crop in crops]
     write_crops(tmp_path / "jpegs", packed, DIGEST, 3, SIDE)
     for data, place in zip(packed, places(tmp_path / "jpegs"), strict=True):
@@ -51,12 +51,12 @@ def test_an_image_that_could_not_be_read_has_no_length(crops: list[Pixels], tmp_
 @pytest.mark.parametrize("digest", [DIGEST, bytes(32)])
 @pytest.mark.parametrize("count", [3, 2])
 @pytest.mark.parametrize("side", [SIDE, 13])
-def test_a_file_is_what_is_asked_for_or_is_none(pixel_file: Path, digest: bytes, count: int, side: int) -> None:
-    asked_for_it = (digest, count, side) == (DIGEST, 3, SIDE)
-    assert (read_index(pixel_file, digest, count, side) is not None) == asked_for_it
+def test_a_file_is_used_only_if_everything_matches(pixel_file: Path, digest: bytes, count: int, side: int) -> None:
+    matches = (digest, count, side) == (DIGEST, 3, SIDE)
+    assert (read_index(pixel_file, digest, count, side) is not None) == matches
 
 
-def test_a_damaged_crop_of_pixels_is_found_out_at_first_sight(crops: list[Pixels], pixel_file: Path) -> None:
+def test_a_damaged_crop_of_pixels_is_found_at_its_first_use(crops: list[Pixels], pixel_file: Path) -> None:
     first, second, _ = places(pixel_file)
     data = bytearray(pixel_file.read_bytes())
     data[second[0] + 5] ^= 1
@@ -67,20 +67,20 @@ def test_a_damaged_crop_of_pixels_is_found_out_at_first_sight(crops: list[Pixels
         np.testing.assert_array_equal(file.crop(*first), crops[0])
 
 
-def test_a_file_cut_short_has_damaged_crops(pixel_file: Path) -> None:
+def test_a_truncated_file_has_damaged_crops(pixel_file: Path) -> None:
     *_, last = places(pixel_file)
     pixel_file.write_bytes(pixel_file.read_bytes()[:-1])
     assert PixelFile(pixel_file, SIDE).crop(*last) is None
 
 
-def test_writing_on_a_mapped_crop_leaves_the_file_alone(crops: list[Pixels], pixel_file: Path) -> None:
+def test_writing_to_a_mapped_crop_does_not_change_the_file(crops: list[Pixels], pixel_file: Path) -> None:
     crop = PixelFile(pixel_file, SIDE).crop(*places(pixel_file)[0])
     assert crop is not None
     crop[:] = 0
     np.testing.assert_array_equal(PixelFile(pixel_file, SIDE).crop(*places(pixel_file)[0]), crops[0])
 
 
-def test_a_mapped_file_travels_as_its_name(crops: list[Pixels], pixel_file: Path) -> None:
+def test_a_mapped_file_is_pickled_as_its_path(crops: list[Pixels], pixel_file: Path) -> None:
     file = PixelFile(pixel_file, SIDE)
     file.crop(*places(pixel_file)[1])
     sent = pickle.dumps(file)
@@ -89,7 +89,7 @@ def test_a_mapped_file_travels_as_its_name(crops: list[Pixels], pixel_file: Path
 
 
 @pytest.mark.parametrize("empty", [False, True])
-def test_a_file_that_is_gone_or_empty_is_one_sentence(tmp_path: Path, empty: bool) -> None:
+def test_a_missing_or_empty_file_is_named(tmp_path: Path, empty: bool) -> None:
     path = tmp_path / "none.pack"
     if empty:
         path.touch()

@@ -1,4 +1,4 @@
-"""Training crops: labels lie where the pixels are, a draw depends on (seed, epoch, index) alone."""
+"""Training crops: labels match the pixels, and draws depend on (seed, epoch, index) alone."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from darkpose.datasets.sample import Sample
-from darkpose.image.geometry import mirror_keypoints
-from darkpose.image.pixels import Pixels
+from darkpose.image.geometry import PADDING, mirror_keypoints
+from darkpose.image.pixels import Pixels, read_image
 from darkpose.schema import KeypointSchema
 from darkpose.training.augment import Augmentation, AugmentConfig
-from darkpose.training.crops import AugmentedFaces, Batch, cut
+from darkpose.training.crops import AugmentedCrop, AugmentedFaces, Batch, cut_augmented
 from darkpose.training.epoch_steps import EpochSteps
 
 FOUR = KeypointSchema("four", ("left_eye", "right_eye", "nose", "chin"), ((0, 1),))
@@ -24,8 +24,9 @@ WIDTH, HEIGHT, SIZE = 301, 240, 128
 KEYPOINTS = np.array([[120.3, 90.7], [178.6, 95.2], [152.4, 131.9], [147.1, 176.5]])
 BOX = np.array([100.0, 70.0, 200.0, 190.0])
 
+NO_CHANGE = Augmentation()
 DRAWS = [
-    pytest.param(None, id="as for evaluation"),
+    pytest.param(NO_CHANGE, id="as for evaluation"),
     pytest.param(Augmentation(flip=True), id="flip"),
     pytest.param(Augmentation(scale=0.8), id="smaller crop"),
     pytest.param(Augmentation(rotation=40.0), id="rotation"),
@@ -40,7 +41,7 @@ def save(path: Path, image: NDArray[np.floating]) -> Path:
 
 
 def dotted_image(keypoints: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Black, with one soft dot (sigma 4 px) of its own colour on every landmark."""
+    """A black image with one soft dot (sigma 4 px) of another colour at every landmark."""
     x, y = np.arange(WIDTH), np.arange(HEIGHT)[:, None]
     dots = [np.exp(-((x - px) ** 2 + (y - py) ** 2) / 32)[..., None] for px, py in keypoints]
     return np.asarray(np.sum([dot * colour for dot, colour in zip(dots, COLOURS, strict=True)], axis=0))
@@ -52,8 +53,12 @@ def dotted(tmp_path: Path) -> Sample:
     return Sample(path, KEYPOINTS, np.array([1.0, 0.0, 1.0, 1.0]), BOX)
 
 
+def cut(sample: Sample, drawn: Augmentation = NO_CHANGE, *, padding: float = PADDING) -> AugmentedCrop:
+    return cut_augmented(read_image(sample.image), sample, FOUR, SIZE, drawn, padding=padding)
+
+
 def dot_near(crop: Pixels, point: NDArray[np.float64], reach: int = 9) -> tuple[NDArray[np.float64], int]:
-    """Centre of the brightness around `point`, and which landmark's colour it has."""
+    """Centre of the brightness around `point`, and the landmark with its colour."""
     x, y = np.round(point).astype(int)
     window = crop[y - reach : y + reach + 1, x - reach : x + reach + 1].astype(float)
     colour = window.sum(axis=(0, 1))
@@ -65,17 +70,16 @@ def dot_near(crop: Pixels, point: NDArray[np.float64], reach: int = 9) -> tuple[
 
 
 @pytest.mark.parametrize("draw", DRAWS)
-def test_labels_lie_where_their_dots_are(dotted: Sample, draw: Augmentation | None) -> None:
-    face = cut(dotted, FOUR, SIZE, draw)
+def test_labels_are_at_their_dots(dotted: Sample, draw: Augmentation) -> None:
+    face = cut(dotted, draw)
     assert face.crop.shape == (SIZE, SIZE, 3)
     assert face.crop.dtype == np.uint8
-    flipped = draw is not None and draw.flip
     for i, label in enumerate(face.keypoints):
         found, colour = dot_near(face.crop, label)
-        # Half a pixel of disagreement between labels and pixels would fail; the warp rounds to 1/32 px.
+        # Half a pixel between labels and pixels would fail; the warp rounds to 1/32 px.
         np.testing.assert_allclose(found, label, rtol=0, atol=0.1)
-        assert colour == (FOUR.flip_index[i] if flipped else i)  # mirrored, the right eye's dot is the left eye
-    np.testing.assert_array_equal(face.visible, [0, 1, 1, 1] if flipped else [1, 0, 1, 1])
+        assert colour == (FOUR.flip_index[i] if draw.flip else i)  # mirrored, the right eye's dot is the left eye
+    np.testing.assert_array_equal(face.visible, [0, 1, 1, 1] if draw.flip else [1, 0, 1, 1])
 
 
 @pytest.mark.parametrize("draw", [Augmentation(flip=True), Augmentation(True, 1.25, -55.0, (-0.05, 0.1))])
@@ -91,11 +95,11 @@ def test_a_flipped_crop_is_the_crop_of_the_mirrored_image(tmp_path: Path, draw: 
         visible[FOUR.flip_index],
         np.array([WIDTH - 1 - BOX[2], BOX[1], WIDTH - 1 - BOX[0], BOX[3]]),
     )
-    flipped, expected = cut(original, FOUR, SIZE, draw), cut(mirrored, FOUR, SIZE, replace(draw, flip=False))
+    flipped, expected = cut(original, draw), cut(mirrored, replace(draw, flip=False))
     np.testing.assert_allclose(flipped.keypoints, expected.keypoints, rtol=0, atol=1e-9)
     np.testing.assert_array_equal(flipped.visible, expected.visible)
-    # The picture climbs by up to 13 grey levels a pixel, and each warp rounds its place to 1/32 px: one level or so.
-    # Where the crop crosses the image's edge, to black, that rounding is larger: compare inside.
+    # The image changes by up to 13 grey levels a pixel, and each warp rounds to 1/32 px: about one level. At the edge
+    # of the image, to black, the difference is larger, so only the inside is compared.
     lit = np.asarray((expected.crop > 0).all(axis=2), np.uint8)
     inside = np.asarray(cv2.erode(lit, np.ones((5, 5), np.uint8))) > 0
     difference = np.abs(flipped.crop.astype(int) - expected.crop.astype(int))[inside]
@@ -107,13 +111,13 @@ def test_a_flipped_crop_is_the_crop_of_the_mirrored_image(tmp_path: Path, draw: 
 def test_without_augmentation_the_box_with_its_padding_fills_the_crop(dotted: Sample) -> None:
     # The box is 100x120 px around (150, 130): the crop shows 150 px, or 120 without padding.
     for padding, side in ((1.25, 150), (1.0, 120)):
-        face = cut(dotted, FOUR, SIZE, padding=padding)
+        face = cut(dotted, padding=padding)
         expected = (KEYPOINTS - [150, 130]) * (SIZE / side) + SIZE / 2
         np.testing.assert_allclose(face.keypoints, expected, rtol=0, atol=1e-4)
 
 
 def test_a_shift_moves_the_crop_by_a_share_of_its_side(dotted: Sample) -> None:
-    centred, shifted = cut(dotted, FOUR, SIZE), cut(dotted, FOUR, SIZE, Augmentation(shift=(0.1, -0.2)))
+    centred, shifted = cut(dotted), cut(dotted, Augmentation(shift=(0.1, -0.2)))
     moved = np.broadcast_to([-0.1 * SIZE, 0.2 * SIZE], (4, 2))
     np.testing.assert_allclose(shifted.keypoints - centred.keypoints, moved, rtol=0, atol=1e-4)
 
@@ -153,7 +157,7 @@ def test_workers_give_the_same_bytes_as_no_workers(faces: AugmentedFaces) -> Non
         assert all(torch.equal(*map(torch.as_tensor, pair)) for pair in zip(expected, batch, strict=True))
 
 
-def test_a_face_that_cannot_be_read_gives_its_place_to_the_next(faces: AugmentedFaces, tmp_path: Path) -> None:
+def test_a_face_that_cannot_be_read_is_replaced_by_the_next(faces: AugmentedFaces, tmp_path: Path) -> None:
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no picture")
     samples = [replace(sample, image=broken if i in (1, 2) else sample.image) for i, sample in enumerate(faces.samples)]
@@ -166,7 +170,7 @@ def test_a_face_that_cannot_be_read_gives_its_place_to_the_next(faces: Augmented
     assert (gone[0, 1].wanted, gone[0, 1].taken) == (1, -1)
 
 
-def test_pixels_may_come_from_elsewhere_than_the_file(dotted: Sample) -> None:
+def test_pixels_can_come_from_a_function(dotted: Sample) -> None:
     white = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
     still = AugmentConfig(flip=0, scale_std=0, rotation_probability=0)
     faces = AugmentedFaces([dotted], FOUR, 64, still, seed=7, pixels=lambda index: white)

@@ -1,4 +1,4 @@
-"""Damage to crops: every kind alone against its definition, and their order."""
+"""Damage to crops: each kind against its definition, and their order."""
 
 from dataclasses import fields, replace
 from itertools import pairwise
@@ -33,7 +33,7 @@ def grey(level: int, height: int = 64, width: int = 64) -> Pixels:
     return np.full((height, width, 3), level, np.uint8)
 
 
-def test_without_damage_the_crop_comes_back_as_a_copy(crop: Pixels) -> None:
+def test_without_damage_the_result_is_a_copy(crop: Pixels) -> None:
     found = degrade(crop, Damage())
     np.testing.assert_array_equal(found, crop)
     assert not np.shares_memory(found, crop)
@@ -51,7 +51,7 @@ def test_every_kind_changes_a_copy_of_the_same_shape_and_type(crop: Pixels, dama
     np.testing.assert_array_equal(degrade(crop, damage), found)
 
 
-def test_the_kinds_follow_each_other_as_they_do_in_a_photograph(crop: Pixels) -> None:
+def test_the_order_is_patch_blur_noise_compression(crop: Pixels) -> None:
     expected = crop
     for kind in ("patch", "blur", "noise", "compress"):
         expected = degrade(expected, KINDS[kind])
@@ -59,7 +59,7 @@ def test_the_kinds_follow_each_other_as_they_do_in_a_photograph(crop: Pixels) ->
 
 
 @given(x=SHARES, y=SHARES, across=st.floats(0.01, 1), down=st.floats(0.01, 1))
-def test_a_patch_covers_the_pixels_whose_centres_it_holds(x: float, y: float, across: float, down: float) -> None:
+def test_a_patch_covers_the_pixels_with_their_centres_in_it(x: float, y: float, across: float, down: float) -> None:
     edges = np.array([x * 40, (x + across) * 40, y * 32, (y + down) * 32])
     assume(np.abs(edges % 1 - 0.5).min() > 1e-6)  # an edge through a pixel's centre may fall on either side
     found = degrade(grey(9, 32, 40), Damage(patch=(x, y, across, down), colour=(250, 3, 77)))
@@ -69,7 +69,7 @@ def test_a_patch_covers_the_pixels_whose_centres_it_holds(x: float, y: float, ac
 
 
 @pytest.mark.parametrize("extent", [(0.0, 0.0), (0.5, 0.0), (0.0, 0.5)])
-def test_a_patch_without_extent_is_none(crop: Pixels, extent: tuple[float, float]) -> None:
+def test_a_patch_without_area_changes_nothing(crop: Pixels, extent: tuple[float, float]) -> None:
     np.testing.assert_array_equal(degrade(crop, Damage(patch=(0.2, 0.2, *extent), colour=(1, 2, 3))), crop)
 
 
@@ -87,7 +87,7 @@ def test_a_blur_spreads_a_line_by_its_share_of_the_side_and_keeps_the_mean(crop:
     np.testing.assert_array_equal(degrade(grey(117), Damage(blur=0.1)), grey(117))
 
 
-def test_noise_has_the_asked_deviation_and_no_bias() -> None:
+def test_noise_has_the_given_deviation_and_no_bias() -> None:
     noise = degrade(grey(128), Damage(noise=12.0, seed=1)).astype(float) - 128
     # Four standard errors of 12,288 draws; rounding adds a variance of 1/12.
     assert noise.mean() == pytest.approx(0, abs=0.44)
@@ -102,7 +102,7 @@ def test_noise_is_the_same_for_the_same_seed_alone(crop: Pixels) -> None:
     assert (first != other).mean() > 0.8
 
 
-def test_noise_stops_at_black_and_white() -> None:
+def test_noise_is_clipped_at_black_and_white() -> None:
     for level, sign in ((0, 1), (255, -1)):
         moved = sign * (degrade(grey(level), Damage(noise=20.0)).astype(int) - level)
         assert moved.min() == 0
@@ -110,12 +110,12 @@ def test_noise_stops_at_black_and_white() -> None:
         assert np.mean(moved > 0) == pytest.approx(0.49, abs=0.02)
 
 
-def test_a_lower_quality_spoils_more(crop: Pixels) -> None:
+def test_a_lower_quality_increases_the_error(crop: Pixels) -> None:
     errors = [np.abs(degrade(crop, Damage(quality=q)).astype(int) - crop).mean() for q in (100, 60, 25, 5)]
     assert all(better < worse for better, worse in pairwise(errors)), errors
 
 
-def test_the_damage_that_is_none_is_the_default_of_every_field() -> None:
+def test_the_defaults_are_no_damage() -> None:
     harmless = {"colour": (9, 9, 9), "seed": 9}  # of a patch and of noise that are not there
     assert {field.name for field in fields(Damage)} == {*harmless, "patch", "blur", "noise", "quality"}
     crop = grey(50)

@@ -1,4 +1,4 @@
-"""The order of the faces, and who sees which."""
+"""The order of the faces, and their division into steps and processes."""
 
 from itertools import pairwise
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from darkpose.training.epoch_steps import EpochSteps
 
 
-def test_an_epoch_visits_every_face_once_in_an_order_of_its_own() -> None:
+def test_every_epoch_visits_every_face_once_in_another_order() -> None:
     orders = []
     for seed, epoch in ((3, 0), (3, 1), (3, 2), (4, 2)):
         keys = [key for batch in EpochSteps(50, 8, seed=seed, epoch=epoch) for key in batch]
@@ -35,7 +35,7 @@ def test_a_step_takes_its_faces_in_micro_batches_and_the_rest_is_split_evenly() 
     processes=st.integers(1, 4),
     data=st.data(),
 )
-def test_processes_share_every_step_and_take_as_many_batches_each(
+def test_processes_share_every_step_and_have_equally_many_batches(
     faces: int, batch_size: int, accumulate: int, processes: int, data: st.DataObject
 ) -> None:
     first = data.draw(st.integers(0, EpochSteps(faces, batch_size, accumulate, seed=0, epoch=1).steps))
@@ -55,14 +55,14 @@ def test_processes_share_every_step_and_take_as_many_batches_each(
     )
 
 
-def test_two_processes_see_what_one_sees_that_accumulates() -> None:
+def test_two_processes_see_the_same_faces_as_one_that_accumulates() -> None:
     one = list(EpochSteps(16, 4, 2, seed=5, epoch=0))
     both = [list(EpochSteps(16, 4, 1, seed=5, epoch=0, process=process, processes=2)) for process in (0, 1)]
     assert one == [both[0][0], both[1][0], both[0][1], both[1][1]]
 
 
 @pytest.mark.parametrize("first", [0, 1, 3])
-def test_an_epoch_that_begins_later_goes_on_with_the_same_batches(first: int) -> None:
+def test_a_resumed_epoch_has_the_same_remaining_batches(first: int) -> None:
     whole = list(EpochSteps(23, 4, 2, seed=1, epoch=2))
     assert list(EpochSteps(23, 4, 2, seed=1, epoch=2, first=first)) == whole[2 * first :]
 

@@ -1,4 +1,4 @@
-"""Two processes train as one that accumulates."""
+"""Two processes give the same result as one that accumulates."""
 
 import json
 import os
@@ -8,31 +8,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
-from darkpose.training.loop import train
-
 sys.path.insert(0, str(Path(__file__).parent))
-from test_loop import DOTS, QUICK, dots
+from test_loop import QUICK, dots, train_dots
 
+pytestmark = pytest.mark.slow
 CONFIG = replace(QUICK, batch_size=2, accumulate=2, epochs=3)
 
 
 def as_processes(folder: Path, max_time: float | None) -> None:
-    """What every process of a test runs, until it ends or is stopped; the state is saved at every step."""
+    """Run a test's process until it ends or is stopped; the state is saved at every step."""
     torch.set_num_threads(1)
     own = folder / f"dots-{os.environ.get('RANK', '0')}"
     own.mkdir(exist_ok=True)
-    trained = train(
-        CONFIG,
-        dots(own, 8),
-        DOTS,
-        folder / "run",
-        workers=0,
-        validate=lambda _: 0.5,
-        save_every=0,
-        max_time=max_time,
-    )
+    trained = train_dots(CONFIG, dots(own, 8), folder / "run", validate=lambda _: 0.5, save_every=0, max_time=max_time)
     assert (trained.stopped, trained.step) == ("", 0) if max_time is None else ("time", 2)
     assert trained.best_validation == (0.5 if max_time is None else float("inf"))
     torch.save(trained.model.state_dict(), folder / f"final-{own.name[-1]}.pt")
@@ -63,7 +54,7 @@ def test_two_processes_give_the_losses_and_weights_of_one_that_accumulates_twice
         assert torch.equal(finals[1][name], finals[2][name]), name
 
 
-def test_two_processes_that_are_stopped_leave_together_and_end_with_the_same_weights(tmp_path: Path) -> None:
+def test_two_processes_stop_together_and_end_with_the_same_weights(tmp_path: Path) -> None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", __file__]
     for name, max_times in (("straight", [[]]), ("stopped", [["0"], []])):
         (tmp_path / name).mkdir()

@@ -1,5 +1,6 @@
-"""The heatmap loss against the reference's value and gradient."""
+"""Losses against reference values, the papers' formulas and finite differences."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,10 @@ import torch
 
 from conftest import Golden
 from darkpose.codec.heatmap import encode
-from darkpose.training.losses import heatmap_mse, keypoint_mse
+from darkpose.training.losses import adaptive_wing, heatmap_mse, keypoint_mse
 
 
-def test_loss_and_gradient_are_the_references(golden: Golden) -> None:
+def test_loss_and_gradient_equal_the_reference(golden: Golden) -> None:
     arrays = golden("f_train")
     output = torch.tensor(arrays["out"]).requires_grad_()
     loss = heatmap_mse(output, torch.tensor(arrays["target"]), torch.tensor(arrays["weight"])[..., 0])
@@ -20,7 +21,7 @@ def test_loss_and_gradient_are_the_references(golden: Golden) -> None:
     np.testing.assert_allclose(gradient, arrays["grad"], rtol=1e-5, atol=1e-9)
 
 
-def test_a_landmark_without_weight_adds_nothing_but_counts() -> None:
+def test_a_landmark_of_weight_0_adds_nothing_but_counts() -> None:
     output, target = torch.zeros(1, 2, 3, 4), torch.zeros(1, 2, 3, 4)
     output[0, 0] = 2  # squared error 4 on half of the values
     output[0, 1] = 100
@@ -64,8 +65,44 @@ def test_the_gradient_without_targets_is_that_of_finite_differences() -> None:
     assert torch.autograd.gradcheck(lambda maps: keypoint_mse(maps, keypoints, visible), (output,))
 
 
-def test_all_landmarks_are_visible_where_nothing_is_said() -> None:
+def test_without_visibility_all_landmarks_are_visible() -> None:
     keypoints = torch.tensor([[[3.2, 4.1]]])
     target, weights = encode(keypoints, size=(8, 8))
     assert keypoint_mse(target, keypoints).item() == pytest.approx(0, abs=1e-7)
     assert keypoint_mse(0 * target, keypoints).item() == pytest.approx(heatmap_mse(0 * target, target, weights).item())
+
+
+def wing_in_loops(output: np.ndarray, target: np.ndarray, weights: np.ndarray) -> float:
+    """Equations 3 and 5 of the paper and its weighted map, cell by cell."""
+    alpha, omega, epsilon, theta = 2.1, 14.0, 1.0, 0.5
+    total = 0.0
+    for i, j, y, x in np.ndindex(*output.shape):
+        goal, error = target[i, j, y, x], abs(target[i, j, y, x] - output[i, j, y, x])
+        power = alpha - goal
+        a = omega / (1 + (theta / epsilon) ** power) * power * (theta / epsilon) ** (power - 1) / epsilon
+        c = theta * a - omega * math.log(1 + (theta / epsilon) ** power)
+        value = omega * math.log(1 + (error / epsilon) ** power) if error < theta else a * error - c
+        near = target[i, j, max(0, y - 1) : y + 2, max(0, x - 1) : x + 2]
+        total += float(value * weights[i, j] * (11.0 if (near >= 0.2).any() else 1.0))
+    return total / output.size
+
+
+def test_the_adaptive_wing_loss_equals_the_papers_formulas() -> None:
+    rng = np.random.default_rng(0)
+    target, output = rng.random((2, 3, 6, 5)) ** 6, rng.normal(0.3, 0.8, (2, 3, 6, 5))
+    weights = np.array([[1.0, 0.0, 1.0], [1.0, 1.0, 1.0]])
+    found = adaptive_wing(*map(torch.from_numpy, (output, target, weights)))
+    assert float(found) == pytest.approx(wing_in_loops(output, target, weights), rel=1e-9)
+
+
+def test_the_adaptive_wing_gradient_is_right_and_finite_at_zero_error() -> None:
+    torch.manual_seed(0)
+    target = torch.rand(1, 2, 4, 4, dtype=torch.float64) ** 4
+    output = (target + torch.randn_like(target) * 0.6).requires_grad_()
+    weights = torch.ones(1, 2, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda maps: adaptive_wing(maps, target, weights), output)
+    same = target.clone().requires_grad_()
+    adaptive_wing(same, target, weights).backward()  # type: ignore[no-untyped-call]
+    assert same.grad is not None
+    assert torch.isfinite(same.grad).all()
+    assert float(adaptive_wing(target, target, weights)) == pytest.approx(0, abs=1e-9)

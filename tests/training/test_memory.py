@@ -1,4 +1,4 @@
-"""Freed memory stays with the process."""
+"""The process keeps freed memory."""
 
 import ctypes
 import subprocess
@@ -28,7 +28,7 @@ print(min(faults))
 @pytest.mark.skipif(
     sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"), reason="needs glibc"
 )
-def test_a_large_tensor_takes_the_pages_of_the_one_before() -> None:
+def test_a_large_tensor_reuses_the_pages_of_the_one_before() -> None:
     def pages(*, keep: bool) -> int:
         code = FAULTS.format(keep=keep)
         return int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env={}).stdout)
@@ -37,7 +37,7 @@ def test_a_large_tensor_takes_the_pages_of_the_one_before() -> None:
 
 
 @pytest.mark.parametrize(("platform", "library"), [("darwin", None), ("linux", SimpleNamespace())])
-def test_elsewhere_nothing_is_done(platform: str, library: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_glibc_nothing_is_done(platform: str, library: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.setattr(ctypes, "CDLL", lambda _: library)
     memory.keep_freed_memory()

@@ -1,4 +1,4 @@
-"""What a run would be."""
+"""Plans of runs."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A recipe's run, in small."""
+"""Small runs of recipes."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,15 +16,16 @@ from darkpose.network.checkpoint import Checkpoint, read_safetensors, save_check
 from darkpose.network.hrnet import HRNet, initialise
 from darkpose.network.load import load_checkpoint
 from darkpose.schema import COFW_29, W300_68
+from darkpose.training.config import RunOptions
 from darkpose.training.log import read_log
-from darkpose.training.recipe_run import overfit, read_task, run_task, teacher_of, train_recipe
-from darkpose.training.recipes import SEVERAL_MARKUPS, SMALL_FIRST
+from darkpose.training.recipe_run import load_teacher, overfit_task, read_task, run_task, train_recipe
+from darkpose.training.recipes import FACES_300W, W300_128
 from darkpose.training.schedule import Cosine, Schedule
 from darkpose.weights.checkpoint import CheckpointConfig, HRNetConfig
 
 
 def write_300w(root: Path) -> None:
-    """Three training faces of noise, and a test face."""
+    """Write three training faces and a test face, of noise."""
     rng = np.random.default_rng(0)
     for folder in ("afw", "helen/trainset", "lfpw/trainset", "lfpw/testset"):
         (root / folder).mkdir(parents=True)
@@ -33,14 +34,15 @@ def write_300w(root: Path) -> None:
 
 
 NETWORK = HRNetConfig(1, widths=(4, 4, 4, 4), modules=(1, 1, 1), blocks=1, stem=8)
+HERE = RunOptions(workers=0)
 QUICK = replace(
-    SMALL_FIRST, train=replace(SMALL_FIRST.train, network=NETWORK, crop_size=64, epochs=1, precision="no", batch_size=4)
+    W300_128, train=replace(W300_128.train, network=NETWORK, crop_size=64, epochs=1, precision="no", batch_size=4)
 )
 
 
-def test_a_run_keeps_a_checkpoint_that_says_where_it_comes_from(tmp_path: Path) -> None:
+def test_a_run_keeps_a_checkpoint_with_its_provenance(tmp_path: Path) -> None:
     write_300w(tmp_path)
-    best = train_recipe(QUICK, tmp_path, tmp_path / "run", workers=0).best_validation
+    best = train_recipe(QUICK, tmp_path, tmp_path / "run", options=HERE).best_validation
     kept = read_safetensors(tmp_path / "run" / "weights.safetensors")
     assert kept.config.crop_size == 64
     assert kept.schema.name == "300w-68"
@@ -50,17 +52,15 @@ def test_a_run_keeps_a_checkpoint_that_says_where_it_comes_from(tmp_path: Path) 
     assert kept.provenance["validation_set"] == "the test set 300w-lfpw, 1 faces"
 
 
-def test_a_run_may_start_from_weights_of_another_markup(tmp_path: Path) -> None:
+def test_a_run_can_start_from_weights_of_another_schema(tmp_path: Path) -> None:
     write_300w(tmp_path / "300w")
     model = HRNet(HRNetConfig(68)).eval()
     initialise(model, seed=1, head_std=0.1)
     torch.nn.init.normal_(model.head[3].bias)  # type: ignore[arg-type]
     save_checkpoint(Checkpoint(model, CheckpointConfig(model.config), W300_68, {}), tmp_path / "first.safetensors")
-    still = replace(
-        SEVERAL_MARKUPS.train, crop_size=64, epochs=1, precision="no", ema=0.0, schedule=Schedule(0.0, Cosine())
-    )
-    recipe = replace(SEVERAL_MARKUPS, train=still)
-    trained = train_recipe(recipe, tmp_path, tmp_path / "run", start=str(tmp_path / "first.safetensors"), workers=0)
+    still = replace(FACES_300W.train, crop_size=64, epochs=1, precision="no", ema=0.0, schedule=Schedule(0.0, Cosine()))
+    recipe = replace(FACES_300W, train=still)
+    trained = train_recipe(recipe, tmp_path, tmp_path / "run", start=str(tmp_path / "first.safetensors"), options=HERE)
     best = trained.best_validation
     kept = read_safetensors(tmp_path / "run" / "weights.safetensors")
     assert kept.schema == FACES
@@ -79,7 +79,7 @@ def test_a_run_may_start_from_weights_of_another_markup(tmp_path: Path) -> None:
     assert load_checkpoint(tmp_path / "run" / "weights.safetensors").schema == W300_68
 
 
-def test_test_images_that_start_teacher_or_training_set_have_learnt_go_into_the_provenance(
+def test_the_provenance_has_the_test_images_of_initial_weights_teacher_and_training_set(
     tmp_path: Path, small_weights: Path
 ) -> None:
     write_300w(tmp_path)
@@ -93,69 +93,71 @@ def test_test_images_that_start_teacher_or_training_set_have_learnt_go_into_the_
         train_set=DATA_SETS["300w-lfpw"],
         teacher=str(tmp_path / "teacher.safetensors"),
     )
-    train_recipe(taught, tmp_path, tmp_path / "run", start=str(tmp_path / "start.safetensors"), workers=0)
-    learnt = load_checkpoint(tmp_path / "run" / "weights.safetensors").provenance["test_images_learnt"]
-    assert learnt == ["a.png", "both.png", "start.png", "teacher.png"]
+    train_recipe(taught, tmp_path, tmp_path / "run", start=str(tmp_path / "start.safetensors"), options=HERE)
+    found = load_checkpoint(tmp_path / "run" / "weights.safetensors").provenance["test_images_learnt"]
+    assert found == ["a.png", "both.png", "start.png", "teacher.png"]
 
 
-def test_a_start_whose_landmarks_have_nothing_to_do_with_the_recipes_is_refused(tmp_path: Path) -> None:
+def test_initial_weights_without_corresponding_landmarks_are_refused(tmp_path: Path) -> None:
     write_300w(tmp_path / "300w")
     network = HRNetConfig(29, widths=(2, 3, 4, 5), modules=(1, 1, 1), blocks=1, stem=4)
     cofw = Checkpoint(HRNet(network), CheckpointConfig(network), COFW_29, {})
     save_checkpoint(cofw, tmp_path / "cofw.safetensors")
     with pytest.raises(DarkposeError, match=r"cofw-29 .* 300w-68: not all landmarks"):
-        train_recipe(SEVERAL_MARKUPS, tmp_path, tmp_path / "run", start=str(tmp_path / "cofw.safetensors"), workers=0)
+        train_recipe(FACES_300W, tmp_path, tmp_path / "run", start=str(tmp_path / "cofw.safetensors"), options=HERE)
     assert not (tmp_path / "run").exists()
 
 
-def test_a_recipes_teacher_is_loaded_and_must_know_the_same_landmarks(tmp_path: Path, small_weights: Path) -> None:
+def test_the_teacher_of_a_recipe_is_loaded_and_must_have_the_same_landmarks(
+    tmp_path: Path, small_weights: Path
+) -> None:
     write_300w(tmp_path)
     taught = replace(QUICK, train=replace(QUICK.train, teaching=0.5), teacher=str(small_weights))
-    train_recipe(taught, tmp_path, tmp_path / "run", workers=0)
+    train_recipe(taught, tmp_path, tmp_path / "run", options=HERE)
     assert load_checkpoint(tmp_path / "run" / "weights.safetensors").provenance["teacher"] == "small.safetensors"
-    other = replace(SEVERAL_MARKUPS, train=replace(SEVERAL_MARKUPS.train, teaching=0.5), teacher=str(small_weights))
-    with pytest.raises(DarkposeError, match=r"a teacher of 300w-68, but .* is to be learnt"):
-        teacher_of(other)
+    other = replace(FACES_300W, train=replace(FACES_300W.train, teaching=0.5), teacher=str(small_weights))
+    with pytest.raises(DarkposeError, match=r"teacher is for 300w-68"):
+        load_teacher(other)
 
 
-def test_images_are_held_out_whole_and_the_same_ones_again(tmp_path: Path) -> None:
+def test_all_faces_of_an_image_are_held_out_and_the_same_images_again(tmp_path: Path) -> None:
     write_300w(tmp_path)
     faces = QUICK.train_set.read(tmp_path)
     twice = DataSet("twice", W300_68, lambda root, broken=None: faces * 2, {})
     recipe = replace(QUICK, train_set=twice, train=replace(QUICK.train, held_out=0.3, select="best"))
     task, again = read_task(recipe, tmp_path), read_task(recipe, tmp_path)
-    assert (len(task.samples), len(task.validation), task.validated) == (4, 1, "held out of twice")
+    assert (len(task.samples), len(task.validation), task.validation_set) == (4, 1, "held out of twice")
     assert not {face.image for face in task.samples} & {face.image for face in task.validation}
     assert [face.image for face in task.validation] == [face.image for face in again.validation]
-    with pytest.raises(DarkposeError, match="of 3 images 90% cannot be held out: none would be left to train on"):
+    with pytest.raises(DarkposeError, match="90% of 3 images cannot be held out"):
         read_task(replace(recipe, train=replace(recipe.train, held_out=0.9)), tmp_path)
 
 
-def test_the_best_epoch_on_held_out_faces_is_kept_and_the_checkpoint_says_so(tmp_path: Path) -> None:
+def test_the_best_epoch_on_held_out_faces_is_kept(tmp_path: Path) -> None:
     write_300w(tmp_path)
     config = replace(QUICK.train, held_out=0.3, select="best", epochs=2)
-    trained = train_recipe(replace(QUICK, train=config), tmp_path, tmp_path / "run", workers=0)
+    trained = train_recipe(replace(QUICK, train=config), tmp_path, tmp_path / "run", options=HERE)
     kept = read_safetensors(tmp_path / "run" / "weights.safetensors")
     assert kept.provenance["validation_set"] == "held out of 300w-train, 1 faces"
     assert kept.provenance["train_set"] == "300w-train, 2 faces"
     assert kept.provenance["validation_nme"] == trained.best_validation
 
 
-def test_selection_on_the_test_set_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_selection_on_the_test_set_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_300w(tmp_path)
     recipe = replace(QUICK, train=replace(QUICK.train, select="best-on-test-set"))
-    train_recipe(recipe, tmp_path, tmp_path / "run", workers=0)
-    assert "300w-128 keeps the epoch that is best on its test set, as published" in capsys.readouterr().err
+    train_recipe(recipe, tmp_path, tmp_path / "run", options=HERE)
+    assert "300w-128 keeps the epoch that is best on its test set" in capsys.readouterr().err
 
 
-def test_a_network_learns_a_face_by_heart(tmp_path: Path) -> None:
+def test_a_network_overfits_a_face(tmp_path: Path) -> None:
     write_300w(tmp_path)
-    task = overfit(read_task(QUICK, tmp_path), 1)
+    task = overfit_task(read_task(QUICK, tmp_path), 1)
     assert task.samples == task.validation * 50
     config = replace(task.recipe.train, batch_size=1, epochs=2, network=replace(NETWORK, widths=(8, 8, 8, 8)))
-    run_task(task._replace(recipe=replace(task.recipe, train=config)), tmp_path / "run", workers=0)
+    run_task(task._replace(recipe=replace(task.recipe, train=config)), tmp_path / "run", options=HERE)
     lines = read_log(tmp_path / "run" / "log.jsonl")
     losses = [line["loss"] for line in lines if line["mode"] == "train"]
     assert losses[-1] < 0.5 * losses[0]
-    with pytest.raises(DarkposeError, match="expected from 1 to 3 faces to learn by heart, got 4"):
-        overfit(read_task(QUICK, tmp_path), 4)
+    with pytest.raises(DarkposeError, match=r"from 1 to 3 faces.* got 4"):
+        overfit_task(read_task(QUICK, tmp_path), 4)

@@ -1,4 +1,4 @@
-"""Learning rates: the reference's curves and the two shapes of decay."""
+"""Learning rates: the reference's curves and the two kinds of decay."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from darkpose.training.schedule import Cosine, Schedule, Steps
 
 
 @pytest.mark.parametrize("per_epoch", [15, 40, 118])
-def test_sixty_epochs_of_rates_are_the_references(golden: Golden, per_epoch: int) -> None:
+def test_the_rates_of_sixty_epochs_equal_the_reference(golden: Golden, per_epoch: int) -> None:
     expected = golden("f_train")[f"lr_{per_epoch}"]
     total = 60 * per_epoch
     schedule = Schedule(2e-3, Steps())

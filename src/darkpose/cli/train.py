@@ -1,10 +1,10 @@
-"""`darkpose train` and `plot`: runs and their curves."""
+"""`darkpose train` and `plot`: training runs and their curves."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Parameter, validators
+from cyclopts import Group, Parameter, validators
 
 from darkpose.cli.numbers import Count
 from darkpose.errors import DarkposeError
@@ -13,75 +13,81 @@ if TYPE_CHECKING:
     from darkpose.training.loop import Trained
 
 
+CHECKS, SPEED = Group("Checks and validation", sort_key=2), Group("Speed", sort_key=3)
+
+
 def train(
     recipe: str,
     *,
     root: Path,
     out: Path | None = None,
     start: str | None = None,
-    workers: Count = 1,
-    cache: Path | None = None,
-    uncompressed: Annotated[bool, Parameter(negative="")] = False,
-    held_out: float | None = None,
-    patience: int | None = None,
     max_time: str | None = None,
     save_every: Annotated[float, Parameter(validator=validators.Number(gte=0))] = 300.0,
     track: list[str] | None = None,
-    compile: Annotated[bool, Parameter(negative="")] = False,
-    graphs: Annotated[bool, Parameter(negative="")] = False,
-    overfit: int = 0,
-    dry_run: Annotated[bool, Parameter(negative="")] = False,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    json: bool = False,
+    dry_run: Annotated[bool, Parameter(group=CHECKS)] = False,
+    overfit: Annotated[int, Parameter(group=CHECKS)] = 0,
+    held_out: Annotated[float | None, Parameter(group=CHECKS)] = None,
+    patience: Annotated[int | None, Parameter(group=CHECKS)] = None,
+    workers: Annotated[Count, Parameter(group=SPEED)] = 1,
+    cache: Annotated[Path | None, Parameter(group=SPEED)] = None,
+    uncompressed: Annotated[bool, Parameter(group=SPEED)] = False,
+    compile: Annotated[bool, Parameter(group=SPEED)] = False,
+    cuda_graphs: Annotated[bool, Parameter(group=SPEED, alias="--graphs")] = False,
 ) -> int:
-    """Train a network as a recipe says; a run that was killed or stopped goes on when started again.
+    """Train a network by a recipe; if it is interrupted, the same command continues.
+
+    Needs `pip install 'darkpose[train]'`.
 
     Parameters
     ----------
     recipe
         aflw-dark, wflw-dark, 300w-dark, cofw-dark (as published); 300w-128, 300w-256, faces-300w, faces-300w-longer,
-        faces-300w-wing, faces-300w-gpu, faces-300w-long (the default weights, one after the other), faces, faces-gpu
-        (WFLW's faces, too), small-128, small (the small network); or the path of a Python file that holds one
+        faces-300w-wing, faces-300w-gpu, faces-300w-long (the default weights, one after the other); faces, faces-gpu
+        (with the faces of WFLW); small-128, small (the small network); or the path of a Python file with a recipe
         (configs/face/darkpose/).
     root
         Folder of the data set.
     out
-        Folder of the run; needed unless --dry-run.
+        Folder of the run; required without --dry-run.
     start
-        What to start from, instead of the recipe's: nothing, imagenet (downloaded once) or such a file, or a checkpoint
-        by path or name.
-    workers
-        Loader processes.
-    cache
-        Folder for the faces' crops, cut once: training then reads those, and on a GPU makes its random crops there. The
-        second interpolation makes crops a little softer.
-    uncompressed
-        Keep those crops as pixels instead of JPEGs: about thirteen times the space, and nothing to decode.
-    held_out
-        Share of the training images to validate on instead of the test set; the best epoch on them is kept.
-    patience
-        End after so many epochs without a lower error on the held-out faces.
+        Initial weights: nothing, imagenet (downloaded once) or its file, or name or path of a checkpoint. Default: as
+        in the recipe.
     max_time
-        Stop, saved, after this time: seconds, or 90m, 7.5h.
+        Stop and save after this time: seconds, or 90m, 7.5h.
     save_every
-        Seconds between two savings of the run's state.
+        Seconds between saves of the state of the run.
     track
-        Also track with tensorboard or wandb.
-    compile
-        Let torch compile the network: minutes at the start, faster steps on a GPU.
-    graphs
-        Replay the network's passes as CUDA graphs, for one process on a GPU: the GPU no longer waits for Python.
-    overfit
-        Learn this many faces by heart instead, without augmentation: a check of data and loop.
-    dry_run
-        Print what the run would be, with a step's time measured on two batches, and write nothing.
+        Also log to tensorboard or wandb. Repeat for both.
     json
-        Print the plan or the outcome as JSON.
+        Print the plan or the result as JSON.
+    dry_run
+        Print the plan of the run with the measured time of a step, and write nothing.
+    overfit
+        Train on this number of faces, without augmentation: a check of data and training.
+    held_out
+        Fraction of the training images to validate on, instead of the test set; the best epoch is kept.
+    patience
+        Stop after this number of epochs without a lower error on the held-out images.
+    workers
+        Processes that load images.
+    cache
+        Folder for crops of the faces, cut once and then read instead of the images. Interpolating twice makes crops
+        slightly softer.
+    uncompressed
+        Keep these crops as pixels instead of JPEG: about thirteen times the space, no decoding.
+    compile
+        Compile the network with torch: minutes at the start, faster steps on a GPU.
+    cuda_graphs
+        Run the network as CUDA graphs: faster steps, for one process on a GPU.
     """
     from dataclasses import asdict, replace
     from json import dumps
 
-    from darkpose.training.recipe_run import overfit as by_heart
-    from darkpose.training.recipe_run import read_task, train_recipe
+    from darkpose.training.config import RunOptions
+    from darkpose.training.process import set_up_process
+    from darkpose.training.recipe_run import overfit_task, read_task, train_recipe
     from darkpose.training.recipes import find_recipe
     from darkpose.training.run_folder import first_process
     from darkpose.training.trackers import check_trackers
@@ -90,53 +96,49 @@ def train(
     if held_out is not None:
         config = replace(experiment.train, held_out=held_out, select="best" if held_out else experiment.train.select)
         experiment = replace(experiment, train=config)
-    seconds, trackers = None if max_time is None else _seconds(max_time), track or ()
-    check_trackers(trackers)
+    options = RunOptions(
+        cache=cache,
+        uncompressed=uncompressed,
+        workers=workers,
+        save_every=save_every,
+        max_time=None if max_time is None else _seconds(max_time),
+        track=track or (),
+        compiled=compile,
+        graphs=cuda_graphs,
+    )
+    check_trackers(options.track)
     if uncompressed and cache is None:
-        raise DarkposeError("--uncompressed is how crops are kept: name a folder for them with --cache")
+        raise DarkposeError("--uncompressed needs a folder for the crops: --cache")
     if patience is not None:
         experiment = replace(experiment, train=replace(experiment.train, patience=patience))
+    set_up_process()
     if dry_run:
         from darkpose.training.plan import plan_run
 
         task = read_task(experiment, root)
-        chosen = by_heart(task, overfit) if overfit else task
-        plan = plan_run(chosen, start=start, compiled=compile, graphs=graphs)
+        plan = plan_run(overfit_task(task, overfit) if overfit else task, start=start, options=options)
         if first_process():
             print(dumps({**asdict(plan), "hours": plan.hours}) if json else plan)
         return 0
     if out is None:
-        raise DarkposeError("name the folder of the run with --out")
-    trained = train_recipe(
-        experiment,
-        root,
-        out,
-        start=start,
-        workers=workers,
-        cache=cache,
-        uncompressed=uncompressed,
-        by_heart=overfit,
-        max_time=seconds,
-        save_every=save_every,
-        track=trackers,
-        compiled=compile,
-        graphs=graphs,
-    )
+        raise DarkposeError("give the folder of the run with --out")
+    trained = train_recipe(experiment, root, out, start=start, overfit=overfit, options=options)
     if first_process():
         if json:
             print(dumps(_outcome(out / "weights.safetensors", trained)))
         elif trained.stopped in ("signal", "time"):
-            print(f"stopped after epoch {trained.epoch}, step {trained.step}, and saved: the same command goes on")
+            at = f"epoch {trained.epoch}, step {trained.step}"
+            print(f"stopped after {at}, and saved; run the same command again to continue")
         else:
-            print(_told(_outcome(out / "weights.safetensors", trained)))
+            print(_summary(_outcome(out / "weights.safetensors", trained)))
     return 130 if trained.stopped == "signal" else 0
 
 
 def _outcome(weights: Path, trained: "Trained") -> dict[str, Any]:
-    """A run's end, as JSON values: which weights were kept, their validation, the lowest of all, where it ended."""
-    from darkpose.network.checkpoint import read_safetensors
+    """The result of a run as JSON values: the kept weights, their validation error, the lowest one, the last step."""
+    from darkpose.weights.checkpoint import open_checkpoint
 
-    kept = read_safetensors(weights).provenance if weights.exists() else {}
+    kept = open_checkpoint(weights).provenance if weights.exists() else {}
     lowest = trained.best_validation
     return {
         "weights": str(weights) if kept else None,
@@ -147,16 +149,17 @@ def _outcome(weights: Path, trained: "Trained") -> dict[str, Any]:
     }
 
 
-def _told(outcome: Mapping[str, Any]) -> str:
+def _summary(outcome: Mapping[str, Any]) -> str:
+    """The result of a run for people."""
     if outcome["weights"] is None:
-        return f"ended after epoch {outcome['epoch']}; there are no weights in its folder"
+        return f"ended after epoch {outcome['epoch']}; no weights in its folder"
     kept, lowest = outcome["validation_nme"], outcome["best_validation_nme"]
     more = "" if lowest in (None, kept) else f" (lowest {100 * lowest:.3f} %)"
     return f"{outcome['weights']}: epoch {outcome['kept_epoch']}, validation NME {100 * kept:.3f} %{more}"
 
 
 def _seconds(text: str) -> float:
-    """Seconds of a length of time: a number, or one followed by s, m or h."""
+    """A duration in seconds: a number, or a number followed by s, m or h."""
     units = {"s": 1, "m": 60, "h": 3600}
     number, unit = (text[:-1], units[text[-1]]) if text[-1:] in units else (text, 1)
     try:
@@ -164,19 +167,21 @@ def _seconds(text: str) -> float:
     except ValueError:
         value = float("nan")
     if not value >= 0:
-        raise DarkposeError(f"expected a length of time like 3600, 90m or 7.5h, got {text!r}")
+        raise DarkposeError(f"expected a duration like 3600, 90m or 7.5h, got {text!r}")
     return value
 
 
 def plot(*logs: Path, output: Path = Path("training.png")) -> int:
-    """Draw loss, learning rate and validation NME of training runs.
+    """Plot loss, learning rate and validation error of training runs.
+
+    Needs `pip install 'darkpose[report]'`.
 
     Parameters
     ----------
     logs
-        log.jsonl files, or the folders of runs that hold them.
+        log.jsonl files, or folders of runs.
     output
-        Picture to write.
+        Figure to write.
     """
     from darkpose.evaluation.plots import plot_training
     from darkpose.training.log import read_log

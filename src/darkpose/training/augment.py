@@ -1,7 +1,7 @@
-"""Random crops for training: flip, scale, rotation and, if wanted, a shift of the box, other light, and damage.
+"""Random augmentations: flip, scale, rotation, shift, light and damage.
 
-The defaults are the published distributions (HRNet face recipes); draws come from a generator handed in, so that a
-sample is a function of (seed, epoch, index) alone.
+The defaults are the published distributions (HRNet face recipes). Draws use the caller's generator, so that a sample
+depends on (seed, epoch, index) alone.
 """
 
 from dataclasses import dataclass, field
@@ -19,15 +19,15 @@ class AugmentConfig:
         flip: probability of mirroring.
         scale_std, scale_limit: the side is multiplied by clip(1 + std * N(0, 1), 1 - limit, 1 + limit).
         rotation_std, rotation_limit: degrees; clip(std * N(0, 1), -limit, limit).
-        rotation_probability: else no rotation.
+        rotation_probability: of a rotation.
         shift_std: standard deviation of the crop's centre per axis, as a share of its side; published: 0.
-        gamma_std: of the natural logarithm of the exponent on pixel values in [0, 1]; published: 0.
-        gain_std: of the natural logarithm of each colour channel's factor; published: 0.
-        grey: probability of a crop without colour; published: 0.
+        gamma_std: standard deviation of the natural logarithm of the exponent on pixel values in [0, 1]; published: 0.
+        gain_std: standard deviation of the natural logarithm of each colour channel's factor; published: 0.
+        grey: probability of a grey crop; published: 0.
         patch: probability of a rectangle of one colour over the face, its sides 10 to 40 % of the crop's; published: 0.
         blur: probability of a blur of up to 1.2 % of the crop's side; published: 0.
         noise: probability of noise of up to 20 grey levels; published: 0.
-        compress: probability of JPEG compression of a quality of 10 to 60; published: 0.
+        compress: probability of JPEG compression with a quality of 10 to 60; published: 0.
     """
 
     flip: float = 0.5
@@ -53,7 +53,7 @@ class Light:
     Attributes:
         gamma: exponent on pixel values in [0, 1].
         gains: factors on red, green and blue.
-        grey: drop the colour first.
+        grey: convert to grey first.
     """
 
     gamma: float = 1.0
@@ -63,15 +63,15 @@ class Light:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """One draw.
+    """One random augmentation.
 
     Attributes:
         flip: mirror the image first.
         scale: factor on the crop's side.
         rotation: degrees.
         shift: (x, y) of the crop's centre as shares of its side.
-        light: of the pixels.
-        damage: to the pixels.
+        light: change of light and colour.
+        damage: damage to the pixels.
     """
 
     flip: bool = False
@@ -83,7 +83,7 @@ class Augmentation:
 
 
 def draw_augmentation(config: AugmentConfig, rng: np.random.Generator) -> Augmentation:
-    """Draw one augmentation; always the same number of draws, so that one setting does not disturb another's."""
+    """Draw an augmentation; the number of draws is fixed, so that one setting does not change the draws of another."""
     flip, keep_rotation, grey = rng.random(3)
     scale, rotation, *shift = rng.standard_normal(4)
     gamma, red, green, blue = np.exp(rng.standard_normal(4) * [config.gamma_std, *[config.gain_std] * 3])

@@ -1,4 +1,4 @@
-"""The exponential average of a network's weights over its training steps."""
+"""Exponential moving average of a network's weights over its training steps."""
 
 from copy import deepcopy
 from typing import Any, NamedTuple
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class _Pairs(NamedTuple):
-    """The tensors of an average and of the network that it follows, kept: to look for them at every step takes long."""
+    """Tensors of an average and of its network; collecting them at every step is slow."""
 
     averaged: list[Tensor]
     current: list[Tensor]
@@ -24,15 +24,15 @@ class _Pairs(NamedTuple):
 
 
 class WeightAverage:
-    """A copy of a network that follows it: averaged = decay * averaged + (1 - decay) * weights.
+    """Moving average of a network: averaged = decay * averaged + (1 - decay) * weights.
 
-    The first update copies. The decay then grows as (1 + n) / (10 + n) over the updates up to its full value, so that
-    first weights are soon forgotten. Buffers of batch norm are averaged as the weights are; its counters are copied.
-    The number of updates lives on the host, so that an update on a GPU waits for nothing.
+    The first update copies. The decay then grows with the number n of updates as (1 + n) / (10 + n), up to its full
+    value, so that the first weights soon have no influence. Buffers of batch norm are averaged like weights; its
+    counters are copied. The number of updates is kept on the host, so that an update on a GPU does not wait.
 
     Attributes:
         module: the averaged network.
-        updates: how many there were.
+        updates: number of updates.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -42,7 +42,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
-        """Take a step of the network in."""
+        """Add the network's current weights."""
         if self._followed is None or self._followed[0] is not model:
             self._followed = model, _Pairs.of(self.module, model)
         pairs = self._followed[1]
@@ -52,11 +52,11 @@ class WeightAverage:
         self.updates += 1
 
     def state_dict(self) -> dict[str, Any]:
-        """What `load_state_dict` takes."""
+        """State for `load_state_dict`."""
         return {"module": self.module.state_dict(), "updates": self.updates}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a saved average."""
+        """Continue from a saved average."""
         weights: dict[str, Tensor] = state["module"]
         self.module.load_state_dict(weights)
         self.updates = int(state["updates"])

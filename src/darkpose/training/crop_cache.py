@@ -1,11 +1,11 @@
-"""Faces cut out once, with a margin, into one file: training then needs no photographs, only these crops.
+"""A cache of faces, cut out once with a margin into one file, so that training does not read the images.
 
-The frame "cached": the square around a face's box from which augmented crops are cut, (x, y) in px, the centre of its
-first pixel is (0, 0). Its side follows from the augmentation, so that a crop meets the square's border only where it
-is shifted by more than three standard deviations. Beyond the image it is black, as a crop is.
+The frame "cached": the square around a face's box from which augmented crops are cut, (x, y) in px; the centre of its
+first pixel is (0, 0). Its side follows from the augmentation: a crop crosses the square's border only if it is shifted
+by more than three standard deviations. Outside the image it is black, as a crop is.
 
-The file (see `crop_file`) has in its name, too, the digest of what it was made of: an image, a box or a setting that
-changes asks for another file, and one that is damaged, cut short or of another format is made again.
+The name of the file (see `crop_file`) contains the digest of its sources: a change of an image, a box or a setting
+leads to another file. A file that is damaged, truncated or of another format is made again.
 """
 
 import hashlib
@@ -33,24 +33,24 @@ from darkpose.training.augment import AugmentConfig
 from darkpose.training.crop_file import FORMAT, JpegFile, PixelFile, read_index, write_crops
 
 QUALITY = 95
-FORGOTTEN = 3600.0  # seconds without a byte, after which a file is no longer being written
-SIGMAS = 3  # of the shift, that the margin holds
+ABANDONED = 3600.0  # seconds without a write after which a temporary file is removed
+SIGMAS = 3  # standard deviations of the shift that the margin covers
 
 _CHUNK = 64  # images whose crops are in memory at once
 
-Face = tuple[str, tuple[float, ...]]  # absolute path and box: what tells one crop from another
+Face = tuple[str, tuple[float, ...]]  # absolute path and box, which identify a crop
 
 
 @dataclass(frozen=True, eq=False)
 class CropCache:
-    """Crops of faces in one file, which every process opens for itself.
+    """Crops of faces in one file, which every process opens itself.
 
     Attributes:
-        file: that holds them.
+        file: the file.
         side: of a cached crop, cached px.
-        samples: the faces as they were given, with keypoints, box and box_size in cached px (of the face's own crop);
-            `image` still names the photograph.
-        places: (N,) where each sample's crop lies in the file; equal faces share one.
+        samples: the faces in their order, with keypoints, box and box_size in cached px of the face's crop; `image` is
+            still the image file.
+        places: (N,) place of each sample's crop in the file; equal faces share one.
     """
 
     file: JpegFile | PixelFile
@@ -60,22 +60,22 @@ class CropCache:
 
     @property
     def path(self) -> Path:
-        """Of the file."""
+        """Path of the file."""
         return self.file.path
 
     def pixels(self, index: int) -> Pixels:
         """The crop of a sample, by its index: (side, side, 3) uint8 RGB.
 
         Raises:
-            DarkposeError: the image could not be read when the file was made, or the file is gone or damaged.
+            DarkposeError: the image could not be read when the file was made, or the file is missing or damaged.
         """
         start, length, crc = self.places[index].tolist()
         image = self.samples[index].image
         if not length:
-            raise DarkposeError(f"{image}: could not be read for {self.path}; delete that file to have it tried again")
+            raise DarkposeError(f"{image}: could not be read for {self.path}; delete that file to try again")
         crop = self.file.crop(start, length, crc)
         if crop is None:
-            raise DarkposeError(f"{self.path}: damaged at the crop of {image}; delete it, and it is made again")
+            raise DarkposeError(f"{self.path}: the crop of {image} is damaged; delete the file, and it is made again")
         return crop
 
 
@@ -89,51 +89,51 @@ def open_crop_cache(
     density: float = 1.0,
     uncompressed: bool = False,
 ) -> CropCache:
-    """The cached crops of faces: read from `folder`, or made there if they are not there or do not fit.
+    """Open the cached crops of faces in `folder`; make them if they are missing or out of date.
 
-    Several processes may ask for one file at the same time: one makes it, the others wait for it; where files cannot be
-    locked each makes its own, and they are equal. Files made of other images or settings are left where they are; what
-    a killed process has left half made is removed after an hour.
+    If several processes need the same file, one makes it and the others wait; where files cannot be locked, each makes
+    an equal one. Files of other images or settings are left in place. Temporary files of a killed process are removed
+    after an hour.
 
     Args:
         folder: for the file, `crops-DIGEST.pack`; made if needed.
         samples: the faces.
         crop_size: side of a training crop in crop px.
         augment: distribution of the training crops.
-        padding: side of an unaugmented crop over side of the box.
-        density: cached px per crop px of an unaugmented crop. All crops have one side, so a face with fewer px is
-            enlarged. Above 1, crops are sharper: each is the second of two interpolations.
-        uncompressed: keep pixels instead of JPEGs: more space, no decoding.
+        padding: side of an unaugmented crop divided by the longer side of the box.
+        density: cached px per crop px of an unaugmented crop. All crops have the same side, so a face with fewer px is
+            enlarged. Above 1, training crops are sharper: they are interpolated twice.
+        uncompressed: store pixels instead of JPEGs: more space, no decoding.
 
     Returns:
-        A value that can be sent to other processes. An image that cannot be read fails in `CropCache.pixels` alone.
+        The cache, which can be sent to other processes. Unreadable images raise an error only in `CropCache.pixels`.
 
     Raises:
-        DarkposeError: a box has no side, or the file cannot be written.
+        DarkposeError: a box has no area, or the file cannot be written.
     """
     side = cached_side(crop_size, augment, density)
     stretch = padding * side / (crop_size * density)
     matrices = [_image_to_cached(sample, side, stretch) for sample in samples]
     keys = [_face(sample) for sample in samples]
-    crops = dict(sorted(zip(keys, matrices, strict=True), key=lambda crop: crop[0]))  # those of an image are neighbours
+    crops = dict(sorted(zip(keys, matrices, strict=True), key=lambda crop: crop[0]))  # sorted by image
     digest = _digest(crops, side, stretch, uncompressed)
     path = folder / f"crops-{digest.hex()[:16]}.pack"
     wanted = digest, len(crops), side
     index = read_index(path, *wanted)
     if index is None:
-        index = _made(path, crops, uncompressed, wanted)
+        index = _make_file(path, crops, uncompressed, wanted)
     if index is None:
-        raise DarkposeError(f"{path}: is not what was written there; is the disk failing?")
+        raise DarkposeError(f"{path}: differs from what was written; check the disk")
     row = {key: number for number, key in enumerate(crops)}
     cached = [_cached(sample, matrix) for sample, matrix in zip(samples, matrices, strict=True)]
     file = PixelFile(path, side) if uncompressed else JpegFile(path)
     return CropCache(file, side, cached, index[[row[key] for key in keys]])
 
 
-def _made(
+def _make_file(
     path: Path, crops: dict[Face, Floats], uncompressed: bool, wanted: tuple[bytes, int, int]
 ) -> NDArray[np.void] | None:
-    """The index of a file that is made now, unless another process has made it meanwhile."""
+    """Make the file, unless another process has just made it, and return its index."""
     make_folder(path.parent)
     with ExitStack() as held:
         try:
@@ -142,7 +142,7 @@ def _made(
             raise DarkposeError(f"{path.parent}: cannot be written to: {error.strerror or error}") from error
         index = read_index(path, *wanted)
         if index is None:
-            remove_leftovers(path.parent, older=FORGOTTEN)
+            remove_leftovers(path.parent, older=ABANDONED)
             write_atomically(
                 path, lambda temporary: write_crops(temporary, _cut(crops, wanted[2], uncompressed), *wanted)
             )
@@ -151,20 +151,20 @@ def _made(
 
 
 def cached_side(crop_size: int, augment: AugmentConfig, density: float = 1.0) -> int:
-    """Side of a cached crop in cached px: the widest crop, turned as it may be, with three sigmas of shift around.
+    """Side of a cached crop in cached px: the largest crop, rotated, with three sigmas of shift on every side.
 
     Args:
-        crop_size, augment, density: as of `open_crop_cache`.
+        crop_size, augment, density: as in `open_crop_cache`.
     """
-    turned = augment.rotation_probability > 0 and augment.rotation_std > 0
-    angle = radians(min(augment.rotation_limit, 45.0)) if turned else 0.0
+    rotates = augment.rotation_probability > 0 and augment.rotation_std > 0
+    angle = radians(min(augment.rotation_limit, 45.0)) if rotates else 0.0
     scale = 1 + augment.scale_limit if augment.scale_std > 0 else 1.0
     margin = scale * (cos(angle) + sin(angle)) + 2 * SIGMAS * augment.shift_std
-    return ceil(crop_size * density * margin) + 2  # a pixel on either side, for the interpolation
+    return ceil(crop_size * density * margin) + 2  # one pixel on each side for the interpolation
 
 
 def _face(sample: Sample) -> Face:
-    return os.path.abspath(sample.image), tuple(sample.box.tolist())  # noqa: PTH100 (links stay as they are)
+    return os.path.abspath(sample.image), tuple(sample.box.tolist())  # noqa: PTH100 (symbolic links are not resolved)
 
 
 def _image_to_cached(sample: Sample, side: int, stretch: float) -> Floats:
@@ -182,9 +182,15 @@ def _cached(sample: Sample, matrix: Floats) -> Sample:
 
 
 def _digest(faces: Iterable[Face], side: int, stretch: float, uncompressed: bool) -> bytes:
-    """Of everything that the crops depend on; an image counts with its path, size and time of change."""
+    """Digest of everything the crops depend on; of an image: its path, size and modification time."""
     quality = None if uncompressed else QUALITY
-    content = [FORMAT, quality, side, stretch, [[image, _state(image), boxes] for image, boxes in _by_image(faces)]]
+    content = [
+        FORMAT,
+        quality,
+        side,
+        stretch,
+        [[image, _file_state(image), boxes] for image, boxes in _by_image(faces)],
+    ]
     return hashlib.sha256(json.dumps(content).encode()).digest()
 
 
@@ -192,7 +198,7 @@ def _by_image(faces: Iterable[Face]) -> Iterator[tuple[str, list[Face]]]:
     return ((image, list(its)) for image, its in groupby(faces, key=lambda face: face[0]))
 
 
-def _state(image: str) -> list[int]:
+def _file_state(image: str) -> list[int]:
     try:
         found = Path(image).stat()
     except OSError:
@@ -201,7 +207,7 @@ def _state(image: str) -> list[int]:
 
 
 def _cut(crops: dict[Face, Floats], side: int, uncompressed: bool) -> Iterator[bytes]:
-    """Every crop as it is kept; nothing where the image cannot be read. OpenCV's work runs in threads."""
+    """The bytes of every crop, empty if its image cannot be read; images are cut in parallel threads."""
 
     def cut(faces: list[Face]) -> list[bytes]:
         try:

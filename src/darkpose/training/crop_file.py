@@ -1,8 +1,8 @@
-"""A file of crops: a header (format, digest of what it was made of, number and side of the crops), an index (place,
-length and checksum of each crop) and the crops, as JPEGs or as pixels.
+"""A file of crops, as JPEGs or as pixels.
 
-JPEGs are small, and decoded each time; pixels take some thirteen times the space, are mapped into memory, shared by all
-processes of a machine, and need no decoding.
+It has a header (format, digest of its sources, number and side of the crops), an index (place, length and checksum of
+each crop) and the crops. JPEGs are small but must be decoded. Pixels take about thirteen times the space; they are
+mapped into memory, shared by all processes of a machine, and need no decoding.
 """
 
 import os
@@ -22,7 +22,7 @@ FORMAT = 1
 
 _HEADER = struct.Struct("<8sI32sQII")  # magic, format, digest, crops, their side, checksum of the index
 _MAGIC = b"dpcrops\n"
-_ENTRY = np.dtype([("start", "<u8"), ("length", "<u4"), ("crc", "<u4")])  # no length: the image cannot be read
+_ENTRY = np.dtype([("start", "<u8"), ("length", "<u4"), ("crc", "<u4")])  # length 0: the image cannot be read
 
 
 class _Header(NamedTuple):
@@ -35,7 +35,7 @@ class _Header(NamedTuple):
 
 
 class JpegFile:
-    """Crops as JPEGs. Every process opens the file for itself.
+    """Crops as JPEGs. Every process opens the file itself.
 
     Args:
         path: of the file.
@@ -45,7 +45,7 @@ class JpegFile:
         self.path = path
 
     def crop(self, start: int, length: int, crc: int) -> Pixels | None:
-        """The crop (S, S, 3) uint8 RGB in its place of the index; None: it is damaged.
+        """Read the crop (S, S, 3) uint8 RGB at a place of the index; None if it is damaged.
 
         Raises:
             DarkposeError: the file cannot be read.
@@ -60,7 +60,7 @@ class JpegFile:
 
 
 class PixelFile:
-    """Crops as pixels. Every process maps the file for itself, and checks a crop when it first asks for it.
+    """Crops as pixels. Every process maps the file itself, and checks each crop at its first use.
 
     Args:
         path: of the file.
@@ -70,27 +70,27 @@ class PixelFile:
     def __init__(self, path: Path, side: int) -> None:
         self.path, self.side = path, side
         self._mapped: NDArray[np.uint8] | None = None
-        self._whole: set[int] = set()
+        self._checked: set[int] = set()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return PixelFile, (self.path, self.side)  # no pixels, and another process checks for itself
+        return PixelFile, (self.path, self.side)  # no pixels; another process maps and checks itself
 
     def crop(self, start: int, length: int, crc: int) -> Pixels | None:
-        """The crop (S, S, 3) uint8 RGB in its place of the index, in the mapped memory; None: it is damaged.
+        """The crop (S, S, 3) uint8 RGB at a place of the index, in mapped memory; None if it is damaged.
 
         Raises:
             DarkposeError: the file cannot be read.
         """
         if self._mapped is None:
             try:
-                self._mapped = np.asarray(np.memmap(self.path, np.uint8, mode="c"))  # copied where it is written to
+                self._mapped = np.asarray(np.memmap(self.path, np.uint8, mode="c"))  # copy on write
             except (OSError, ValueError) as error:
                 raise _unreadable(self.path, error) from error
         data = self._mapped[start : start + length]
-        if start not in self._whole:
+        if start not in self._checked:
             if zlib.crc32(data.data) != crc:
                 return None
-            self._whole.add(start)
+            self._checked.add(start)
         return data.reshape(self.side, self.side, 3)
 
 
@@ -99,13 +99,13 @@ def _unreadable(path: Path, error: Exception) -> DarkposeError:
 
 
 def write_crops(path: Path, crops: Iterable[bytes], digest: bytes, count: int, side: int) -> None:
-    """Write the file; the index is written last, over the place that was left for it.
+    """Write the file; header and index are written last, into the space left for them.
 
     Args:
         path: of the file.
-        crops: each as it is kept; empty where the image cannot be read.
-        digest: of what they are made of.
-        count: of the crops.
+        crops: bytes of each; empty if its image cannot be read.
+        digest: of their sources.
+        count: number of crops.
         side: of the crops, px.
     """
     index = np.zeros(count, _ENTRY)
@@ -120,7 +120,7 @@ def write_crops(path: Path, crops: Iterable[bytes], digest: bytes, count: int, s
 
 
 def read_index(path: Path, digest: bytes, count: int, side: int) -> NDArray[Any] | None:
-    """(count,) places of the crops in a file that is whole and what is asked for; None where there is no such file."""
+    """Places (count,) of the crops in a file; None if there is no complete file with this digest, count and side."""
     try:
         with path.open("rb") as file:
             head, entries = file.read(_HEADER.size), file.read(count * _ENTRY.itemsize)

@@ -1,4 +1,4 @@
-"""Samples -> training crops: draw an augmentation, warp, change the light, damage."""
+"""Random training crops: draw an augmentation, warp the image, change its light, damage it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -14,6 +13,7 @@ from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import (
     PADDING,
+    Floats,
     box_to_crop,
     compose,
     image_to_crop,
@@ -26,58 +26,54 @@ from darkpose.schema import KeypointSchema
 from darkpose.training.augment import Augmentation, AugmentConfig, Light, draw_augmentation
 from darkpose.training.degrade import Damage, degrade
 
-ATTEMPTS = 10  # images in a row that are tried before training gives up
+ATTEMPTS = 10  # images in a row that are tried
 
 
-class CroppedFace(NamedTuple):
+class AugmentedCrop(NamedTuple):
     """One face cut out: crop (h, w, 3) uint8 RGB; keypoints (K, 2) float64 crop px; visible (K,) float64."""
 
     crop: Pixels
-    keypoints: np.ndarray
-    visible: np.ndarray
+    keypoints: Floats
+    visible: Floats
 
 
-def cut(
-    sample: Sample,
-    schema: KeypointSchema,
-    size: int,
-    augmentation: Augmentation | None = None,
-    *,
-    padding: float = PADDING,
-) -> CroppedFace:
-    """Cut a sample's face out of its image file, augmented or, without an augmentation, as for evaluation."""
-    return cut_from(read_image(sample.image), sample, schema, size, augmentation, padding=padding)
-
-
-def cut_from(
+def cut_augmented(
     image: Pixels,
     sample: Sample,
     schema: KeypointSchema,
     size: int,
-    augmentation: Augmentation | None = None,
+    drawn: Augmentation,
     *,
     padding: float = PADDING,
-) -> CroppedFace:
-    """Cut a sample's face out of pixels, whose frame is that of its keypoints and box."""
-    drawn = augmentation or Augmentation()
+) -> AugmentedCrop:
+    """Cut a face out of its image with an augmentation.
+
+    Args:
+        image: (H, W, 3) uint8 RGB, in the frame of the sample's keypoints and box.
+        sample: the face.
+        schema: of its landmarks.
+        size: side of the crop in px.
+        drawn: the augmentation.
+        padding: side of the crop divided by the longer side of the box.
+    """
     matrix, keypoints, visible = image_to_augmented_crop(image.shape[1], sample, schema, size, drawn, padding=padding)
     pixels = warp_image(image, matrix, (size, size))
     if drawn.light != Light():
         pixels = relight(pixels, drawn.light.gamma, drawn.light.gains, grey=drawn.light.grey)
     if drawn.damage != Damage():
         pixels = degrade(pixels, drawn.damage)
-    return CroppedFace(pixels, keypoints, visible)
+    return AugmentedCrop(pixels, keypoints, visible)
 
 
 def image_to_augmented_crop(
     width: int, sample: Sample, schema: KeypointSchema, size: int, drawn: Augmentation, *, padding: float = PADDING
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Matrix (2, 3) from image px to px of an augmented crop, and the landmarks there.
+) -> tuple[Floats, Floats, Floats]:
+    """Matrix from image px to px of an augmented crop, and the landmarks in the crop.
 
-    The mirror is composed with the crop's matrix: the image, `width` px wide, is sampled once.
+    Mirroring is part of the matrix, so that the image, `width` px wide, is sampled once.
 
     Returns:
-        matrix; keypoints (K, 2) crop px; visible (K,).
+        matrix (2, 3); keypoints (K, 2) crop px; visible (K,).
     """
     center, sides = box_to_crop(sample.box, padding=padding)
     mirror = mirror_matrix(width)
@@ -92,14 +88,14 @@ def image_to_augmented_crop(
 
 
 class Batch(NamedTuple):
-    """Training faces, or one of them (without the first axis).
+    """Training faces, or one face (without the first axis).
 
     Attributes:
         crops: (N, 3, size, size) uint8 RGB.
         keypoints: (N, K, 2) float64 crop px.
         visible: (N, K) float64.
-        wanted: (N,) index of the face that was asked for.
-        taken: (N,) index of the face that is here: another where the image asked for cannot be read; -1: none.
+        wanted: (N,) index of the requested face.
+        taken: (N,) index of the face in the batch: another one if the requested image cannot be read; -1: none.
     """
 
     crops: Tensor
@@ -110,7 +106,7 @@ class Batch(NamedTuple):
 
 
 def first_readable(pixels: Callable[[int], Pixels], wanted: int, count: int) -> Iterator[tuple[int, Pixels]]:
-    """The image wanted, else the next of `count` that can be read, within `ATTEMPTS`: index and pixels, or nothing."""
+    """Yield index and pixels of the wanted image, or of the next that can be read; nothing after `ATTEMPTS` images."""
     for attempt in range(ATTEMPTS):
         index = (wanted + attempt) % count
         with suppress(DarkposeError):
@@ -119,18 +115,18 @@ def first_readable(pixels: Callable[[int], Pixels], wanted: int, count: int) -> 
 
 
 class AugmentedFaces(Dataset[Batch]):
-    """Augmented crops, addressed by (epoch, index): every draw is a function of (seed, epoch, index) alone.
+    """Augmented crops by (epoch, index); random draws depend on (seed, epoch, index) alone.
 
-    A face whose image cannot be read gives its place to the next that can, so that batches keep their sizes.
+    A face whose image cannot be read is replaced by the next that can, so that batches keep their size.
 
     Args:
         samples: the faces.
-        schema: their markup.
+        schema: of their landmarks.
         size: side of a crop in px.
-        augment: distribution of the draws.
-        seed: of the draws.
-        padding: side of a crop over side of the box.
-        pixels: gives the image that a sample, by its index, lies on; None: the sample's file is read.
+        augment: distribution of the augmentations.
+        seed: of the random draws.
+        padding: side of a crop divided by the longer side of the box.
+        pixels: function that returns the image of a sample by its index; None: the sample's file is read.
     """
 
     def __init__(
@@ -154,9 +150,9 @@ class AugmentedFaces(Dataset[Batch]):
         epoch, wanted = key
         draw = draw_augmentation(self.augment, np.random.default_rng((self.seed, epoch, wanted)))
         for index, image in first_readable(self.pixels, wanted, len(self.samples)):
-            face = cut_from(image, self.samples[index], self.schema, self.size, draw, padding=self.padding)
+            face = cut_augmented(image, self.samples[index], self.schema, self.size, draw, padding=self.padding)
             crop = torch.from_numpy(planes(face.crop))
             return Batch(crop, torch.from_numpy(face.keypoints), torch.from_numpy(face.visible), wanted, index)
-        blank, points = torch.zeros(3, self.size, self.size, dtype=torch.uint8), len(self.schema)
-        nowhere, unseen = torch.zeros(points, 2, dtype=torch.float64), torch.zeros(points, dtype=torch.float64)
-        return Batch(blank, nowhere, unseen, wanted, -1)
+        blank, count = torch.zeros(3, self.size, self.size, dtype=torch.uint8), len(self.schema)
+        keypoints, visible = torch.zeros(count, 2, dtype=torch.float64), torch.zeros(count, dtype=torch.float64)
+        return Batch(blank, keypoints, visible, wanted, -1)

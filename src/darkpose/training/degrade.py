@@ -1,4 +1,4 @@
-"""What hides or spoils a face in a photograph: something before it, blur, noise, compression."""
+"""Damage to a face: occlusion, blur, noise, compression."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,9 @@ class Damage:
     """Damage to a crop.
 
     Attributes:
-        patch: (x, y, width, height) of a rectangle as shares of the crop's side; without extent there is none.
+        patch: (x, y, width, height) of a rectangle as shares of the crop's side; none if its area is 0.
         colour: of the patch, RGB.
-        blur: standard deviation of a Gaussian in shares of the crop's side.
+        blur: standard deviation of a Gaussian as a share of the crop's side.
         noise: standard deviation of noise in grey levels.
         quality: of JPEG compression, 1 to 100; 0: none.
         seed: of the noise.
@@ -29,14 +29,14 @@ class Damage:
 
 
 def patch_edges(damage: Damage, width: int, height: int) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of the patch in px of a crop, right and bottom excluded; no area without a patch."""
+    """Left, top, right and bottom of the patch in crop px, right and bottom excluded; the area is 0 without a patch."""
     x, y, across, down = damage.patch
     left, top, right, bottom = x * width, y * height, (x + across) * width, (y + down) * height
     return max(0, round(left)), max(0, round(top)), max(0, round(right)), max(0, round(bottom))
 
 
 def degrade(crop: Pixels, damage: Damage) -> Pixels:
-    """A damaged copy of a crop (h, w, 3) uint8 RGB: patch, then blur, noise and compression."""
+    """Damage a copy of a crop (h, w, 3) uint8 RGB: patch, then blur, noise and compression."""
     height, width = crop.shape[:2]
     damaged = crop.copy()
     left, top, right, bottom = patch_edges(damage, width, height)

@@ -1,4 +1,4 @@
-"""Which faces every optimizer step of an epoch sees, and in which process."""
+"""The faces of every optimizer step of an epoch, by process."""
 
 from collections.abc import Iterator
 
@@ -13,16 +13,16 @@ class EpochSteps(Sampler[list[Key]]):
     """The micro-batches of one process in one epoch: a batch sampler.
 
     The order of the faces depends on (seed, epoch) alone. A step takes `batch_size * accumulate` faces in micro-batches
-    of `batch_size`, dealt out to the processes in turn, so that two processes see what one sees that accumulates twice
-    as many. What is left for the last step is split evenly, and repeated where it has fewer faces than processes.
+    of `batch_size`, which the processes take in turn: two processes see the same faces as one that accumulates twice as
+    many. The faces of the last step are split evenly, and repeated if there are fewer than processes.
 
     Args:
-        faces: how many there are.
+        faces: number of faces.
         batch_size: faces of a micro-batch.
-        accumulate: micro-batches of a step, all processes together; brought to a multiple of their number.
+        accumulate: micro-batches of a step in all processes, rounded to a multiple of their number.
         seed, epoch: of the order.
-        first: the step to begin with: those before are done.
-        process, processes: this one, of how many.
+        first: first step; those before are done.
+        process, processes: index of this process, and number of processes.
     """
 
     def __init__(
@@ -44,17 +44,17 @@ class EpochSteps(Sampler[list[Key]]):
         self.steps = -(-faces // self.step_size)
 
     def micro_batches(self, step: int) -> list[NDArray[np.intp]]:
-        """The faces of every micro-batch of a step, those of all processes."""
+        """The faces of every micro-batch of a step, in all processes."""
         faces = self.order[step * self.step_size : (step + 1) * self.step_size]
         count = -(-len(faces) // (self.batch_size * self.processes)) * self.processes
         return np.array_split(faces if len(faces) >= count else np.resize(faces, count), count)
 
     def faces_in(self, step: int) -> int:
-        """How many faces a step sees, in all processes."""
+        """Number of faces in a step, in all processes."""
         return sum(map(len, self.micro_batches(step)))
 
     def own_in(self, step: int) -> int:
-        """How many micro-batches of a step are this process's."""
+        """Number of micro-batches in a step, in this process."""
         return len(self.micro_batches(step)) // self.processes
 
     def __len__(self) -> int:

@@ -14,7 +14,7 @@ from darkpose.files.atomic import write_atomically
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """The lines of a log, in order; a last line that a killed run left half-written is not one.
+    """Read the lines of a log, in order, without a last line that a killed run left half-written.
 
     Raises:
         DarkposeError: the file cannot be read, or another line is damaged.
@@ -30,19 +30,19 @@ def read_log(path: Path) -> list[dict[str, Any]]:
         except json.JSONDecodeError as error:
             if number == len(written):
                 break
-            raise DarkposeError(f"{path}, line {number}: not a line of a run's log ({error})") from error
+            raise DarkposeError(f"{path}, line {number}: not a line of a training log ({error})") from error
         if not isinstance(values, dict) or "epoch" not in values:
-            raise DarkposeError(f"{path}, line {number}: not a line of a run's log, which names its epoch")
+            raise DarkposeError(f"{path}, line {number}: not a line of a training log, it has no epoch")
         lines.append(values)
     return lines
 
 
 class RunLog:
-    """A log that is written to by one process. On a full disk, lines wait in memory until they can be written.
+    """The log of a run, written by one process. On a full disk, lines are kept in memory until they can be written.
 
     Attributes:
         path: of the file.
-        writes: whether this process is the one.
+        writes: whether this process writes.
     """
 
     def __init__(self, path: Path, *, writes: bool) -> None:
@@ -60,12 +60,12 @@ class RunLog:
         except OSError as error:
             if len(self._waiting) == 1:
                 tqdm.write(
-                    f"{self.path}: cannot be written ({error.strerror or error}); its lines wait in memory",
+                    f"{self.path}: cannot be written ({error.strerror or error}); its lines are kept in memory",
                     file=sys.stderr,
                 )
 
     def forget_after(self, epoch: int, iteration: int | None = None) -> None:
-        """Drop what will be run again: the steps from `iteration` on (None: of later epochs), later validations."""
+        """Remove the steps from `iteration` on (None: of later epochs) and later validations, which will run again."""
         if self.writes and self.path.exists():
             lines = [line for line in read_log(self.path) if _is_before(line, epoch, iteration)]
             text = "".join(json.dumps(line) + "\n" for line in lines)
@@ -79,13 +79,13 @@ def _is_before(line: Mapping[str, Any], epoch: int, iteration: int | None) -> bo
 
 
 def _append(path: Path, text: str) -> None:
-    """Append the whole text or nothing."""
+    """Append all of a text or nothing."""
     with path.open("ab", buffering=0) as file:
         before = os.fstat(file.fileno()).st_size
         data = text.encode()
         try:
             if file.write(data) != len(data):
-                raise OSError("the disk took a part of a line")
+                raise OSError("only part of a line was written")
         except OSError:
             os.ftruncate(file.fileno(), before)
             raise

@@ -1,20 +1,32 @@
-"""Memory that large tensors have given back, kept for those that follow."""
+"""Memory of the process: keep what large tensors free, and measure the peak."""
 
 import ctypes
+import resource
 import sys
 
-TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # mallopt's parameters
-NEVER, LARGEST = -1, 2**30
+import torch
+
+# Parameters of glibc's mallopt.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_NEVER, _LARGEST = -1, 2**30
 
 
 def keep_freed_memory() -> None:
-    """Have this process, and those it starts by fork, keep what is freed; where the allocator is not glibc's, nothing.
+    """Keep freed memory in this process and in those that it forks; without glibc this does nothing.
 
-    Of itself glibc asks the system for the pages of every tensor above 32 MB, which the system clears first, and gives
-    them back at once. Training on a processor has dozens such tensors a step.
+    By default glibc gets the pages of every tensor above 32 MB from the system, which clears them first, and returns
+    them at once. A training step on a CPU has dozens of such tensors.
     """
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
         if mallopt is not None:
-            mallopt(MMAP_THRESHOLD, LARGEST)
-            mallopt(TRIM_THRESHOLD, NEVER)
+            mallopt(_MMAP_THRESHOLD, _LARGEST)
+            mallopt(_TRIM_THRESHOLD, _NEVER)
+
+
+def peak_memory(device: torch.device) -> int:
+    """Peak memory in MiB: of the GPU if that is the device, else of this process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) // 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak // (2**20 if sys.platform == "darwin" else 2**10)

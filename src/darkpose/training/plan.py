@@ -1,36 +1,36 @@
-"""What a training run would be: counted from its data, and timed on two batches; nothing is written."""
+"""Plan of a training run: counted from its data and timed on two batches, without writing anything."""
 
 import time
 from dataclasses import dataclass
 
 from torch.utils.data import DataLoader
 
+from darkpose.training.config import DEFAULT_OPTIONS, RunOptions
 from darkpose.training.crops import AugmentedFaces
 from darkpose.training.epoch_steps import EpochSteps
 from darkpose.training.feed import to_device
 from darkpose.training.initial_weights import initial_model
-from darkpose.training.loop import make_accelerator
-from darkpose.training.recipe_run import Task, teacher_of
-from darkpose.training.run import start_run
-from darkpose.training.sent_step import memory_in_use
+from darkpose.training.memory import peak_memory
+from darkpose.training.recipe_run import Task, load_teacher
+from darkpose.training.run import Run, start_run
 from darkpose.training.step import take_step
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A run, before it is made.
+    """A run before its start.
 
     Attributes:
         recipe: its name.
-        faces, validation: how many are trained on and validated on.
-        validated: what the faces to validate on are.
+        faces, validation: number of faces to train on and to validate on.
+        validated: description of the faces to validate on.
         landmarks, parameters: of the network.
         crop_size: side of a crop in px.
-        processes, device: that would train.
+        processes, device: of the training.
         step_faces: faces of a step, in all processes.
         steps, epochs: steps of an epoch, and epochs.
         seconds_per_step: measured on the second of two batches, times the batches of a step.
-        memory: peak in MiB, of the GPU or of this process, loaders not counted.
+        memory: peak in MiB, of the GPU or of this process, without loader processes.
         peak_rate: learning rate after its warm-up.
     """
 
@@ -52,7 +52,7 @@ class Plan:
 
     @property
     def hours(self) -> float:
-        """The whole run's steps, without validations."""
+        """Duration of all steps, without validations."""
         return self.seconds_per_step * self.steps * self.epochs / 3600
 
     def __str__(self) -> str:
@@ -61,70 +61,59 @@ class Plan:
                 f"{self.recipe}: {self.landmarks} landmarks, {self.parameters / 1e6:.2f} M parameters",
                 f"faces      {self.faces} to train on, {self.validation} to validate on: {self.validated}",
                 f"crops      {self.crop_size} px, {self.step_faces} a step over {self.processes} x {self.device}",
-                f"steps      {self.steps} an epoch, {self.epochs} epochs, learning rate {self.peak_rate:g} at its peak",
+                f"steps      {self.steps} an epoch, {self.epochs} epochs, peak learning rate {self.peak_rate:g}",
                 f"a step     {self.seconds_per_step:.2f} s, measured on two batches",
                 f"memory     {self.memory} MiB at its peak",
-                f"all steps  {self.hours:.1f} h, validations not counted",
+                f"all steps  {self.hours:.1f} h, without validations",
             ]
         )
 
 
-def plan_run(task: Task, *, start: str | None = None, compiled: bool = False, graphs: bool = False) -> Plan:
-    """Count a task's run, and take the steps of two batches to time them.
+def plan_run(task: Task, *, start: str | None = None, options: RunOptions = DEFAULT_OPTIONS) -> Plan:
+    """Count the faces and steps of a task, and time the steps of two batches.
 
     Args:
         task: what to train.
-        start: initial weights, if they are named (as in `initial_weights.initial_model`): the steps do not depend on
+        start: initial weights, if they are named (as in `initial_weights.initial_model`): the time does not depend on
             them, but they must be available.
-        compiled, graphs: as of `train.train`.
+        options: how the run is executed; `compiled` and `graphs` are used.
 
     Raises:
-        DarkposeError: accelerate is missing, `start` or an image of the two batches cannot be read, or there is no such
-            GPU for `graphs`.
+        DarkposeError: accelerate is missing, `start` or an image of the two batches cannot be read, or there is no GPU
+            for `options.graphs`.
     """
     config, schema = task.recipe.train, task.recipe.train_set.schema
-    accelerator = make_accelerator(config)
-    first = initial_model(start, schema, seed=config.seed, network=config.network) if start else None
-    run = start_run(
-        config,
-        config.network_for(schema),
-        accelerator,
-        first,
-        teacher=teacher_of(task.recipe),
-        compiled=compiled,
-        graphs=graphs,
-    )
-    order = EpochSteps(
-        len(task.samples),
-        config.batch_size,
-        config.accumulate,
-        seed=config.seed,
-        epoch=0,
-        process=accelerator.process_index,
-        processes=accelerator.num_processes,
-    )
-    faces = AugmentedFaces(task.samples, schema, config.crop_size, config.augment, config.seed, padding=config.padding)
-    run.model.train()
-    took = []
-    for batch, _ in zip(DataLoader(faces, batch_sampler=order), range(2), strict=False):
-        began = time.perf_counter()
-        loss = take_step(run, config, 0.0, [to_device(batch, accelerator.device)], len(batch.crops))
-        loss.item()
-        took.append(time.perf_counter() - began)
+    initial = initial_model(start, schema, seed=config.seed, network=config.network) if start else None
+    run = start_run(config, schema, initial=initial, teacher=load_teacher(task.recipe), options=options)
+    order = run.epoch_steps(len(task.samples))
     return Plan(
         task.recipe.name,
         len(task.samples),
         len(task.validation),
-        task.validated,
+        task.validation_set,
         len(schema),
-        sum(parameter.numel() for parameter in run.bare.parameters()),
+        sum(parameter.numel() for parameter in run.network.parameters()),
         config.crop_size,
-        accelerator.num_processes,
-        accelerator.device.type,
+        run.accelerator.num_processes,
+        run.accelerator.device.type,
         order.faces_in(0),
         order.steps,
         config.epochs,
-        took[-1] * order.own_in(0),
-        memory_in_use(accelerator.device),
+        _seconds_per_batch(run, task, order) * order.own_in(0),
+        peak_memory(run.accelerator.device),
         config.schedule.peak,
     )
+
+
+def _seconds_per_batch(run: Run, task: Task, order: EpochSteps) -> float:
+    """Duration of the second of two batches."""
+    config, schema = run.config, task.recipe.train_set.schema
+    faces = AugmentedFaces(task.samples, schema, config.crop_size, config.augment, config.seed, padding=config.padding)
+    run.model.train()
+    seconds = 0.0
+    for batch, _ in zip(DataLoader(faces, batch_sampler=order), range(2), strict=False):
+        began = time.perf_counter()
+        loss = take_step(run, 0.0, [to_device(batch, run.accelerator.device)], len(batch.crops))
+        loss.item()
+        seconds = time.perf_counter() - began
+    return seconds

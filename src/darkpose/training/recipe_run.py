@@ -1,4 +1,4 @@
-"""A recipe's training run."""
+"""Training run of a recipe: its faces, validation, and the checkpoint that it keeps."""
 
 import sys
 from dataclasses import asdict, replace
@@ -22,8 +22,9 @@ from darkpose.predict.landmarks import LandmarkFinder
 from darkpose.runtime.torch import TorchNetwork
 from darkpose.schema import KeypointSchema
 from darkpose.training.augment import AugmentConfig
+from darkpose.training.config import DEFAULT_OPTIONS, RunOptions
 from darkpose.training.initial_weights import NOTHING, initial_model, seen_test_images
-from darkpose.training.loop import Trained, train
+from darkpose.training.loop import Trained, Validation, train
 from darkpose.training.recipes import Recipe
 from darkpose.training.run_folder import first_process
 from darkpose.training.schedule import Cosine, Schedule
@@ -31,25 +32,25 @@ from darkpose.weights.checkpoint import CheckpointConfig
 
 
 class Task(NamedTuple):
-    """What a recipe trains on and is validated on.
+    """The faces of a recipe.
 
     Attributes:
         recipe: the experiment.
         samples: training faces.
-        validation: faces to validate on, of the markup `measured`.
-        measured: the markup of the validation.
-        validated: what the validation faces are, in words.
+        validation: faces to validate on.
+        validation_schema: their schema.
+        validation_set: description of the validation faces.
     """
 
     recipe: Recipe
     samples: list[Sample]
     validation: list[Sample]
-    measured: KeypointSchema
-    validated: str
+    validation_schema: KeypointSchema
+    validation_set: str
 
     @property
     def use(self) -> CheckpointConfig:
-        """How the trained network is used."""
+        """How to use the trained network."""
         config = self.recipe.train
         return CheckpointConfig(
             config.network_for(self.recipe.train_set.schema),
@@ -61,13 +62,13 @@ class Task(NamedTuple):
 
 
 def read_task(recipe: Recipe, root: Path) -> Task:
-    """Read the faces of a recipe; a share of the training images is held out, if the recipe says so.
+    """Read the faces of a recipe, and hold out `held_out` of the training images.
 
-    Faces of one image are on the same side; one that comes several times in an epoch is validated on once. Which images
-    are held out depends on the recipe's seed alone.
+    All faces of an image are held out or none. A face that comes several times in an epoch is validated on once. The
+    held-out images depend on the recipe's seed alone.
 
     Raises:
-        DarkposeError: the data cannot be used, or nothing would be left to train on.
+        DarkposeError: the data cannot be used, or no image would be left to train on.
     """
     samples, share = recipe.train_set.read(root), recipe.train.held_out
     if not share:
@@ -76,7 +77,7 @@ def read_task(recipe: Recipe, root: Path) -> Task:
     images, membership = np.unique([str(sample.image) for sample in samples], return_inverse=True)
     count = max(1, round(share * len(images)))
     if count >= len(images):
-        raise DarkposeError(f"of {len(images)} images {share:.0%} cannot be held out: none would be left to train on")
+        raise DarkposeError(f"{share:.0%} of {len(images)} images cannot be held out: none would be left to train on")
     out = np.random.default_rng((recipe.train.seed, 1)).permutation(len(images))[:count]
     kept = [sample for sample, image in zip(samples, membership, strict=True) if image not in out]
     held = [sample for sample, image in zip(samples, membership, strict=True) if image in out]
@@ -84,14 +85,14 @@ def read_task(recipe: Recipe, root: Path) -> Task:
     return Task(recipe, kept, list(once.values()), recipe.train_set.schema, f"held out of {recipe.train_set.name}")
 
 
-def overfit(task: Task, faces: int) -> Task:
-    """The task of learning some faces by heart, without augmentation, average or decay: a check of data and loop.
+def overfit_task(task: Task, faces: int) -> Task:
+    """A task that overfits the first faces, without augmentation, average or decay: a check of data and loop.
 
     Raises:
-        DarkposeError: there are not as many faces.
+        DarkposeError: there are fewer faces.
     """
     if not 1 <= faces <= len(task.samples):
-        raise DarkposeError(f"expected from 1 to {len(task.samples)} faces to learn by heart, got {faces}")
+        raise DarkposeError(f"expected from 1 to {len(task.samples)} faces to overfit, got {faces}")
     few, recipe = task.samples[:faces], task.recipe
     still = AugmentConfig(flip=0.0, scale_std=0.0, rotation_probability=0.0)
     rate = Schedule(recipe.train.schedule.peak, Cosine(), warmup=10)
@@ -108,10 +109,23 @@ def overfit(task: Task, faces: int) -> Task:
         held_out=0.0,
         patience=0,
     )
-    name = f"{recipe.name}-by-heart-{faces}"
-    return Task(
-        replace(recipe, name=name, train=config), few * 50, few, recipe.train_set.schema, "the faces that are learnt"
-    )
+    # The name and the description are stored in checkpoints and states.
+    recipe = replace(recipe, name=f"{recipe.name}-by-heart-{faces}", train=config)
+    return Task(recipe, few * 50, few, recipe.train_set.schema, "the faces that are learnt")
+
+
+def load_teacher(recipe: Recipe) -> HRNet | None:
+    """The teacher of a recipe, if it has one.
+
+    Raises:
+        DarkposeError: it cannot be read, or its landmarks are not those of the training faces.
+    """
+    if not recipe.teacher:
+        return None
+    found, wanted = load_checkpoint(recipe.teacher, whole=True), recipe.train_set.schema
+    if found.schema.names != wanted.names:
+        raise DarkposeError(f"{recipe.teacher}: the teacher is for {found.schema.name}, expected {wanted.name}")
+    return found.model
 
 
 def train_recipe(
@@ -120,77 +134,57 @@ def train_recipe(
     out: Path,
     *,
     start: str | None = None,
-    workers: int = 1,
-    by_heart: int = 0,
-    **options: Any,
+    overfit: int = 0,
+    options: RunOptions = DEFAULT_OPTIONS,
 ) -> Trained:
-    """Train as a recipe says, validate after every epoch, keep `weights.safetensors`.
+    """Train with a recipe, validate, and keep `weights.safetensors`.
 
     Args:
         recipe: the experiment.
         root: folder of its data set.
         out: folder of the run.
-        start: what to start from, instead of the recipe's (see `initial_weights.initial_model`).
-        workers: loader processes.
-        by_heart: if above 0, learn this many faces by heart instead, see `overfit`.
-        options: `cache`, `uncompressed`, `save_every`, `max_time`, `track`, `compiled`, `graphs` of `train.train`.
+        start: initial weights instead of the recipe's, see `initial_weights.initial_model`.
+        overfit: if above 0, overfit this many faces, see `overfit_task`.
+        options: how the run is executed.
 
     Raises:
         DarkposeError: data, checkpoint or run folder cannot be used, or the loss is not finite.
     """
     task = read_task(recipe, root)
-    return run_task(overfit(task, by_heart) if by_heart else task, out, start=start, workers=workers, **options)
+    return run_task(overfit_task(task, overfit) if overfit else task, out, start=start, options=options)
 
 
-def teacher_of(recipe: Recipe) -> HRNet | None:
-    """The network that teaches, where a recipe has one.
-
-    Raises:
-        DarkposeError: it cannot be read, or is of other landmarks than the recipe's training faces.
-    """
-    if not recipe.teacher:
-        return None
-    found, wanted = load_checkpoint(recipe.teacher, whole=True), recipe.train_set.schema
-    if found.schema.names != wanted.names:
-        raise DarkposeError(f"{recipe.teacher}: a teacher of {found.schema.name}, but {wanted.name} is to be learnt")
-    return found.model
-
-
-def run_task(task: Task, out: Path, *, start: str | None = None, workers: int = 1, **options: Any) -> Trained:
-    """As `train_recipe`, of faces that are read."""
+def run_task(task: Task, out: Path, *, start: str | None = None, options: RunOptions = DEFAULT_OPTIONS) -> Trained:
+    """As `train_recipe`, with faces that have been read."""
     schema, config = task.recipe.train_set.schema, task.recipe.train
-    source = start or task.recipe.start
-    first = initial_model(source, schema, seed=config.seed, network=config.network)
+    start = start or task.recipe.start
+    initial = initial_model(start, schema, seed=config.seed, network=config.network)
     if config.select == "best-on-test-set" and first_process():
         tqdm.write(
             f"{task.recipe.name} keeps the epoch that is best on its test set, as published: "
-            "the NME it logs is not that of unseen faces",
+            "the logged NME is not that of unseen faces",
             file=sys.stderr,
         )
-
-    origin = _provenance(task, source)
+    provenance = _provenance(task, start)
 
     def keep(model: HRNet, facts: dict[str, Any]) -> None:
-        save_checkpoint(Checkpoint(model, task.use, schema, {**origin, **facts}), out / "weights.safetensors")
+        save_checkpoint(Checkpoint(model, task.use, schema, {**provenance, **facts}), out / "weights.safetensors")
 
     return train(
         config,
         task.samples,
         schema,
         out,
-        start=first,
-        teacher=teacher_of(task.recipe),
-        validate=partial(validation_nme, task),
-        validation=_validated(task),
-        keep=keep,
-        workers=workers,
-        **options,
+        initial=initial,
+        teacher=load_teacher(task.recipe),
+        validation=Validation(partial(validation_nme, task), keep, _describe_validation(task)),
+        options=options,
     )
 
 
 def validation_nme(task: Task, model: HRNet) -> float:
-    """NME of a network over a task's validation faces, a fraction of the markup's usual normaliser."""
-    use, test, measured = task.use, task.recipe.benchmark.protocol, task.measured
+    """NME of a network on a task's validation faces, a fraction of the schema's usual normaliser."""
+    use, test, measured = task.use, task.recipe.benchmark.protocol, task.validation_schema
     schema = task.recipe.train_set.schema
     rows = range(len(schema)) if measured is schema else range(len(schema))[schema.rows(measured.name)]
     device = next(model.parameters()).device
@@ -202,22 +196,18 @@ def validation_nme(task: Task, model: HRNet) -> float:
     return samples_nme(found.keypoints, task.validation, measured)
 
 
-def _validated(task: Task) -> str:
-    """The validation in words that differ for another set, other faces or another protocol."""
-    test, faces = (
-        task.recipe.benchmark.protocol,
-        f"{len(task.validation)} faces ({samples_digest(task.validation)[:8]})",
-    )
-    protocol = f"flip test {test.flip_test}, {test.method}, kernel {test.kernel_size}"
-    return f"validated on {faces}, {task.validated}, {protocol}"
+def _describe_validation(task: Task) -> str:
+    """Faces and protocol of the validation; stored in states and compared, so the wording must stay."""
+    faces = f"{len(task.validation)} faces ({samples_digest(task.validation)[:8]}), {task.validation_set}"
+    protocol = task.recipe.benchmark.protocol
+    return f"validated on {faces}, flip test {protocol.flip_test}, {protocol.method}, kernel {protocol.kernel_size}"
 
 
 def _provenance(task: Task, start: str) -> dict[str, Any]:
     recipe, samples = task.recipe, task.samples
-    all_of_it = recipe.train_set.name in TEST_SETS
-    learnt = {sample.image.name for sample in samples if all_of_it or "wflw-test" in sample.subsets}
-    for source in (start, recipe.teacher):
-        learnt |= seen_test_images(source)
+    is_test_set = recipe.train_set.name in TEST_SETS
+    test_images = {sample.image.name for sample in samples if is_test_set or "wflw-test" in sample.subsets}
+    test_images |= seen_test_images(start) | seen_test_images(recipe.teacher)
     return {
         "recipe": recipe.name,
         "recipe_values": asdict(recipe.train),
@@ -225,7 +215,7 @@ def _provenance(task: Task, start: str) -> dict[str, Any]:
         "start": "He initialisation" if start == NOTHING else Path(start).name,
         **({"teacher": Path(recipe.teacher).name} if recipe.teacher else {}),
         "train_set": f"{recipe.train_set.name}, {len(samples)} faces",
-        "test_images_learnt": sorted(learnt),
-        "validation_set": f"{task.validated}, {len(task.validation)} faces",
+        "test_images_learnt": sorted(test_images),
+        "validation_set": f"{task.validation_set}, {len(task.validation)} faces",
         "torch": torch.__version__,
     }

@@ -23,7 +23,7 @@ class Recipe:
         benchmark: test set and protocol of the validation; the published recipes select on their test set, as their
             authors did.
         train: settings of the run.
-        start: what training starts from, see `initial_weights.initial_model`.
+        start: initial weights, see `initial_weights.initial_model`.
         teacher: name or path of the teacher's checkpoint, if `train.teaching` needs one.
     """
 
@@ -36,8 +36,8 @@ class Recipe:
 
 
 # HRNetV2-W18 and DARK for faces as published: 60 epochs of Adam at 2e-3, a tenth from epoch 40 and again from 55,
-# linear warm-up over 500 iterations, 8 times 64 crops a step. Where there are fewer than 8 processes, gradients of
-# several batches of 64 are accumulated, so that steps, rates and batch norm (over 64 crops) stay as they were.
+# linear warm-up over 500 iterations, 8 times 64 crops a step. With fewer than 8 processes, gradients of several batches
+# of 64 are accumulated, so that steps, learning rates and batch norm (over 64 crops) are the same.
 PUBLISHED_TRAINING = TrainConfig(
     crop_size=256,
     sigma=2.0,
@@ -67,8 +67,8 @@ WFLW_DARK = Recipe("wflw-dark", DATA_SETS["wflw-train"], BENCHMARKS["wflw-dark"]
 W300_DARK = Recipe("300w-dark", DATA_SETS["300w-train"], BENCHMARKS["300w-dark"], PUBLISHED_TRAINING, IMAGENET)
 COFW_DARK = Recipe("cofw-dark", DATA_SETS["cofw-train"], BENCHMARKS["cofw-dark"], PUBLISHED_TRAINING, IMAGENET)
 
-# darkpose's own, from nothing, in two stages that a CPU can bear: small crops first, then full size.
-SMALL_FIRST = Recipe(
+# darkpose's own, without initial weights, in two stages that are feasible on a CPU: small crops, then full size.
+W300_128 = Recipe(
     "300w-128",
     DATA_SETS["300w-train"],
     BENCHMARKS["300w-128"],
@@ -80,12 +80,12 @@ SMALL_FIRST = Recipe(
         augment=AugmentConfig(shift_std=0.05),
     ),
 )
-FULL_SIZE = replace(
-    SMALL_FIRST,
+W300_256 = replace(
+    W300_128,
     name="300w-256",
     benchmark=BENCHMARKS["300w-256"],
     train=replace(
-        SMALL_FIRST.train,
+        W300_128.train,
         crop_size=256,
         epochs=13,
         schedule=Schedule(8e-4, Cosine(), warmup=100),
@@ -93,8 +93,8 @@ FULL_SIZE = replace(
     ),
 )
 
-# One network for three markups, from the full-size one: derived landmarks where a set has no annotated ones.
-SEVERAL_MARKUPS = Recipe(
+# One network for three schemas, from the full-size one; missing landmarks of a data set are derived.
+FACES_300W = Recipe(
     "faces-300w",
     DATA_SETS["faces-300w"],
     BENCHMARKS["faces-300w"],
@@ -118,34 +118,32 @@ SEVERAL_MARKUPS = Recipe(
         ),
     ),
 )
-SEVERAL_MARKUPS_LONGER = replace(
-    SEVERAL_MARKUPS,
+FACES_300W_LONGER = replace(
+    FACES_300W,
     name="faces-300w-longer",
     benchmark=BENCHMARKS["faces-300w-longer"],
-    train=replace(SEVERAL_MARKUPS.train, epochs=8, schedule=Schedule(4e-4, Cosine(), warmup=100)),
+    train=replace(FACES_300W.train, epochs=8, schedule=Schedule(4e-4, Cosine(), warmup=100)),
 )
-SEVERAL_MARKUPS_WING = replace(
-    SEVERAL_MARKUPS,
+FACES_300W_WING = replace(
+    FACES_300W,
     name="faces-300w-wing",
     benchmark=BENCHMARKS["faces-300w-wing"],
-    train=replace(
-        SEVERAL_MARKUPS.train, loss="adaptive_wing", epochs=10, schedule=Schedule(4e-4, Cosine(), warmup=100)
-    ),
+    train=replace(FACES_300W.train, loss="adaptive_wing", epochs=10, schedule=Schedule(4e-4, Cosine(), warmup=100)),
 )
-SEVERAL_SETS = replace(
-    SEVERAL_MARKUPS,
+FACES = replace(
+    FACES_300W,
     name="faces",
     benchmark=BENCHMARKS["faces"],
     train_set=DATA_SETS["faces"],
-    train=replace(SEVERAL_MARKUPS.train, loss="adaptive_wing", epochs=1),  # in which WFLW's faces come 24 times
+    train=replace(FACES_300W.train, loss="adaptive_wing", epochs=1),  # with WFLW's faces 24 times
 )
 # The same for a GPU, on which an epoch takes seconds: 64 crops a step, narrower targets.
-SEVERAL_MARKUPS_GPU = replace(
-    SEVERAL_MARKUPS_WING,
+FACES_300W_GPU = replace(
+    FACES_300W_WING,
     name="faces-300w-gpu",
     benchmark=BENCHMARKS["faces-300w-gpu"],
     train=replace(
-        SEVERAL_MARKUPS_WING.train,
+        FACES_300W_WING.train,
         sigma=1.5,
         batch_size=64,
         epochs=27,
@@ -153,45 +151,43 @@ SEVERAL_MARKUPS_GPU = replace(
         validate_every=10,
     ),
 )
-SEVERAL_SETS_GPU = replace(
-    SEVERAL_SETS,
+FACES_GPU = replace(
+    FACES,
     name="faces-gpu",
     benchmark=BENCHMARKS["faces-gpu"],
-    train=replace(
-        SEVERAL_SETS.train, sigma=1.5, batch_size=64, epochs=2, schedule=Schedule(7e-4, Cosine(), warmup=100)
-    ),
+    train=replace(FACES.train, sigma=1.5, batch_size=64, epochs=2, schedule=Schedule(7e-4, Cosine(), warmup=100)),
 )
 
-# And longer, which CUDA graphs (`--graphs`) make a matter of minutes.
-SEVERAL_MARKUPS_LONG = replace(
-    SEVERAL_MARKUPS_GPU,
+# The same for longer, which takes minutes with CUDA graphs (`--graphs`).
+FACES_300W_LONG = replace(
+    FACES_300W_GPU,
     name="faces-300w-long",
     benchmark=BENCHMARKS["faces-300w-long"],
-    train=replace(SEVERAL_MARKUPS_GPU.train, epochs=66, ema=0.999, validate_every=100),
+    train=replace(FACES_300W_GPU.train, epochs=66, ema=0.999, validate_every=100),
 )
 
-# A network of 1.9 GMAC (W18: 4.8): fewer exchange modules and blocks, half the stem. It learns small crops first, then
-# at full size, half from the landmarks, half from the heatmaps of the large network.
+# A network of 1.9 GMAC (W18: 4.8): fewer exchange modules and blocks, half the stem. It is trained on small crops, then
+# at full size, half on the landmarks and half on the heatmaps of the large network.
 SMALL_SHAPE = HRNetConfig(keypoints=1, modules=(1, 2, 2), blocks=2, stem=32)
-SMALL_NETWORK_FIRST = replace(
-    SEVERAL_MARKUPS,
+SMALL_128 = replace(
+    FACES_300W,
     name="small-128",
     benchmark=BENCHMARKS["small-128"],
     train=replace(
-        SEVERAL_MARKUPS.train,
+        FACES_300W.train,
         network=SMALL_SHAPE,
         crop_size=128,
         epochs=24,
         schedule=Schedule(1e-3, Cosine(), warmup=200),
-        augment=SMALL_FIRST.train.augment,
+        augment=W300_128.train.augment,
     ),
 )
-SMALL_NETWORK = replace(
-    SEVERAL_MARKUPS,
+SMALL = replace(
+    FACES_300W,
     name="small",
     benchmark=BENCHMARKS["small"],
     train=replace(
-        SEVERAL_MARKUPS.train,
+        FACES_300W.train,
         network=SMALL_SHAPE,
         epochs=16,
         schedule=Schedule(8e-4, Cosine(), warmup=100),
@@ -204,9 +200,9 @@ RECIPES = {
     recipe.name: recipe
     for recipe in (
         *(AFLW_DARK, WFLW_DARK, W300_DARK, COFW_DARK),
-        *(SMALL_FIRST, FULL_SIZE, SEVERAL_MARKUPS, SEVERAL_MARKUPS_LONGER),
-        *(SEVERAL_MARKUPS_WING, SEVERAL_SETS, SEVERAL_MARKUPS_GPU, SEVERAL_SETS_GPU),
-        *(SEVERAL_MARKUPS_LONG, SMALL_NETWORK_FIRST, SMALL_NETWORK),
+        *(W300_128, W300_256, FACES_300W, FACES_300W_LONGER),
+        *(FACES_300W_WING, FACES, FACES_300W_GPU, FACES_GPU),
+        *(FACES_300W_LONG, SMALL_128, SMALL),
     )
 }
 

@@ -1,27 +1,26 @@
-"""What a training run is made of, and its file `state.pt`: all that a killed run needs to go on, bit for bit."""
+"""A training run: devices, network, average, optimizer and progress."""
 
-import io
-import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from darkpose.errors import DarkposeError
-from darkpose.files.atomic import write_atomically
 from darkpose.network.hrnet import HRNet, compile_blocks, initialise
+from darkpose.schema import KeypointSchema
 from darkpose.training.average import WeightAverage
-from darkpose.training.config import TrainConfig
+from darkpose.training.config import DEFAULT_OPTIONS, RunOptions, TrainConfig
+from darkpose.training.epoch_steps import EpochSteps
 from darkpose.training.gpu.cuda_graphs import replay_passes
-from darkpose.weights.checkpoint import HRNetConfig
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+
+_PROCESS_TIMEOUT = timedelta(hours=3)  # of processes that wait while the main one validates or cuts crops
 
 
 @dataclass
@@ -29,17 +28,19 @@ class Run:
     """A run between two steps.
 
     Attributes:
+        config: the run's settings.
         accelerator: devices and processes.
-        model: the network as it is trained (wrapped, over several processes).
+        model: the network in training (wrapped, if there are several processes).
         average: its average, if there is one.
         optimizer: of the network.
-        teacher: a network whose heatmaps are learnt, too, if there is one; it does not change.
-        epoch, step: where the run is: this many whole epochs, and steps of the next.
+        teacher: a network whose heatmaps are also trained on, if there is one; it does not change.
+        epoch, step: progress: whole epochs, and steps of the next.
         best: lowest validation NME so far; inf if none.
         stale: epochs since then.
         unreadable: how many times an image could not be read.
     """
 
+    config: TrainConfig
     accelerator: "Accelerator"
     model: nn.Module
     average: WeightAverage | None
@@ -52,20 +53,33 @@ class Run:
     unreadable: int = 0
 
     @property
-    def bare(self) -> nn.Module:
-        """The network itself."""
+    def network(self) -> nn.Module:
+        """The network in training, without a wrapper."""
         return cast(nn.Module, self.accelerator.unwrap_model(self.model))
 
     @property
-    def kept(self) -> HRNet:
-        """The network that is validated and kept: the averaged one, if there is one."""
-        return cast(HRNet, self.average.module if self.average is not None else self.bare)
+    def result(self) -> HRNet:
+        """The network that is validated and kept: the average, if there is one."""
+        return cast(HRNet, self.average.module if self.average is not None else self.network)
+
+    def epoch_steps(self, faces: int, ahead: int = 0) -> EpochSteps:
+        """The remaining steps of the current epoch (`ahead` = 0), or the steps of a later one."""
+        return EpochSteps(
+            faces,
+            self.config.batch_size,
+            self.config.accumulate,
+            seed=self.config.seed,
+            epoch=self.epoch + ahead,
+            first=0 if ahead else self.step,
+            process=self.accelerator.process_index,
+            processes=self.accelerator.num_processes,
+        )
 
     def state(self) -> dict[str, Any]:
         """Everything that changes from step to step."""
         scaler = self.accelerator.scaler
         return {
-            "model": self.bare.state_dict(),
+            "model": self.network.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": None if scaler is None else scaler.state_dict(),
@@ -74,8 +88,8 @@ class Run:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
-        self.bare.load_state_dict(state["model"])
+        """Continue from a state."""
+        self.network.load_state_dict(state["model"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -87,119 +101,66 @@ class Run:
 
 def start_run(
     config: TrainConfig,
-    network: HRNetConfig,
-    accelerator: "Accelerator",
-    start: HRNet | None,
+    schema: KeypointSchema,
+    folder: Path | None = None,
     *,
+    initial: HRNet | None = None,
     teacher: HRNet | None = None,
-    compiled: bool = False,
-    graphs: bool = False,
+    options: RunOptions = DEFAULT_OPTIONS,
 ) -> Run:
-    """A run before its first step: from `start`, or from He initialisation.
+    """A run before its first step; this also seeds the random numbers of the process.
+
+    Args:
+        config: the run's settings.
+        schema: landmarks to train on.
+        folder: of the run, for trackers.
+        initial: initial weights; None: He initialisation.
+        teacher: the network whose heatmaps are also trained on.
+        options: `compiled`, `graphs` and `track` are used.
 
     Raises:
-        DarkposeError: CUDA graphs are asked for without a GPU, of several processes, or of compiled blocks.
+        DarkposeError: accelerate is missing, the device does not support the precision, or CUDA graphs are not
+            possible: they need a GPU, one process, and blocks that are not compiled.
     """
-    if graphs and compiled:
-        raise DarkposeError("CUDA graphs of compiled blocks are not known to work; take one of the two")
-    if graphs and (accelerator.device.type != "cuda" or accelerator.num_processes > 1):
-        what = f"{accelerator.num_processes} on {accelerator.device.type}"
-        raise DarkposeError(f"CUDA graphs are for one process on a GPU, this is {what}; leave them out")
-    model = HRNet(network)
-    if start is None:
+    accelerator = _make_accelerator(config, folder, options.track)
+    if options.graphs and options.compiled:
+        raise DarkposeError("CUDA graphs of compiled blocks are not supported; choose one of the two")
+    if options.graphs and (accelerator.device.type != "cuda" or accelerator.num_processes > 1):
+        found = f"{accelerator.num_processes} on {accelerator.device.type}"
+        raise DarkposeError(f"CUDA graphs need one process on a GPU, got {found}; leave them out")
+    model = HRNet(config.network_for(schema))
+    if initial is None:
         initialise(model, seed=config.seed)
     else:
-        model.load_state_dict(start.state_dict())
+        model.load_state_dict(initial.state_dict())
     model = model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = WeightAverage(model, config.ema) if config.ema else None
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=config.weight_decay, fused=True)
-    if compiled:
+    if options.compiled:
         compile_blocks(model)
     prepared, optimizer = accelerator.prepare(model, optimizer)
-    if graphs:
-        replay_passes(prepared, summed=config.accumulate > 1)
+    if options.graphs:
+        replay_passes(prepared, accumulates=config.accumulate > 1)
     if teacher is not None:
         teacher = teacher.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Run(accelerator, prepared, average, optimizer, teacher)
+    return Run(config, accelerator, prepared, average, optimizer, teacher)
 
 
-class StateFile:
-    """The file that a run is saved to and resumed from.
-
-    Attributes:
-        path: of the file.
-        every: seconds between two saves within an epoch.
-        faces: what the run learns, in words: a state of other faces is not taken over.
-        origin: what it starts from and is validated on, in words, likewise.
-    """
-
-    def __init__(self, path: Path, config: TrainConfig, faces: str, every: float, origin: str = "") -> None:
-        self.path, self.every, self._config, self._faces = path, every, config.to_json(), faces
-        self._origin = origin
-        self._saved = time.monotonic()
-
-    @property
-    def due(self) -> bool:
-        """Whether it is time to save."""
-        return time.monotonic() - self._saved >= self.every
-
-    def save(self, run: Run) -> None:
-        """Replace the state in one rename: a kill leaves the old state or the new one, never half of one.
-
-        Raises:
-            DarkposeError: the file cannot be written, or the weights are not finite; the old state stays.
-        """
-        self._saved = time.monotonic()  # a failed save is tried again when the next is due
-        self.check(run)
-        state = {"config": self._config, "faces": self._faces, "origin": self._origin, **run.state()}
-        data = io.BytesIO()  # torch's own writing to a file hides why the disk refuses
-        torch.save(state, data)
-        write_atomically(self.path, lambda temporary: temporary.write_bytes(data.getbuffer()))
-
-    def check(self, run: Run) -> None:
-        """Whether a run is worth keeping.
-
-        Raises:
-            DarkposeError: the weights are not finite.
-        """
-        tensors = (*run.bare.state_dict().values(), *run.kept.state_dict().values())
-        if not _are_finite([tensor for tensor in tensors if tensor.is_floating_point()]):
-            raise DarkposeError(f"the weights are no longer finite; {self.path} stays as it was before")
-
-    def save_or_warn(self, run: Run) -> None:
-        """Save in the middle of an epoch: on a full disk the run goes on with the old state, and tries again later."""
-        try:
-            self.save(run)
-        except DarkposeError as error:
-            if not isinstance(error.__cause__, OSError):
-                raise
-            tqdm.write(f"{error}; training goes on, the state before stays, saving is tried again", file=sys.stderr)
-
-    def resume(self, run: Run) -> bool:
-        """Take a saved state over, if there is one.
-
-        Raises:
-            DarkposeError: the file is damaged, or of another configuration or other faces.
-        """
-        if not self.path.exists():
-            return False
-        try:
-            state = torch.load(self.path, map_location="cpu", weights_only=True)
-            same, faces = state["config"] == self._config, state["faces"]
-            origin = state.get("origin", self._origin)  # the first states do not say
-        except Exception as error:  # a damaged pickle can fail in any way
-            raise DarkposeError(f"{self.path}: not the state of a run ({error}); remove it to start anew") from error
-        if not same:
-            folder = self.path.parent
-            raise DarkposeError(f"{folder} holds a run of another configuration; choose another folder or remove it")
-        if faces != self._faces:
-            raise DarkposeError(f"{self.path} is of {faces}; this run is of {self._faces}; choose another folder")
-        if origin != self._origin:
-            raise DarkposeError(f"{self.path} is of a run {origin}; this one is {self._origin}; choose another folder")
-        run.restore(state)
-        return True
-
-
-def _are_finite(tensors: Sequence[torch.Tensor]) -> bool:
-    norms = torch.stack(torch._foreach_norm([tensor.detach() for tensor in tensors]))
-    return bool(torch.isfinite(norms).all())
+def _make_accelerator(config: TrainConfig, folder: Path | None, track: Sequence[str]) -> "Accelerator":
+    """Devices, processes and precision of a run."""
+    try:  # not at the top: recipes and checkpoints can be read without accelerate
+        from accelerate import Accelerator
+        from accelerate.utils import InitProcessGroupKwargs, set_seed
+    except ModuleNotFoundError as error:
+        raise DarkposeError("training needs accelerate: pip install 'darkpose[train]'") from error
+    if config.precision == "fp16" and not torch.cuda.is_available():
+        raise DarkposeError('precision "fp16" needs a GPU; "bf16" and "no" do not')
+    accelerator = Accelerator(
+        mixed_precision=config.precision,
+        cpu=not torch.cuda.is_available(),
+        log_with=list(track) or None,
+        project_dir=folder,
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=_PROCESS_TIMEOUT)],
+    )
+    set_seed(config.seed)
+    return accelerator

@@ -1,4 +1,4 @@
-"""The folder of a training run: one run at a time, whose weights and log are not lost to another."""
+"""The folder of a training run, used by one run at a time."""
 
 import os
 from collections.abc import Iterator
@@ -12,21 +12,21 @@ from darkpose.training.log import read_log
 
 
 def first_process() -> bool:
-    """Whether this is the process that prints and writes, of those that a launcher started."""
+    """Whether this is the process that prints and writes, if a launcher started several."""
     return int(os.environ.get("RANK", "0")) == 0
 
 
 @contextmanager
 def own_folder(folder: Path, *, first: bool = True) -> Iterator[None]:
-    """Make a run's folder if it is not there, and keep it from other runs.
+    """Make the folder of a run if needed, and lock it against other runs.
 
     Args:
         folder: of the run.
-        first: whether this is the process that writes there, of those of the run.
+        first: whether this is the process of the run that writes.
 
     Raises:
-        DarkposeError: a run is going on in it, it cannot be written to, or it holds weights or validations of a run
-            whose state is gone, which a new one would replace.
+        DarkposeError: another run uses it, it cannot be written to, or it holds weights or validations of a run
+            without its state, which a new run would replace.
     """
     make_folder(folder)
     with ExitStack() as held:
@@ -34,7 +34,7 @@ def own_folder(folder: Path, *, first: bool = True) -> Iterator[None]:
             try:
                 held.enter_context(file_lock(folder / ".lock", wait=False))
             except BlockingIOError as error:
-                raise DarkposeError(f"{folder}: another run is going on in this folder; choose another") from error
+                raise DarkposeError(f"{folder}: another run uses this folder; choose another") from error
             except OSError as error:
                 raise DarkposeError(f"{folder}: cannot be written to: {error.strerror or error}") from error
             remove_leftovers(folder)
@@ -43,7 +43,7 @@ def own_folder(folder: Path, *, first: bool = True) -> Iterator[None]:
 
 
 def _check_abandoned(folder: Path) -> None:
-    """Refuse what only a run leaves that has come as far as a validation, where its state is not there."""
+    """Refuse a folder with weights or validations of a run but without its state."""
     weights, log = folder / "weights.safetensors", folder / "log.jsonl"
     if (folder / "state.pt").exists():
         return
@@ -52,6 +52,6 @@ def _check_abandoned(folder: Path) -> None:
         found.append(log.name)
     if found:
         raise DarkposeError(
-            f"{folder} holds {' and '.join(found)} of a run, but not its state.pt, so it cannot go on; "
-            "choose another folder, or remove them to start anew"
+            f"{folder} holds {' and '.join(found)} of a run, but not its state.pt, so it cannot continue; "
+            "choose another folder, or remove them to start again"
         )

@@ -1,4 +1,4 @@
-"""Learning rates: warm-up, then steps or a cosine."""
+"""Learning rate schedules: warm-up, then steps or a cosine."""
 
 from dataclasses import dataclass
 from math import cos, pi
@@ -34,7 +34,7 @@ class Schedule:
     Attributes:
         peak: the rate after warm-up.
         decay: factor over the run.
-        warmup: iterations of linear warm-up, counted in iterations whatever an epoch's length (published: 500).
+        warmup: iterations of linear warm-up (published: 500).
         warmup_ratio: factor at iteration 0.
     """
 

@@ -1,4 +1,4 @@
-"""Trackers besides a run's own log: TensorBoard and Weights & Biases, through Accelerate."""
+"""Trackers in addition to the log of a run: TensorBoard and Weights & Biases, through Accelerate."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -15,19 +15,19 @@ TRACKERS = ("tensorboard", "wandb")
 
 
 def check_trackers(names: Sequence[str]) -> None:
-    """Whether trackers can be used.
+    """Refuse trackers that cannot be used.
 
     Raises:
         DarkposeError: one is unknown or not installed.
     """
     for name in names:
         if name not in TRACKERS:
-            raise DarkposeError(f"there is no tracker {name!r}; there are {' and '.join(TRACKERS)}")
+            raise DarkposeError(f"there is no tracker {name!r}; the trackers are {', '.join(TRACKERS)}")
         if find_spec(name) is None:
             raise DarkposeError(f"the tracker {name} is not installed: pip install {name}")
 
 
 def start_trackers(accelerator: "Accelerator", names: Sequence[str], config: TrainConfig) -> None:
-    """Begin to track a run: its values as text, then what `accelerator.log` is given."""
+    """Start to track a run: its settings as text, then the values passed to `accelerator.log`."""
     if names:
         accelerator.init_trackers("darkpose", {name: str(value) for name, value in asdict(config).items()})

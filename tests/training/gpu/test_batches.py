@@ -1,4 +1,4 @@
-"""Crops made on the device: the pictures and labels of the host's way, effect by effect and all together."""
+"""Augmentation on the device gives the pixels and labels of the host, for each effect and for all together."""
 
 import io
 from dataclasses import fields, replace
@@ -60,7 +60,7 @@ def cache(samples: list[Sample], tmp_path_factory: pytest.TempPathFactory) -> Cr
 
 @pytest.fixture(scope="module")
 def pictures(samples: list[Sample]) -> list[Pixels]:
-    """Drawn faces, and noise, whose every pixel differs from its neighbours; 120x120."""
+    """Drawn faces and noise; 120x120."""
     faces = [draw_face(5, index).image[60:180, 60:180] for index in range(3)]
     return [*faces, np.random.default_rng(0).integers(0, 256, (120, 120, 3), np.uint8)]
 
@@ -97,23 +97,22 @@ def keys_of(cache: CropCache, epochs: int) -> list[tuple[int, int]]:
     return [(epoch, index) for epoch in range(epochs) for index in range(len(cache.samples))]
 
 
-# --------------------------------------------------------------------------------------------------- the whole way
+# ------------------------------------------------------------------------------------------------ all effects together
 
 
 @pytest.mark.parametrize("draw", DRAWS)
-def test_labels_lie_where_their_dots_are(tmp_path: Path, draw: Augmentation | None, device: torch.device) -> None:
+def test_labels_are_at_their_dots(tmp_path: Path, draw: Augmentation, device: torch.device) -> None:
     path = save(tmp_path / "dots.png", dotted_image(KEYPOINTS))
     sample = Sample(path, KEYPOINTS, np.array([1.0, 0.0, 1.0, 1.0]), BOX)
     cache = open_crop_cache(tmp_path, [sample], crop_size=SIZE, augment=AugmentConfig(shift_std=0.1))
-    planned = plan_cut(cache.pixels(0), cache.samples[0], FOUR, SIZE, draw or Augmentation())
+    planned = plan_cut(cache.pixels(0), cache.samples[0], FOUR, SIZE, draw)
     face: CachedFace = default_collate([planned])
     crop = as_pictures(augment_on_device(face, SIZE, device).crops)[0]
-    flipped = draw is not None and draw.flip
     for i, label in enumerate(face.keypoints[0].numpy()):
         found, colour = dot_near(crop, label)
         np.testing.assert_allclose(found, label, rtol=0, atol=0.1)  # as from the image
-        assert colour == (FOUR.flip_index[i] if flipped else i)
-    np.testing.assert_array_equal(face.visible[0], [0, 1, 1, 1] if flipped else [1, 0, 1, 1])
+        assert colour == (FOUR.flip_index[i] if draw.flip else i)
+    np.testing.assert_array_equal(face.visible[0], [0, 1, 1, 1] if draw.flip else [1, 0, 1, 1])
 
 
 ALONE = {
@@ -129,7 +128,7 @@ ALONE = {
 
 
 @pytest.mark.parametrize(("config", "tolerance"), ALONE.values(), ids=ALONE)
-def test_a_key_gives_the_picture_and_labels_of_the_hosts_way(
+def test_device_and_host_give_the_same_pixels_and_labels(
     cache: CropCache, config: AugmentConfig, tolerance: float, device: torch.device
 ) -> None:
     keys = keys_of(cache, 4)
@@ -145,7 +144,7 @@ def test_a_key_gives_the_picture_and_labels_of_the_hosts_way(
     assert torch.equal(torch.as_tensor(found.taken), torch.as_tensor(expected.taken))
 
 
-def test_all_ways_give_crops_of_the_same_distribution(
+def test_device_and_host_give_crops_of_the_same_distribution(
     samples: list[Sample], cache: CropCache, device: torch.device
 ) -> None:
     keys = keys_of(cache, 40)
@@ -156,7 +155,9 @@ def test_all_ways_give_crops_of_the_same_distribution(
     assert_alike(found, expected)
 
 
-def test_crops_of_real_faces_are_those_of_the_image(shared_data: Path, tmp_path: Path, device: torch.device) -> None:
+def test_crops_of_real_faces_equal_crops_from_the_image(
+    shared_data: Path, tmp_path: Path, device: torch.device
+) -> None:
     real = read_300w(shared_data / "300w", ["lfpw/testset"])[::12]
     cache = open_crop_cache(tmp_path, real, crop_size=SIZE, augment=SHIFTED, density=1.5)
     keys = keys_of(cache, 3)
@@ -177,7 +178,7 @@ def test_a_crop_does_not_depend_on_the_others_of_its_batch(cache: CropCache, dev
         assert (difference > 0).float().mean() < 1e-3
 
 
-def test_a_batch_on_the_host_stays_as_it_was(cache: CropCache) -> None:
+def test_the_batch_on_the_host_is_not_changed(cache: CropCache) -> None:
     faces = CachedFaces(cache, WFLW_98, SIZE, EVERYTHING, seed=2)
     batch, again = (default_collate([faces[key] for key in keys_of(cache, 2)]) for _ in range(2))
     augment_on_device(batch, SIZE, torch.device("cpu"))
@@ -211,7 +212,7 @@ def test_a_draw_depends_on_seed_epoch_and_index_alone(cache: CropCache) -> None:
     assert not any(torch.equal(other.grid, first.grid) for other in others)
 
 
-def test_a_face_that_cannot_be_read_gives_its_place_to_the_next(samples: list[Sample], tmp_path: Path) -> None:
+def test_a_face_that_cannot_be_read_is_replaced_by_the_next(samples: list[Sample], tmp_path: Path) -> None:
     missing = [replace(samples[0], image=tmp_path / f"{name}.png") for name in "ab"]
     cache = open_crop_cache(tmp_path, [samples[0], *missing, samples[3]], crop_size=SIZE, augment=SHIFTED)
     batch = by_device(cache, SHIFTED, [(0, 1), (0, 0)], torch.device("cpu"))
@@ -226,7 +227,7 @@ def test_a_face_that_cannot_be_read_gives_its_place_to_the_next(samples: list[Sa
     assert not blank.visible.any()
 
 
-# ------------------------------------------------------------------------------------------------ the effects alone
+# ------------------------------------------------------------------------------------------------ single effects
 
 
 @given(
@@ -236,7 +237,7 @@ def test_a_face_that_cannot_be_read_gives_its_place_to_the_next(samples: list[Sa
     x=st.floats(0, 300),
     flip=st.booleans(),
 )
-def test_the_grid_puts_crop_pixels_between_the_outer_edges_of_the_picture(
+def test_the_grid_maps_the_outer_edges_of_the_image_to_plus_and_minus_one(
     angle: float, scale: float, side: int, x: float, flip: bool
 ) -> None:
     matrix = image_to_crop((x, 0.4 * side), side * scale, (64, 64), angle)
@@ -247,7 +248,7 @@ def test_the_grid_puts_crop_pixels_between_the_outer_edges_of_the_picture(
 
 
 def bilinear(picture: Pixels, matrix: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    """The definition: four neighbours of every crop px's place in the picture, black where there is none."""
+    """The definition: weighted sum of the four neighbours in the image, black outside."""
     inverse = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))
     x, y, _ = np.einsum("ij,jvu->ivu", inverse, np.stack([*np.mgrid[:size, :size][::-1], np.ones((size, size))]))
     padded = np.pad(picture.astype(float), ((1, 1), (1, 1), (0, 0)))
@@ -262,7 +263,7 @@ def bilinear(picture: Pixels, matrix: NDArray[np.float64], size: int) -> NDArray
 
 
 @pytest.mark.parametrize(("angle", "scale"), [(0.0, 1.0), (20.0, 0.8), (-70.0, 1.9)])
-def test_the_warp_is_bilinear_and_opencvs(
+def test_the_warp_is_bilinear_and_equals_opencv(
     pictures: list[Pixels], angle: float, scale: float, device: torch.device
 ) -> None:
     matrix = image_to_crop((55.3, 61.9), 120 * scale, (96, 96), angle)
@@ -270,13 +271,13 @@ def test_the_warp_is_bilinear_and_opencvs(
     found = as_pictures(effects.warp(as_crops(pictures, device), grids, 96))
     exact = np.stack([bilinear(picture, matrix, 96) for picture in pictures])
     assert np.abs(found - exact).max() < 0.51
-    # OpenCV rounds a place to 1/32 px: some levels where neighbours differ by up to 255, as in noise.
+    # OpenCV rounds coordinates to 1/32 px: several levels if neighbours differ by up to 255, as in noise.
     difference = differences(found, [warp_image(picture, matrix, (96, 96)) for picture in pictures])
     assert difference[:3].mean() < 0.12
     assert difference.max() <= 8
 
 
-def test_a_warp_without_movement_changes_nothing_and_beyond_the_picture_is_black(device: torch.device) -> None:
+def test_the_identity_warp_changes_nothing_and_outside_the_image_is_black(device: torch.device) -> None:
     noise = np.random.default_rng(1).integers(1, 256, (1, 32, 32, 3), np.uint8)
     crops = as_crops(list(noise), device)
     still, moved = np.eye(2, 3), np.array([[1.0, 0.0, 20.0], [0.0, 1.0, -20.0]])
@@ -288,7 +289,7 @@ def test_a_warp_without_movement_changes_nothing_and_beyond_the_picture_is_black
     assert not found[12:].any()
 
 
-def test_the_light_is_the_hosts_to_one_level(pictures: list[Pixels], device: torch.device) -> None:
+def test_the_light_equals_the_hosts_to_one_level(pictures: list[Pixels], device: torch.device) -> None:
     lights = [
         Light(0.6, (1.1, 1.0, 0.8)),
         Light(1.7, (0.7, 1.3, 1.2), True),
@@ -309,7 +310,7 @@ def test_the_light_is_the_hosts_to_one_level(pictures: list[Pixels], device: tor
     assert difference[2].max() == 0
 
 
-def test_patches_are_the_hosts_exactly(pictures: list[Pixels], device: torch.device) -> None:
+def test_patches_equal_the_hosts_exactly(pictures: list[Pixels], device: torch.device) -> None:
     patches = [(0.25, 0.1, 0.5, 0.4), (-0.2, 0.7, 0.4, 0.6), (0.004, 0.996, 0.99, 0.2), (0.1, 0.1, 0.0, 0.0)]
     damages = [Damage(patch=patch, colour=(250, 3, number)) for number, patch in enumerate(patches)]
     drawn = [effects_of(Augmentation(damage=damage), 120) for damage in damages]
@@ -318,7 +319,7 @@ def test_patches_are_the_hosts_exactly(pictures: list[Pixels], device: torch.dev
     np.testing.assert_array_equal(found, [degrade(p, damage) for p, damage in zip(pictures, damages, strict=True)])
 
 
-def test_blurs_of_several_widths_are_the_hosts_to_one_level(pictures: list[Pixels], device: torch.device) -> None:
+def test_blurs_of_several_widths_equal_the_hosts_to_one_level(pictures: list[Pixels], device: torch.device) -> None:
     sigmas = torch.tensor([0.05, 0.6, 1.44, 3.07], dtype=torch.float64)
     taps = effects.gaussian_taps(sigmas)
     np.testing.assert_allclose(taps.sum(1), 1, rtol=1e-6)
@@ -331,7 +332,7 @@ def test_blurs_of_several_widths_are_the_hosts_to_one_level(pictures: list[Pixel
 
 
 @pytest.mark.parametrize("quality", [10, 25, 49, 50, 60, 90])
-def test_compression_is_the_codecs(pictures: list[Pixels], quality: int, device: torch.device) -> None:
+def test_compression_equals_the_encoders(pictures: list[Pixels], quality: int, device: torch.device) -> None:
     tables = torch.from_numpy(jpeg.quantisation_tables([quality] * 4)).to(device)
     for height, width in ((112, 112), (120, 101)):  # whole blocks, and parts of them
         cropped = [np.ascontiguousarray(picture[:height, :width]) for picture in pictures]
@@ -342,7 +343,7 @@ def test_compression_is_the_codecs(pictures: list[Pixels], quality: int, device:
         assert abs(found.astype(float).mean() - np.mean(expected)) < 0.02
 
 
-def test_every_crop_is_compressed_by_its_own_quality(pictures: list[Pixels], device: torch.device) -> None:
+def test_every_crop_is_compressed_with_its_own_quality(pictures: list[Pixels], device: torch.device) -> None:
     qualities = [10, 60, 30, 10]
     tables = torch.from_numpy(jpeg.quantisation_tables(qualities)).to(device)
     found = jpeg.compress(as_crops(pictures, device), tables)
@@ -352,7 +353,7 @@ def test_every_crop_is_compressed_by_its_own_quality(pictures: list[Pixels], dev
 
 
 @pytest.mark.parametrize("quality", [1, 10, 49, 50, 75, 100])
-def test_the_quantisation_tables_are_those_in_a_file(quality: int) -> None:
+def test_the_quantisation_tables_equal_those_in_a_file(quality: int) -> None:
     written = Image.open(io.BytesIO(to_jpeg(np.zeros((16, 16, 3), np.uint8), quality))).quantization  # type: ignore[attr-defined]
     for number, table in enumerate(jpeg.quantisation_tables([quality])[0]):
         np.testing.assert_array_equal(table.reshape(64), written[number])
@@ -378,7 +379,7 @@ def test_noise_depends_on_its_seed_alone(device: torch.device) -> None:
     torch.testing.assert_close(together.cpu(), effects.standard_normal(torch.tensor([5, 9, 5]), 1001))
 
 
-def test_noise_has_the_deviation_asked_for_and_stays_within_grey_levels(device: torch.device) -> None:
+def test_noise_has_the_given_deviation_and_stays_within_grey_levels(device: torch.device) -> None:
     grey = torch.full((3, 3, 128, 128), 128.0, device=device)
     noisy = effects.noise(grey, torch.tensor([2.0, 9.0, 20.0], device=device), torch.arange(3, device=device))
     np.testing.assert_allclose((noisy - grey).std((1, 2, 3)).cpu(), np.sqrt([4 + 1 / 12, 81, 400]), rtol=0.02)
@@ -388,7 +389,7 @@ def test_noise_has_the_deviation_asked_for_and_stays_within_grey_levels(device: 
     assert dark.mean() > 5
 
 
-def test_no_setting_of_a_draw_is_forgotten() -> None:
+def test_every_setting_of_an_augmentation_is_used() -> None:
     draw = Augmentation(
         light=Light(1.5, (0.9, 1.1, 1.2), True),
         damage=Damage((0.1, 0.2, 0.3, 0.4), (1, 2, 3), 0.01, 12.5, 33, 2**32 - 1),

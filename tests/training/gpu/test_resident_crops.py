@@ -1,4 +1,4 @@
-"""Crops that are decoded onto the device once are those of the cache."""
+"""Crops decoded once onto the device equal those of the cache."""
 
 from pathlib import Path
 
@@ -15,15 +15,15 @@ from darkpose.schema import WFLW_98
 from darkpose.training.crop_cache import CropCache, open_crop_cache
 from darkpose.training.gpu.batches import CachedFaces, augment_on_device
 from darkpose.training.gpu.resident_crops import ResidentCrops, free_memory, load_crops
-from darkpose.training.recipes import SEVERAL_MARKUPS
+from darkpose.training.recipes import FACES_300W
 
-SIZE, AUGMENT = 64, SEVERAL_MARKUPS.train.augment
+SIZE, AUGMENT = 64, FACES_300W.train.augment
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> CropCache:
-    """Of three faces, the last of an image that is none, the first once more."""
+    """Cache of three faces and the first again; the third image cannot be read."""
     folder, samples = tmp_path_factory.mktemp("faces"), []
     for number in range(3):
         face = draw_face(7, number)
@@ -41,7 +41,7 @@ def loaded(cache: CropCache) -> ResidentCrops:
     return found
 
 
-def test_every_crop_is_there_once(cache: CropCache) -> None:
+def test_every_crop_is_loaded_once(cache: CropCache) -> None:
     crops = loaded(cache)
     assert len(crops.pixels) == 3
     picked = crops.pick(torch.tensor([1, 3, 0])).cpu().numpy()
@@ -49,11 +49,11 @@ def test_every_crop_is_there_once(cache: CropCache) -> None:
         np.testing.assert_array_equal(found, cache.pixels(index))
 
 
-def test_batches_are_those_of_loaded_pixels(cache: CropCache) -> None:
+def test_batches_equal_those_with_pixels(cache: CropCache) -> None:
     crops = loaded(cache)
-    keys = [(epoch, index) for epoch in range(3) for index in range(4)]  # the third face's place goes to the fourth
+    keys = [(epoch, index) for epoch in range(3) for index in range(4)]  # the fourth face replaces the third
     with_pixels = CachedFaces(cache, WFLW_98, SIZE, AUGMENT, 1)
-    without = CachedFaces(cache, WFLW_98, SIZE, AUGMENT, 1, places=crops.places)
+    without = CachedFaces(cache, WFLW_98, SIZE, AUGMENT, 1, resident=crops.index)
     expected = augment_on_device(default_collate([with_pixels[key] for key in keys]), SIZE, DEVICE)
     found = augment_on_device(default_collate([without[key] for key in keys]), SIZE, DEVICE, crops)
     for one, other in zip(found, expected, strict=True):
@@ -61,24 +61,24 @@ def test_batches_are_those_of_loaded_pixels(cache: CropCache) -> None:
     assert torch.as_tensor(found.taken).tolist() == [0, 1, 3, 3] * 3
 
 
-def test_loaders_carry_no_pixels_and_know_what_cannot_be_read(cache: CropCache) -> None:
-    places = loaded(cache).places
-    assert places.pixels(0).shape == (cache.side, 0, 3)
+def test_loaders_send_no_pixels_and_report_unreadable_images(cache: CropCache) -> None:
+    index = loaded(cache).index
+    assert index.pixels(0).shape == (cache.side, 0, 3)
     with pytest.raises(DarkposeError, match="sample 2 could not be read"):
-        places.pixels(2)
+        index.pixels(2)
 
 
-def test_crops_that_do_not_fit_are_left_where_they_are(cache: CropCache) -> None:
+def test_crops_that_do_not_fit_are_not_loaded(cache: CropCache) -> None:
     assert load_crops(cache, DEVICE, room=3 * cache.side**2 * 3 - 1) is None
     assert load_crops(cache, DEVICE, room=3 * cache.side**2 * 3) is not None
     assert free_memory(torch.device("cpu")) == 0
 
 
-def test_a_batch_without_any_picture_is_still_a_batch(tmp_path: Path) -> None:
+def test_a_batch_without_any_image_is_a_batch(tmp_path: Path) -> None:
     lost = Sample(tmp_path / "gone.png", np.zeros((98, 2)), np.ones(98), np.array([0.0, 0, 10, 10]))
     cache = open_crop_cache(tmp_path, [lost], crop_size=SIZE, augment=AUGMENT)
     crops = loaded(cache)
-    faces = CachedFaces(cache, WFLW_98, SIZE, AUGMENT, 1, places=crops.places)
+    faces = CachedFaces(cache, WFLW_98, SIZE, AUGMENT, 1, resident=crops.index)
     batch = augment_on_device(default_collate([faces[0, 0]]), SIZE, DEVICE, crops)
     assert torch.as_tensor(batch.taken).tolist() == [-1]
     assert not batch.visible.any()

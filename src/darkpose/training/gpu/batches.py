@@ -1,7 +1,7 @@
-"""Training crops made on the device: the host decodes cached crops and draws, the device warps, lights and damages.
+"""Augmentation on the device: the host decodes cached crops and draws, the device warps, relights and damages.
 
-Both ways, this one and `batches.AugmentedFaces`, make the same picture of the same (seed, epoch, index), up to the
-interpolation's and the compression's rounding and the noise, whose numbers are others of the same distribution.
+For the same (seed, epoch, index) this gives the same crop as `crops.AugmentedFaces`, except for rounding of the
+interpolation and the compression, and for the noise, which has other values of the same distribution.
 """
 
 from collections.abc import Callable
@@ -21,16 +21,16 @@ from darkpose.training.crop_cache import CropCache
 from darkpose.training.crops import Batch, first_readable, image_to_augmented_crop
 from darkpose.training.degrade import patch_edges
 from darkpose.training.gpu import effects, jpeg
-from darkpose.training.gpu.resident_crops import Places, ResidentCrops
+from darkpose.training.gpu.resident_crops import ResidentCrops, ResidentIndex
 
 
 class Effects(NamedTuple):
-    """What is done to a crop once it is cut; with a first axis N in a batch.
+    """Changes to the pixels of a crop; with a first axis N in a batch.
 
     Attributes:
         gamma: () float64, exponent on pixel values in [0, 1].
         gains: (3,) float32, factors on red, green and blue.
-        grey: () bool, the colour is dropped first.
+        grey: () bool, convert to grey first.
         patch: (4,) int64 left, top, right and bottom in crop px, right and bottom excluded.
         colour: (3,) int64, of the patch, RGB.
         blur: () float64, standard deviation in crop px; 0: none.
@@ -51,13 +51,13 @@ class Effects(NamedTuple):
 
 
 class CachedFace(NamedTuple):
-    """A cached crop and what becomes of it; with a first axis N in a batch.
+    """A cached crop and its augmentation; with a first axis N in a batch.
 
     Attributes:
-        pixels: (S, S, 3) uint8 RGB; (S, 0, 3) of a crop that is on the device.
-        grid: (2, 3) float32 of `geometry.grid_matrix`: from crop px to where the cached crop is sampled.
-        effects: on the pixels of the crop.
-        keypoints, visible, wanted, taken: as of `batches.Batch`.
+        pixels: (S, S, 3) uint8 RGB; (S, 0, 3) if the crop is on the device.
+        grid: (2, 3) float32 of `geometry.grid_matrix`, from crop px to the sampled place of the cached crop.
+        effects: changes to the pixels of the crop.
+        keypoints, visible, wanted, taken: as in `crops.Batch`.
     """
 
     pixels: Tensor
@@ -70,18 +70,18 @@ class CachedFace(NamedTuple):
 
 
 class CachedFaces(Dataset[CachedFace]):
-    """Cached crops with their draws, addressed by (epoch, index): every draw is a function of (seed, epoch, index).
+    """Cached crops with their augmentations by (epoch, index); random draws depend on (seed, epoch, index) alone.
 
-    A face whose crop cannot be had gives its place to the next, as in `batches.AugmentedFaces`.
+    A face whose crop cannot be read is replaced by the next, as in `crops.AugmentedFaces`.
 
     Args:
         cache: of the faces.
-        schema: their markup.
+        schema: of their landmarks.
         size: side of a crop in px.
-        augment: distribution of the draws.
-        seed: of the draws.
-        padding: side of a crop over side of the box.
-        places: of crops that are on the device already; the faces then come without pixels.
+        augment: distribution of the augmentations.
+        seed: of the random draws.
+        padding: side of a crop divided by the longer side of the box.
+        resident: set if the crops are on the device; the faces then have no pixels.
     """
 
     def __init__(
@@ -93,12 +93,12 @@ class CachedFaces(Dataset[CachedFace]):
         seed: int,
         *,
         padding: float = PADDING,
-        places: Places | None = None,
+        resident: ResidentIndex | None = None,
     ) -> None:
         self.cache, self.schema, self.size, self.augment, self.seed = cache, schema, size, augment, seed
         self.samples, self.padding = cache.samples, padding
-        self.pixels = cache.pixels if places is None else places.pixels
-        self._none = np.zeros((cache.side, cache.side if places is None else 0, 3), np.uint8)
+        self.pixels = cache.pixels if resident is None else resident.pixels
+        self._blank = np.zeros((cache.side, cache.side if resident is None else 0, 3), np.uint8)
 
     def __getitem__(self, key: tuple[int, int]) -> CachedFace:
         epoch, wanted = key
@@ -106,17 +106,17 @@ class CachedFaces(Dataset[CachedFace]):
         for index, pixels in first_readable(self.pixels, wanted, len(self.samples)):
             face = plan_cut(pixels, self.samples[index], self.schema, self.size, drawn, padding=self.padding)
             return face._replace(wanted=wanted, taken=index)
-        blank = torch.from_numpy(self._none)
-        nowhere, unseen = (torch.zeros(len(self.schema), *last, dtype=torch.float64) for last in ((2,), ()))
-        return CachedFace(blank, torch.zeros(2, 3), effects_of(Augmentation(), self.size), nowhere, unseen, wanted, -1)
+        blank, effects = torch.from_numpy(self._blank), effects_of(Augmentation(), self.size)
+        keypoints, visible = (torch.zeros(len(self.schema), *last, dtype=torch.float64) for last in ((2,), ()))
+        return CachedFace(blank, torch.zeros(2, 3), effects, keypoints, visible, wanted, -1)
 
 
 def plan_cut(
     pixels: Pixels, sample: Sample, schema: KeypointSchema, size: int, drawn: Augmentation, *, padding: float = PADDING
 ) -> CachedFace:
-    """What `batches.cut_from` would do with a cached crop (S, S, 3), for the device to do; its index is left open.
+    """Prepare `crops.cut_augmented` of a cached crop (S, S, 3) for the device; the indices are still to be set.
 
-    Of the pixels it looks at S alone.
+    The values of the pixels are not used.
     """
     side = len(pixels)
     matrix, keypoints, visible = image_to_augmented_crop(side, sample, schema, size, drawn, padding=padding)
@@ -126,7 +126,7 @@ def plan_cut(
 
 
 def effects_of(drawn: Augmentation, size: int) -> Effects:
-    """The part of a draw that changes the pixels of a crop of side `size` px."""
+    """The part of an augmentation that changes the pixels of a crop of side `size` px."""
     light, damage = drawn.light, drawn.damage
     return Effects(
         gamma=torch.tensor(light.gamma, dtype=torch.float64),
@@ -145,19 +145,18 @@ def effects_of(drawn: Augmentation, size: int) -> Effects:
 def augment_on_device(
     faces: CachedFace, size: int, device: torch.device, resident: ResidentCrops | None = None
 ) -> Batch:
-    """A batch of cached crops as a batch of training crops.
+    """Convert a batch of cached crops to a batch of training crops.
 
-    Which crops drew an effect is read on the host, so that the host never waits for the device, and a crop that drew
-    none is not touched.
+    The host decides which crops get an effect, so that it never waits for the device; the other crops are not changed.
 
     Args:
         faces: a batch, on the host.
-        size: side of a training crop in px, as of the data set.
+        size: side of a training crop in px, as in the data set.
         device: to work on.
-        resident: the crops there, of faces that come without pixels.
+        resident: the crops on the device, if the faces have no pixels.
 
     Returns:
-        The batch as `batches.AugmentedFaces` gives it, its tensors on the device.
+        A batch as from `crops.AugmentedFaces`, with its tensors on the device.
     """
     with torch.autocast(device.type, enabled=False):
         cached = (
@@ -177,7 +176,7 @@ def augment_on_device(
 
 
 def _steps(drawn: Effects) -> list[tuple[Tensor, Callable[..., Tensor], Callable[[Tensor], list[Tensor]]]]:
-    """In their order: which crops drew an effect (N,), the effect, and its values for some rows; all on the host."""
+    """The effects in order: the crops that get it (N,), the effect, and its values for some rows; all on the host."""
     gamma, gains, grey, patch, colour, blur, noise, quality, seed = drawn
     lit = (gamma != 1) | (gains != 1).any(1) | grey
     patched = (patch[:, 2:] > patch[:, :2]).all(1)

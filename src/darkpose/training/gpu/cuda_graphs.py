@@ -1,6 +1,6 @@
-"""A network's training passes as CUDA graphs: the host sends a GPU one thing in place of thousands of kernels.
+"""A network's training passes as CUDA graphs: the host launches one graph instead of thousands of kernels.
 
-A step of HRNetV2-W18 on a fast GPU otherwise waits for Python, which starts its kernels one by one.
+Without them, a step of HRNetV2-W18 on a fast GPU waits for Python to launch its kernels.
 """
 
 from collections.abc import Callable
@@ -11,21 +11,21 @@ from torch import Size, Tensor, nn
 
 
 class GraphedPasses:
-    """In place of a network's `forward`: in training mode it is recorded once for every shape of crops, then replayed.
+    """Replacement for a network's `forward`: in training mode it is recorded once per shape of crops, then replayed.
 
-    The backward pass is recorded with it. Results and gradients lie where the recording has put them, until the next
-    pass: whoever adds gradients up over several passes needs gradients that are there before (`zeros_like`), or else
-    takes the recording's memory for the sum. In evaluation mode, and without gradients, nothing changes.
+    The backward pass is recorded with it. Outputs and gradients are in the recording's memory, until the next pass: to
+    sum gradients over several passes, gradients must exist before (`zeros_like`). In evaluation mode and without
+    gradients nothing changes.
 
     Args:
-        network: on a GPU, without hooks; its shapes and the place of its weights stay as they are from here on.
+        network: on a GPU, without hooks; the shapes and addresses of its weights must not change afterwards.
     """
 
     def __init__(self, network: nn.Module) -> None:
         self._network = network
         self._plain: Callable[[Tensor], Tensor] = network.forward
         self._recorded: dict[Size, Callable[[Tensor], Tensor]] = {}
-        self._pool: Any = None  # of memory, shared: one pass is over before the next begins
+        self._pool: Any = None  # shared memory: one pass ends before the next begins
 
     def __call__(self, crops: Tensor) -> Tensor:
         """The network's heatmaps of crops (N, 3, H, W)."""
@@ -36,13 +36,15 @@ class GraphedPasses:
         return self._recorded[crops.shape](crops)
 
     def _record(self, crops: Tensor) -> Callable[[Tensor], Tensor]:
-        """The passes for crops of one shape; the statistics of batch norm stay what they were."""
+        """Record the passes for crops of one shape; the statistics of batch norm are restored."""
         self._pool = self._pool or torch.cuda.graph_pool_handle()
         buffers = list(self._network.buffers())
         before = [buffer.clone() for buffer in buffers]
-        self._network.forward = self._with_its_own_casts
-        stance = "force_eager" if self._recorded else "default"  # what an epoch ends with is not compiled for
-        # Torch records within no autocast; the network's own is further in.
+        self._network.forward = self._forward_with_casts
+        stance = (
+            "force_eager" if self._recorded else "default"
+        )  # the last, smaller batch of an epoch is not compiled for
+        # Torch cannot record within autocast; the network has its own, further in.
         with torch.autocast("cuda", enabled=False), torch.compiler.set_stance(stance):
             torch.cuda.make_graphed_callables(self._network, (crops.clone(),), pool=self._pool)
         replayed: Callable[[Tensor], Tensor] = self._network.forward
@@ -52,17 +54,17 @@ class GraphedPasses:
                 buffer.copy_(value)
         return replayed
 
-    def _with_its_own_casts(self, crops: Tensor) -> Tensor:
-        """The network's pass; autocast, which keeps what it has cast, casts the weights in it, and lets go of them."""
+    def _forward_with_casts(self, crops: Tensor) -> Tensor:
+        """The network's pass, with autocast's cache of weights emptied before and after."""
         torch.clear_autocast_cache()
         heatmaps = self._plain(crops)
         torch.clear_autocast_cache()
         return heatmaps
 
 
-def replay_passes(network: nn.Module, *, summed: bool) -> None:
-    """Have a network's training passes replayed; `summed`: gradients are added up over several."""
-    if summed:
+def replay_passes(network: nn.Module, *, accumulates: bool) -> None:
+    """Replay a network's training passes as CUDA graphs; `accumulates`: gradients are summed over several passes."""
+    if accumulates:
         for parameter in network.parameters():
             parameter.grad = torch.zeros_like(parameter)
     network.forward = GraphedPasses(network)

@@ -1,7 +1,7 @@
-"""What spoils a photograph, for many crops at once on their device; the work of `image` and `degrade`, in torch.
+"""Image effects for a batch of crops on their device, as `image.pixels` and `degrade` compute them for one.
 
-Crops are (N, 3, H, W) float32 RGB with whole numbers from 0 to 255, as are the results. Every crop has its own values.
-Nothing here copies to the device or asks it for a number, so the host never waits.
+Crops and results are (N, 3, H, W) float32 RGB with whole numbers from 0 to 255. Every crop has its own parameters.
+Nothing here copies to or from the device, so the host never waits.
 """
 
 import torch
@@ -12,18 +12,18 @@ _LOW = 0xFFFFFFFF  # the lower 32 bits
 
 
 def warp(pictures: Tensor, grids: Tensor, size: int) -> Tensor:
-    """Cut crops: bilinear, black outside.
+    """Cut crops with bilinear interpolation, black outside.
 
     Args:
         pictures: (N, 3, S, S) RGB, any type.
-        grids: (N, 2, 3) from `geometry.grid_matrix`, float32.
+        grids: (N, 2, 3) float32 of `geometry.grid_matrix`.
         size: side of the crops, px.
 
     Returns:
         (N, 3, size, size) float32.
     """
     along = torch.arange(size, dtype=grids.dtype, device=grids.device)
-    by_x, by_y, shift = grids[:, None, None, :, :].unbind(-1)  # sums, not a product of matrices: those may be inexact
+    by_x, by_y, shift = grids[:, None, None, :, :].unbind(-1)  # sums: products of matrices may be inexact
     grid = by_x * along[None, None, :, None] + by_y * along[None, :, None, None] + shift
     return F.grid_sample(
         pictures.to(grids.dtype), grid, mode="bilinear", padding_mode="zeros", align_corners=False
@@ -31,18 +31,18 @@ def warp(pictures: Tensor, grids: Tensor, size: int) -> Tensor:
 
 
 def relight(crops: Tensor, gamma: Tensor, gains: Tensor, grey: Tensor) -> Tensor:
-    """Values in [0, 1] raised to gamma (N,), times gains (N, 3) per channel; without colour where grey (N,) is true."""
+    """Raise values in [0, 1] to gamma (N,) and multiply by gains (N, 3), after conversion to grey where grey (N,)."""
     red, green, blue = (crops[:, channel : channel + 1] for channel in range(3))
-    colourless = (0.299 * red + 0.587 * green + 0.114 * blue).round()
-    values = torch.where(grey[:, None, None, None], colourless, crops) / 255
+    grey_values = (0.299 * red + 0.587 * green + 0.114 * blue).round()
+    values = torch.where(grey[:, None, None, None], grey_values, crops) / 255
     return (255 * values ** gamma[:, None, None, None] * gains[:, :, None, None]).round().clamp(0, 255)
 
 
 def cover(crops: Tensor, edges: Tensor, colours: Tensor) -> Tensor:
-    """A rectangle over every crop.
+    """Cover a rectangle of every crop.
 
     Args:
-        crops: as the module says.
+        crops: (N, 3, H, W).
         edges: (N, 4) left, top, right and bottom in px, right and bottom excluded.
         colours: (N, 3) RGB.
     """
@@ -54,7 +54,7 @@ def cover(crops: Tensor, edges: Tensor, colours: Tensor) -> Tensor:
 
 
 def gaussian_taps(sigmas: Tensor) -> Tensor:
-    """Taps (N, 2R + 1) of Gaussians (N,), each cut beyond three sigmas as OpenCV cuts it; sum 1."""
+    """Taps (N, 2R + 1) of Gaussians (N,), each truncated at three sigmas as in OpenCV, with sum 1."""
     radii = torch.round(6 * sigmas + 1).int() // 2
     offset = torch.arange(-int(radii.max()), int(radii.max()) + 1)
     taps = torch.exp(offset.square() / (-2 * sigmas.double().square()[:, None]))
@@ -63,7 +63,7 @@ def gaussian_taps(sigmas: Tensor) -> Tensor:
 
 
 def blur(crops: Tensor, taps: Tensor) -> Tensor:
-    """Every crop under its own taps (N, 2R + 1) along both axes; its edge mirrors it. R is less than its side."""
+    """Filter every crop with its taps (N, 2R + 1) along both axes, mirrored at its edges; R is less than its side."""
     count, channels, height, width = crops.shape
     radius, planes = taps.shape[1] // 2, count * channels
     kernels = taps.repeat_interleave(channels, 0)[:, None, None]  # (planes, 1, 1, 2R + 1)
@@ -73,29 +73,29 @@ def blur(crops: Tensor, taps: Tensor) -> Tensor:
 
 
 def noise(crops: Tensor, deviations: Tensor, seeds: Tensor) -> Tensor:
-    """Gaussian noise of deviations (N,) grey levels, a function of each crop's seed (N,) int64 below 2^32 alone."""
+    """Add Gaussian noise of deviations (N,) grey levels, from each crop's seed (N,) int64 below 2^32 alone."""
     normal = standard_normal(seeds, crops[0].numel()).reshape(crops.shape)
     return (crops + deviations[:, None, None, None] * normal).round().clamp(0, 255)
 
 
 def standard_normal(seeds: Tensor, count: int) -> Tensor:
-    """Normal numbers (N, count) float32: row n depends on seed n alone, whatever the device and the other rows.
+    """Normal numbers (N, count) float32; row n depends on seed n alone, on any device.
 
-    Numbers from 0 are mixed (after Wellons, "Hash Function Prospector", 2018) into uniform ones, and pairs of these
-    become normal (Box and Muller, 1958).
+    Counters are hashed (Wellons, "Hash Function Prospector", 2018) to uniform numbers, and pairs of these are
+    transformed to normal ones (Box and Muller, 1958).
     """
     pairs = (count + 1) // 2
-    keys = _mixed(_mixed(seeds) + 1)[:, None]
+    keys = _hashed(_hashed(seeds) + 1)[:, None]
     numbers = torch.arange(2 * pairs, device=seeds.device)
-    bits = _mixed(_mixed(numbers) ^ keys)
+    bits = _hashed(_hashed(numbers) ^ keys)
     first, second = ((bits[:, half].float() + 0.5) / 2.0**32 for half in (slice(None, pairs), slice(pairs, None)))
     length = torch.sqrt(-2 * torch.log(first))
     angle = 2 * torch.pi * second
     return torch.cat([length * torch.cos(angle), length * torch.sin(angle)], 1)[:, :count]
 
 
-def _mixed(numbers: Tensor) -> Tensor:
-    """int64 numbers below 2^32 to others, one to one; no product reaches 2^63."""
+def _hashed(numbers: Tensor) -> Tensor:
+    """Map int64 numbers below 2^32 one to one to others; no product reaches 2^63."""
     numbers = numbers & _LOW
     numbers = ((numbers ^ (numbers >> 16)) * 0x21F0AAAD) & _LOW
     numbers = ((numbers ^ (numbers >> 15)) * 0x735A2D97) & _LOW

@@ -1,4 +1,4 @@
-"""Cached crops decoded once into the memory of a device: batches pick theirs there, and loaders carry no pixels."""
+"""Cached crops decoded once into the memory of the device, so that loader processes send no pixels."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -14,12 +14,12 @@ from darkpose.image.pixels import Pixels
 from darkpose.training.crop_cache import CropCache
 
 SHARE = 0.25  # of the device's free memory that crops may take
-_CHUNK = 256  # crops on their way at once
+_CHUNK = 256  # crops that are copied at once
 
 
 @dataclass(frozen=True)
-class Places:
-    """What a loader process knows of crops that are on the device.
+class ResidentIndex:
+    """The crops on the device, as a loader process knows them.
 
     Attributes:
         side: of the crops.
@@ -30,10 +30,10 @@ class Places:
     unreadable: frozenset[int]
 
     def pixels(self, index: int) -> Pixels:
-        """In place of a sample's crop, one of its height and no width.
+        """An empty crop (side, 0, 3) in place of a sample's.
 
         Raises:
-            DarkposeError: there is no such crop.
+            DarkposeError: the sample's image could not be read.
         """
         if index in self.unreadable:
             raise DarkposeError(f"the image of sample {index} could not be read")
@@ -46,26 +46,26 @@ class ResidentCrops:
 
     Attributes:
         pixels: (P, S, S, 3) uint8 RGB; faces that share a crop share it here.
-        rows: (N,) int64, on the device, which of them is a sample's.
-        places: for loader processes.
+        rows: (N,) int64, on the device, the crop of each sample.
+        index: for loader processes.
     """
 
     pixels: Tensor
     rows: Tensor
-    places: Places
+    index: ResidentIndex
 
     def pick(self, samples: Tensor) -> Tensor:
-        """The crops (B, S, S, 3) of samples (B,), without the host waiting for the device."""
+        """The crops (B, S, S, 3) of samples (B,); the host does not wait for the device."""
         return self.pixels[self.rows[samples.to(self.rows.device, non_blocking=True)]]
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that a GPU has left; of another device, none."""
+    """Free memory of a GPU in bytes; 0 for another device."""
     return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
 
 
 def load_crops(cache: CropCache, device: torch.device, room: float) -> ResidentCrops | None:
-    """Decode all crops of a cache onto a device; None where they need more than `room` bytes."""
+    """Decode all crops of a cache onto a device; None if they need more than `room` bytes."""
     _, samples, rows = np.unique(cache.places, return_index=True, return_inverse=True)
     side, count = cache.side, len(samples)
     if count * side * side * 3 > room:
@@ -86,4 +86,4 @@ def load_crops(cache: CropCache, device: torch.device, room: float) -> ResidentC
             pixels[first : first + len(some)] = torch.from_numpy(np.stack(some)).to(device)
             bar.update(len(some))
     lost = frozenset(np.flatnonzero(missing[rows]).tolist())
-    return ResidentCrops(pixels, torch.from_numpy(rows).to(device), Places(side, lost))
+    return ResidentCrops(pixels, torch.from_numpy(rows).to(device), ResidentIndex(side, lost))

@@ -1,0 +1,89 @@
+"""States of runs: what they refuse, and when they are saved."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from test_loop import DOTS, QUICK, dots, train_dots, weights
+
+from darkpose.datasets.sample import Sample
+from darkpose.errors import DarkposeError
+from darkpose.files import atomic
+from darkpose.network.hrnet import HRNet, initialise
+from darkpose.training import state_file
+from darkpose.training.schedule import Cosine, Schedule
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
+    return dots(tmp_path_factory.mktemp("dots"))
+
+
+def test_a_folder_of_another_run_is_refused(samples: list[Sample], tmp_path: Path) -> None:
+    train_dots(replace(QUICK, epochs=1), samples, tmp_path)
+    before = (tmp_path / "state.pt").read_bytes()
+    with pytest.raises(DarkposeError, match="another configuration"):
+        train_dots(replace(QUICK, epochs=1, seed=1), samples, tmp_path)
+    assert (tmp_path / "state.pt").read_bytes() == before
+
+
+def test_a_state_of_other_faces_is_refused(samples: list[Sample], tmp_path: Path) -> None:
+    train_dots(QUICK, samples, tmp_path, max_time=0)
+    with pytest.raises(DarkposeError, match=r"6 faces \(\w+\) .* 5 faces .*, 4 a step"):
+        train_dots(QUICK, samples[:5], tmp_path)
+    moved = [replace(sample, box=sample.box + 1) for sample in samples]
+    with pytest.raises(DarkposeError, match="another folder"):
+        train_dots(QUICK, moved, tmp_path)
+    flat = replace(samples[0], box=np.array([4.0, 4, 4, 44]))
+    with pytest.raises(DarkposeError, match=r"box \[4.0, 4.0, 4.0, 44.0\]"):
+        train_dots(QUICK, [flat], tmp_path / "flat")
+
+
+def test_a_state_of_other_initial_weights_or_another_validation_is_refused(
+    samples: list[Sample], tmp_path: Path
+) -> None:
+    networks = [HRNet(QUICK.network_for(DOTS)).eval() for _ in range(2)]
+    for seed, network in enumerate(networks):
+        initialise(network, seed=seed)
+    train_dots(QUICK, samples, tmp_path, max_time=0, initial=networks[0], validation="validated on a")
+    with pytest.raises(DarkposeError, match=r"from weights \w{8}, validated on a; .* from weights \w{8}, "):
+        train_dots(QUICK, samples, tmp_path, initial=networks[1], validation="validated on a")
+    with pytest.raises(DarkposeError, match=r"from weights .* from nothing, validated on a; "):
+        train_dots(QUICK, samples, tmp_path, validation="validated on a")
+    with pytest.raises(DarkposeError, match=r"validated on a; .* validated on b"):
+        train_dots(QUICK, samples, tmp_path, initial=networks[0], validation="validated on b")
+    assert train_dots(QUICK, samples, tmp_path, initial=networks[0], validation="validated on a").epoch == 2
+
+
+def test_weights_that_are_not_finite_are_never_saved(samples: list[Sample], tmp_path: Path) -> None:
+    poisoned = replace(QUICK, epochs=1, batch_size=6, schedule=Schedule(float("inf"), Cosine()), weight_decay=0.0)
+
+    def never(*_: object) -> Any:
+        raise AssertionError
+
+    with pytest.raises(DarkposeError, match=r"weights are no longer finite; .*state\.pt"):
+        train_dots(poisoned, samples, tmp_path, validate=never, keep=never)
+    assert not (tmp_path / "state.pt").exists()
+
+
+def test_on_a_full_disk_a_run_continues_and_saves_later(
+    samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    straight = weights(train_dots(QUICK, samples, tmp_path / "straight").model)
+    refused: list[Path] = []
+
+    def full(path: Path, content: Callable[[Path], object]) -> None:
+        if len(refused) < 2:
+            refused.append(path)
+            raise DarkposeError(f"{path}: cannot be written: No space left on device") from OSError(28)
+        atomic.write_atomically(path, content)
+
+    monkeypatch.setattr(state_file, "write_atomically", full)
+    trained = train_dots(replace(QUICK), samples, tmp_path / "full", save_every=0)
+    assert "No space left on device; training continues" in capsys.readouterr().err
+    for name, value in straight.items():
+        assert torch.equal(weights(trained.model)[name], value), name
