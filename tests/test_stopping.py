@@ -2,11 +2,10 @@
 
 import os
 import signal
-import time
 
 import pytest
 
-from darkpose.stopping import Stopping, sigterm_as_interrupt
+from darkpose.stopping import Stopping
 
 
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
@@ -33,16 +32,3 @@ def test_a_second_ctrl_c_stops_at_once_and_a_second_termination_does_not(monkeyp
 def test_the_time_runs_out() -> None:
     assert Stopping(max_time=3600).reason == ""
     assert Stopping(max_time=0).reason == "time"
-
-
-def test_sigterm_can_raise_as_ctrl_c_does() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-
-    def work() -> None:
-        with sigterm_as_interrupt():
-            os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(5)
-
-    with pytest.raises(KeyboardInterrupt):
-        work()
-    assert signal.getsignal(signal.SIGTERM) == before

@@ -1,10 +1,11 @@
 """The command line: its commands, exit codes, and errors as one line.
 
-Exit codes: 0: everything done; 1: some images could not be used or have no face; 2: a mistake in the call.
+Exit codes: 0: everything done; 1: some images could not be used or have no face; 2: a mistake in the call; 130: Ctrl-C.
 """
 
 import os
 import sys
+from collections.abc import Callable
 
 from cyclopts import App, Parameter
 
@@ -17,7 +18,9 @@ from darkpose.cli.train import plot, train
 from darkpose.cli.weights import convert, info, models
 from darkpose.errors import DarkposeError
 
-COMMANDS = (predict, models, info, evaluate, train, plot, export, benchmark, convert)  # in the order of the help
+# In the order of the help.
+COMMANDS: tuple[Callable[..., int], ...]
+COMMANDS = (predict, models, info, evaluate, train, plot, export, benchmark, convert)
 # Extras of pip that bring a package; for some commands another extra than the package's own.
 EXTRAS = {
     "accelerate": "train",

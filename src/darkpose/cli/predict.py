@@ -167,7 +167,7 @@ def predict(
     from darkpose.predict.predictor import Predictor
 
     given = _given_boxes(boxes)
-    options["runtime"] = _runtime_for(model, scale, len(inputs))
+    options["runtime"] = runtime_for(model, scale, len(inputs))
     predictor = Predictor(**options, detector=None if given else detector)
     draw = draw or scores
     target = output or (None if json and not draw and format is None else DEFAULT_OUTPUT)
@@ -177,7 +177,7 @@ def predict(
     tally = _Tally(len(inputs))
     try:
         bar = tqdm(total=tally.inputs, unit="image", disable=None)
-        with _sigterm_as_interrupt(), bar, folder or nullcontext():
+        with sigterm_as_interrupt(), bar, folder or nullcontext():
             write = folder.write if folder else None
             for outcome in predict_files(
                 predictor, inputs, boxes=given, box_kind=box_kind, write=write, threads=scale.workers
@@ -218,7 +218,7 @@ def _options(model: Model, scale: Scale, covariance: bool) -> dict[str, Any]:
     }
 
 
-def _runtime_for(model: Model, scale: Scale, images: int) -> str:
+def runtime_for(model: Model, scale: Scale, images: int) -> str:
     """The runtime asked for; onnxruntime for few images on a CPU, if it can run the weights without another package."""
     from darkpose.runtime.open import has_nvidia_driver
     from darkpose.weights.zoo import SHIPPED, resolve_name
@@ -312,7 +312,7 @@ def _tell(message: str) -> None:
 
 
 @contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
+def sigterm_as_interrupt() -> Iterator[None]:
     """Raise KeyboardInterrupt on SIGTERM, as on Ctrl-C."""
     if threading.current_thread() is not threading.main_thread():
         yield

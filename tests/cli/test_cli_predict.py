@@ -1,9 +1,8 @@
-"""The command line, as a user types it."""
+"""`darkpose predict`, as a user types it."""
 
 import io
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -12,30 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import BOX, RUNTIME, call, run
 
-from darkpose import cli
-from darkpose.files.pts import format_pts
+from darkpose.cli.predict import FEW_IMAGES, Model, Scale, runtime_for, sigterm_as_interrupt
 from darkpose.image.pixels import read_image, write_image
-
-BOX = "178,65,270,190"
-BY_TORCH = re.compile(r"darkpose: by torch \S+ \((cpu|cuda)(:\d+)?, fp32\)\n")
-
-
-def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own, without a terminal."""
-    command = [sys.executable, "-m", "darkpose", *map(str, arguments)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, check=False)
-
-
-def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    """The command in this process: exit code, standard output, standard error."""
-    with pytest.raises(SystemExit) as left:
-        cli.main([str(argument) for argument in arguments])
-    code = left.value.code
-    assert isinstance(code, int)
-    out, err = capsys.readouterr()
-    return code, out, err
 
 
 @pytest.mark.usefixtures("offline")
@@ -74,7 +53,7 @@ def test_covariances_are_written_and_drawn(capsys: pytest.CaptureFixture[str], a
     assert call(capsys, *asked, "--output", tmp_path / "plain")[0] == 0
     code, out, err = call(capsys, *asked, "--output", tmp_path / "sure", "--covariance")
     assert (code, out) == (0, f"1 face in 1 image -> {tmp_path / 'sure'}/\n")
-    assert BY_TORCH.fullmatch(err)
+    assert RUNTIME.fullmatch(err)
     plain, sure = (
         json.loads((tmp_path / name / "astronaut.json").read_text())["faces"][0] for name in ("plain", "sure")
     )
@@ -94,7 +73,7 @@ def test_weights_without_a_calibration_are_named_where_covariances_are_asked_for
     code, _, err = call(capsys, *asked, "--covariance", "--format", "csv")
     told, _ = err.splitlines()
     assert code == 0
-    assert told == "darkpose: these weights have no calibration for this markup: no covariance is known"
+    assert "no calibration for 300w-68" in told
     head, first, *_ = (tmp_path / "landmarks.csv").read_text().splitlines()
     assert head.endswith(",score,xx,xy,yy")
     assert first.endswith(",,,")
@@ -114,13 +93,11 @@ def test_without_an_output_or_json_a_folder_is_made_here(astronaut: Path, small_
         pytest.param(["predict", "{empty}"], "there are no images in this folder", id="empty folder"),
         pytest.param(["predict"], "name at least one image", id="no path"),
         pytest.param(["predict", "--format", "jsonl"], "name at least one image", id="nothing to stream"),
-        pytest.param(
-            ["predict", "{astronaut}", "--format", "jsonl", "--draw"], "--format jsonl writes shards", id="drawn shards"
-        ),
+        pytest.param(["predict", "{astronaut}", "--format", "jsonl", "--draw"], "--format jsonl", id="drawn shards"),
         pytest.param(
             ["predict", "{astronaut}", "--covariance", "--method", "argmax"], "got 'argmax'", id="no covariance"
         ),
-        pytest.param(["predict", "--list", "{text}"], "--list and --ray go with --format", id="list without shards"),
+        pytest.param(["predict", "--list", "{text}"], "--list and --ray", id="list without shards"),
         pytest.param(
             ["predict", "--format", "jsonl", "--list", "{empty}/no"], "the list cannot be read", id="no such list"
         ),
@@ -189,7 +166,7 @@ def test_a_detector_can_be_named(capsys: pytest.CaptureFixture[str], astronaut: 
     code, out, err = call(capsys, "predict", astronaut, "--weights", small_weights, "--json", "--detector", "haar")
     assert code == 0
     assert json.loads(out)["faces"][0]["found_by"] == "haar"
-    assert BY_TORCH.fullmatch(err)
+    assert RUNTIME.fullmatch(err)
 
 
 def test_pictures_are_drawn_beside_printed_json(astronaut: Path, small_weights: Path, tmp_path: Path) -> None:
@@ -356,7 +333,7 @@ def test_ctrl_c_keeps_every_record_and_the_same_command_goes_on(
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert err.splitlines()[-1] == "darkpose: interrupted; the same command goes on"
+    assert err.splitlines()[-1].startswith("darkpose: interrupted; ")
     assert "Traceback" not in err
     kept = sum(len(part.read_text().splitlines()) for part in out.glob("part-*"))
     assert 20 <= kept < 120
@@ -369,201 +346,37 @@ def test_ctrl_c_keeps_every_record_and_the_same_command_goes_on(
     assert [line["image"] for line in lines] == [str(name) for name in names]
 
 
-def test_info_tells_versions_weights_and_detector(capsys: pytest.CaptureFixture[str], small_weights: Path) -> None:
-    code, out, _ = call(capsys, "info", "--weights", small_weights, "--json")
-    facts = json.loads(out)
-    assert code == 0
-    assert facts["markup"] == "300w-68, 68 landmarks"
-    assert {"darkpose", "torch", "device", "detector"} <= set(facts)
-    code, out, _ = call(capsys, "info", "--weights", small_weights)
-    assert code == 0
-    assert "300w-68" in out
-
-
-def test_a_data_set_is_checked_and_shown(capsys: pytest.CaptureFixture[str], astronaut: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "ibug"
-    folder.mkdir()
-    (folder / "a.png").write_bytes(astronaut.read_bytes())
-    rows = "\n".join(f"{180 + k} {70 + k}" for k in range(68))
-    (folder / "a.pts").write_text(f"version: 1\nn_points: 68\n{{\n{rows}\n}}\n")
-    (folder / "b.pts").write_text("no points")
-    sheet = tmp_path / "sheet.png"
-    code, out, _ = call(capsys, "datasets", "check", "300w-challenge", "--root", tmp_path, "--sheet", sheet, "--json")
-    report = json.loads(out)
-    assert code == 1
-    assert report["counts"]["faces"] == 1
-    assert report["wrong_counts"] == ["faces: 1, published 135", "challenge: 1, published 135"]
-    assert "b.pts" in report["broken"][0]
-    assert sheet.exists()
-    code, out, err = call(capsys, "datasets", "check", "300w-nonsense", "--root", tmp_path)
-    assert (code, out) == (2, "")
-    assert "the names are wflw-train" in err
-
-
-def test_an_evaluation_prints_a_table_or_json_and_keeps_its_predictions(
-    capsys: pytest.CaptureFixture[str], astronaut: Path, small_weights: Path, tmp_path: Path
-) -> None:
-    folder = tmp_path / "lfpw" / "testset"
-    folder.mkdir(parents=True)
-    rows = "\n".join(f"{180 + k} {70 + (k * 7) % 90}" for k in range(68))
-    for name in "ab":
-        (folder / f"{name}.png").write_bytes(astronaut.read_bytes())
-        (folder / f"{name}.pts").write_text(f"version: 1\nn_points: 68\n{{\n{rows}\n}}\n")
-    file = tmp_path / "p.jsonl"
-    common = ("evaluate", "300w-128", "--root", tmp_path, "--predictions", file)
-    code, out, _ = call(capsys, *common, "--weights", small_weights, "--boxes", "jitter:0.1", "--device", "cpu")
-    assert code == 0
-    assert out.splitlines()[2].split()[:3] == ["all", "2", "0"]
-    assert len(file.read_text().splitlines()) == 3
-    code, out, _ = call(capsys, *common, "--json", "--against", file)
-    assert code == 0
-    assert json.loads(out)["subsets"]["all"]["faces"] == 2
-    assert json.loads(out)["others"][0]["first_minus_this"] == {
-        **{"faces": 2, "images": 2, "difference": 0, "interval": [0, 0], "missed": [0, 0]},
-        "found_by_one": 0,
-    }
-    assert json.loads(out)["published_row"] == "published row: none for this set-up"
-    code, out, _ = call(capsys, *common, "--against", file)
-    assert "+0.000 (+0.000 .. +0.000), 2 faces: too few images for a verdict" in out.splitlines()[-3]
-    code, _, err = call(capsys, *common, "--boxes", "detector", "--decode", "argmax")
-    assert (code, err.count("\n")) == (2, 1)
-    assert "--boxes, --decode is about predicting, which takes --weights" in err
-    code, _, err = call(capsys, *common, "--weights", small_weights, "--boxes", "landmarks", "--device", "cpu")
-    assert code == 2
-    assert "the predictions of another run" in err
-    code, _, err = call(capsys, "evaluate", "300w-128", "--root", tmp_path)
-    assert (code, err.count("\n")) == (2, 1)
-
-
-def test_the_course_of_runs_is_drawn(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="needs Matplotlib")
-    (tmp_path / "run").mkdir()
-    line = {"mode": "train", "epoch": 1, "iter": 0, "lr": 1e-3, "loss": 1.0}
-    for log in (tmp_path / "run" / "log.jsonl", tmp_path / "other.jsonl"):
-        log.write_text(json.dumps(line) + "\n" + json.dumps({"mode": "val", "epoch": 1, "NME": 0.05}) + "\n")
-    picture = tmp_path / "t.png"
-    code, out, _ = call(capsys, "plot", tmp_path / "run", tmp_path / "other.jsonl", "--output", picture)
-    assert (code, out) == (0, f"{picture}: 2 runs\n")
-    assert picture.exists()
-    code, _, err = call(capsys, "plot", tmp_path / "nothing.jsonl", "--output", picture)
-    assert (code, err) == (2, f"darkpose: {tmp_path}/nothing.jsonl: cannot be read: No such file or directory\n")
-    code, _, err = call(capsys, "plot", tmp_path / "run", tmp_path / "run" / "log.jsonl", "--output", picture)
-    assert (code, err) == (2, f"darkpose: {tmp_path}/run/log.jsonl is named twice\n")
-
-
-def write_training_set(root: Path) -> Path:
-    """A recipe of a small network as a Python file, and four 300-W faces for it."""
-    rng = np.random.default_rng(0)
-    for folder in ("afw", "helen/trainset", "lfpw/trainset", "lfpw/testset"):
-        (root / folder).mkdir(parents=True)
-        write_image(root / folder / "a.png", rng.integers(0, 255, (80, 80, 3), np.uint8))
-        (root / folder / "a.pts").write_text(format_pts(rng.uniform(10, 70, (68, 2))))
-    recipe = root / "recipe.py"
-    recipe.write_text(
-        "from dataclasses import replace\n"
-        "from darkpose.network.hrnet import HRNetConfig\n"
-        "from darkpose.training.recipes import SMALL_FIRST\n"
-        "network = HRNetConfig(1, widths=(4, 4, 4, 4), modules=(1, 1, 1), blocks=1, stem=8)\n"
-        "small = dict(network=network, crop_size=64, batch_size=2, precision='no')\n"
-        "recipe = replace(SMALL_FIRST, name='small', train=replace(SMALL_FIRST.train, **small))\n"
-    )
-    return recipe
-
-
-def test_a_dry_run_prints_the_plan_and_writes_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    recipe = write_training_set(tmp_path)
-    before = sorted(tmp_path.rglob("*"))
-    code, out, _ = call(capsys, "train", recipe, "--root", tmp_path, "--dry-run")
-    assert code == 0
-    assert "3 to train on, 1 to validate on: the test set 300w-lfpw" in out
-    code, out, _ = call(capsys, "train", recipe, "--root", tmp_path, "--dry-run", "--held-out", "0.3", "--json")
-    plan = json.loads(out)
-    assert (plan["faces"], plan["validation"], plan["validated"]) == (2, 1, "held out of 300w-train")
-    assert sorted(tmp_path.rglob("*")) == before
-
-
 @pytest.mark.parametrize(
-    "command",
+    ("model", "scale", "images", "runtime"),
     [
-        ("train", "300w-128", "--root", ".", "--out", "run", "--workers", "-1"),
-        ("train", "300w-128", "--root", ".", "--out", "run", "--save-every", "-5"),
-        ("evaluate", "300w-128", "--root", ".", "--workers", "-1"),
-        ("predict", "face.png", "--workers", "-1"),
-        ("datasets", "make", "wflw", "--root", ".", "--workers", "-1"),
+        (Model(), Scale(), FEW_IMAGES, "onnxruntime"),
+        (Model(weights="face.onnx", device="cpu"), Scale(threads=2), 1, "onnxruntime"),
+        (Model(), Scale(), FEW_IMAGES + 1, "auto"),
+        (Model(weights="mine.safetensors"), Scale(), 1, "auto"),
+        (Model(runtime="torch"), Scale(), 1, "torch"),
+        (Model(device="cuda"), Scale(), 1, "auto"),
+        (Model(), Scale(precision="bf16"), 1, "auto"),
+        (Model(), Scale(compile=True), 1, "auto"),
+        (Model(), Scale(provider=["GPU"]), 1, "auto"),
     ],
 )
-def test_a_number_below_zero_is_refused_by_its_name(
-    capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+def test_few_images_take_the_runtime_that_starts_fastest(
+    model: Model, scale: Scale, images: int, runtime: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code, out, err = call(capsys, *command)
-    assert code != 0
-    assert command[-2] in out + err
-    assert "Must be >= 0" in out + err
+    monkeypatch.setattr("darkpose.runtime.open.has_nvidia_driver", lambda: False)
+    assert runtime_for(model, scale, images) == runtime
+    monkeypatch.setattr("darkpose.runtime.open.has_nvidia_driver", lambda: True)
+    assert runtime_for(model, scale, images) == model.runtime
 
 
-def test_training_stops_in_time_and_the_same_command_goes_on(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    command = ("train", write_training_set(tmp_path), "--root", tmp_path, "--out", tmp_path / "run", "--workers", 0)
-    code, out, _ = call(capsys, *command, "--max-time", "0s")
-    assert (code, out) == (0, "stopped after epoch 0, step 2, and saved: the same command goes on\n")
-    code, out, _ = call(capsys, *command[:-3], tmp_path / "no weights", *command[-2:], "--max-time", "0s", "--json")
-    assert (json.loads(out)["weights"], json.loads(out)["validation_nme"]) == (None, None)
-    code, out, err = call(capsys, *command, "--json")
-    outcome = json.loads(out)
-    assert (code, outcome["stopped"], outcome["epoch"], outcome["kept_epoch"]) == (0, "", 24, 24)
-    assert "going on after epoch 0 of 24, step 2" in err
-    assert 0 < outcome["best_validation_nme"] <= outcome["validation_nme"]
-    assert Path(outcome["weights"]).is_file()
-    code, out, _ = call(capsys, *command)
-    assert out.startswith(f"{tmp_path / 'run' / 'weights.safetensors'}: epoch 24, validation NME ")
-    (tmp_path / "run" / "weights.safetensors").unlink()
-    code, out, _ = call(capsys, *command)
-    assert (code, out) == (0, "ended after epoch 24; there are no weights in its folder\n")
+def test_sigterm_can_raise_as_ctrl_c_does() -> None:
+    before = signal.getsignal(signal.SIGTERM)
 
+    def work() -> None:
+        with sigterm_as_interrupt():
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
 
-@pytest.mark.parametrize("to_all", [False, True], ids=["to the process", "to its loaders, too"])
-def test_ctrl_c_saves_a_training_run_and_leaves_with_130(tmp_path: Path, to_all: bool) -> None:
-    recipe = write_training_set(tmp_path)
-    arguments = ("train", recipe, "--root", tmp_path, "--out", tmp_path / "run", "--workers", "1")
-    command = [sys.executable, "-m", "darkpose", *map(str, arguments)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = subprocess.Popen(command, text=True, start_new_session=True, **pipes)  # type: ignore[call-overload]
-    while process.poll() is None and not (tmp_path / "run" / "log.jsonl").exists():
-        time.sleep(0.05)
-    if to_all:
-        os.killpg(process.pid, signal.SIGTERM)
-    else:
-        process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
-    assert out.startswith("stopped after epoch ")
-    assert "and saved: the same command goes on" in out
-    assert "Traceback" not in err
-    assert (tmp_path / "run" / "state.pt").exists()
-
-
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        ((), "name the folder of the run with --out"),
-        (("--out", "run", "--max-time", "soon"), "expected a length of time like 3600, 90m or 7.5h, got 'soon'"),
-        (("--out", "run", "--patience", "2"), "stopping after 2 epochs needs held-out training images"),
-        (("--out", "run", "--overfit", "9"), "expected from 1 to 3 faces to learn by heart, got 9"),
-        (("--out", "run", "--track", "aim"), "there is no tracker 'aim'"),
-        (("--out", "run", "--uncompressed"), "name a folder for them with --cache"),
-        (("--dry-run", "--max-time", "soon"), "expected a length of time"),
-        (("--dry-run", "--uncompressed"), "name a folder for them with --cache"),
-        (("--dry-run", "--track", "aim"), "there is no tracker 'aim'"),
-        (("--dry-run", "--start", "nowhere.safetensors"), "nowhere.safetensors"),
-        (("--dry-run", "--graphs"), "CUDA graphs are for one process on a GPU"),
-    ],
-)
-def test_a_mistake_in_a_training_command_is_one_sentence(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, flags: tuple[str, ...], message: str
-) -> None:
-    code, _, err = call(capsys, "train", write_training_set(tmp_path), "--root", tmp_path, *flags)
-    assert code == 2
-    assert message in err
-    assert err.count("\n") == 1
-    assert not Path("run").exists()
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert signal.getsignal(signal.SIGTERM) == before
