@@ -20,6 +20,7 @@ from darkpose.codec.heatmap import decode
 from darkpose.detect.boxes import BoxCorrection, Detections
 from darkpose.detect.haar import Haar
 from darkpose.errors import DarkposeError
+from darkpose.evaluation.fitting import fit_shape_prior
 from darkpose.image.geometry import image_to_crop
 from darkpose.image.pixels import Pixels, read_image, warp_image
 from darkpose.network.checkpoint import Checkpoint, save_checkpoint
@@ -28,7 +29,6 @@ from darkpose.network.load import load_checkpoint
 from darkpose.predict import predictor as module
 from darkpose.predict.covariance import calibrated
 from darkpose.predict.predictor import Predictor
-from darkpose.evaluation.fitting import fit_shape_prior
 from darkpose.runtime.network import Runtime
 from darkpose.runtime.open import RUNTIMES, Engine, open_weights
 from darkpose.schema import AFLW_19, WFLW_98
@@ -96,7 +96,7 @@ def test_a_shape_prior_draws_the_landmarks_by_their_scores_and_the_crops_box(
     np.testing.assert_allclose(drawn.keypoints, expected, rtol=0, atol=1e-3)
     assert (drawn.scores == plain.scores).all()
     assert predictor.facts()["shape_prior"] == prior.digest()
-    with pytest.raises(DarkposeError, match="wflw-98: a shape prior of wflw-98, the landmarks are of 300w-68"):
+    with pytest.raises(DarkposeError, match="wflw-98: the shape prior has the schema wflw-98, the landmarks 300w-68"):
         Predictor(small_weights, "cpu", shape_prior="wflw-98")
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints of other projects (`.pth`): their names and layouts -> darkpose's."""
+"""Checkpoints of other projects (`.pth`): names of weights and layouts."""
 
 import hashlib
 import re
@@ -18,13 +18,13 @@ from darkpose.weights.checkpoint import CheckpointConfig, HRNetConfig, check_sch
 
 @dataclass(frozen=True)
 class Layout:
-    """How a project names the weights.
+    """Names of the weights in a project.
 
     Attributes:
         name: of the project and, if it matters, its version.
         prefixes: (theirs, ours), the first that fits counts; names that fit none are the same.
         marks: a file has this layout if one of its names begins with one of these.
-        sigma: of the target heatmaps its networks learn from, heatmap px.
+        sigma: of the target heatmaps in training, heatmap px.
     """
 
     name: str
@@ -114,7 +114,7 @@ def find_layout(names: Mapping[str, object], path: Path) -> Layout:
 
 
 def schema_of(keypoints: int, path: Path) -> KeypointSchema:
-    """The known markup with that many landmarks.
+    """The known schema with that many landmarks.
 
     Raises:
         DarkposeError: there is none.
@@ -122,7 +122,7 @@ def schema_of(keypoints: int, path: Path) -> KeypointSchema:
     known = {len(schema): schema for schema in SCHEMAS.values()}
     if keypoints not in known:
         raise DarkposeError(
-            f"{path}: its network finds {keypoints} landmarks, and no markup darkpose knows has as many; say what they "
+            f"{path}: its network finds {keypoints} landmarks, and no known schema has as many; say what they "
             "are with schema=KeypointSchema(name, names, flip_pairs_from_names(names)), see darkpose.schema"
         )
     return known[keypoints]
@@ -133,7 +133,7 @@ def read_pth(path: Path, schema: KeypointSchema | None = None) -> Checkpoint:
 
     Args:
         path: of the file; if its name carries a hash, the file must have it.
-        schema: the markup; None: the known one with as many landmarks.
+        schema: of the landmarks; None: the known one with as many landmarks.
 
     Raises:
         DarkposeError: the file is damaged, would run code, or is not an HRNetV2-W18; every weight that is missing,

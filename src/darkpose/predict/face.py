@@ -1,4 +1,4 @@
-"""One face as the predictor finds it."""
+"""One face with its landmarks."""
 
 from dataclasses import dataclass, field
 
@@ -19,12 +19,12 @@ class Face:
         keypoints: (K, 2) float32, image px, first pixel's centre at (0, 0).
         scores: (K,) float32, the heatmaps' maxima: near 1 where the network is sure; not a probability.
         box: (4,) float64 x0, y0, x1, y1, image px: as given or as detected.
-        schema: the markup; `face["left_eye_outer_corner"]` finds a landmark by its name.
+        schema: of the landmarks; `face["left_eye_outer_corner"]` finds a landmark by its name.
         found_by: the detector's name, or "given".
         detection_score: the detector's own score; NaN for a given box.
         image: the picture the face is in, (H, W, 3) uint8 RGB.
-        covariance: (K, 2, 2) float32, image px^2: how far each landmark may be off, calibrated (see `calibration`);
-            NaN where that is not known; None if not asked for.
+        covariance: (K, 2, 2) float32, image px^2: of the error of each landmark, calibrated (see `covariance`);
+            NaN where it is not known; None if not asked for.
         runtime: what ran the network: "onnxruntime", "openvino" or "torch".
     """
 
@@ -46,7 +46,7 @@ class Face:
         return float(self.scores.mean())
 
     def __getitem__(self, name: str) -> NDArray[np.float32]:
-        """(x, y) of a landmark in image px; raises DarkposeError if the markup has no such name."""
+        """(x, y) of a landmark in image px; raises DarkposeError if the schema has no such name."""
         if not isinstance(name, str):
             raise TypeError(f"a landmark is reached by its name or as face.keypoints[{name!r}]")
         return np.asarray(self.keypoints[self.schema.index(name)])
@@ -55,14 +55,14 @@ class Face:
         """Upright crop (size, size, 3) uint8 RGB with both eye centres at fixed places (35 % and 65 % of the width).
 
         Raises:
-            DarkposeError: the markup has no eyes, the face does not carry its image, or `size` is no positive number.
+            DarkposeError: the schema has no eyes, the face is without its image, or `size` is no positive number.
         """
         if not isinstance(size, int | np.integer) or isinstance(size, bool) or size < 1:
             raise DarkposeError(f"size must be a positive whole number of pixels, got {size!r}")
         left, right = self.schema.left_eye, self.schema.right_eye
         if not left or not right:
-            raise DarkposeError(f"markup {self.schema.name} does not say where the eyes are")
+            raise DarkposeError(f"the schema {self.schema.name} does not name the eyes")
         if self.image is None:
-            raise DarkposeError("this face was made without its image, so it cannot be cut out")
+            raise DarkposeError("this face has no image, so it cannot be cut out")
         centres = [self.keypoints[list(eye)].mean(axis=0) for eye in (left, right)]
         return warp_image(self.image, align_eyes(centres[0], centres[1], int(size)), (int(size), int(size)))
