@@ -1,11 +1,11 @@
 """DARK and "dark+" at the border of real heatmaps: border.py WEIGHTS 300W WFLW OUT.json
 
 Every face of LFPW test and of WFLW's list is cropped eight times: the box is moved left, right, up or down until the
-outermost landmark lies 1.5 heatmap px inside the map, or 0.5 outside (every second face: 0.5 inside, 1.5 outside). The
+outermost landmark is 1.5 heatmap px inside the map, or 0.5 outside (every second face: 0.5 inside, 1.5 outside). The
 same heatmaps are decoded by both methods. For the annotated landmarks by their distance from the border, the mean
 errors in heatmap px and the paired difference, with 95 % bootstrap intervals over images. The crops of the boxes as
 annotated are compared, too. WEIGHTS is a path or a shipped name, "default" the shipped ones for 68 landmarks; they must
-have learnt from none of these faces. Measured are LFPW's 68 landmarks and WFLW's 98.
+be trained on none of these faces. The landmarks are the 68 of LFPW and the 98 of WFLW.
 """
 
 import json
@@ -20,21 +20,21 @@ from numpy.typing import NDArray
 from surroundings import surroundings
 from tqdm import tqdm
 
+from darkpose.codec.heatmap import decode
 from darkpose.datasets.sample import Sample
 from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, read_300w
 from darkpose.datasets.wflw import read_wflw
 from darkpose.evaluation.metrics import bootstrap_interval
-from darkpose.evaluation.predict_samples import crops_of
+from darkpose.evaluation.predict_samples import cut_samples
 from darkpose.files.atomic import write_text
 from darkpose.image.geometry import STRIDE, box_to_crop, crop_to_heatmap, image_to_crop, transform
-from darkpose.network.checkpoint import Checkpoint
-from darkpose.network.load import load_checkpoint
-from darkpose.runtime.flip import CropDecoder, batched
-from darkpose.schema import W300_68, WFLW_98, KeypointSchema
+from darkpose.runtime.open import Engine, OpenedWeights, open_weights
+from darkpose.schema import W300_68, WFLW_98
 from darkpose.weights.zoo import resolve_name
 
 Floats = NDArray[np.float64]
-INSIDE = ((1.5, -0.5), (0.5, -1.5))  # heatmap px that the outermost landmark lies inside the map, by turns of faces
+INSIDE = ((1.5, -0.5), (0.5, -1.5))  # heatmap px of the outermost landmark inside the map; every second face
+BATCH = 8
 ZONES = {
     "1 to 2 px outside": (-2.0, -1.0),
     "up to 1 px outside": (-1.0, 0.0),
@@ -68,20 +68,16 @@ def moved(sample: Sample, config: Any, places: tuple[float, float]) -> Iterator[
                 yield replace(sample, box=sample.box + shift)
 
 
-def errors(checkpoint: Checkpoint, samples: list[Sample], schema: KeypointSchema) -> dict[str, NDArray[Any]]:
+def errors(weights: OpenedWeights, samples: list[Sample]) -> dict[str, NDArray[Any]]:
     """Of every annotated landmark: distance from the border, error by both methods, both heatmap px, and image."""
-    config, found = checkpoint.config, []
-    decoder = CropDecoder(
-        checkpoint.model,
-        config.normalisation,
-        checkpoint.schema.flip_index,
-        kernel_size=config.kernel_size,
-        batch_size=8,
-    )
+    config, found = weights.config, []
     last = config.crop_size // STRIDE - 1
-    for some in tqdm(list(batched(samples, 8)), disable=None):
-        crops = list(crops_of(some, schema, config.crop_size, config.padding))
-        dark, plus = decoder.each(crops, [("off", "dark"), ("off", "dark+")])
+    for start in tqdm(range(0, len(samples), BATCH), disable=None):
+        some = samples[start : start + BATCH]
+        crops, _, _ = cut_samples(some, config.crop_size, config.padding)
+        heatmaps = np.asarray(weights.network(np.stack(list(crops))))
+        dark = decode(heatmaps, method="dark", kernel_size=config.kernel_size)
+        plus = decode(heatmaps, method="dark+", kernel_size=config.kernel_size)
         cells = np.stack([in_heatmap(sample, config) for sample in some])
         border = np.minimum(cells, last - cells).min(axis=-1)
         off = [np.linalg.norm(each.points - cells, axis=-1) for each in (dark, plus)]
@@ -121,13 +117,13 @@ def main(weights: str, w300: str, wflw: str, out: str) -> None:
     results: dict[str, Any] = {}
     known = resolve_name(weights, W300_68.name)
     for name, (schema, samples) in sets.items():
-        checkpoint = load_checkpoint(known, schema=schema.name)
-        if checkpoint.provenance.get("test_images_learnt"):
-            sys.exit(f"{known} has learnt from WFLW's faces")
+        opened = open_weights(known, schema.name, Engine("onnxruntime"))
+        if opened.provenance.get("test_images_learnt"):
+            sys.exit(f"{known} was trained on the faces of WFLW")
         numbered = list(enumerate(samples))
-        shifted = [each for i, sample in numbered for each in moved(sample, checkpoint.config, INSIDE[i % 2])]
+        shifted = [each for i, sample in numbered for each in moved(sample, opened.config, INSIDE[i % 2])]
         for boxes, faces in {"as annotated": samples, "moved": shifted}.items():
-            table = zones(errors(checkpoint, faces, schema))
+            table = zones(errors(opened, faces))
             results[f"{name}, boxes {boxes}"] = {"faces": len(samples), "crops": len(faces), "zones": table}
     content = {**surroundings(), "method": __doc__, "weights": known, "results": results}
     write_text(Path(out), json.dumps(content, indent=1) + "\n")

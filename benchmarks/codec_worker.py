@@ -77,9 +77,9 @@ def darkpose_decoders(maps: Maps) -> Works:
     halves = {"bfloat16": tensor.bfloat16(), "float16": tensor.half()}
     works = shared_works(maps)
     for method in ("argmax", "quarter", "dark", "dark+"):
-        works[f"fused {method}"] = lambda method=method: heatmap.decode(maps, method=method)[0]  # type: ignore[misc]
+        works[f"fused {method}"] = lambda method=method: heatmap.decode(maps, method=method).points  # type: ignore[misc]
     for name, half in halves.items():
-        works[f"fused dark, {name}"] = lambda half=half: heatmap.decode(half)[0].numpy()  # type: ignore[misc]
+        works[f"fused dark, {name}"] = lambda half=half: heatmap.decode(half).points.numpy()  # type: ignore[misc]
     for method in ("dark", "dark+"):
         works[f"NumPy {method}"] = lambda method=method: dark_numpy.decode_maps(flat, method, taps)[0]  # type: ignore[misc]
         works[f"torch {method}"] = lambda method=method: decode_torch(tensor, method=method)[0].numpy()  # type: ignore[misc]

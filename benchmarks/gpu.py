@@ -44,7 +44,7 @@ from darkpose.codec.heatmap import decode, encode
 from darkpose.files.atomic import write_text
 from darkpose.image.pixels import Normalisation
 from darkpose.network.hrnet import HRNet, compile_blocks, initialise
-from darkpose.runtime.torch import InBfloat16, ready
+from darkpose.runtime.torch import InBfloat16, fast_network
 from darkpose.training.gpu import effects
 from darkpose.training.gpu.cuda_graphs import replay_passes
 from darkpose.training.losses import heatmap_mse
@@ -140,7 +140,7 @@ class Trainer:
             compile_blocks(model)
         self.model = InBfloat16(model, "cuda").train() if modern else model.train()
         if graphs:
-            replay_passes(self.model, summed=False)
+            replay_passes(self.model, accumulates=False)
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
 
     def __call__(self, crops: Tensor, points: Tensor, seen: Tensor) -> None:
@@ -198,7 +198,7 @@ def training(ways: Mapping[str, Callable[[], Trainer]], batches: Sequence[int]) 
 class Whole(nn.Module):
     """uint8 photographs and crops' grids and matrices -> landmarks in image px, on the device."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.network = network
 
@@ -230,7 +230,7 @@ def predicting(matmul: float) -> Found:
     initialise(model, seed=0, head_std=0.1)
     with FlopCounterMode(display=False) as counter:
         model(torch.zeros(1, 3, SIZE, SIZE))
-    whole = Whole(ready(model, DEVICE, SIZE, bfloat16=True))
+    whole = Whole(fast_network(model, Normalisation(), DEVICE, SIZE, numbers="bf16").model)
     for faces in (1, 8, 64, 256):
         photographs = torch.randint(0, 256, (faces, 3, 512, 512), dtype=torch.uint8, device=DEVICE)
         grids = torch.eye(3, device=DEVICE)[:2].repeat(faces, 1, 1) / SIZE

@@ -1,8 +1,9 @@
-"""What speed costs or gains by what an int8 file leaves in float32: int8_speed.py WORK OUT.json
+"""Speed by the part of an int8 file that is in float32: int8_speed.py WORK OUT.json
 
-WORK is the folder of a run of precision.py, whose files of the default weights are taken: every kind of int8 there, and
-float32 to compare. Milliseconds for one face, on all threads, all files in turn: a turn is a pause, in which the
-threads of the one before come to rest, and six calls, of which four are timed. Medians of all, and the shortest.
+WORK is the folder of a run of precision.py; the files of the default weights there are measured: every kind of int8,
+and float32 for comparison. Milliseconds of the network for one face, on all threads, all files in turn: a turn is a
+pause, in which the threads of the last one come to rest, and six calls, of which four are timed. Medians of all, and
+the shortest.
 """
 
 import json
@@ -18,7 +19,8 @@ from surroundings import surroundings
 from tqdm import tqdm
 
 from darkpose.files.atomic import write_text
-from darkpose.runtime.exported import Runtime, open_graph
+from darkpose.runtime.network import Runtime
+from darkpose.runtime.open import Engine, open_weights
 
 ROUNDS, CALLS, WARM_UP, PAUSE = 12, 6, 2, 0.1
 BY: tuple[Runtime, ...] = ("onnxruntime", "openvino")
@@ -28,19 +30,19 @@ def main(work: Path, out: Path) -> None:
     """Measure and write."""
     names, threads = ("fp32", "fp16", *KINDS), torch.get_num_threads()
     files = {name: work / f"lfpw-{number}.onnx" for number, name in enumerate(names) if name != "fp16"}
-    runners = {
-        (runtime, name): open_graph(file, runtime=runtime, threads=threads)
+    networks = {
+        (runtime, name): open_weights(file, None, Engine(runtime, threads=threads)).network
         for runtime in BY
         for name, file in files.items()
     }
     crops = np.random.default_rng(0).integers(0, 256, (1, 256, 256, 3), np.uint8)
-    times: dict[tuple[str, str], list[float]] = {key: [] for key in runners}
+    times: dict[tuple[str, str], list[float]] = {key: [] for key in networks}
     for _ in tqdm(range(ROUNDS), unit="round", disable=None):
-        for key, run in runners.items():
+        for key, run in networks.items():
             time.sleep(PAUSE)
             for call in range(CALLS):
                 began = time.perf_counter()
-                run(crops, np.zeros((1, 2, 3)))
+                run(crops)
                 if call >= WARM_UP:
                     times[key].append(1000 * (time.perf_counter() - began))
     found = {

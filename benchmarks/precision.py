@@ -1,12 +1,12 @@
-"""What fewer bits cost: precision.py 300W WFLW WORK
+"""Accuracy in fp16, bf16 and int8: precision.py 300W WFLW WORK
 
-Writes benchmarks/precision.json: NME of the shipped weights in torch and as exported files, by runtime and type of
-numbers. 300W and WFLW are folders as `darkpose datasets check` takes them. The folder WORK keeps exported files and
-landmarks; what is there is taken from there, so that a run which was stopped goes on.
+Writes benchmarks/precision.json: NME of the shipped weights in torch and as exported files, by runtime and number type.
+300W and WFLW are folders as `darkpose datasets check` takes them. The folder WORK keeps exported files and landmarks;
+a run continues where an earlier one was stopped.
 
 lfpw         300-W's LFPW test, 68 landmarks, weights "default".
-wflw         The faces of WFLW's test list that are there, 98 landmarks, weights "300w-hrnetv2-w18-dark", which have
-             learnt from none of them.
+wflw         The available faces of WFLW's test list, 98 landmarks, weights "300w-hrnetv2-w18-dark", which were
+             trained on none of them.
 small-lfpw   The same with the small network, weights "300w-small-dark".
 small-wflw
 nme          Pooled over landmarks, in per cent of the distance between the outer eye corners, boxes from the
@@ -36,19 +36,21 @@ from tqdm import tqdm
 from darkpose.datasets.sample import Sample
 from darkpose.deploy import quantise
 from darkpose.deploy.export import ExportOptions, export_onnx
+from darkpose.deploy.face_crops import found_crops
 from darkpose.detect.yunet import YuNet, find_yunet
 from darkpose.evaluation.benchmarks import find_benchmark
-from darkpose.evaluation.predict_samples import crops_of
-from darkpose.evaluation.report import compare, face_nmes, report
+from darkpose.evaluation.comparison import compare_predictions
+from darkpose.evaluation.predict_samples import cut_samples
+from darkpose.evaluation.report import face_nmes, measure_errors
 from darkpose.files.atomic import make_folder
-from darkpose.image.face_crops import found_crops
-from darkpose.image.geometry import Floats, box_to_crop
+from darkpose.image.geometry import Floats
 from darkpose.image.pixels import Pixels
 from darkpose.network.checkpoint import Checkpoint
 from darkpose.network.load import load_checkpoint
+from darkpose.predict.landmarks import LandmarkFinder
 from darkpose.runtime.card import Precision
-from darkpose.runtime.exported import NumberType, Runtime
-from darkpose.runtime.open import Setup, open_locator
+from darkpose.runtime.network import NumberType, Runtime
+from darkpose.runtime.open import Engine, open_weights
 from darkpose.schema import KeypointSchema
 
 OUT = Path("benchmarks/precision.json")
@@ -63,7 +65,7 @@ TRAINING = ("helen/trainset", "lfpw/trainset")
 
 
 class Kind(NamedTuple):
-    """What of a network is in int8: operators, but for convolutions whose weights' names begin so."""
+    """What is in int8: operators, without the convolutions whose weights have names that begin with `in_float`."""
 
     operators: tuple[str, ...]
     in_float: tuple[str, ...]
@@ -92,7 +94,7 @@ class Way(NamedTuple):
 
 
 def ways() -> list[Way]:
-    """The first is what the others are held against."""
+    """The ways; the others are compared with the first."""
     found = [Way("", "torch"), Way("", "torch", "bf16")]
     found += [Way("fp32", "onnxruntime"), Way("fp32", "openvino"), Way("fp32", "openvino", "bf16")]
     found += [Way("fp16", "onnxruntime"), Way("fp16", "openvino")]
@@ -115,9 +117,8 @@ def cut_faces(data_set: str, root: Path, checkpoint: Checkpoint) -> Faces:
     """The faces of a test set as the network takes them."""
     test, config = find_benchmark(data_set).test_set, checkpoint.config
     samples = test.read(root)
-    crops = np.stack(list(crops_of(samples, test.schema, config.crop_size, config.padding)))
-    center, sides = box_to_crop(np.stack([sample.box for sample in samples]), padding=config.padding)
-    return Faces(samples, test.schema, crops, center, sides)
+    crops, center, sides = cut_samples(samples, config.crop_size, config.padding)
+    return Faces(samples, test.schema, np.stack(list(crops)), center, sides)
 
 
 def write_files(stem: Path, checkpoint: Checkpoint, photographs: Sequence[Path]) -> dict[str, Path]:
@@ -139,25 +140,25 @@ def write_files(stem: Path, checkpoint: Checkpoint, photographs: Sequence[Path])
 
 
 def landmarks(way: Way, weights: str, files: dict[str, Path], faces: Faces, kept: Path) -> tuple[str, Floats]:
-    """What runs a way, and its landmarks (N, K, 2) in image px."""
-    device = "cpu" if way.runtime == "torch" else "auto"
-    setup = Setup(way.runtime, device, THREADS, numbers=way.numbers, batch_size=8)
-    opened = open_locator(files[way.file] if way.file else weights, faces.schema.name, setup)
+    """The runtime of a way, and its landmarks (N, K, 2) in image px."""
+    engine = Engine(way.runtime, "cpu", THREADS, numbers=way.numbers)
+    opened = open_weights(files[way.file] if way.file else weights, faces.schema.name, engine)
+    find = LandmarkFinder(opened.network, opened.schema, kernel_size=opened.config.kernel_size, batch_size=8)
     if not kept.exists():
-        np.save(kept, opened.locator(faces.crops, faces.center, faces.sides).keypoints.astype(np.float64))
+        np.save(kept, find(faces.crops, faces.center, faces.sides).keypoints.astype(np.float64))
     points: Floats = np.load(kept)
-    return opened.runtime, points
+    return opened.network.name, points
 
 
 def measure(faces: Faces, weights: str, files: dict[str, Path], stem: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every way's numbers."""
+    """The numbers of every way."""
     reference: Floats | None = None
     for number, way in enumerate(tqdm(ways(), unit="way", disable=None)):
         runtime, points = landmarks(way, weights, files, faces, stem.with_name(f"{stem.name}-{number}.npy"))
-        whole = report(points, faces.samples, faces.schema).subsets["all"]
+        whole = measure_errors(points, faces.samples, faces.schema).subsets["all"]
         facts: dict[str, Any] = {"nme": whole.nme, "interval": whole.interval}
         if reference is not None:
-            against = compare(points, reference, faces.samples, faces.schema)
+            against = compare_predictions(points, reference, faces.samples, faces.schema)
             moved = np.linalg.norm(points - reference, axis=-1) / faces.sides[:, :1] * faces.crops.shape[2]
             facts |= {"difference": against.difference, "difference_interval": against.interval}
             each = [face_nmes(some, faces.samples, faces.schema) for some in (points, reference)]

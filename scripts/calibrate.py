@@ -1,18 +1,18 @@
-"""Calibrate the covariances of weights, and say how well that works: calibrate.py WEIGHTS 300W WFLW NAME [FOLDS]
+"""Calibrate the covariances of weights, and measure the result: calibrate.py WEIGHTS 300W WFLW NAME [FOLDS]
 
-Landmarks are found by DARK, without flip test, in boxes made from the annotation, under each markup of the weights. The
-calibration of a markup is fitted on one half of some faces, split by image. The shares of errors within the 50, 90 and
+Landmarks are found by DARK, without flip test, in boxes made from the annotation, for each schema of the weights. The
+calibration of a schema is fitted on one half of some faces, split by image. The shares of errors within the 50, 90 and
 95 % regions are counted on the other half: by the peak itself, by other ways to make a covariance of it, fitted on the
 same half, and calibrated.
 
 The faces are those of LFPW test (of 300-W): for the 68 landmarks by their annotation, for the others by landmarks
-derived from it (a landmark that cannot be derived has no calibration). The weights' 68 are held against WFLW's faces,
-too, through the 50 landmarks that both markups share, and their 98 against WFLW's annotation. Weights that have learnt
-from WFLW's faces must not be: with FOLDS, a folder as scripts/cross_validate.py makes it with the same recipe, their 98
-landmarks are calibrated by WFLW's faces, each found by the weights of the fold that has not learnt from it; without,
-nothing of theirs is measured on WFLW.
+derived from it (a landmark that cannot be derived has no calibration). The 68 landmarks are compared with WFLW, too, by
+the 50 landmarks that both schemas share, and the 98 with the annotation of WFLW. This is not possible for weights that
+were trained on the faces of WFLW: with FOLDS, a folder that scripts/cross_validate.py made by the same recipe, their 98
+landmarks are calibrated on the faces of WFLW, each found by the weights of the fold that was not trained on it;
+without, they are not compared with WFLW.
 
-The file goes beside the weights, the numbers to benchmarks/calibration/NAME.json, the plot to
+The file goes next to the weights, the numbers to benchmarks/calibration/NAME.json, the plot to
 docs/calibration-NAME.png. WEIGHTS is a path or a shipped name. 300W and WFLW are folders as `darkpose datasets check`
 takes them.
 """
@@ -33,38 +33,28 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from cross_validate import FOLDS, fold_of
 from surroundings import surroundings
 
+from darkpose.codec.heatmap import decode
 from darkpose.datasets.derive import derive, derive_shared
 from darkpose.datasets.sample import Sample, nme_normaliser
 from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, read_300w
 from darkpose.datasets.wflw import read_wflw
+from darkpose.evaluation.fitting import LEVELS, auroc, coverage, fit_calibration, peak_width, spread
 from darkpose.evaluation.metrics import bootstrap_interval
-from darkpose.evaluation.predict_samples import crops_of
+from darkpose.evaluation.predict_samples import cut_samples
 from darkpose.files.atomic import make_folder, write_atomically, write_text
 from darkpose.image.geometry import box_to_crop, crop_to_heatmap, image_to_crop, transform
-from darkpose.network.checkpoint import Checkpoint
-from darkpose.network.load import load_checkpoint
-from darkpose.predict.covariance import (
-    LEVELS,
-    Calibration,
-    auroc,
-    calibrated,
-    chi2_quantile,
-    coverage,
-    fit_calibration,
-    peak_width,
-    spread,
-    squared_distances,
-)
-from darkpose.runtime.flip import CropDecoder
+from darkpose.predict.covariance import calibrated, chi2_quantile, squared_distances
+from darkpose.runtime.open import Engine, OpenedWeights, open_weights
 from darkpose.schema import AFLW_19, W300_68, WFLW_98, KeypointSchema
-from darkpose.weights.calibrations import file_beside, write_calibrations
+from darkpose.weights.calibrations import Calibration, file_beside, write_calibrations
 from darkpose.weights.zoo import SHIPPED, resolve_name, shipped_file
 
 Floats = NDArray[np.float64]
-MARKUPS = (W300_68, WFLW_98, AFLW_19)
+SCHEMAS = (W300_68, WFLW_98, AFLW_19)
 SEED = 0  # of the split
 FAR = 0.10  # of the inter-ocular distance: a landmark is off beyond it
 CURVE = np.linspace(0.02, 0.98, 49)
+ENGINE, BATCH = Engine("onnxruntime"), 8
 
 
 @dataclass(frozen=True)
@@ -91,32 +81,29 @@ class Found:
         return Found(*(each[faces] for each in arrays))  # type: ignore[arg-type]
 
 
-def find(checkpoint: Checkpoint, samples: list[Sample], schema: KeypointSchema, *, derived: bool = False) -> Found:
-    """Find landmarks, and hold them against the annotation: the points that both markups share, or all derived ones."""
+def find(weights: OpenedWeights, samples: list[Sample], schema: KeypointSchema, *, derived: bool = False) -> Found:
+    """Find landmarks, and compare them with the annotation: the points that both schemas share, or all derived ones."""
     known = derive if derived else derive_shared
-    config = checkpoint.config
-    decoder = CropDecoder(
-        checkpoint.model,
-        config.normalisation,
-        checkpoint.schema.flip_index,
-        kernel_size=config.kernel_size,
-        batch_size=8,
-        covariance=True,
-    )
-    decoded = decoder(crops_of(samples, schema, config.crop_size, config.padding))
-    assert decoded.covariance is not None
+    config, points_found, scores, peaks = weights.config, [], [], []
+    for start in range(0, len(samples), BATCH):
+        crops, _, _ = cut_samples(samples[start : start + BATCH], config.crop_size, config.padding)
+        heatmaps = np.asarray(weights.network(np.stack(list(crops))))
+        decoded = decode(heatmaps, kernel_size=config.kernel_size, covariance=True)
+        points_found.append(decoded.points)
+        scores.append(decoded.scores)
+        peaks.append(decoded.covariance)
     center, sides = box_to_crop(np.stack([sample.box for sample in samples]), padding=config.padding)
     size, annotated = (config.crop_size, config.crop_size), []
     for sample, middle, side in zip(samples, center, sides, strict=True):
-        points, visible = known(sample.keypoints, sample.visible, schema, checkpoint.schema)
+        points, visible = known(sample.keypoints, sample.visible, schema, weights.schema)
         cells = crop_to_heatmap(transform(image_to_crop(middle, float(side[0]), size), points))
         annotated.append(np.where(visible[:, None] > 0, cells, np.nan))
-    errors = decoded.points - np.stack(annotated)
+    errors = np.concatenate(points_found) - np.stack(annotated)
     lengths = np.array([nme_normaliser(sample, schema) for sample in samples])
     cells_per_length = crop_to_heatmap(config.crop_size * lengths / sides[:, 0])
     shares = np.linalg.norm(errors, axis=-1) / cells_per_length[:, None]
     images = np.array([str(sample.image) for sample in samples])
-    return Found(errors, np.asarray(decoded.covariance, np.float64), np.asarray(decoded.scores), shares, images)
+    return Found(errors, np.concatenate(peaks).astype(np.float64), np.concatenate(scores), shares, images)
 
 
 def halves(images: NDArray[np.str_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -126,21 +113,21 @@ def halves(images: NDArray[np.str_]) -> tuple[NDArray[np.intp], NDArray[np.intp]
     return np.flatnonzero(first), np.flatnonzero(~first)
 
 
-def ways(learnt: Found, calibration: Calibration) -> dict[str, Calibration]:
+def ways(fitted_on: Found, calibration: Calibration) -> dict[str, Calibration]:
     """The calibration beside other ways to make covariances of peaks, fitted on the same faces."""
 
     def fit(peaks: Floats, width: float) -> Calibration:
-        return fit_calibration(learnt.errors, peaks, schema=calibration.schema, width=width, fitted={})
+        return fit_calibration(fitted_on.errors, peaks, schema=calibration.schema, width=width, fitted={})
 
     count, floor = len(calibration.scale), np.where(np.isnan(calibration.floor), np.nan, 1e-9)
     tiny = tuple(floor.tolist())
-    quantiles = np.nanquantile(squared_distances(learnt.errors, learnt.peaks), LEVELS, axis=0)
+    quantiles = np.nanquantile(squared_distances(fitted_on.errors, fitted_on.peaks), LEVELS, axis=0)
     factors = np.exp(np.log(quantiles / chi2_quantile(LEVELS)[:, None]).mean(axis=0))
     return {
         "the peak itself": Calibration(calibration.schema, 0.0, (1.0,) * count, tiny, {}),
         "factor * C": Calibration(calibration.schema, 0.0, tuple(factors.tolist()), tiny, {}),
-        "scale * C + floor": fit(learnt.peaks, 0.0),
-        "floor alone": fit(np.where(np.isfinite(learnt.peaks), 0.0, np.nan), 0.0),  # its scale is 0
+        "scale * C + floor": fit(fitted_on.peaks, 0.0),
+        "floor alone": fit(np.where(np.isfinite(fitted_on.peaks), 0.0, np.nan), 0.0),  # its scale is 0
         "calibrated": calibration,
     }
 
@@ -217,28 +204,28 @@ def plot(path: Path, sets: dict[str, tuple[Found, dict[str, Calibration]]]) -> N
 
 
 def found_by_folds(folder: Path, samples: list[Sample]) -> Found:
-    """WFLW's faces, each found by the weights of the fold that has not learnt from it, fold after fold."""
+    """The faces of WFLW, each found by the weights of the fold that was not trained on it, fold after fold."""
     folds, parts = fold_of(samples), []
     for fold in range(FOLDS):
-        checkpoint = load_checkpoint(folder / f"fold-{fold}" / "weights.safetensors", schema=WFLW_98.name)
+        weights = open_weights(folder / f"fold-{fold}" / "weights.safetensors", WFLW_98.name, ENGINE)
         faces = [sample for sample, its in zip(samples, folds, strict=True) if its == fold]
-        parts.append(find(checkpoint, faces, WFLW_98))
+        parts.append(find(weights, faces, WFLW_98))
     fields = ("errors", "peaks", "scores", "shares", "images")
     return Found(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))
 
 
 def sets_of(
-    checkpoint: Checkpoint, lfpw: list[Sample], wflw: list[Sample], folds: Path | None
+    weights: OpenedWeights, lfpw: list[Sample], wflw: list[Sample], folds: Path | None
 ) -> tuple[str, Found, dict[str, Found]]:
-    """What a markup is fitted on, in words and found, and on what else its calibration is measured."""
-    own, clean = checkpoint.schema, not checkpoint.provenance.get("test_images_learnt")
+    """The faces that a schema is fitted on, in words and found, and further faces to measure its calibration on."""
+    own, clean = weights.schema, not weights.provenance.get("test_images_learnt")
     if own.name == WFLW_98.name and folds is not None:
         return "WFLW's list, found by cross-validation", found_by_folds(folds, wflw), {}
     fitted_on = "LFPW test" if own.name == W300_68.name else "LFPW test, by landmarks derived from the 68 annotated"
     others = {}
     if clean and own.name in (W300_68.name, WFLW_98.name):
-        others[f"{len(wflw)} hard faces of WFLW's test set"] = find(checkpoint, wflw, WFLW_98)
-    return fitted_on, find(checkpoint, lfpw, W300_68, derived=own.name != W300_68.name), others
+        others[f"{len(wflw)} hard faces of WFLW's test set"] = find(weights, wflw, WFLW_98)
+    return fitted_on, find(weights, lfpw, W300_68, derived=own.name != W300_68.name), others
 
 
 def main(weights: str, w300: str, wflw: str, name: str, folds: str = "") -> None:
@@ -248,23 +235,23 @@ def main(weights: str, w300: str, wflw: str, name: str, folds: str = "") -> None
     file = shipped_file(known) if known in SHIPPED else Path(known)
     calibrations, results = [], {}
     plots: dict[str, tuple[Found, dict[str, Calibration]]] = {}
-    for schema in MARKUPS:
-        checkpoint = load_checkpoint(known, schema=schema.name)
-        what, found, others = sets_of(checkpoint, lfpw, hard, Path(folds) if folds else None)
-        learnt, held_out = (found.of(faces) for faces in halves(found.images))
+    for schema in SCHEMAS:
+        opened = open_weights(known, schema.name, ENGINE)
+        what, found, others = sets_of(opened, lfpw, hard, Path(folds) if folds else None)
+        fitting, held_out = (found.of(faces) for faces in halves(found.images))
         fitted = {
-            "faces": f"{len(learnt.errors)} of {len(found.errors)} of {what}, drawn by image with the seed {SEED}",
+            "faces": f"{len(fitting.errors)} of {len(found.errors)} of {what}, drawn by image with the seed {SEED}",
             "boxes": "made from the annotation",
             "flip_test": "off",
             "method": "dark",
-            "kernel_size": checkpoint.config.kernel_size,
+            "kernel_size": opened.config.kernel_size,
             "levels": list(LEVELS),
             "weights_sha256": sha256(file.read_bytes()).hexdigest(),
             "command": f"python scripts/calibrate.py {weights} 300W WFLW {name}" + (" FOLDS" if folds else ""),
         }
-        width = peak_width(checkpoint.config.sigma, checkpoint.config.kernel_size)
-        calibration = fit_calibration(learnt.errors, learnt.peaks, schema=schema.name, width=width, fitted=fitted)
-        every = ways(learnt, calibration)
+        width = peak_width(opened.config.sigma, opened.config.kernel_size)
+        calibration = fit_calibration(fitting.errors, fitting.peaks, schema=schema.name, width=width, fitted=fitted)
+        every = ways(fitting, calibration)
         sets = {f"{len(held_out.errors)} of {what}": held_out, **others}
         calibrations.append(calibration)
         results[schema.name] = {

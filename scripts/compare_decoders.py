@@ -23,10 +23,12 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from darkpose.codec import dark_triton, heatmap
+from darkpose.codec import dark_triton
+from darkpose.codec.arrays import has_numba
 from darkpose.codec.blur import modulation_kernel
 from darkpose.codec.dark import Found, decode_maps
 from darkpose.codec.dark_torch import FoundTensors, decode_torch
+from darkpose.codec.tensors import as_array
 from random_maps import METHODS, assert_agree, random_maps, weak_maps
 
 Decoder = Callable[[torch.Tensor, str, int], tuple[Found, NDArray[np.bool_]]]
@@ -34,12 +36,10 @@ BATCH = 500
 
 
 def by_numba(maps: torch.Tensor, method: str, kernel: int) -> tuple[Found, NDArray[np.bool_]]:
-    """`fused`, on the tensor's memory."""
+    """`dark_numba`, on the memory of the tensor."""
     from darkpose.codec import dark_numba
 
-    found = dark_numba.decode_maps(
-        heatmap._as_array(maps), method, modulation_kernel(kernel), method.startswith("dark")
-    )
+    found = dark_numba.decode_maps(as_array(maps), method, modulation_kernel(kernel), method.startswith("dark"))
     return found, np.ones(len(maps), bool)
 
 
@@ -62,14 +62,14 @@ def by_torch(maps: torch.Tensor, method: str, kernel: int) -> tuple[Found, NDArr
 
 
 def by_triton(maps: torch.Tensor, method: str, kernel: int) -> tuple[Found, NDArray[np.bool_]]:
-    """`fused_gpu`."""
+    """`dark_triton`."""
     return _unclipped(dark_triton.decode_gpu(maps.cuda(), method=method, kernel_size=kernel))
 
 
 def decoders() -> dict[str, Decoder]:
     """Those that can run here, by name."""
     found: dict[str, Decoder] = {"float64": by_numpy, "torch": by_torch}
-    if heatmap._compiled():
+    if has_numba():
         found["Numba"] = by_numba
     if dark_triton.AVAILABLE and torch.cuda.is_available():
         found["Triton"] = by_triton

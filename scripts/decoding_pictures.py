@@ -15,14 +15,14 @@ from darkpose.codec.blur import modulation_kernel
 from darkpose.codec.dark import FLOOR
 from darkpose.codec.heatmap import decode
 from darkpose.detect.haar import Haar
+from darkpose.evaluation.fitting import LEVELS
 from darkpose.files.atomic import write_atomically
 from darkpose.image.geometry import box_to_crop, heatmap_to_crop, image_to_crop
 from darkpose.image.pixels import Pixels, read_image, warp_image, write_image
-from darkpose.network.load import load_checkpoint
-from darkpose.predict.covariance import LEVELS, calibrated, ellipse
+from darkpose.predict.covariance import calibrated, ellipse
 from darkpose.predict.draw import draw_faces
 from darkpose.predict.predictor import Predictor
-from darkpose.runtime.flip import CropDecoder
+from darkpose.runtime.open import Engine, open_weights
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -89,23 +89,22 @@ def main() -> None:
     """Find the face, draw both pictures."""
     from matplotlib.figure import Figure
 
-    checkpoint = load_checkpoint("default")
-    config, image = checkpoint.config, read_image(PHOTOGRAPH)
-    predictor = Predictor(device="cpu", detector=Haar(), covariance=True)
+    weights = open_weights("default", None, Engine("onnxruntime"))
+    config, image = weights.config, read_image(PHOTOGRAPH)
+    predictor = Predictor(runtime="onnxruntime", detector=Haar(), covariance=True)
     assert predictor.calibration is not None
     (region,) = predictor.regions(image)
     (face,) = predictor.locate([region])
     center, sides = box_to_crop(region.crop_box, padding=config.padding)
     size = (config.crop_size, config.crop_size)
     crop = warp_image(image, image_to_crop(center, float(sides[0]), size), size)
-    decoder = CropDecoder(checkpoint.model, config.normalisation, checkpoint.schema.flip_index)
-    (heatmaps,) = (maps.numpy() for maps in decoder.heatmaps([crop]))
+    heatmaps = np.asarray(weights.network(crop[None]))
     peaks = decode(heatmaps, kernel_size=config.kernel_size, covariance=True).covariance
     assert peaks is not None
     doubt = calibrated(peaks, predictor.calibration)[0]
     figure = Figure(figsize=(15, 3.1 * len(SHOWN)), layout="constrained")
     for row, name in zip(figure.subplots(len(SHOWN), 5), SHOWN, strict=True):
-        k = checkpoint.schema.index(name)
+        k = weights.schema.index(name)
         draw_row(row, name.replace("_", " "), crop, heatmaps[0, k], doubt[k], config.kernel_size)
         for axes in row:
             axes.set(xticks=[], yticks=[])

@@ -1,8 +1,8 @@
 """Put a trained checkpoint into the package, in half precision: ship_weights.py NAME RUNS_FOLDER COMMIT HARDWARE
 
-NAME is that of the weights, RUNS_FOLDER holds the last of its runs at least (see train_default.sh), COMMIT is what it
-was made with; logs of earlier runs that are not there are those in docs/training/. The weights go to
-src/darkpose/weights/shipped/, the logs to docs/training/. The hours and epochs of the logs go into the provenance.
+NAME is the name of the weights, RUNS_FOLDER holds at least the last of their runs (see train_default.sh), COMMIT is the
+commit of the run; logs of earlier runs that are not there are taken from docs/training/. The weights and their graphs
+go to src/darkpose/weights/shipped/, the logs to docs/training/, the hours and epochs of the logs into the provenance.
 """
 
 import json
@@ -11,6 +11,8 @@ import sys
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+
+from network_graphs import write_graphs
 
 from darkpose.network.checkpoint import read_safetensors, save_checkpoint, with_provenance
 from darkpose.training.log import read_log
@@ -60,7 +62,7 @@ def log_of(runs: Path, name: str) -> Path:
 
 
 def main(name: str, runs: Path, commit: str, hardware: str) -> None:
-    """Write weights and logs."""
+    """Write weights, graphs and logs."""
     checkpoint = with_provenance(
         read_safetensors(runs / RUNS[name][-1] / "weights.safetensors"),
         name=name,
@@ -73,6 +75,7 @@ def main(name: str, runs: Path, commit: str, hardware: str) -> None:
     file = WEIGHTS / f"{name}.safetensors"
     WEIGHTS.mkdir(exist_ok=True)
     save_checkpoint(checkpoint, file, half=True)
+    write_graphs(file)
     LOGS.mkdir(exist_ok=True)
     for run in RUNS[name]:
         if (runs / run / "log.jsonl").exists():

@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from darkpose.codec.dark import FLOOR, Found, decode_maps, find_maxima
@@ -83,10 +82,10 @@ def weak_maps(rng: np.random.Generator, count: int, height: int, width: int) -> 
 
 
 def as_kind(maps: NDArray[np.float32], kind: str) -> tuple[NDArray[Any], NDArray[np.floating[Any]]]:
-    """Maps as `fused` takes them in a type, and the same numbers as the reference takes them."""
+    """Maps as `dark_numba` takes them in a type, and the same numbers as the reference takes them."""
     if kind == "bfloat16":
-        half = torch.from_numpy(maps).bfloat16()
-        return half.view(torch.int16).numpy(), half.float().numpy()
+        bits = maps.view(np.uint32) >> 16  # the mantissa cut off
+        return bits.astype(np.uint16).view(np.int16), (bits << 16).view(np.float32)
     with np.errstate(over="ignore"):
         typed = maps.astype(kind)
     return typed, typed

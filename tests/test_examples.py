@@ -1,4 +1,4 @@
-"""The examples in Python and C++ find what darkpose finds, and the README shows what is in them."""
+"""The examples in Python and C++ find what darkpose finds, and docs/deploy.md shows what is in them."""
 
 import json
 import os
@@ -14,10 +14,8 @@ import cv2
 import numpy as np
 import pytest
 
-from darkpose.image.face_crops import cut_crops
-from darkpose.image.pixels import read_image
-from darkpose.runtime.exported import open_graph
-from darkpose.runtime.locator import matrices_of
+from darkpose.deploy.run_file import crop_matrices, open_file
+from darkpose.image.pixels import cut_crops, read_image
 from needed import lacking
 
 ROOT = Path(__file__).parents[1]
@@ -47,12 +45,13 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def assert_found(command: Sequence[object], box: Sequence[float], file: Path, image: Path) -> None:
-    """The command prints the landmarks that darkpose's own runner finds."""
+    """The command prints the landmarks that darkpose finds by the file."""
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
-    found, runner = json.loads(done.stdout), open_graph(file, runtime="onnxruntime")
-    crops, center, sides = cut_crops([read_image(image)], box, runner.card.config)
-    expected = runner(np.stack(list(crops)), matrices_of(center, sides, 256))
+    found, runner = json.loads(done.stdout), open_file(file, "onnxruntime")
+    config = runner.card.config
+    crops, center, sides = cut_crops([read_image(image)], box, config.crop_size, config.padding)
+    expected = runner(np.stack(list(crops)), crop_matrices(center, sides, 256))
     assert [point["name"] for point in found] == list(runner.card.schema.names)
     keypoints, scores = expected["keypoints"][0], expected["scores"][0]
     np.testing.assert_allclose([[point["x"], point["y"]] for point in found], keypoints, rtol=0, atol=0.01)
@@ -86,7 +85,7 @@ def test_the_cpp_example_finds_the_landmarks_of_a_crop_in_crop_px(compiled: Path
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=240, check=True)
     found = [[point["x"], point["y"]] for point in json.loads(done.stdout)]
     identity = np.array([[[1.0, 0, 0], [0, 1, 0]]])
-    expected = open_graph(exported_default, runtime="onnxruntime")(crop[None], identity)["keypoints"][0]
+    expected = open_file(exported_default, "onnxruntime")(crop[None], identity)["keypoints"][0]
     np.testing.assert_allclose(found, expected, rtol=0, atol=0.01)
 
 
@@ -111,9 +110,9 @@ def test_the_cpp_example_refuses_in_one_line_what_it_cannot_use(
     ("language", "file"),
     [("py", "python/landmarks.py"), ("js", "javascript/landmarks.mjs"), ("cpp", "cpp/landmarks.cpp")],
 )
-def test_what_the_readme_shows_of_an_example_stands_in_it(language: str, file: str) -> None:
-    readme = (ROOT / "README.md").read_text()
-    assert f"](examples/{file})" in readme
-    (shown,) = re.findall(rf"^```{language}\n(.*?)^```", readme, re.DOTALL | re.MULTILINE)
+def test_the_code_of_an_example_in_the_documents_is_in_the_example(language: str, file: str) -> None:
+    page = (ROOT / "docs" / "deploy.md").read_text()
+    assert f"](../examples/{file})" in page
+    (shown,) = re.findall(rf"^```{language}\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
     lines = [line.strip() for line in (EXAMPLES / file).read_text().splitlines()]
     assert "\n".join(line.strip() for line in shown.splitlines()) in "\n".join(lines)

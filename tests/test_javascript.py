@@ -11,16 +11,16 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from darkpose.datasets.drawn_face import draw_face
-from darkpose.image.face_crops import cut_crops, drawn_crops
+from darkpose.deploy.face_crops import drawn_crops
+from darkpose.deploy.run_file import crop_matrices, open_file
 from darkpose.image.geometry import box_to_crop, crop_to_image, transform
-from darkpose.image.pixels import read_image
-from darkpose.runtime.exported import open_graph
-from darkpose.runtime.flip import CropDecoder
-from darkpose.runtime.locator import TorchLocator, matrices_of
-from darkpose.weights.checkpoint import CheckpointConfig
-from darkpose.weights.zoo import load_checkpoint
+from darkpose.image.pixels import cut_crops, read_image
+from darkpose.network.load import load_checkpoint
+from darkpose.predict.landmarks import LandmarkFinder
+from darkpose.runtime.torch import TorchNetwork
 from needed import lacking
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "javascript"
@@ -32,7 +32,7 @@ const given = JSON.parse(await readFile("given.json"));
 """
 BOXES = [(177, 69, 270, 183), (-20.5, 40.25, 270.3, 300), (180.7, 69.1, 270.9, 170), (120.4, 200.6, 255.9, 310.3)]
 
-pytestmark = pytest.mark.timeout(600)  # the weights are exported first, on a machine that may be busy
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # exports first, on a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -103,15 +103,14 @@ def test_crops_are_cut_to_the_bit_as_opencv_cuts_them(folder: Path, astronaut: P
     for kind in ("rgb", "rgba"):
         crops = np.fromfile(folder / f"crops.{kind}", np.uint8).reshape(-1, 256, 256, 3)
         np.testing.assert_array_equal(crops, expected)
-    config = CheckpointConfig(load_checkpoint("default").config.network)
-    own = np.stack(list(cut_crops([image] * len(BOXES), BOXES, config)[0]))
+    own = np.stack(list(cut_crops([image] * len(BOXES), BOXES, 256, 1.25)[0]))
     assert (own != expected).mean() < 0.01  # the rounding of a matrix's last digit
 
 
 def test_landmarks_of_crops_are_those_of_torch_and_of_onnxruntime(folder: Path, exported_default: Path) -> None:
     checkpoint = load_checkpoint("default")
     faces = drawn_crops(3, checkpoint.config)
-    matrices = matrices_of(faces.center, faces.sides, 256)
+    matrices = crop_matrices(faces.center, faces.sides, 256)
     faces.crops.tofile(folder / "crops.rgb")
     program = """await loadModel(await readFile(given.file))
         .then(async (model) => findLandmarks(model, await readFile("crops.rgb"), given.matrices))"""
@@ -120,31 +119,31 @@ def test_landmarks_of_crops_are_those_of_torch_and_of_onnxruntime(folder: Path, 
     assert [[point["name"] for point in face] for face in found] == [list(checkpoint.schema.names)] * 3
     keypoints = np.array([[[point["x"], point["y"]] for point in face] for face in found])
     scores = np.array([[point["score"] for point in face] for face in found])
-    graph = open_graph(exported_default, runtime="onnxruntime")(faces.crops, matrices)
-    decoder = CropDecoder(checkpoint.model, checkpoint.config.normalisation, checkpoint.schema.flip_index)
-    torch = TorchLocator(decoder, 256)(faces.crops, faces.center, faces.sides)
-    for expected in (graph["keypoints"], torch.keypoints):
+    graph = open_file(exported_default, "onnxruntime")(faces.crops, matrices)
+    network = TorchNetwork(checkpoint.model, checkpoint.config.normalisation, torch.device("cpu"))
+    in_torch = LandmarkFinder(network, checkpoint.schema)(faces.crops, faces.center, faces.sides)
+    for expected in (graph["keypoints"], in_torch.keypoints):
         np.testing.assert_allclose(keypoints, expected, rtol=0, atol=0.01)
-    for expected in (graph["scores"], torch.scores):
+    for expected in (graph["scores"], in_torch.scores):
         np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-3)
 
 
 def test_the_example_finds_the_landmarks_of_a_picture(folder: Path, exported_default: Path) -> None:
-    face, runner = draw_face(0, 5), open_graph(exported_default, runtime="onnxruntime")
+    face, runner = draw_face(0, 5), open_file(exported_default, "onnxruntime")
     height, width = face.image.shape[:2]
     face.image.tofile(folder / "face.rgb")
     box = [*(face.keypoints.min(axis=0) - 1.3), *(face.keypoints.max(axis=0) + 2.1)]
     done = run_example(folder, exported_default, "face.rgb", width, height, *box)
     assert done.returncode == 0, done.stderr
     found = [[point["x"], point["y"]] for point in json.loads(done.stdout)]
-    crops, center, sides = cut_crops([face.image], box, runner.card.config)
-    expected = runner(np.stack(list(crops)), matrices_of(center, sides, 256))["keypoints"][0]
+    crops, center, sides = cut_crops([face.image], box, 256, runner.card.config.padding)
+    expected = runner(np.stack(list(crops)), crop_matrices(center, sides, 256))["keypoints"][0]
     np.testing.assert_allclose(found, expected, rtol=0, atol=0.05)  # the crops differ by a matrix's last digit
 
 
 def test_the_card_is_read_from_the_file(folder: Path, exported_default: Path) -> None:
     card = run_program(folder, "readCard(await readFile(given))", str(exported_default))
-    assert card == json.loads(open_graph(exported_default, runtime="onnxruntime").card.to_json())
+    assert card == json.loads(open_file(exported_default, "onnxruntime").card.to_json())
 
 
 def test_what_is_no_exported_file_is_refused_in_one_line(folder: Path, exported_default: Path) -> None:

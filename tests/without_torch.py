@@ -9,7 +9,15 @@ TESTS = Path(__file__).parent
 IS_TORCH_INSTALLED = find_spec("torch") is not None
 
 # Rooms and modules of darkpose that import torch; everything else can be imported without it.
-NEEDS_TORCH = ("network", "deploy", "training", "runtime.torch", "codec.dark_torch", "codec.dark_triton")
+NEEDS_TORCH = (
+    "network",
+    "deploy",
+    "training",
+    "runtime.torch",
+    "codec.dark_torch",
+    "codec.dark_triton",
+    "codec.tensors",
+)
 
 
 @cache

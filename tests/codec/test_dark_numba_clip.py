@@ -4,15 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darkpose.codec import dark
 from darkpose.codec.blur import modulation_kernel
-from darkpose.codec.dark_torch import decode_torch
 from independent_dark import reference_dark
-from random_maps import as_kind, assert_agree, steady, weak_maps
+from random_maps import as_kind, assert_agree, weak_maps
 
 pytest.importorskip("numba", reason='needs Numba, the extra "fast"')
 from darkpose.codec import dark_numba
@@ -52,18 +50,6 @@ def test_weak_maps_are_decoded_as_by_the_numpy_path_with_their_covariance(
     assert_agree(dark_numba.decode_maps(maps, method, taps, True), numbers, method, taps, in_float64=True)
 
 
-@pytest.mark.parametrize("kernel", [3, 5, 11, 17])
-def test_more_than_a_fifth_of_the_weak_maps_touch_the_clip_and_nearly_all_of_these_are_compared(kernel: int) -> None:
-    maps = weak_maps(np.random.default_rng(0), 1000, 33, 41)
-    taps = modulation_kernel(kernel)
-    clipped = decode_torch(torch.from_numpy(maps), kernel_size=kernel).clipped.numpy()
-    assert clipped.mean() > 0.2
-    compared = steady(maps[clipped], "dark", taps)
-    assert compared.mean() > 0.95
-    step = dark.decode_maps(maps[clipped], "dark", taps).points - dark.find_maxima(maps[clipped])[0]
-    assert (compared & (np.abs(step).max(axis=1) > 1e-3)).sum() > 100
-
-
 @pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
 def test_maps_at_the_clip_are_read_only_and_stay_as_they_were(kind: type[Any]) -> None:
     maps = weak_maps(np.random.default_rng(1), 50, 20, 24).astype(kind)
@@ -77,15 +63,11 @@ def test_maps_at_the_clip_are_read_only_and_stay_as_they_were(kind: type[Any]) -
 def test_a_map_at_the_clip_is_decoded_alike_in_any_batch_and_by_any_number_of_threads(
     kernel: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dark_numba, "ALONE", 0)
+    monkeypatch.setattr(dark_numba, "MIN_CELLS_FOR_THREADS", 0)
     maps, taps = weak_maps(np.random.default_rng(2), 200, 30, 26), modulation_kernel(kernel)
     expected = dark_numba.decode_maps(maps, "dark", taps, True)
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(3)
-        together = dark_numba.decode_maps(maps, "dark", taps, True)
-    finally:
-        torch.set_num_threads(before)
+    monkeypatch.setattr("darkpose.codec.threads.thread_count", lambda: 3)
+    together = dark_numba.decode_maps(maps, "dark", taps, True)
     alone = [dark_numba.decode_maps(maps[m : m + 1], "dark", taps, True) for m in range(len(maps))]
     for i in range(3):
         np.testing.assert_array_equal(together[i], expected[i])

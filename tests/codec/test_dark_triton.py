@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from conftest import Golden, each_slow
-from darkpose.codec import dark_triton, heatmap
+from darkpose.codec import dark_triton, tensors
 from darkpose.codec.blur import modulation_kernel
 from darkpose.codec.dark import Found
 from darkpose.codec.dark_torch import FoundTensors
@@ -152,8 +152,8 @@ def test_decode_uses_the_kernel_and_finds_what_it_finds_elsewhere(
     maps = torch.from_numpy(golden("b_decode_edge")["heatmaps"].copy())
     expected = decode(maps, method=method, covariance=method == "dark")
     monkeypatch.setattr(dark_triton, "fits", lambda *_: True)
-    monkeypatch.setattr(heatmap, "decode_torch", None)  # is not called
-    found = heatmap._decode_elsewhere(maps.to(DEVICE), method, 11 if method == "dark" else 1, method == "dark")
+    monkeypatch.setattr(tensors, "decode_torch", None)  # is not called
+    found = tensors.decode_on_device(maps.to(DEVICE), method, 11 if method == "dark" else 1, method == "dark")
     torch.testing.assert_close(found.scores.cpu(), expected.scores, rtol=0, atol=0, equal_nan=True)
     torch.testing.assert_close(found.points.cpu(), expected.points, rtol=0, atol=1e-4)
     if expected.covariance is not None:
@@ -166,7 +166,7 @@ import torch
 from triton import compile
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from darkpose.codec import dark_triton, heatmap
+from darkpose.codec import dark_triton
 
 types = dict(points="*fp32", scores="*fp32", spread="*fp32", clipped="*i1", height="i32", width="i32", floor="fp32")
 for kind in ("*fp32", "*fp16", "*bf16"):

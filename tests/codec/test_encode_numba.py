@@ -4,16 +4,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from darkpose.codec import heatmap
+from darkpose.codec import arrays
 from darkpose.codec.heatmap import encode
 from darkpose.errors import DarkposeError
 
-needs_numba = pytest.mark.skipif(not heatmap._compiled(), reason='needs Numba, the extra "fast"')
+needs_numba = pytest.mark.skipif(not arrays.has_numba(), reason='needs Numba, the extra "fast"')
 
 
 def some_keypoints(seed: int, count: int = 40) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -39,7 +38,7 @@ def test_numba_draws_what_numpy_draws(
     keypoints, visible = some_keypoints(seed)
     drawn, weights = encode(keypoints, visible, size=size, sigma=sigma, unbiased=unbiased, truncate=truncate)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(heatmap, "_compiled", lambda: False)
+        patch.setattr(arrays, "has_numba", lambda: False)
         expected, expected_weights = encode(
             keypoints, visible, size=size, sigma=sigma, unbiased=unbiased, truncate=truncate
         )
@@ -54,7 +53,7 @@ def test_numba_draws_what_numpy_draws(
 def test_a_truncated_map_is_the_whole_one_within_three_sigma_and_zero_beyond(
     compiled: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heatmap, "_compiled", lambda: compiled)
+    monkeypatch.setattr(arrays, "has_numba", lambda: compiled)
     keypoints, _ = some_keypoints(0)
     whole, _ = encode(keypoints, size=(40, 30), sigma=1.5)
     cut, _ = encode(keypoints, size=(40, 30), sigma=1.5, truncate=True)
@@ -69,7 +68,7 @@ def test_a_truncated_map_is_the_whole_one_within_three_sigma_and_zero_beyond(
     "compiled", [pytest.param(True, marks=needs_numba, id="Numba"), pytest.param(False, id="NumPy")]
 )
 def test_no_cell_is_a_subnormal_number(compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heatmap, "_compiled", lambda: compiled)
+    monkeypatch.setattr(arrays, "has_numba", lambda: compiled)
     for sigma in (0.7, 1.5, 2.0, 3.3):
         heatmaps, _ = encode(np.array([[[3.2, 60.9], [31.5, 30.1]]]), sigma=sigma)
         assert heatmaps[heatmaps > 0].min() >= np.finfo(np.float32).tiny
@@ -80,18 +79,13 @@ def test_no_cell_is_a_subnormal_number(compiled: bool, monkeypatch: pytest.Monke
 )
 @pytest.mark.parametrize("truncate", [False, True])
 def test_a_buffer_is_filled_whatever_was_in_it(truncate: bool, compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heatmap, "_compiled", lambda: compiled)
+    monkeypatch.setattr(arrays, "has_numba", lambda: compiled)
     keypoints, visible = some_keypoints(1)
     expected, _ = encode(keypoints, visible, truncate=truncate)
     buffer: NDArray[np.floating[Any]] = np.full((2, 20, 64, 64), np.nan, np.float32)
     heatmaps, _ = encode(keypoints, visible, truncate=truncate, out=buffer)
     assert heatmaps is buffer
     np.testing.assert_array_equal(buffer, expected)
-    tensor = torch.full((2, 20, 64, 64), torch.nan)
-    points, seen = torch.from_numpy(keypoints), torch.from_numpy(visible)
-    target, _ = encode(points, seen, truncate=truncate, out=tensor)
-    assert target is tensor
-    np.testing.assert_array_equal(tensor.numpy(), expected)
 
 
 def read_only() -> NDArray[np.float32]:
@@ -106,7 +100,6 @@ def read_only() -> NDArray[np.float32]:
         pytest.param(np.zeros((1, 2, 8, 9), np.float32), id="shape"),
         pytest.param(np.zeros((1, 2, 8, 8)), id="type"),
         pytest.param(np.zeros((1, 2, 8, 16), np.float32)[..., ::2], id="not contiguous"),
-        pytest.param(torch.zeros(1, 2, 8, 8), id="a tensor for an array"),
         pytest.param(read_only(), id="read-only"),
     ],
 )
@@ -118,12 +111,8 @@ def test_a_buffer_that_does_not_fit_is_refused(buffer: Any) -> None:
 @needs_numba
 @pytest.mark.parametrize("threads", [1, 3])
 def test_any_number_of_threads_draws_the_same(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("darkpose.codec.encode_numba.ALONE", 0)
+    monkeypatch.setattr("darkpose.codec.encode_numba.MIN_CELLS_FOR_THREADS", 0)
     keypoints, visible = some_keypoints(2, 200)
     expected, _ = encode(keypoints, visible)
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(threads)
-        np.testing.assert_array_equal(encode(keypoints, visible)[0], expected)
-    finally:
-        torch.set_num_threads(before)
+    monkeypatch.setattr("darkpose.codec.threads.thread_count", lambda: threads)
+    np.testing.assert_array_equal(encode(keypoints, visible)[0], expected)

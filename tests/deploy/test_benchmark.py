@@ -5,9 +5,12 @@ import numpy as np
 import pytest
 import torch
 
-from darkpose.deploy import benchmark as speed
-from darkpose.deploy.benchmark import EAGER, benchmark, find_ways
-from darkpose.deploy.benchmark_report import IN_GRAPH, Speed, Timing, Way
+from darkpose.deploy import benchmark as bench
+from darkpose.deploy import benchmark_faces, benchmark_ways
+from darkpose.deploy.benchmark import benchmark
+from darkpose.deploy.benchmark_faces import Clock, find_faces
+from darkpose.deploy.benchmark_report import Speed, Timing
+from darkpose.deploy.benchmark_ways import EAGER, Way, check_same_weights, find_ways, measure_memory, open_way
 from darkpose.deploy.export import ExportOptions, export_onnx
 from darkpose.detect.boxes import Detections
 from darkpose.detect.haar import Haar
@@ -15,6 +18,7 @@ from darkpose.detect.yunet import YuNet
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import Pixels
 from darkpose.network.load import load_checkpoint
+from darkpose.predict.landmarks import LandmarkFinder
 
 
 class Blind(Haar):
@@ -36,18 +40,22 @@ class Everywhere(YuNet):
 
 
 @pytest.fixture(scope="module")
-def measured(small_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Speed:
-    """A quick network and its file, in every runtime that is here."""
+def small_file(small_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("onnxscript")
     pytest.importorskip("onnxruntime")
     file = tmp_path_factory.mktemp("files") / "mine.onnx"
     file.write_bytes(export_onnx(load_checkpoint(small_weights), ExportOptions()))
+    return file
+
+
+@pytest.fixture(scope="module")
+def measured(small_weights: Path, small_file: Path) -> Speed:
+    """A quick network and its file, in every installed runtime."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(speed, "FACES", 2)
-        patch.setattr(speed, "exported_once", lambda *_: file)
+        patch.setattr(benchmark_faces, "FACES", 2)
         return benchmark(
-            *(str(small_weights),),
-            files=[file],
+            str(small_weights),
+            files=[small_file],
             detector=Everywhere(),
             batches=(2, 1),
             threads=1,
@@ -57,7 +65,7 @@ def measured(small_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> S
         )
 
 
-def test_every_way_is_measured_at_every_batch_size_beside_plain_torch(measured: Speed) -> None:
+def test_every_way_is_measured_at_every_batch_size_and_by_the_same_stages(measured: Speed) -> None:
     names = [each.way.name for each in measured.ways]
     assert names[:3] == [EAGER, "torch", "torch bf16"]
     assert {"onnxruntime", "onnxruntime, mine.onnx"} <= set(names)
@@ -65,8 +73,7 @@ def test_every_way_is_measured_at_every_batch_size_beside_plain_torch(measured: 
     for each in measured.ways:
         assert list(each.total) == [1, 2]
         for batch, stages in each.stages.items():
-            kinds = ["normalise", "network", "DARK", "map back"] if each.way.runtime == "torch" else [IN_GRAPH]
-            assert list(stages) == kinds
+            assert list(stages) == ["network", "DARK", "map back"]
             assert sum(stage.shortest for stage in stages.values()) <= each.total[batch].shortest * 1.0001
     assert list(measured.front) == ["decode image", "detect", "crop"]
     assert measured.ways[0].total[1].over(measured.ways[0].total[1]) == {"median": 1.0, "shortest": 1.0}
@@ -79,7 +86,7 @@ def test_the_whole_way_is_the_sum_of_its_stages(measured: Speed) -> None:
             before = sum(stage["ms"] for stage in facts["before_the_network"].values())
             assert each["whole_way_ms"] == pytest.approx(before + sum(each["stages_ms"].values()), rel=1e-2)
             assert each["faces_per_second"] == pytest.approx(1000 / each["whole_way_ms"], rel=1e-2)
-            counted = sum(each["stages_ms"].get(kind, 0) for kind in ("network", IN_GRAPH))
+            counted = each["stages_ms"]["network"]
             counted += sum(facts["before_the_network"][kind]["ms"] for kind in ("decode image", "detect"))
             assert each["rest_share"] == pytest.approx(1 - counted / each["whole_way_ms"], abs=0.02), (name, batch)
     assert facts["photographs"].startswith("2 JPEG files of faces drawn by darkpose, 0.07 megapixels")
@@ -88,34 +95,84 @@ def test_the_whole_way_is_the_sum_of_its_stages(measured: Speed) -> None:
     assert all(each.way.name in told for each in measured.ways)
 
 
+def test_every_way_gives_the_heatmaps_of_plain_torch(small_weights: Path, small_file: Path) -> None:
+    crops = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
+    ways, _ = find_ways(str(small_weights), [small_file])
+    expected = np.asarray(open_way(ways[0], None, "cpu", 1).network(crops))
+    for way in ways[1:]:
+        opened = open_way(way, None, "cpu", 1)
+        found = np.asarray(opened.network(crops))
+        assert found.dtype == np.float32
+        close = (0.05 if way.numbers == "bf16" else 1e-5) * np.abs(expected).max()
+        np.testing.assert_allclose(found, expected, rtol=0, atol=close, err_msg=way.name)
+        assert way.numbers in opened.network.name or way.runtime == "onnxruntime"
+
+
+def test_the_timed_stages_are_those_of_a_landmark_finder(small_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same network, decoder and map into the image."""
+    mapped = []
+    whole = benchmark_ways.heatmap_to_image
+    monkeypatch.setattr(benchmark_ways, "heatmap_to_image", lambda *a: mapped.append(whole(*a)))
+    opened = open_way(Way("torch", "torch", str(small_weights)), None, "cpu", 1)
+    crops = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
+    center, sides = np.array([[5.0, 6.0], [7.0, 9.0]]), np.array([[64.0, 64.0], [128.0, 128.0]])
+    opened.time(crops, center, sides)
+    find = LandmarkFinder(opened.network, load_checkpoint(small_weights).schema)
+    np.testing.assert_array_equal(mapped[0], find(crops, center, sides).keypoints)
+
+
 def test_times_are_medians_of_rounds_and_ratios_are_within_a_round() -> None:
     slow, fast = Timing((10.0, 30.0, 12.0), 9.0), Timing((5.0, 5.0, 6.0), 4.5)
     assert slow.ms == 12.0
     assert fast.over(slow) == {"median": 2.0, "shortest": 2.0}
-    stages = speed._stages([[{"a": 0.2, "b": 0.1}, {"a": 0.4, "b": 0.1}], [{"a": 0.1, "b": 0.1}]], 2)
+    stages = bench._timings([[{"a": 0.2, "b": 0.1}, {"a": 0.4, "b": 0.1}], [{"a": 0.1, "b": 0.1}]], 2)
     assert stages["a"].rounds == pytest.approx((150.0, 50.0))
     assert stages[""].shortest == pytest.approx(100.0)
 
 
-def test_runtimes_that_are_not_there_are_named_with_what_to_install(
+def test_a_clock_tells_the_seconds_of_each_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([1.0, 3.0, 3.5])
+    monkeypatch.setattr(benchmark_faces.time, "perf_counter", lambda: next(times))
+    clock = Clock()
+    clock("first")
+    clock("second")
+    assert clock.seconds == {"first": 2.0, "second": 0.5}
+
+
+def test_runtimes_that_are_not_installed_are_named_with_the_command_that_installs_them(
     small_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(speed, "find_spec", lambda name: None)
-    ways, left_out = find_ways(str(small_weights), load_checkpoint(small_weights), [])
+    monkeypatch.setattr(benchmark_ways, "file_runtimes", lambda: [])
+    ways, left_out = find_ways(str(small_weights), [])
     assert {way.runtime for way in ways} == {"torch"}
     assert left_out["openvino"] == "not installed: pip install 'darkpose[openvino]'"
     assert "pip install 'darkpose[onnxruntime]'" in left_out["onnxruntime"]
 
 
-def test_the_memory_of_a_way_is_that_of_a_process_of_its_own(small_weights: Path) -> None:
+def test_a_way_whose_graph_cannot_be_made_is_left_out(small_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(way: Way, *_: object) -> object:
+        if way.runtime == "onnxruntime":
+            raise DarkposeError("needs onnx")
+        return way
+
+    monkeypatch.setattr(bench, "open_way", refuse)
+    ways = [Way(EAGER, "torch", "weights"), Way("onnxruntime", "onnxruntime", "weights")]
+    opened, left_out = bench._open_ways(ways, "weights", None, "cpu", 1)
+    assert list(opened) == ways[:1]
+    assert left_out == {"onnxruntime": "needs onnx"}
+    with pytest.raises(DarkposeError, match="needs onnx"):
+        bench._open_ways([Way("onnxruntime, x.onnx", "onnxruntime", "x.onnx")], "weights", None, "cpu", 1)
+
+
+def test_the_memory_of_a_way_is_that_of_a_new_process(small_weights: Path) -> None:
     ballast = torch.zeros(150_000_000)  # 600 MB
-    found = speed._memory(Way("torch", "torch", str(small_weights)), None, "cpu", 1)
+    found = measure_memory(Way("torch", "torch", str(small_weights)), None, "cpu", 1)
     assert found is None or 50 < found < 600, ballast.shape
 
 
 def test_threads_are_as_before_afterwards() -> None:
     before = torch.get_num_threads()
-    with speed._use_threads(before + 1):
+    with bench._use_threads(before + 1):
         assert torch.get_num_threads() == before + 1
     assert torch.get_num_threads() == before
 
@@ -127,29 +184,37 @@ def test_threads_are_as_before_afterwards() -> None:
         ({"threads": 0}, "threads must be a whole number of at least 1, got 0"),
         ({"rounds": 0}, "rounds must be a whole number of at least 1, got 0"),
         ({"files": [Path("nowhere.onnx")]}, r"nowhere\.onnx"),
-        ({"files": [Path("a/x.onnx"), Path("b/x.onnx")]}, r"told apart by their names, got a/x\.onnx, b/x\.onnx"),
+        ({"files": [Path("a/x.onnx"), Path("b/x.onnx")]}, r"different names, got a/x\.onnx, b/x\.onnx"),
     ],
 )
-def test_what_cannot_be_measured_is_refused(
-    small_weights: Path, arguments: dict[str, object], message: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(speed, "RUNTIMES", ("onnxruntime",))
-    monkeypatch.setattr(speed, "exported_once", lambda *_: "unused.onnx")
-    monkeypatch.setattr(speed, "FACES", 1)
+def test_what_cannot_be_measured_is_refused(small_weights: Path, arguments: dict[str, object], message: str) -> None:
     given: dict[str, object] = {"detector": Everywhere(), "threads": 1, **arguments}
     with pytest.raises(DarkposeError, match=message):
         benchmark(str(small_weights), **given)  # type: ignore[arg-type]
 
 
-def test_files_that_are_no_photographs_are_passed_over(astronaut: Path, tmp_path: Path) -> None:
+def test_a_file_of_other_weights_is_refused(small_file: Path, small_weights: Path) -> None:
+    check_same_weights(small_file, str(small_weights), load_checkpoint(small_weights))
+    with pytest.raises(DarkposeError, match=r"mine\.onnx: .*other weights .*300w-68.* than default, 300w-68"):
+        check_same_weights(small_file, "default", load_checkpoint("default"))
+
+
+def test_files_that_are_not_photographs_are_skipped(astronaut: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(astronaut.read_bytes()[:1000])
     paths = [tmp_path / "nowhere.jpg", tmp_path / "broken.jpg", astronaut]
-    (found,) = speed._with_faces(speed._readable(paths), Everywhere())
+    (found,) = benchmark_faces._with_faces(benchmark_faces._readable(paths), Everywhere())
     assert found[0] == astronaut.read_bytes()
 
 
 def test_photographs_without_faces_are_refused(small_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(speed, "FACES", 1)
-    monkeypatch.setattr(speed, "find_ways", lambda *_: ([], {}))
-    with pytest.raises(DarkposeError, match="blind finds no face to measure with: name photographs with faces"):
-        benchmark(str(small_weights), detector=Blind(), threads=1)
+    monkeypatch.setattr(benchmark_faces, "FACES", 1)
+    with pytest.raises(DarkposeError, match="blind finds no face"):
+        find_faces([], Blind(), load_checkpoint(small_weights).config)
+
+
+def test_faces_repeat_in_a_large_batch(small_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benchmark_faces, "FACES", 2)
+    faces = find_faces([], Everywhere(), load_checkpoint(small_weights).config)
+    crops, center, sides = faces.batch(3)
+    assert len(crops) == len(center) == len(sides) == 3
+    assert (crops[2] == crops[0]).all()

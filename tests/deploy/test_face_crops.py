@@ -3,11 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from darkpose.deploy.face_crops import drawn_crops, found_crops
 from darkpose.detect.haar import Haar
 from darkpose.errors import DarkposeError
-from darkpose.image.face_crops import cut_crops, drawn_crops, found_crops
 from darkpose.image.geometry import box_to_crop, image_to_crop
-from darkpose.image.pixels import read_image, warp_image, write_image
+from darkpose.image.pixels import cut_crops, read_image, warp_image, write_image
 from darkpose.weights.checkpoint import CheckpointConfig, HRNetConfig
 
 CONFIG = CheckpointConfig(HRNetConfig(2), crop_size=64)
@@ -15,7 +15,7 @@ CONFIG = CheckpointConfig(HRNetConfig(2), crop_size=64)
 
 def test_crops_are_cut_as_the_network_takes_them(astronaut: Path) -> None:
     image, box = read_image(astronaut), np.array([170.0, 80, 280, 190])
-    crops, center, sides = cut_crops([image], box, CONFIG)
+    crops, center, sides = cut_crops([image], box, CONFIG.crop_size, CONFIG.padding)
     middle, side = box_to_crop(box, padding=CONFIG.padding)
     (crop,) = crops
     assert (crop == warp_image(image, image_to_crop(middle, side[0], (64, 64)), (64, 64))).all()

@@ -7,13 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darkpose.codec.heatmap import Method
+from darkpose.deploy.face_crops import FaceCrops, drawn_crops
 from darkpose.deploy.graph import LandmarkGraph, positive_part
-from darkpose.image.face_crops import FaceCrops, drawn_crops
+from darkpose.deploy.run_file import crop_matrices
 from darkpose.network.checkpoint import Checkpoint
 from darkpose.network.load import load_checkpoint
 from darkpose.predict.covariance import excess
-from darkpose.runtime.flip import CropDecoder, FlipTest
-from darkpose.runtime.locator import TorchLocator, matrices_of
+from darkpose.predict.landmarks import LandmarkFinder
+from darkpose.runtime.flip import FlipTest
+from darkpose.runtime.torch import TorchNetwork
 from darkpose.weights.calibrations import calibration_beside
 from darkpose.weights.zoo import weights_file
 
@@ -56,17 +58,16 @@ def test_the_graph_finds_what_the_predictor_finds(
     calibration = calibration_beside(weights_file("default"), "300w-68") if uncertain else None
     assert calibration is not None or not uncertain
     config = checkpoint.config
-    decoder = CropDecoder(
-        checkpoint.model,
-        config.normalisation,
-        checkpoint.schema.flip_index,
-        flip_test=flip_test,
-        method=method,
+    expected = LandmarkFinder(
+        TorchNetwork(checkpoint.model, config.normalisation, torch.device("cpu")),
+        checkpoint.schema,
+        flip_test,
+        method,
         covariance=uncertain,
-    )
-    expected = TorchLocator(decoder, config.crop_size, calibration)(faces.crops, faces.center, faces.sides)
+        calibration=calibration,
+    )(faces.crops, faces.center, faces.sides)
     graph = LandmarkGraph(checkpoint, flip_test=flip_test, method=method, calibration=calibration)
-    matrices = matrices_of(faces.center, faces.sides, config.crop_size)
+    matrices = crop_matrices(faces.center, faces.sides, config.crop_size)
     with torch.inference_mode():
         found = graph(torch.from_numpy(faces.crops), torch.from_numpy(matrices.astype(np.float32)))
     assert len(found) == (4 if uncertain else 3)

@@ -1,4 +1,4 @@
-"""What a measurement was made with."""
+"""Commit and machine of a measurement."""
 
 import subprocess
 from pathlib import Path
@@ -11,7 +11,7 @@ from darkpose.deploy import machine
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with one commit, from which darkpose seems to run."""
-    folder = tmp_path / "src" / "darkpose"
+    folder = tmp_path / "src" / "darkpose" / "deploy"
     folder.mkdir(parents=True)
     for file in ("machine.py", "weights.safetensors"):
         (folder / file).write_text("1\n")
@@ -29,7 +29,7 @@ def test_a_commit_is_dirty_when_code_or_weights_have_changed_and_not_for_results
     (checkout / "result.json").write_text("2\n")
     (checkout / "new.json").write_text("2\n")
     assert machine.commit() == name
-    for changed in ("src/darkpose/deploy/machine.py", "src/darkpose/weights.safetensors"):
+    for changed in ("src/darkpose/deploy/machine.py", "src/darkpose/deploy/weights.safetensors"):
         (checkout / changed).write_text("2\n")
         assert machine.commit() == f"{name}-dirty"
         (checkout / changed).write_text("1\n")

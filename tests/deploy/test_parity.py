@@ -4,9 +4,9 @@ from math import inf
 import numpy as np
 import pytest
 
+from darkpose.deploy.face_crops import FaceCrops
 from darkpose.deploy.parity import BUDGETS, Budget, Parity, compare
-from darkpose.image.face_crops import FaceCrops
-from darkpose.runtime.locator import Located
+from darkpose.predict.landmarks import Landmarks
 
 FACES = FaceCrops(
     np.zeros((3, 8, 8, 3), np.uint8), np.zeros((3, 2)), np.array([[8.0, 8], [16, 16], [4, 4]]), "3 squares"
@@ -20,8 +20,8 @@ class Fixed:
         self.keypoints, self.covariance = keypoints, covariance
         self.scores = np.full(keypoints.shape[:2], score, np.float32)
 
-    def __call__(self, crops: object, center: object, sides: object) -> Located:
-        return Located(self.keypoints, self.scores, self.covariance)
+    def __call__(self, crops: object, center: object, sides: object) -> Landmarks:
+        return Landmarks(self.keypoints, self.scores, self.covariance)
 
 
 def compared(
@@ -99,7 +99,7 @@ def test_crops_in_which_torch_finds_no_face_are_left_out() -> None:
     assert (parity.left_out, len(parity.crop_px), len(parity.image_px), len(parity.scores)) == (1, 2, 2, 2)
     np.testing.assert_allclose(parity.image_px, [[0.0, 0.0], [0.001, 0.001]], rtol=0, atol=1e-6)
     assert str(parity).endswith("without 1 in which torch finds no face")
-    reference.scores = np.full((3, 2), -0.1, np.float32)  # of a network that has learnt nothing
+    reference.scores = np.full((3, 2), -0.1, np.float32)  # of a network without training
     assert compare(reference, candidate, FACES, runtime="abacus", budget=BUDGETS["fp32"]).left_out == 0
 
 
@@ -108,7 +108,7 @@ def test_scores_have_a_budget_too() -> None:
     assert not compared(np.zeros(2), score=1.002).verified
 
 
-def test_so_have_the_landmarks_standard_deviations() -> None:
+def test_standard_deviations_of_landmarks_have_a_budget_too() -> None:
     unknown = np.nan
     assert compared(np.zeros(2), covariances=(spread(2.0), spread(2.003))).verified  # 0.006 crop px in the third face
     parity = compared(np.zeros(2), covariances=(spread(2.0), spread(2.1)))
@@ -133,7 +133,7 @@ def test_what_is_not_finite_is_not_verified_and_null_in_the_report() -> None:
     assert "NaN" not in json.dumps(report)
 
 
-def test_the_report_says_it_of_every_landmark() -> None:
+def test_the_report_has_the_differences_of_every_landmark() -> None:
     shift = np.zeros((3, 2, 2))
     shift[1, 1] = (0.0, 0.5)
     report = compared(shift).to_dict(["a", "b"])

@@ -5,9 +5,9 @@ import pytest
 
 from darkpose.deploy.export import ExportOptions, export_onnx
 from darkpose.deploy.quantise import quantise
+from darkpose.deploy.run_file import open_file
 from darkpose.errors import DarkposeError
 from darkpose.network.load import load_checkpoint
-from darkpose.runtime.exported import open_graph
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
@@ -41,7 +41,7 @@ def test_convolutions_but_the_first_are_of_whole_numbers_and_the_decoder_is_not(
     (tmp_path / "plain.onnx").write_bytes(export_onnx(checkpoint, ExportOptions(heatmaps=True)))
     (tmp_path / "small.onnx").write_bytes(data)
     plain, small = (
-        open_graph(tmp_path / name, runtime="onnxruntime")(crops[:2], np.zeros((2, 2, 3)))["heatmaps"]
+        open_file(tmp_path / name, "onnxruntime")(crops[:2], np.zeros((2, 2, 3)))["heatmaps"]
         for name in ("plain.onnx", "small.onnx")
     )
     assert np.corrcoef(plain.ravel(), small.ravel())[0, 1] > 0.98  # of the same network
@@ -49,5 +49,5 @@ def test_convolutions_but_the_first_are_of_whole_numbers_and_the_decoder_is_not(
 
 
 def test_too_few_faces_are_refused() -> None:
-    with pytest.raises(DarkposeError, match="quantising needs at least 8 faces to take scales from, got 3"):
+    with pytest.raises(DarkposeError, match=r"at least 8 faces .*got 3"):
         quantise(onnx.ModelProto(), np.zeros((3, 64, 64, 3), np.uint8))

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from darkpose.codec.heatmap import decode, encode
 from darkpose.errors import DarkposeError
-from darkpose.weights.calibrations import Calibration
 from darkpose.evaluation.fitting import auroc, coverage, fit_calibration, peak_width, spread
 from darkpose.predict.covariance import calibrated, carried, chi2_quantile, ellipse, excess, squared_distances
+from darkpose.weights.calibrations import Calibration
 
 Floats = NDArray[np.float64]
 SCALE, FLOOR, WIDTH = np.array([0.5, 2.0, 0.1]), np.array([0.3, 0.1, 1.0]), 7.8

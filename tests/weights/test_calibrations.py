@@ -7,8 +7,13 @@ from typing import Any
 import pytest
 
 from darkpose.errors import DarkposeError
-from darkpose.predict.covariance import Calibration
-from darkpose.weights.calibrations import calibration_beside, file_beside, read_calibrations, write_calibrations
+from darkpose.weights.calibrations import (
+    Calibration,
+    calibration_beside,
+    file_beside,
+    read_calibrations,
+    write_calibrations,
+)
 
 THREE = Calibration("three", 7.8, (0.5, 2.0, 0.1), (0.3, 0.1, 1.0), {"on": "a"})
 TWO = Calibration("two", 7.8, (0.5, 0.0), (0.3, 0.1), {})

@@ -13,7 +13,7 @@ def test_the_shipped_models_come_first_and_are_here() -> None:
     found = models()
     assert [model.name for model in found] == [*SHIPPED, *ZOO]
     for model in found[: len(SHIPPED)]:
-        assert model.markups == {"300w-68": 68, "wflw-98": 98, "aflw-19": 19}
+        assert model.schemas == {"300w-68": 68, "wflw-98": 98, "aflw-19": 19}
         assert Path(model.file).is_file()
         assert model.megabytes == pytest.approx(Path(model.file).stat().st_size / 1e6, abs=0.05)
     assert [model.default_for for model in found[:2]] == [("300w-68", "aflw-19"), ("wflw-98",)]
@@ -42,7 +42,7 @@ def test_a_published_model_has_its_published_numbers_and_is_here_once_downloaded
     wflw = next(model for model in models() if model.name.startswith("wflw"))
     assert wflw.error["pose (published)"] == 6.99
     assert wflw.file == ""
-    assert "not here; downloaded at its first use" in "\n".join(wflw.lines())
+    assert "downloaded at its first use" in "\n".join(wflw.lines())
     downloaded_file(ZOO[wflw.name]).write_bytes(b"x" * 200_000)
     again = next(model for model in models() if model.name.startswith("wflw"))
     assert again.megabytes == 0.2

@@ -1,4 +1,4 @@
-"""The blur that DARK applies to a heatmap before its logarithm.
+"""The kernel of the blur that DARK applies to a heatmap before the logarithm.
 
 Source: "Distribution-Aware Coordinate Representation for Human Pose Estimation" (see `heatmap`), section 3.2, eq. 10.
 """
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
 
-# OpenCV's fixed kernels for sigma = 0 and sizes up to 9, right half from the centre.
+# The right halves, from the centre, of OpenCV's fixed kernels for sigma = 0 and sizes up to 9.
 _SMALL_KERNELS = {
     1: [1.0],
     3: [0.5, 0.25],
@@ -45,5 +45,5 @@ def modulation_taps(size: int) -> list[float]:
 
 
 def blur_variance(taps: NDArray[np.float64]) -> float:
-    """Of a kernel (size,), px^2."""
+    """The variance of a kernel (size,), px^2."""
     return float(taps @ (np.arange(len(taps)) - len(taps) // 2) ** 2)

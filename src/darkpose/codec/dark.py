@@ -1,7 +1,7 @@
-"""Maxima and their refinement in NumPy: the reference that the compiled decoders are measured against.
+"""The decoders in NumPy, and the reference for the faster ones.
 
 Source: "Distribution-Aware Coordinate Representation for Human Pose Estimation" (see `heatmap`), section 3.2. The cells
-around a maximum are blurred and fitted in float64, whatever type the maps have.
+around a maximum are blurred and fitted in float64 for maps of every type.
 """
 
 from typing import Any, NamedTuple
@@ -15,18 +15,19 @@ from darkpose.codec.gaussian_fit import fit_gaussians
 Floats = NDArray[np.floating[Any]]
 Cells = NDArray[np.intp]
 
-FLOOR = 1e-10  # the reference's clip before the logarithm
-MARGIN = 4  # cells: nearer to the border "dark+" fits a Gaussian
-TRUSTED = 1.0  # px: a longer Newton step is none that "dark+" takes
+FLOOR = 1e-10  # blurred values are clipped here before the logarithm, as in the reference
+MARGIN = 4  # cells from the border: nearer to it, "dark+" fits a Gaussian
+MAX_TRUSTED_STEP = 1.0  # px: instead of a longer Newton step, "dark+" fits a Gaussian
 
 
 class Found(NamedTuple):
     """Landmarks of M maps, in heatmap px.
 
     Attributes:
-        points: (M, 2) of the maps' type, at least float32; (-1, -1) where a map has no positive maximum or holds a NaN.
-        scores: (M,), likewise; NaN where a map holds one.
-        covariance: (M, 2, 2) likewise, px^2, NaN where there is none; None if not asked for.
+        points: (M, 2) of the type of the maps, at least float32; (-1, -1) where a map has no positive maximum or has a
+            NaN.
+        scores: (M,) of that type; NaN where a map holds one.
+        covariance: (M, 2, 2) of that type, px^2, NaN where it is not known; None if not asked for.
     """
 
     points: Floats
@@ -35,7 +36,7 @@ class Found(NamedTuple):
 
 
 def decode_maps(maps: Floats, method: str, taps: NDArray[np.float64], covariance: bool = False) -> Found:
-    """Find one landmark in every map (M, H, W); see `heatmap.decode`. `taps` is the blur's kernel."""
+    """Find one landmark in every map (M, H, W); see `heatmap.decode`. `taps` is the kernel of the blur."""
     maps = np.ascontiguousarray(maps, dtype=np.result_type(maps, np.float32))
     cells, scores = find_maxima(maps)
     if method == "argmax":
@@ -48,7 +49,7 @@ def decode_maps(maps: Floats, method: str, taps: NDArray[np.float64], covariance
 
 
 def find_maxima(maps: Floats) -> tuple[Cells, Floats]:
-    """(M, H, W) -> cells (M, 2) as (x, y), first of equals, (-1, -1) without a positive maximum; scores (M,)."""
+    """(M, H, W) -> cells (M, 2) as (x, y), the first of equal ones, (-1, -1) without a positive one; scores (M,)."""
     flat = maps.reshape(len(maps), maps.shape[1] * maps.shape[2])
     best = flat.argmax(axis=1)  # the first NaN, if there is one
     scores = flat[np.arange(len(flat)), best]
@@ -59,7 +60,7 @@ def find_maxima(maps: Floats) -> tuple[Cells, Floats]:
 
 
 def _interior(cells: Cells, shape: tuple[int, ...], before: int, after: int) -> Cells:
-    """Indices of the maps whose maximum has at least `before` and `after` cells on either side, along both axes."""
+    """Indices of maps with at least `before` cells before the maximum and `after` cells after it, along both axes."""
     limits = np.array([shape[2], shape[1]]) - after
     return np.flatnonzero(((cells >= before) & (cells < limits)).all(axis=1))
 
@@ -75,18 +76,18 @@ def quarter_offset(maps: Floats, cells: Cells) -> Floats:
     return offset
 
 
-@np.errstate(divide="ignore", over="ignore", invalid="ignore")  # what is not finite ends in no step
+@np.errstate(divide="ignore", over="ignore", invalid="ignore")  # values that are not finite give no step
 def dark_offset(
     maps: Floats, cells: Cells, scores: Floats, taps: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The Newton step on the logarithm of the blurred maps, from the maximum's cell, and the covariance there.
+    """The Newton step on the logarithm of the blurred maps, from the cell of the maximum, and the covariance there.
 
     Only the 5x5 neighbourhood of the maximum is blurred. The reference scales the blurred map to its old maximum, a
-    constant under the logarithm, and clips at 1e-10: where a blurred value of the stencil does not exceed the clip, the
-    factor matters, and the whole map is blurred.
+    constant under the logarithm, and clips it at `FLOOR`: where a blurred value of the stencil does not exceed the
+    clip, the factor matters, and the whole map is blurred.
 
     Returns:
-        (M, 2) px, 0 where the step is not finite or the maximum lies in the two outer rows or columns; and (M, 2, 2)
+        (M, 2) px, 0 where the step is not finite or the maximum is in the two outer rows or columns; and (M, 2, 2)
         px^2, the inverse of minus the Hessian, NaN where that is not positive definite.
     """
     offset, covariance = np.zeros((len(maps), 2)), np.full((len(maps), 2, 2), np.nan)
@@ -104,13 +105,14 @@ def dark_plus_offset(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """`dark_offset` where its step can be trusted, else a Gaussian fit, else no step.
 
-    Trusted: the maximum is `MARGIN` cells inside, the Hessian negative definite, the step not longer than `TRUSTED`.
-    A fit's covariance is its variance plus the blur's: what DARK's Hessian is on that Gaussian.
+    Trusted: the maximum is `MARGIN` cells inside, the Hessian negative definite, and the step at most
+    `MAX_TRUSTED_STEP`. The covariance of a fit is its variance plus the blur's, as DARK's Hessian gives for that
+    Gaussian.
     """
     offset, covariance = dark_offset(maps, cells, scores, taps)
     trusted = np.zeros(len(maps), bool)
     trusted[_interior(cells, maps.shape, before=MARGIN, after=MARGIN)] = True
-    trusted &= np.isfinite(covariance[:, 0, 0]) & (np.hypot(offset[:, 0], offset[:, 1]) <= TRUSTED)
+    trusted &= np.isfinite(covariance[:, 0, 0]) & (np.hypot(offset[:, 0], offset[:, 1]) <= MAX_TRUSTED_STEP)
     m = np.flatnonzero(~trusted & (scores > 0))
     fit = fit_gaussians(maps[m], cells[m], scores[m])
     offset[m] = fit.offset
@@ -128,7 +130,7 @@ def _blur_neighbourhoods(maps: Floats, index: Cells, cells: Cells, taps: NDArray
     bands = np.stack([np.pad(taps, (i, 4 - i)) for i in range(5)])  # taps of the five blurred cells over the window
     whole = _interior(cells, maps.shape, before=reach, after=reach)
     blurred = np.empty((len(cells), 5, 5))
-    if whole.size:  # one product of matrices for all windows that lie in their maps
+    if whole.size:  # one product of matrices for all windows inside their maps
         x, y = (cells[whole] - reach).T
         windows = np.lib.stride_tricks.sliding_window_view(maps, bands.shape[1:] * 2, axis=(1, 2))[index[whole], y, x]
         windows = windows.reshape(len(whole), bands.shape[1] ** 2).astype(np.float64)

@@ -1,13 +1,13 @@
 """The decoders in torch: for tensors on any device, for `torch.compile` and for `torch.export`.
 
-The same as `dark_numpy`, map by map, without shapes that depend on values and without waiting for the device. The
-maximum is found in two steps, the highest row and the highest cell in it, which is several times faster than
-`torch.argmax` over a map and keeps the first of equals. The cells around it are blurred and fitted in float64 (float32
-where the device has no float64, or where that is asked for: a graph for other runtimes).
+The results of `dark`, without shapes that depend on values and without waiting for the device. The maximum is found in
+two steps, the highest row and the highest cell in it: this is several times faster than `torch.argmax` over a map and
+gives the first of equal ones. The cells around it are blurred and fitted in float64 (float32 where the device has no
+float64, or where that is asked for: a graph for other runtimes).
 
-One thing is left out, as it needs the whole blurred map: the scaling to the old maximum before the clip at 1e-10. It
-matters where a blurred cell falls to the clip; `clipped` tells which maps these are, and `heatmap.decode` gives them to
-the reference.
+One thing is left out, because it needs the whole blurred map: the scaling to the old maximum before the clip at 1e-10.
+It matters where a blurred cell falls to the clip; `clipped` tells which maps these are, and `heatmap.decode` decodes
+them again.
 """
 
 from typing import NamedTuple
@@ -16,9 +16,19 @@ import torch
 from torch import Tensor
 
 from darkpose.codec.blur import modulation_taps
-from darkpose.codec.dark import FLOOR, MARGIN, TRUSTED
-from darkpose.codec.gaussian_fit import DAMPING, FARTHEST, LONGEST, OUTSIDE, REACH, SIGMAS, START, STEPS, TERMS
-from darkpose.codec.targets import widest
+from darkpose.codec.dark import FLOOR, MARGIN, MAX_TRUSTED_STEP
+from darkpose.codec.gaussian_fit import (
+    DAMPING,
+    FIRST_SIGMA,
+    MAX_DISTANCE,
+    MAX_OUTSIDE,
+    MAX_SIGMA,
+    MAX_STEP,
+    MIN_SIGMA,
+    REACH,
+    STEPS,
+    TERMS,
+)
 from darkpose.errors import DarkposeError
 
 
@@ -29,8 +39,8 @@ class FoundTensors(NamedTuple):
         points: (..., 2) heatmap px, float32 (float64 for float64 maps); (-1, -1) where a map has no positive maximum
             or holds a NaN.
         scores: (...) the maxima, of the points' type.
-        covariance: (..., 2, 2) px^2, NaN where there is none.
-        clipped: (...) bool: a blurred cell falls to the clip, so the point may differ from the reference's.
+        covariance: (..., 2, 2) px^2, NaN where it is not known.
+        clipped: (...) bool: a blurred cell falls to the clip, so the point may differ from that of the reference.
     """
 
     points: Tensor
@@ -59,7 +69,7 @@ def decode_torch(
     taps = modulation_taps(kernel_size)
     height, width = heatmaps.shape[-2:]
     maps = heatmaps.detach().reshape(-1, height, width)
-    wide = fit_type or widest(maps.device)
+    wide = fit_type or (torch.float32 if maps.device.type == "mps" else torch.float64)
     x, y, scores = _maxima(maps)
     points = torch.stack([x, y], -1)
     offset = torch.zeros(points.shape, dtype=wide, device=maps.device)
@@ -71,7 +81,7 @@ def decode_torch(
         offset, covariance, clipped = _dark(maps, x, y, taps, wide)
         if method == "dark+":
             inside = torch.minimum(torch.minimum(x, width - 1 - x), torch.minimum(y, height - 1 - y)) >= MARGIN
-            trusted = inside & covariance[:, 0, 0].isfinite() & (offset.norm(dim=1) <= TRUSTED)
+            trusted = inside & covariance[:, 0, 0].isfinite() & (offset.norm(dim=1) <= MAX_TRUSTED_STEP)
             fitted, sigma = _fit(maps, x, y, scores, wide)
             variance = sum(tap * (i - len(taps) // 2) ** 2 for i, tap in enumerate(taps))
             spread = (sigma.square() + variance)[:, None, None] * torch.eye(2, dtype=sigma.dtype, device=sigma.device)
@@ -155,7 +165,7 @@ def _fit(maps: Tensor, x: Tensor, y: Tensor, scores: Tensor, wide: torch.dtype) 
     cells, there_x, there_y = _window(maps, x, y, REACH, wide)
     cells = cells / scores.to(cells.dtype)[:, None, None]
     around = torch.arange(-REACH, REACH + 1, device=maps.device)
-    amplitude, sigma = torch.ones_like(cells[:, 0, 0]), torch.full_like(cells[:, 0, 0], START)
+    amplitude, sigma = torch.ones_like(cells[:, 0, 0]), torch.full_like(cells[:, 0, 0], FIRST_SIGMA)
     centre = torch.zeros_like(cells[:, 0, :2])
     for _ in range(STEPS):
         u = (around - centre[:, :1]) / sigma[:, None]
@@ -170,15 +180,15 @@ def _fit(maps: Tensor, x: Tensor, y: Tensor, scores: Tensor, wide: torch.dtype) 
         )
         step = _solve(_normal_matrix(sx, sy), right / amplitude[:, None])
         move = step[:, 1:3] * sigma[:, None]
-        centre = centre + move * (LONGEST / move.norm(dim=1).clamp(min=LONGEST))[:, None]
+        centre = centre + move * (MAX_STEP / move.norm(dim=1).clamp(min=MAX_STEP))[:, None]
         sigma = sigma * step[:, 3].clamp(-0.5, 0.5).exp()
         amplitude = amplitude * (1 + step[:, 0]).clamp(0.3, 4.0)
     cell = torch.stack([x, y], -1)
-    offset = centre * (FARTHEST / centre.norm(dim=1).clamp(min=FARTHEST))[:, None]
+    offset = centre * (MAX_DISTANCE / centre.norm(dim=1).clamp(min=MAX_DISTANCE))[:, None]
     across, down = (cell + offset).unbind(-1)
-    bounded = [across.clamp(-OUTSIDE, width - 1 + OUTSIDE), down.clamp(-OUTSIDE, height - 1 + OUTSIDE)]
+    bounded = [across.clamp(-MAX_OUTSIDE, width - 1 + MAX_OUTSIDE), down.clamp(-MAX_OUTSIDE, height - 1 + MAX_OUTSIDE)]
     offset = torch.stack(bounded, -1) - cell
-    fits = (sigma > SIGMAS[0]) & (sigma < SIGMAS[1]) & offset.isfinite().all(-1)
+    fits = (sigma > MIN_SIGMA) & (sigma < MAX_SIGMA) & offset.isfinite().all(-1)
     return torch.where(fits[:, None], offset, 0), torch.where(fits, sigma, torch.nan)
 
 

@@ -1,10 +1,10 @@
-"""DARK on a GPU in one pass over the maps, written in Triton: one program finds the landmark of one map.
+"""The decoders on a GPU in one pass over the maps, written in Triton: one program finds the landmark of one map.
 
-A program reads its map once, keeps the maximum with the first place that has it, reads the cells around that place
-again (from the cache), blurs the 13 that the derivatives use, and writes one point. It computes in float32, whatever
-type the maps have. Triton comes with PyTorch for CUDA.
+A program reads its map once for the first maximum, reads the cells around it again (from the cache), blurs the 13 that
+the derivatives use, and writes one point. It computes in float32 for maps of every type. Triton comes with PyTorch for
+CUDA.
 
-Maps of which a blurred cell falls to the clip before the logarithm are marked, as in `dark_torch`.
+Maps with a blurred cell that falls to the clip before the logarithm are marked, as in `dark_torch`.
 """
 
 from collections.abc import Callable
@@ -26,10 +26,10 @@ except ImportError:
     triton = None
 
 AVAILABLE = triton is not None
-CELLS = 4096  # read at once: a map of 64x64
-LARGEST = 256  # cells along a side
-WARPS = 4  # that share the work on a map
-TRIED_WITHIN = 0.01  # px; the map's borders move the peak of the trial by 0.0003
+CELLS_AT_ONCE = 4096  # a map of 64x64
+MAX_SIDE = 256  # cells
+WARPS = 4  # per map
+TRIAL_TOLERANCE = 0.01  # px; the borders of the map move the peak of the trial by 0.0003
 TYPES = (torch.float32, torch.float16, torch.bfloat16)
 METHODS = {"argmax": 0, "quarter": 1, "dark": 2}
 
@@ -37,13 +37,13 @@ METHODS = {"argmax": 0, "quarter": 1, "dark": 2}
 def fits(heatmaps: Tensor, method: str) -> bool:
     """Whether `decode_gpu` takes these heatmaps, and works on their device."""
     height, width = heatmaps.shape[-2:]
-    known = method in METHODS and heatmaps.dtype in TYPES and max(height, width) <= LARGEST
+    known = method in METHODS and heatmaps.dtype in TYPES and max(height, width) <= MAX_SIDE
     return known and heatmaps.is_cuda and not trouble(heatmaps.device)
 
 
 @cache
 def trouble(device: torch.device) -> str:
-    """Why the kernel cannot be used on a device; empty if it can. Found out once, by a map whose peak is known.
+    """Why the kernel cannot be used on a device; empty if it can. It is tried once, on a map with a known peak.
 
     Triton needs a C compiler for its launcher, and a GPU of a kind that it knows.
     """
@@ -56,7 +56,7 @@ def trouble(device: torch.device) -> str:
         (point,) = decode_gpu(torch.exp(-distances / 8)[None].to(device)).points.tolist()
     except Exception as error:  # of Triton, its compilers or the driver
         return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
-    right = abs(point[0] - x) < TRIED_WITHIN > abs(point[1] - y)
+    right = abs(point[0] - x) < TRIAL_TOLERANCE > abs(point[1] - y)
     return "" if right else f"a peak at ({x}, {y}) was found at ({point[0]:.3f}, {point[1]:.3f})"
 
 
@@ -68,10 +68,10 @@ def decode_gpu(heatmaps: Tensor, *, method: str = "dark", kernel_size: int = 11,
             contiguous.
         method: "argmax", "quarter" or "dark", as in `heatmap.decode`.
         kernel_size: of DARK's blur, odd.
-        warps: of a program, which affects its speed alone.
+        warps: per map; they only change the speed.
 
     Returns:
-        `FoundTensors`, float32; `clipped` tells which points may differ from the reference's.
+        `FoundTensors`, float32; `clipped` tells which points may differ from those of the reference.
 
     Raises:
         DarkposeError: Triton is not installed, or it is another method, type or size, or an even kernel.
@@ -81,7 +81,7 @@ def decode_gpu(heatmaps: Tensor, *, method: str = "dark", kernel_size: int = 11,
     if method not in METHODS:
         raise DarkposeError(f'method must be "argmax", "quarter" or "dark", got {method!r}')
     height, width = heatmaps.shape[-2:]
-    if heatmaps.dtype not in TYPES or not 0 < height <= LARGEST >= width > 0:
+    if heatmaps.dtype not in TYPES or not 0 < height <= MAX_SIDE >= width > 0:
         raise DarkposeError(
             f"heatmaps must be float32, float16 or bfloat16 of up to 256x256, got {heatmaps.dtype} {width}x{height}"
         )
@@ -94,7 +94,7 @@ def decode_gpu(heatmaps: Tensor, *, method: str = "dark", kernel_size: int = 11,
         with torch.cuda.device_of(maps):  # type: ignore[no-untyped-call]  # Triton launches on the current one
             _decode_one[(len(maps),)](
                 *(maps, taps, points, scores, spread, clipped, height, width, METHODS[method], kernel_size, FLOOR),
-                cells=min(CELLS, triton.next_power_of_2(height * width)),
+                cells=min(CELLS_AT_ONCE, triton.next_power_of_2(height * width)),
                 side=triton.next_power_of_2(kernel_size + 4),
                 num_warps=warps,
             )
@@ -108,7 +108,7 @@ _kept: dict[tuple[int, torch.device], Tensor] = {}
 
 
 def _taps(kernel_size: int, device: torch.device) -> Tensor:
-    """The blur's kernel on a device; copied there once, as a copy waits."""
+    """The kernel of the blur on a device; copied there once, because a copy waits for it."""
     if (kernel_size, device) not in _kept:
         _kept[kernel_size, device] = torch.tensor(modulation_taps(kernel_size), dtype=torch.float32, device=device)
     return _kept[kernel_size, device]

@@ -1,7 +1,7 @@
-"""Gaussian heatmaps drawn in one pass over the memory, compiled by Numba.
+"""Draw Gaussian heatmaps in one pass over the memory, compiled by Numba.
 
-What does not depend on the cell is computed once per map: a Gaussian is a product of one along x and one along y.
-Maps are shared among threads as in `fused`.
+A Gaussian is a product of one along x and one along y; these are computed once per map. The maps are shared among
+threads as in `dark_numba`.
 """
 
 from collections.abc import Callable
@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkpose.codec.compiled import array, compile_for, once, part, scalar
-from darkpose.codec.targets import FADED
+from darkpose.codec.targets import ZERO_BEYOND_SIGMAS
 from darkpose.codec.threads import in_threads
 
 Floats = NDArray[np.floating[Any]]
 
-ALONE = 1 << 21  # cells: fewer are not worth waking threads for
+MIN_CELLS_FOR_THREADS = 1 << 21  # starting threads for fewer takes longer than it saves
 
 
 def draw_gaussians(
@@ -27,15 +27,15 @@ def draw_gaussians(
     Args:
         centres: (M, 2) as (x, y), heatmap px; a map of a centre that is not finite is 0.
         sigma: px.
-        radius: px; cells further away along x or y are 0; at most `gaussians.FADED` sigmas.
-        out: (M, H, W) contiguous, which is filled and returned.
+        radius: px; cells further away along x or y are 0; at most `targets.ZERO_BEYOND_SIGMAS` sigmas.
+        out: (M, H, W) contiguous; it is filled and returned.
     """
-    kernel, radius = _kernel(), min(radius, FADED * sigma)
+    kernel, radius = _kernel(), min(radius, ZERO_BEYOND_SIGMAS * sigma)
 
     def work(first: int, last: int) -> None:
         kernel(centres, sigma, radius, first, last, out)
 
-    if out.size < ALONE:
+    if out.size < MIN_CELLS_FOR_THREADS:
         work(0, len(out))
     else:
         in_threads(work, len(out))
@@ -66,7 +66,7 @@ def _draw_range(centres: Floats, sigma: float, radius: float, first: int, last: 
 
 @part
 def _profile(centre: float, sigma: float, radius: float, out: Floats) -> tuple[int, int]:
-    """Fill `out` where it is not 0, from the first such cell to before the second; these two are returned."""
+    """Fill `out` where it is not 0; return the first of these cells and the one after the last."""
     first, last = 0, len(out)
     if radius < len(out) + abs(centre):  # whole numbers are then not too large
         first = max(0, min(last, int(np.floor(centre - radius))))

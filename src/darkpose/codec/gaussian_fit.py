@@ -1,7 +1,7 @@
-"""A Gaussian fitted to the cells around a maximum: what "dark+" does where a Newton step cannot be trusted.
+"""Fit a Gaussian to the cells around a maximum: what "dark+" does where a Newton step cannot be trusted.
 
-The blur and the finite differences of DARK need cells on all sides. A least-squares fit takes those that there are: it
-stays right beside a border, and finds a peak up to 2 px beyond it.
+The blur and the finite differences of DARK need cells on all sides. A least-squares fit uses the cells that exist: it
+stays correct next to a border, and finds a peak up to 2 px beyond it.
 
 Method: Levenberg-Marquardt on amplitude, centre and standard deviation, in the units of the current estimate: with
 u = (x - cx) / sigma, v = (y - cy) / sigma and m = a exp(-(u^2 + v^2) / 2), the derivatives of m by (da/a, dcx/sigma,
@@ -18,19 +18,20 @@ Floats = NDArray[np.floating[Any]]
 
 REACH = 7  # cells of the window on either side of the maximum
 STEPS = 5
-START = 2.0  # px, the first standard deviation
-DAMPING = 0.001  # of the normal equations' diagonal
-LONGEST = 1.0  # px, one step of the centre
-SIGMAS = (0.5, 8.0)  # px, between which a fit is believed: one cell, and wider than the window
-FARTHEST = 3.0  # px from the maximum: a peak 2 px beyond a corner
-OUTSIDE = 2.0  # px beyond the border
+FIRST_SIGMA = 2.0  # px
+DAMPING = 0.001  # of the diagonal of the normal equations
+MAX_STEP = 1.0  # px, of the centre
+MIN_SIGMA, MAX_SIGMA = 0.5, 8.0  # px; outside them a fit is not used: narrower than a cell, wider than the window
+MAX_DISTANCE = 3.0  # px from the maximum: a peak 2 px beyond a corner
+MAX_OUTSIDE = 2.0  # px beyond the border
 
 
 class Fit(NamedTuple):
     """Gaussians around M maxima.
 
     Attributes:
-        offset: (M, 2) px from the maximum, at most `FARTHEST` long and `OUTSIDE` beyond the border; 0 where none fits.
+        offset: (M, 2) px from the maximum, at most `MAX_DISTANCE` long and `MAX_OUTSIDE` beyond the border; 0 where
+            none fits.
         sigma: (M,) px; NaN where none fits.
     """
 
@@ -57,7 +58,7 @@ def fit_gaussians(maps: Floats, cells: NDArray[np.intp], scores: Floats) -> Fit:
     windows = maps[np.arange(len(maps))[:, None, None], rows[:, :, None], columns[:, None, :]].astype(np.float64)
     windows /= scores.astype(np.float64)[:, None, None]
     there_x, there_y = (x >= 0) & (x < width), (y >= 0) & (y < height)
-    amplitude, sigma, centre = np.ones(len(maps)), np.full(len(maps), START), np.zeros((len(maps), 2))
+    amplitude, sigma, centre = np.ones(len(maps)), np.full(len(maps), FIRST_SIGMA), np.zeros((len(maps), 2))
     for _ in range(STEPS):
         u = (around - centre[:, :1]) / sigma[:, None]
         v = (around - centre[:, 1:]) / sigma[:, None]
@@ -69,14 +70,14 @@ def fit_gaussians(maps: Floats, cells: NDArray[np.intp], scores: Floats) -> Fit:
         step = _solve(_normal_matrix(sx, sy), _project(residual) / amplitude[:, None])
         move = step[:, 1:3] * sigma[:, None]
         length = np.hypot(move[:, 0], move[:, 1])
-        centre += move * (LONGEST / np.maximum(length, LONGEST))[:, None]
+        centre += move * (MAX_STEP / np.maximum(length, MAX_STEP))[:, None]
         sigma *= np.exp(np.clip(step[:, 3], -0.5, 0.5))
         amplitude *= np.clip(1 + step[:, 0], 0.3, 4.0)
     length = np.hypot(centre[:, 0], centre[:, 1])
-    offset = centre * (FARTHEST / np.maximum(length, FARTHEST))[:, None]
+    offset = centre * (MAX_DISTANCE / np.maximum(length, MAX_DISTANCE))[:, None]
     last = np.array([width - 1, height - 1])
-    offset = np.clip(cells + offset, -OUTSIDE, last + OUTSIDE) - cells
-    fits = (sigma > SIGMAS[0]) & (sigma < SIGMAS[1]) & np.isfinite(offset).all(axis=1)
+    offset = np.clip(cells + offset, -MAX_OUTSIDE, last + MAX_OUTSIDE) - cells
+    fits = (sigma > MIN_SIGMA) & (sigma < MAX_SIGMA) & np.isfinite(offset).all(axis=1)
     return Fit(np.where(fits[:, None], offset, 0), np.where(fits, sigma, np.nan))
 
 

@@ -1,51 +1,32 @@
-"""What `speed` measures, as numbers, JSON values and tables."""
+"""The results of the benchmark as numbers, JSON values and tables."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
+from darkpose.deploy.benchmark_ways import Way
 from darkpose.deploy.machine import commit, machine, versions
-from darkpose.runtime.exported import NumberType, Runtime
 
-IN_GRAPH = "network, DARK, map back"  # the one stage of an exported file
 PACKAGES = ("darkpose", "torch", "numpy", "opencv-python-headless", "numba", "onnxruntime", "openvino")
 METHOD = """\
-Ways take turns in one process, the first one another in every round; a turn is some calls at every batch size, the \
-median of which is the round's time. ms are medians over the rounds, shortest_ms the shortest of all calls, over_eager \
+Ways take turns in one process, another one first in every round; a turn is some calls at every batch size, and their \
+median is the time of the round. ms are medians over the rounds, shortest_ms the shortest of all calls, over_eager \
 medians of the ratios within a round and the ratio of the shortest calls. torch eager: plain PyTorch, fp32, tensors \
-in NCHW order; torch: as Predictor runs it, channels last. Calls take crops and give landmarks in image px. The \
-photographs' own stages are timed in every round, too; the whole way is their sum with a way's, one after the other. \
-rest_share is what is not decoding, detecting or the network; in exported files normalising, DARK and the way back \
-are part of the network's stage. memory_mb is the most memory that a fresh process held which opened the way and ran a \
-batch of 8 (import_mb: which only imported darkpose). foreign_cores: what other processes kept busy in each round."""
-
-
-class Way(NamedTuple):
-    """One way from crops to landmarks.
-
-    Attributes:
-        name: for people.
-        runtime: that runs it.
-        source: an exported file, or for torch the weights.
-        numbers: of the network.
-        eager: plain PyTorch, in NCHW order.
-    """
-
-    name: str
-    runtime: Runtime
-    source: str
-    numbers: NumberType = "fp32"
-    eager: bool = False
+in NCHW order; torch: as Predictor runs it, batch norms folded, channels last. Calls take crops and give landmarks in \
+image px; the stage "network" includes normalising. The stages of the photographs are timed in every round, too; the \
+whole way is their sum with the stages of a way, one after the other. rest_share is everything but decoding, detecting \
+and the network. memory_mb is the most memory of a new process that opened the way and ran a batch of 8 (import_mb: \
+that only imported darkpose). foreign_cores: cores that other processes kept busy in each round."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """How long something took, ms per face.
+    """A time, ms per face.
 
     Attributes:
         rounds: the median call of every round.
-        shortest: of all calls.
+        shortest: the shortest of all calls.
     """
 
     rounds: tuple[float, ...]
@@ -57,7 +38,7 @@ class Timing:
         return median(self.rounds)
 
     def over(self, other: "Timing") -> dict[str, float]:
-        """How many times faster than another: in the rounds, and by the shortest calls."""
+        """How many times as fast as another: median over the rounds, and by the shortest calls."""
         each = [theirs / own for own, theirs in zip(self.rounds, other.rounds, strict=True)]
         return {"median": _digits(median(each)), "shortest": _digits(other.shortest / self.shortest)}
 
@@ -69,14 +50,14 @@ class Timing:
 
 @dataclass(frozen=True)
 class WaySpeed:
-    """What was measured of a way.
+    """The results of one way.
 
     Attributes:
-        way: it.
-        runtime: runtime, version and set-up, for people.
-        total: batch size -> from crops to landmarks in image px.
-        stages: batch size -> stage -> its part of that.
-        memory_mb: the most that a process of its own held; None where that was not measured.
+        way: that was measured.
+        runtime: runtime, version and settings, for people.
+        total: batch size -> time from crops to landmarks in image px.
+        stages: batch size -> stage -> its part of the time.
+        memory_mb: the most memory of a new process that runs the way; None if it was not measured.
     """
 
     way: Way
@@ -88,18 +69,18 @@ class WaySpeed:
 
 @dataclass(frozen=True)
 class Speed:
-    """A benchmark.
+    """The results of a benchmark.
 
     Attributes:
-        weights: what was measured.
+        weights: name of the weights, for people.
         ways: the first is torch eager.
-        front: stage -> timing of what comes before the network, by face.
-        left_out: ways that could not be measured -> why.
-        photographs: what was decoded, for people.
-        detector: its name.
+        front: stage before the network -> time.
+        left_out: name of a way that could not be measured -> reason.
+        photographs: where the photographs come from, for people.
+        detector: name of the detector.
         threads, batches, device: of the measurement.
-        foreign: cores that other processes kept busy in each round; empty where the system does not tell.
-        import_mb: memory of a process that has only imported darkpose.
+        foreign: cores that other processes kept busy in each round; empty if it is not known.
+        import_mb: memory of a process that has only imported darkpose; None if it was not measured.
     """
 
     weights: str
@@ -124,14 +105,14 @@ class Speed:
         return f"{self.weights}: {machine()}, {self._cores}"
 
     def whole(self, way: WaySpeed, batch: int) -> dict[str, float]:
-        """Stage -> ms per face of the whole way, one stage after the other."""
+        """Stage -> ms per face of the whole way from the photograph."""
         front = {name: timing.ms for name, timing in self.front.items()}
         return front | {name: timing.ms for name, timing in way.stages[batch].items()}
 
     def rest_share(self, way: WaySpeed, batch: int) -> float:
-        """Share of the whole way that is not decoding, detecting or the network."""
+        """Share of the whole way that is neither decoding the image, detecting nor the network."""
         stages = self.whole(way, batch)
-        counted = ("decode image", "detect", "network", IN_GRAPH)
+        counted = ("decode image", "detect", "network")
         return sum(ms for name, ms in stages.items() if name not in counted) / sum(stages.values())
 
     def to_dict(self) -> dict[str, Any]:
@@ -189,7 +170,10 @@ class Speed:
         for found in self.ways:
             stages = ", ".join(f"{name} {timing.ms:.1f}" for name, timing in found.stages[first].items())
             lines.append(f"{found.way.name:{width}}{stages}")
-        lines += ["", "Faces per second, the whole way, and what is not decoding, detecting or the network"]
+        lines += [
+            "",
+            "Faces per second, the whole way, and its share without decoding, detecting and the network",
+        ]
         for found in self.ways:
             cells = []
             for batch in self.batches:

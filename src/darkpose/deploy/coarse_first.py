@@ -1,4 +1,4 @@
-"""HRNetV2 with a head that calculates less, and the same: for exported files."""
+"""HRNetV2 with a head that gives the same heatmaps and calculates less: for exported files."""
 
 from typing import cast
 
@@ -10,14 +10,14 @@ from darkpose.network.hrnet import HRNet, HRNetBackbone, upsample
 
 
 class CoarseFirst(nn.Module):
-    """A network whose head mixes the coarsest branch's channels before it is enlarged.
+    """A network whose head mixes the channels of the coarsest branch before it enlarges them.
 
-    The head enlarges every branch and mixes all channels by a 1x1 convolution. Both are linear and one works on places,
-    the other on channels, so either may come first; mixing 8x8 cells instead of 64x64 saves half of that convolution.
-    For the finer branches, enlarging more channels would cost what mixing fewer cells saves.
+    The head enlarges every branch and mixes all channels by a 1x1 convolution. Both are linear and commute; mixing 8x8
+    cells instead of 64x64 saves half of that convolution. For the finer branches, enlarging more channels would cost
+    what mixing fewer cells saves. `runtime.graph` does the same.
 
     Args:
-        model: in evaluation mode; its backbone is shared, its head's batch norm becomes part of the convolution.
+        model: in evaluation mode; the backbone is shared, the batch norm of the head becomes part of the convolution.
     """
 
     def __init__(self, model: HRNet) -> None:
@@ -34,7 +34,7 @@ class CoarseFirst(nn.Module):
         self.last = last
 
     def forward(self, crops: Tensor) -> Tensor:
-        """Heatmaps (N, K, H/4, W/4) of crops (N, 3, H, W), as `HRNet` gives them."""
+        """The heatmaps (N, K, H/4, W/4) of the network, for crops (N, 3, H, W)."""
         *fine, coarse = self.backbone(crops)
         joined = torch.cat([upsample(x, 2**i) if i else x for i, x in enumerate(fine)], dim=1)
         mixed = F.conv2d(joined, self.fine, self.bias) + upsample(F.conv2d(coarse, self.coarse), 2 ** len(fine))

@@ -1,8 +1,8 @@
-"""A checkpoint -> one file whose outputs are landmarks in image px: ONNX, or a program of torch.export.
+"""A checkpoint -> the bytes of one file with network and decoder: ONNX, or a program of torch.export.
 
 Inputs: `crops` (N, S, S, 3) RGB, uint8 (or floats from 0 to 255), and `matrices` (N, 2, 3) float32, crop px to image
-px; N is free. Outputs: `keypoints` (N, K, 2) image px, `scores` (N, K), `covariance` (N, K, 2, 2) image px^2 where the
-weights have a calibration, `heatmaps` (N, K, S/4, S/4) where asked for. See `landmark_graph`.
+px; N is free. Outputs: `keypoints` (N, K, 2) image px, `scores` (N, K), `covariance` (N, K, 2, 2) image px^2 if the
+weights have a calibration, `heatmaps` (N, K, S/4, S/4) if asked for. See `deploy.graph`.
 """
 
 import copy
@@ -13,12 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from darkpose.codec.heatmap import Method
 from darkpose.deploy.coarse_first import CoarseFirst
@@ -27,26 +25,15 @@ from darkpose.deploy.quantise import quantise
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import Pixels
 from darkpose.network.checkpoint import Checkpoint, model_fingerprint
-from darkpose.predict.covariance import Calibration
-from darkpose.runtime.card import (
-    HEATMAPS,
-    KEY,
-    SEAL_KEY,
-    CropType,
-    GraphCard,
-    Precision,
-    card_from_json,
-    seal,
-    unsealed,
-)
-from darkpose.runtime.exported import Arrays, GraphRunner
+from darkpose.runtime.card import KEY, SEAL_KEY, CropType, GraphCard, Precision, seal, unsealed
 from darkpose.runtime.flip import FlipTest
+from darkpose.weights.calibrations import Calibration
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
 OPSETS = range(18, 24)
-INPUTS = ("crops", "matrices")
+INPUTS, HEATMAPS = ("crops", "matrices"), "heatmaps"
 ENDINGS = (".onnx", ".pt2")
 
 
@@ -55,11 +42,11 @@ class ExportOptions:
     """What is built into an exported file.
 
     Attributes:
-        flip_test: average with the mirrored crops: twice the work.
+        flip_test: average with the mirrored crops, which takes twice the time.
         method: decoder of the heatmaps.
-        precision: "fp32", "fp16" (the network's numbers take half the room) or "int8" (see `quantise`).
+        precision: of the network: "fp32", "fp16" (half the size) or "int8" (see `deploy.quantise`).
         crops: type of the input.
-        heatmaps: give them, too.
+        heatmaps: give the heatmaps, too.
         opset: of ONNX, one of `OPSETS`.
     """
 
@@ -82,19 +69,26 @@ class ExportOptions:
 def card_of(
     checkpoint: Checkpoint, options: ExportOptions, calibration: Calibration | None, *, onnx: bool = True
 ) -> GraphCard:
-    """What the exported file will say of itself."""
+    """Metadata of the exported file."""
+    used = calibration if options.method in ("dark", "dark+") else None
     outputs = ["keypoints", "scores"]
-    outputs += ["covariance"] if calibration is not None and options.method in ("dark", "dark+") else []
+    outputs += ["covariance"] if used is not None else []
     outputs += [HEATMAPS] if options.heatmaps else []
-    facts = checkpoint.provenance
+    provenance = checkpoint.provenance
     weights = {"sha256": model_fingerprint(checkpoint.model)}
-    weights |= {key: str(facts[key]) for key in ("name", "terms") if key in facts}
+    weights |= {key: str(provenance[key]) for key in ("name", "terms") if key in provenance}
     return GraphCard(
-        *(checkpoint.schema, checkpoint.config, options.flip_test, options.method, options.precision, options.crops),
+        schema=checkpoint.schema,
+        config=checkpoint.config,
+        flip_test=options.flip_test,
+        method=options.method,
+        precision=options.precision,
+        crops=options.crops,
         outputs=tuple(outputs),
         opset=options.opset if onnx else 0,
         weights=weights,
         version=version("darkpose"),
+        calibration=used,
     )
 
 
@@ -107,23 +101,23 @@ def export_onnx(
     """The bytes of an ONNX file, sealed.
 
     Args:
-        checkpoint: of one markup.
+        checkpoint: of one schema.
         options: what is built in.
-        calibration: of the covariances; None: there is no output `covariance`.
-        crops: (N, S, S, 3) uint8 RGB, faces from which int8 takes its scales.
+        calibration: of the covariances; None: no output `covariance`.
+        crops: (N, S, S, 3) uint8 RGB, faces that set the scales of int8.
 
     Raises:
         DarkposeError: onnx or onnxscript is missing, for int8 onnxruntime, or there are too few crops.
     """
     card = card_of(checkpoint, options, calibration)
-    model = _onnx_model(_graph(checkpoint, card, calibration), card)
+    model = _onnx_model(_graph(checkpoint, card), card)
     if options.precision == "int8":
         model = quantise(model, np.zeros((0, 1, 1, 3), np.uint8) if crops is None else crops)
     return _finished(model, card)
 
 
 def _finished(model: "ModelProto", card: GraphCard) -> bytes:
-    """A checked ONNX model with its card, sealed."""
+    """The bytes of a checked ONNX model with its card, sealed."""
     import onnx
 
     del model.metadata_props[:]
@@ -150,12 +144,12 @@ def _onnx_model(graph: LandmarkGraph, card: GraphCard) -> "ModelProto":
     assert program is not None
     model = program.model_proto
     if HEATMAPS not in card.outputs:
-        model.graph.output.pop()  # it keeps its name, by which runtimes tell the network from what comes behind it
+        model.graph.output.pop()  # the tensor keeps its name, by which darkpose cuts the network off
     return model
 
 
 def export_program(checkpoint: Checkpoint, options: ExportOptions, calibration: Calibration | None = None) -> bytes:
-    """The bytes of a program of torch.export (`.pt2`), for PyTorch without darkpose; its card lies inside.
+    """The bytes of a program of torch.export (`.pt2`), for PyTorch without darkpose.
 
     Raises:
         DarkposeError: the precision is int8.
@@ -163,7 +157,7 @@ def export_program(checkpoint: Checkpoint, options: ExportOptions, calibration: 
     if options.precision == "int8":
         raise DarkposeError("int8 is for .onnx files; a .pt2 file can be of fp32 or fp16")
     card = card_of(checkpoint, options, calibration, onnx=False)
-    graph, data = _graph(checkpoint, card, calibration), io.BytesIO()
+    graph, data = _graph(checkpoint, card), io.BytesIO()
     if HEATMAPS not in card.outputs:
         graph.gives_heatmaps = False
     with _quiet():
@@ -172,22 +166,8 @@ def export_program(checkpoint: Checkpoint, options: ExportOptions, calibration: 
     return data.getvalue()
 
 
-def program_runner(path: Path) -> GraphRunner:
-    """A `.pt2` file that darkpose has just written, ready to run."""
-    extra = {KEY: ""}
-    program = torch.export.load(path, extra_files=extra).module()
-    card = card_from_json(extra[KEY], path)
-
-    def run(crops: NDArray[np.generic], matrices: NDArray[np.float32]) -> Arrays:
-        with torch.inference_mode():
-            found = program(torch.from_numpy(crops), torch.from_numpy(matrices))
-        return {name: value.numpy() for name, value in zip(card.outputs, found, strict=True)}
-
-    return GraphRunner(card, f"torch.export {torch.__version__}", run)
-
-
 def check_exporter(what: str) -> None:
-    """Refuse where onnx and onnxscript are not both there.
+    """Check that onnx and onnxscript are installed.
 
     Raises:
         DarkposeError: one is missing.
@@ -199,15 +179,15 @@ def check_exporter(what: str) -> None:
         raise DarkposeError(f"{what} needs onnx and onnxscript: pip install 'darkpose[export]'") from error
 
 
-def _graph(checkpoint: Checkpoint, card: GraphCard, calibration: Calibration | None) -> LandmarkGraph:
+def _graph(checkpoint: Checkpoint, card: GraphCard) -> LandmarkGraph:
     model = copy.deepcopy(checkpoint.model).eval()
     graph = LandmarkGraph(
         replace(checkpoint, model=model),
         flip_test=card.flip_test,
         method=card.method,
-        calibration=calibration if "covariance" in card.outputs else None,
+        calibration=card.calibration,
     ).eval()
-    if card.precision != "int8":  # which OpenVINO then runs a little more slowly
+    if card.precision != "int8":  # in int8, OpenVINO would be a little slower
         graph.network = CoarseFirst(model)
     if card.precision == "fp16":
         graph.network.half()
@@ -215,7 +195,7 @@ def _graph(checkpoint: Checkpoint, card: GraphCard, calibration: Calibration | N
 
 
 def _example(card: GraphCard) -> tuple[torch.Tensor, torch.Tensor]:
-    """Two crops: an exporter takes one for a constant."""
+    """Inputs of two crops: the exporter would take one for a constant."""
     size = card.config.crop_size
     return torch.zeros(2, size, size, 3, dtype=getattr(torch, card.crops)), torch.zeros(2, 2, 3)
 
@@ -227,7 +207,7 @@ def _free_batch() -> dict[str, dict[int, torch.export.Dim]]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporter's progress and its remarks on packages that are not there."""
+    """Silence the exporter's progress and its remarks on packages that are not installed."""
     level = logging.getLogger("torch.onnx").level
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     try:

@@ -1,4 +1,4 @@
-"""Crops of faces to try an exported file on: found in photographs, or drawn."""
+"""Crops of faces, drawn or found in photographs, on which exported files are compared."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -10,9 +10,8 @@ import numpy as np
 from darkpose.datasets.drawn_face import draw_face
 from darkpose.detect.detector import Detector
 from darkpose.errors import DarkposeError
-from darkpose.image.crops import cut_crops
 from darkpose.image.geometry import Floats, landmark_box
-from darkpose.image.pixels import Pixels, read_image
+from darkpose.image.pixels import Pixels, cut_crops, read_image
 from darkpose.weights.checkpoint import CheckpointConfig
 
 

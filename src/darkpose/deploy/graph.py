@@ -1,8 +1,7 @@
-"""From crops to landmarks in image px as one graph, for runtimes that know nothing of Python.
+"""Crops -> landmarks in image px as one torch module, which can be exported.
 
-Everything that a photograph goes through behind its crop stands in `LandmarkGraph`: normalisation, network, flip test,
-DARK, covariance, and the way back into the image. It has no shapes that depend on values but the number of crops, and
-no float64, which many runtimes lack.
+It holds normalisation, network, flip test, DARK, covariance, and the map back into the image. Only the number of crops
+is free, and there is no float64, which many runtimes lack.
 """
 
 from typing import cast
@@ -15,26 +14,25 @@ from darkpose.codec.dark_torch import decode_torch
 from darkpose.codec.heatmap import Method
 from darkpose.image.geometry import STRIDE, heatmap_to_crop
 from darkpose.network.checkpoint import Checkpoint
-from darkpose.predict.covariance import Calibration
 from darkpose.runtime.flip import FlipTest, mirror_back
+from darkpose.weights.calibrations import Calibration
 
 
 class LandmarkGraph(nn.Module):
     """Crops and their matrices -> landmarks in image px.
 
     Input: crops (N, S, S, 3) RGB, uint8 or floats from 0 to 255; matrices (N, 2, 3) float32, crop px to image px. The
-    frames are those of `geometry`: the centre of the first pixel is (0, 0).
+    frames are those of `image.geometry`: the centre of the first pixel is (0, 0).
 
     Output, a tuple in this order:
-        keypoints: (N, K, 2) image px; what (-1, -1) in heatmap px becomes, where a map has no positive maximum.
-        scores: (N, K), the heatmaps' maxima.
-        covariance: (N, K, 2, 2) image px^2, calibrated, NaN where that is not known; only with a calibration.
-        heatmaps: (N, K, S/4, S/4); unless `gives_heatmaps` is unset.
+        keypoints: (N, K, 2) image px; for a heatmap without a positive maximum, (-1, -1) heatmap px in the image.
+        scores: (N, K), the maxima of the heatmaps.
+        covariance: (N, K, 2, 2) image px^2, calibrated, NaN where it is not known; only with a calibration.
+        heatmaps: (N, K, S/4, S/4); not if `gives_heatmaps` is False.
     """
 
     scale: Tensor
     offset: Tensor
-    flip_index: Tensor
     spread: Tensor
     floor: Tensor
 
@@ -46,26 +44,25 @@ class LandmarkGraph(nn.Module):
         method: Method = "dark",
         calibration: Calibration | None = None,
     ) -> None:
-        """Put a checkpoint's network between its normalisation and DARK.
+        """Put the network of a checkpoint between its normalisation and DARK.
 
         Args:
-            checkpoint: of one markup; its network becomes part of the graph.
+            checkpoint: of one schema; its network becomes part of the graph.
             flip_test: average with the mirrored crops, in the same forward pass.
             method: decoder of the heatmaps.
-            calibration: of the covariances; None: there are none.
+            calibration: of the covariances; None: give none.
         """
         super().__init__()
         normalisation = checkpoint.config.normalisation
         self.network: nn.Module = checkpoint.model
         self.kernel_size, self.size = checkpoint.config.kernel_size, checkpoint.config.crop_size
-        self.flip_test, self.method = flip_test, method
+        self.flip_test, self.method, self.flip_index = flip_test, method, checkpoint.schema.flip_index
         self.gives_heatmaps = True
         self.calibrated, self.width = calibration is not None, calibration.width if calibration else 0.0
         std = np.asarray(normalisation.std, np.float32)
         constants = {
             "scale": 1 / (255 * std),
             "offset": np.asarray(normalisation.mean, np.float32) / std,
-            "flip_index": checkpoint.schema.flip_index,
         }
         if calibration is not None:
             constants |= {"spread": np.asarray(calibration.scale, np.float32)}
@@ -93,7 +90,7 @@ class LandmarkGraph(nn.Module):
         return cast(Tensor, (plain + mirror_back(mirrored, self.flip_index, self.flip_test)) / 2)
 
     def _in_image(self, peaks: Tensor, linear: Tensor) -> Tensor:
-        """Calibrated covariances (N, K, 2, 2) in image px^2 of peaks in heatmap px^2, as `calibration.calibrated`."""
+        """Calibrated covariances (N, K, 2, 2) in image px^2 of peaks in heatmap px^2, as `predict.covariance`."""
         wider = positive_part(peaks - self.width * torch.eye(2, device=peaks.device))
         spread = self.floor[:, None, None] * torch.eye(2, device=peaks.device) + self.spread[:, None, None] * wider
         jacobian = linear[:, None] * STRIDE
@@ -105,7 +102,7 @@ def positive_part(matrices: Tensor) -> Tensor:
     a, b, d = matrices[..., 0, 0], matrices[..., 0, 1], matrices[..., 1, 1]
     mean, radius = (a + d) / 2, (((a - d) / 2).square() + b.square()).sqrt()
     high, low = (mean + radius)[..., None, None], (mean - radius)[..., None, None]
-    # The projection on the larger eigenvector, times its eigenvalue; where both are positive, the matrix itself.
+    # The projection on the first eigenvector, times its eigenvalue; if both are positive, the matrix itself.
     identity = torch.eye(2, dtype=matrices.dtype, device=matrices.device)
     one = high * (matrices - low * identity) / (high - low).clamp(min=torch.finfo(matrices.dtype).tiny)
     both, neither = torch.where(low > 0, matrices, one), torch.zeros_like(matrices)

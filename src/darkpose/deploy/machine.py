@@ -1,4 +1,4 @@
-"""What a measurement was made with: commit, processor, versions."""
+"""Commit, processor and package versions, for the reports of measurements."""
 
 import platform
 import subprocess
@@ -16,7 +16,7 @@ def machine() -> str:
 
 
 def versions(packages: Sequence[str]) -> dict[str, str]:
-    """Versions of Python and of those packages that are installed."""
+    """Versions of Python and of those of the packages that are installed."""
     found = {"python": platform.python_version()}
     for name in packages:
         try:
@@ -30,9 +30,9 @@ CODE = [f":(top)*.{ending}" for ending in ("py", "sh", "toml", "txt", "safetenso
 
 
 def commit() -> str:
-    """Of the checkout that darkpose runs from; empty where there is none.
+    """The commit of the checkout that darkpose runs from; empty if it runs from no checkout.
 
-    "-dirty" follows where code, requirements or weights have been changed; results just written do not count.
+    It ends in "-dirty" if code, requirements or weights have been changed; new results do not count.
     """
     here = ["git", "-C", str(Path(__file__).parent)]
     try:
@@ -46,5 +46,5 @@ def commit() -> str:
 
 
 def made_with() -> dict[str, str]:
-    """Commit and machine, as they stand at the head of what was measured."""
+    """Commit and machine, for the head of a report."""
     return {"commit": commit(), "machine": machine()}

@@ -1,6 +1,6 @@
-"""Whether an exported file finds what the network in torch finds, landmark by landmark."""
+"""Compares the landmarks of an exported file with those of the network in torch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isinf
 from typing import Any, NamedTuple
@@ -8,13 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from darkpose.image.face_crops import FaceCrops
+from darkpose.deploy.face_crops import FaceCrops
+from darkpose.image.geometry import Floats
+from darkpose.image.pixels import Pixels
+from darkpose.predict.landmarks import Landmarks
 from darkpose.runtime.card import Precision
-from darkpose.runtime.locator import Locator
 
-Floats = NDArray[np.float64]
-NO_FACE = 1 / 3  # of the faces' median score: below, a crop shows no face
-UNSURE = 1 / 2  # of its face's mean score: below, torch itself is unsure of a landmark
+FindLandmarks = Callable[[Pixels, Floats, Floats], Landmarks]  # of crops, their centres and sides
+NO_FACE = 1 / 3  # of the median score of the faces: a crop below shows no face
+UNSURE = 1 / 2  # of the mean score of a face: torch is unsure of a landmark below
 
 
 class Budget(NamedTuple):
@@ -22,10 +24,10 @@ class Budget(NamedTuple):
 
     Attributes:
         p99, maximum: of landmarks, crop px.
-        scores: of scores, at most.
-        deviation: of landmarks' standard deviations, crop px, in 99 of 100 cases.
-        face: of the mean over a face's landmarks, crop px; where there is such a bound, `maximum` is for those
-            landmarks that torch is sure of.
+        scores: largest difference of scores.
+        deviation: of the standard deviations of landmarks, crop px, in 99 of 100 cases.
+        face: of the mean over the landmarks of a face, crop px; if it is finite, `maximum` counts only for landmarks
+            that torch is sure of.
     """
 
     p99: float
@@ -35,9 +37,9 @@ class Budget(NamedTuple):
     face: float = inf
 
 
-# Of fp32: rounding alone. Of the others: what is left to the network's own error, about 3 crop px a landmark. Where
-# torch is unsure of a landmark, rounding may choose another peak, anywhere in the crop, but it may not lose a face. How
-# accurate that is, is measured on annotated faces (docs/deploy.md).
+# fp32 allows rounding only. The others stay small against the error of the network, about 3 crop px a landmark. Where
+# torch is unsure of a landmark, rounding may choose another peak, anywhere in the crop, but it may not lose a face.
+# docs/deploy.md measures the accuracy on annotated faces.
 BUDGETS: Mapping[Precision, Budget] = {
     "fp32": Budget(0.01, 0.1, 0.001, 0.01),
     "fp16": Budget(0.1, 8.0, 0.05, 0.1, face=4.0),
@@ -47,18 +49,18 @@ BUDGETS: Mapping[Precision, Budget] = {
 
 @dataclass(frozen=True, eq=False)
 class Parity:
-    """How far a file's landmarks lie from torch's.
+    """Differences between the landmarks of a file and those of torch.
 
     Attributes:
         runtime: what ran the file.
         crop_px: (N, K) distances in crop px, and
         image_px: (N, K) in image px; NaN where either is not finite.
         scores: (N, K) differences of scores.
-        budget: that they must keep.
-        deviations: (N, K) differences of the landmarks' standard deviations (the root of their covariance's trace),
-            crop px: 0 where neither is known, infinite where one is; None where there are no covariances.
-        left_out: crops that were not compared, as they show no face.
-        sure: (N, K) of which landmarks torch is sure; None: of all.
+        budget: limits of the differences.
+        deviations: (N, K) differences of the standard deviations of the landmarks (the root of the trace of the
+            covariance), crop px: 0 where neither is known, infinite where one is; None if there are no covariances.
+        left_out: number of crops that were not compared because they show no face.
+        sure: (N, K) whether torch is sure of the landmark; None: of all.
     """
 
     runtime: str
@@ -72,7 +74,7 @@ class Parity:
 
     @property
     def verified(self) -> bool:
-        """Whether every landmark is finite, and all is within the budget."""
+        """Whether every landmark is finite and within the budget."""
         if not (np.isfinite(self.crop_px).all() and np.isfinite(self.scores).all()):
             return False
         bounded = self.crop_px if self.sure is None or isinf(self.budget.face) else self.crop_px[self.sure]
@@ -103,15 +105,17 @@ class Parity:
         return f"{self.runtime}: at most {worst:.2g} crop px from torch, P99 {p99:.2g}{unseen}"
 
 
-def compare(reference: Locator, candidate: Locator, faces: FaceCrops, *, runtime: str, budget: Budget) -> Parity:
-    """Let both find the landmarks of the same crops; a detector's mistakes, which show no face, are left out.
+def compare(
+    reference: FindLandmarks, candidate: FindLandmarks, faces: FaceCrops, *, runtime: str, budget: Budget
+) -> Parity:
+    """Compare the landmarks that both find in the same crops; crops that show no face, by torch, are left out.
 
     Args:
         reference: the network in torch.
         candidate: the exported file.
         faces: the crops.
         runtime: what runs the candidate, for people.
-        budget: to keep.
+        budget: limits of the differences.
     """
     expected = reference(faces.crops, faces.center, faces.sides)
     got = candidate(faces.crops, faces.center, faces.sides)
@@ -129,7 +133,7 @@ def compare(reference: Locator, candidate: Locator, faces: FaceCrops, *, runtime
 
 
 def _show_faces(scores: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Which of N crops show a face, by the scores (N, K) of their landmarks."""
+    """Whether each of N crops shows a face, by the scores (N, K) of the landmarks."""
     means = scores.mean(axis=1)
     return np.asarray(means >= min(float(np.median(means)) * NO_FACE, float(means.max())))
 

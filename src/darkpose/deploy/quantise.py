@@ -1,8 +1,8 @@
-"""An exported network in 8-bit whole numbers, by onnxruntime's static quantisation.
+"""An exported network in 8-bit integers, by the static quantisation of onnxruntime.
 
-Convolutions take and give 8 bits; their scales come from crops of real faces, per channel for the weights. What stands
-before the first convolution and behind the last stays in float32: DARK reads differences of logarithms that 8 bits do
-not hold. So does the first convolution, which sees the pixels: nearly all that 8 bits cost they cost there.
+Convolutions take and give 8 bits; their scales come from crops of real faces, per channel for the weights. Everything
+before the first convolution and after the last stays in float32: DARK reads differences of logarithms that 8 bits do
+not hold. The first convolution stays in float32, too: nearly all of the error of 8 bits would come from it.
 """
 
 import contextlib
@@ -22,25 +22,25 @@ from darkpose.image.pixels import Pixels
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-FEWEST = 8  # crops to take scales from
+FEWEST = 8  # crops for the scales
 BATCH = 8
-# A ReLU behind a convolution becomes part of its 8 bits. With the sums in int8, too, every runtime is slower.
+# A ReLU after a convolution becomes part of its 8 bits. With the sums in int8, too, every runtime is slower.
 QUANTISED: tuple[str, ...] = ("Conv", "Relu")
-IN_FLOAT: tuple[str, ...] = ("backbone.conv1.",)  # convolutions whose weights' names begin so
+IN_FLOAT: tuple[str, ...] = ("backbone.conv1.",)  # first parts of the names of weights of convolutions in float32
 
 
 def quantise(model: "ModelProto", crops: Pixels) -> "ModelProto":
     """The model with its convolutions in int8 (as pairs of Q and DQ nodes).
 
     Args:
-        model: ONNX, of float32, that takes `crops` and `matrices`.
-        crops: (N, S, S, 3) uint8 RGB, faces as the network will see them; 100 are plenty.
+        model: ONNX, float32, with the inputs `crops` and `matrices`.
+        crops: (N, S, S, 3) uint8 RGB, faces cut as for the network; 100 are enough.
 
     Raises:
         DarkposeError: fewer than 8 crops, or onnxruntime or onnx is missing.
     """
     if len(crops) < FEWEST:
-        raise DarkposeError(f"quantising needs at least {FEWEST} faces to take scales from, got {len(crops)}")
+        raise DarkposeError(f"quantising needs at least {FEWEST} faces for the scales, got {len(crops)}")
     try:
         import onnx
         from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
@@ -66,10 +66,7 @@ def quantise(model: "ModelProto", crops: Pixels) -> "ModelProto":
 
 
 def _within_the_network(model: "ModelProto") -> list[str]:
-    """Names of the nodes to quantise: from the first convolution to the last, but for those that stay in float32.
-
-    Of ReLUs those whose convolution is among them.
-    """
+    """Names of the nodes to quantise; of the ReLUs, only those directly after a quantised convolution."""
     nodes = list(model.graph.node)
     convolutions = [i for i, node in enumerate(nodes) if node.op_type == "Conv"]
     within = [node for node in nodes[convolutions[0] : convolutions[-1] + 1] if node.op_type in QUANTISED]

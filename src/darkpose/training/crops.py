@@ -104,6 +104,11 @@ class Batch(NamedTuple):
     wanted: int | Tensor
     taken: int | Tensor
 
+    def to(self, device: torch.device) -> "Batch":
+        """Copy the tensors to a device; the indices stay on the host."""
+        crops, keypoints, visible = (part.to(device, non_blocking=True) for part in self[:3])
+        return Batch(crops, keypoints, visible, self.wanted, self.taken)
+
 
 def first_readable(pixels: Callable[[int], Pixels], wanted: int, count: int) -> Iterator[tuple[int, Pixels]]:
     """Yield index and pixels of the wanted image, or of the next that can be read; nothing after `ATTEMPTS` images."""

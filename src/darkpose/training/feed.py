@@ -73,7 +73,7 @@ def make_feed(
         DarkposeError: the crops cannot be written.
     """
     size, draws, device = config.crop_size, (config.augment, config.seed), accelerator.device
-    on_device = partial(to_device, device=device)
+    on_device = partial(Batch.to, device=device)
     if options.cache is None:
         return Feed(AugmentedFaces(samples, schema, size, *draws, padding=config.padding), on_device, device)
     with accelerator.main_process_first():
@@ -92,9 +92,3 @@ def make_feed(
         return Feed(cached, partial(augment_on_device, size=size, device=device, resident=resident), device)
     faces = AugmentedFaces(crops.samples, schema, size, *draws, padding=config.padding, pixels=crops.pixels)
     return Feed(faces, on_device, device)
-
-
-def to_device(batch: Batch, device: torch.device) -> Batch:
-    """Copy the tensors of a batch to a device; its indices stay on the host."""
-    crops, keypoints, visible = (part.to(device, non_blocking=True) for part in batch[:3])
-    return Batch(crops, keypoints, visible, batch.wanted, batch.taken)

@@ -8,7 +8,6 @@ from torch.utils.data import DataLoader
 from darkpose.training.config import DEFAULT_OPTIONS, RunOptions
 from darkpose.training.crops import AugmentedFaces
 from darkpose.training.epoch_steps import EpochSteps
-from darkpose.training.feed import to_device
 from darkpose.training.initial_weights import initial_model
 from darkpose.training.memory import peak_memory
 from darkpose.training.recipe_run import Task, load_teacher
@@ -113,7 +112,7 @@ def _seconds_per_batch(run: Run, task: Task, order: EpochSteps) -> float:
     seconds = 0.0
     for batch, _ in zip(DataLoader(faces, batch_sampler=order), range(2), strict=False):
         began = time.perf_counter()
-        loss = take_step(run, 0.0, [to_device(batch, run.accelerator.device)], len(batch.crops))
+        loss = take_step(run, 0.0, [batch.to(run.accelerator.device)], len(batch.crops))
         loss.item()
         seconds = time.perf_counter() - began
     return seconds

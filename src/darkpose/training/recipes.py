@@ -158,7 +158,7 @@ FACES_GPU = replace(
     train=replace(FACES.train, sigma=1.5, batch_size=64, epochs=2, schedule=Schedule(7e-4, Cosine(), warmup=100)),
 )
 
-# The same for longer, which takes minutes with CUDA graphs (`--graphs`).
+# The same for longer, which takes minutes with CUDA graphs.
 FACES_300W_LONG = replace(
     FACES_300W_GPU,
     name="faces-300w-long",

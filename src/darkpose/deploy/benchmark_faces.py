@@ -1,0 +1,121 @@
+"""Photographs for the benchmark, and the time of the stages before the network."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from darkpose.datasets.drawn_face import draw_face
+from darkpose.detect.detector import Detector
+from darkpose.errors import DarkposeError
+from darkpose.image.geometry import Floats
+from darkpose.image.pixels import Pixels, cut_crops, decode_image, to_jpeg
+from darkpose.weights.checkpoint import CheckpointConfig
+
+FACES, QUALITY = 32, 90  # number of faces, and the quality of the JPEG files of drawn ones
+FRONT = ("decode image", "detect", "crop")
+
+
+class Faces(NamedTuple):
+    """Photographs with a face each, and the crops of the faces.
+
+    Attributes:
+        files: bytes of the image files.
+        crops: (N, S, S, 3) uint8 RGB.
+        center: (N, 2) and
+        sides: (N, 2) of the crops, image px.
+        source: where the photographs come from, for people.
+    """
+
+    files: list[bytes]
+    crops: Pixels
+    center: Floats
+    sides: Floats
+    source: str
+
+    def batch(self, size: int) -> tuple[Pixels, Floats, Floats]:
+        """Crops, centres and sides of so many faces; they repeat if there are fewer."""
+        chosen = np.arange(size) % len(self.crops)
+        return self.crops[chosen], self.center[chosen], self.sides[chosen]
+
+
+class Clock:
+    """Seconds of the stages of a call."""
+
+    def __init__(self, device: torch.device | None = None) -> None:
+        self.device, self.seconds = device, dict[str, float]()
+        self.last = self._now()
+
+    def __call__(self, stage: str) -> None:
+        """End a stage."""
+        now = self._now()
+        self.seconds[stage], self.last = now - self.last, now
+
+    def _now(self) -> float:
+        if self.device is not None and self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+
+def find_faces(photographs: Sequence[Path], detector: Detector, config: CheckpointConfig) -> Faces:
+    """The first faces found, the best one of each photograph; faces drawn by darkpose if there are no photographs.
+
+    Raises:
+        DarkposeError: no face is found.
+    """
+    candidates = _readable(photographs) if photographs else iter(drawn_photographs(FACES))
+    kept = list(islice(_with_faces(candidates, detector), FACES))
+    if not kept:
+        raise DarkposeError(f"{detector.name} finds no face to measure with: give photographs with faces by --images")
+    boxes = [box for _, _, box in kept]
+    crops, center, sides = cut_crops((image for _, image, _ in kept), boxes, config.crop_size, config.padding)
+    pixels = median(image.shape[0] * image.shape[1] for _, image, _ in kept) / 1e6
+    kind, drawn = ("photograph", "") if photographs else ("JPEG file", " of faces drawn by darkpose")
+    source = f"{len(kept)} {kind}{'' if len(kept) == 1 else 's'}{drawn}, {pixels:.2f} megapixels (median), a face each"
+    return Faces([data for data, _, _ in kept], np.stack(list(crops)), center, sides, source)
+
+
+def drawn_photographs(count: int) -> list[bytes]:
+    """JPEG files of faces that darkpose draws, always the same."""
+    return [to_jpeg(draw_face(0, index).image, QUALITY) for index in range(count)]
+
+
+def _readable(paths: Sequence[Path]) -> Iterator[bytes]:
+    """The bytes of the files that can be read."""
+    for path in paths:
+        with suppress(OSError):
+            yield path.read_bytes()
+
+
+def _with_faces(files: Iterator[bytes], detector: Detector) -> Iterator[tuple[bytes, Pixels, Floats]]:
+    """Bytes, image and box of the best face of each file in which the detector finds one."""
+    for data in files:
+        try:
+            image = decode_image(data)
+        except DarkposeError:  # not an image, or a damaged one
+            continue
+        boxes = detector.correction(detector(image).boxes)
+        if len(boxes):
+            yield data, image, boxes[0]
+
+
+def time_front(files: Sequence[bytes], detector: Detector, config: CheckpointConfig) -> dict[str, float]:
+    """Seconds of the stages before the network, for all photographs together."""
+    total = dict.fromkeys(FRONT, 0.0)
+    for data in files:
+        clock = Clock()
+        image = decode_image(data)
+        clock("decode image")
+        box = detector.correction(detector(image).boxes)[0]
+        clock("detect")
+        list(cut_crops([image], box, config.crop_size, config.padding)[0])
+        clock("crop")
+        for name, seconds in clock.seconds.items():
+            total[name] += seconds
+    return total
