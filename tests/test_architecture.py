@@ -60,7 +60,6 @@ EXTRAS = set(DOORS) - {"cv2", "cyclopts", "onnxruntime", "safetensors", "torch"}
 # What is still to be removed: a module, and what it should not import.
 KNOWN: set[tuple[str, str]] = {
     ("cli.benchmark", "torch"),
-    ("codec", "docstring"),
 }
 
 

@@ -20,7 +20,7 @@ import torch
 
 from darkpose.codec.heatmap import Method
 from darkpose.deploy.coarse_first import CoarseFirst
-from darkpose.deploy.graph import LandmarkGraph
+from darkpose.deploy.landmark_graph import LandmarkGraph
 from darkpose.deploy.quantise import quantise
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import Pixels

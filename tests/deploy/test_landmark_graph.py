@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from darkpose.codec.heatmap import Method
 from darkpose.deploy.face_crops import FaceCrops, drawn_crops
-from darkpose.deploy.graph import LandmarkGraph, positive_part
+from darkpose.deploy.landmark_graph import LandmarkGraph, positive_part
 from darkpose.deploy.run_file import crop_matrices
 from darkpose.network.checkpoint import Checkpoint
 from darkpose.network.load import load_checkpoint
