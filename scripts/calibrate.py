@@ -91,6 +91,7 @@ def find(weights: OpenedWeights, samples: list[Sample], schema: KeypointSchema, 
         decoded = decode(heatmaps, kernel_size=config.kernel_size, covariance=True)
         points_found.append(decoded.points)
         scores.append(decoded.scores)
+        assert decoded.covariance is not None
         peaks.append(decoded.covariance)
     center, sides = box_to_crop(np.stack([sample.box for sample in samples]), padding=config.padding)
     size, annotated = (config.crop_size, config.crop_size), []

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import call
 
+from command_line import call
 from darkpose.files.pts import format_pts
 from darkpose.image.pixels import write_image
 
@@ -47,7 +47,7 @@ def write_training_set(root: Path) -> Path:
         "from darkpose.network.hrnet import HRNetConfig\n"
         "from darkpose.training.recipes import W300_128\n"
         "network = HRNetConfig(1, widths=(4, 4, 4, 4), modules=(1, 1, 1), blocks=1, stem=8)\n"
-        "small = dict(network=network, crop_size=64, batch_size=2, precision='no')\n"
+        "small = dict(network=network, crop_size=64, batch_size=2, precision='no', epochs=3)\n"
         "recipe = replace(W300_128, name='small', train=replace(W300_128.train, **small))\n"
     )
     return recipe
@@ -94,15 +94,15 @@ def test_training_stops_in_time_and_the_same_command_goes_on(
     assert (json.loads(out)["weights"], json.loads(out)["validation_nme"]) == (None, None)
     code, out, err = call(capsys, *command, "--json")
     outcome = json.loads(out)
-    assert (code, outcome["stopped"], outcome["epoch"], outcome["kept_epoch"]) == (0, "", 24, 24)
-    assert "going on after epoch 0 of 24, step 2" in err
+    assert (code, outcome["stopped"], outcome["epoch"], outcome["kept_epoch"]) == (0, "", 3, 3)
+    assert "after epoch 0 of 3, step 2" in err
     assert 0 < outcome["best_validation_nme"] <= outcome["validation_nme"]
     assert Path(outcome["weights"]).is_file()
     code, out, _ = call(capsys, *command)
-    assert out.startswith(f"{tmp_path / 'run' / 'weights.safetensors'}: epoch 24, validation NME ")
+    assert out.startswith(f"{tmp_path / 'run' / 'weights.safetensors'}: epoch 3, validation NME ")
     (tmp_path / "run" / "weights.safetensors").unlink()
     code, out, _ = call(capsys, *command)
-    assert (code, out) == (0, "ended after epoch 24; no weights in its folder\n")
+    assert (code, out) == (0, "ended after epoch 3; no weights in its folder\n")
 
 
 @pytest.mark.parametrize("to_all", [False, True], ids=["to the process", "to its loaders, too"])

@@ -16,6 +16,7 @@ from darkpose.detect.boxes import Detections
 from darkpose.detect.haar import Haar
 from darkpose.detect.yunet import YuNet
 from darkpose.errors import DarkposeError
+from darkpose.image.geometry import heatmap_to_image
 from darkpose.image.pixels import Pixels
 from darkpose.network.load import load_checkpoint
 from darkpose.predict.landmarks import LandmarkFinder
@@ -111,8 +112,7 @@ def test_every_way_gives_the_heatmaps_of_plain_torch(small_weights: Path, small_
 def test_the_timed_stages_are_those_of_a_landmark_finder(small_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same network, decoder and map into the image."""
     mapped = []
-    whole = benchmark_ways.heatmap_to_image
-    monkeypatch.setattr(benchmark_ways, "heatmap_to_image", lambda *a: mapped.append(whole(*a)))
+    monkeypatch.setattr(benchmark_ways, "heatmap_to_image", lambda *a: mapped.append(heatmap_to_image(*a)))
     opened = open_way(Way("torch", "torch", str(small_weights)), None, "cpu", 1)
     crops = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
     center, sides = np.array([[5.0, 6.0], [7.0, 9.0]]), np.array([[64.0, 64.0], [128.0, 128.0]])
@@ -132,7 +132,7 @@ def test_times_are_medians_of_rounds_and_ratios_are_within_a_round() -> None:
 
 def test_a_clock_tells_the_seconds_of_each_stage(monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([1.0, 3.0, 3.5])
-    monkeypatch.setattr(benchmark_faces.time, "perf_counter", lambda: next(times))
+    monkeypatch.setattr("darkpose.deploy.benchmark_faces.time.perf_counter", lambda: next(times))
     clock = Clock()
     clock("first")
     clock("second")

@@ -2,7 +2,7 @@
 
 export            a checkpoint -> the bytes of one file with network and decoder (ONNX or torch.export)
 export_file       writes such a file, with a report of the comparison with torch: `darkpose export`
-landmark_graph             the torch module that is exported: crops -> landmarks in image px
+landmark_graph    the torch module that is exported: crops -> landmarks in image px
 coarse_first      the network of that module, with a head that calculates less
 quantise          the network in int8
 run_file          runs a whole exported file, to check it
