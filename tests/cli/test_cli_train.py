@@ -34,7 +34,7 @@ def test_the_course_of_runs_is_drawn(capsys: pytest.CaptureFixture[str], tmp_pat
     assert (code, err) == (2, f"darkpose: {tmp_path}/run/log.jsonl is named twice\n")
 
 
-def write_training_set(root: Path) -> Path:
+def write_training_set(root: Path, epochs: int = 24) -> Path:
     """A recipe of a small network as a Python file, and four 300-W faces for it."""
     rng = np.random.default_rng(0)
     for folder in ("afw", "helen/trainset", "lfpw/trainset", "lfpw/testset"):
@@ -47,7 +47,7 @@ def write_training_set(root: Path) -> Path:
         "from darkpose.network.hrnet import HRNetConfig\n"
         "from darkpose.training.recipes import W300_128\n"
         "network = HRNetConfig(1, widths=(4, 4, 4, 4), modules=(1, 1, 1), blocks=1, stem=8)\n"
-        "small = dict(network=network, crop_size=64, batch_size=2, precision='no', epochs=3)\n"
+        f"small = dict(network=network, crop_size=64, batch_size=2, precision='no', epochs={epochs})\n"
         "recipe = replace(W300_128, name='small', train=replace(W300_128.train, **small))\n"
     )
     return recipe
@@ -87,7 +87,7 @@ def test_a_number_below_zero_is_refused_by_its_name(
 def test_training_stops_in_time_and_the_same_command_goes_on(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    command = ("train", write_training_set(tmp_path), "--root", tmp_path, "--out", tmp_path / "run", "--workers", 0)
+    command = ("train", write_training_set(tmp_path, 3), "--root", tmp_path, "--out", tmp_path / "run", "--workers", 0)
     code, out, _ = call(capsys, *command, "--max-time", "0s")
     assert (code, out) == (0, "stopped after epoch 0, step 2, and saved; run the same command again to continue\n")
     code, out, _ = call(capsys, *command[:-3], tmp_path / "no weights", *command[-2:], "--max-time", "0s", "--json")
