@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -14,7 +13,6 @@ from darkpose.codec import dark_numba
 from darkpose.codec.blur import blur_variance, modulation_kernel
 from darkpose.codec.compiled import AVAILABLE
 from darkpose.codec.dark import Found, decode_maps, find_maxima
-from darkpose.codec.dark_torch import decode_torch
 from darkpose.codec.gaussian_fit import fit_gaussians
 from darkpose.codec.heatmap import Method, decode, encode
 from random_maps import random_maps
@@ -39,6 +37,9 @@ def mean_error(found: Found, centres: NDArray[np.float64]) -> float:
 
 
 def by_torch(maps: NDArray[np.float32], method: Method, taps: NDArray[np.float64], covariance: bool = False) -> Found:
+    torch = pytest.importorskip("torch")
+    from darkpose.codec.dark_torch import decode_torch
+
     points, scores, spread, _ = decode_torch(torch.from_numpy(maps)[None], method=method, kernel_size=len(taps))
     return Found(points[0].numpy(), scores[0].numpy(), spread[0].numpy())
 

@@ -148,7 +148,7 @@ def with_landmarks(landmarks: int) -> Weights:
 
 def test_an_unknown_number_of_landmarks_asks_for_a_markup(path: Path) -> None:
     torch.save(with_landmarks(3), path)
-    with pytest.raises(DarkposeError, match=r"finds 3 landmarks, and no markup .* schema=KeypointSchema\("):
+    with pytest.raises(DarkposeError, match=r"finds 3 landmarks, and no known schema .* schema=KeypointSchema\("):
         read_pth(path)
     own = KeypointSchema("three", ("a", "b", "c"), ())
     assert read_pth(path, own).schema == own
@@ -156,7 +156,7 @@ def test_an_unknown_number_of_landmarks_asks_for_a_markup(path: Path) -> None:
 
 def test_a_markup_that_does_not_fit_is_refused(path: Path) -> None:
     torch.save(AFLW, path)
-    with pytest.raises(DarkposeError, match="finds 19 landmarks, but the markup wflw-98 names 98"):
+    with pytest.raises(DarkposeError, match="finds 19 landmarks, but the schema wflw-98 names 98"):
         read_pth(path, WFLW_98)
 
 

@@ -89,7 +89,7 @@ class Predictor:
             covariance: give the covariance of every landmark (`Face.covariance`), calibrated by the `.calibration.json`
                 file next to the weights; NaN where there is none for the schema.
             runtime: "torch", "onnxruntime", "openvino", or "auto": on a GPU torch, on a CPU the fastest that is
-                installed and can run the weights.
+                installed, for weights outside the package onnxruntime or torch (see `runtime.open.Engine`).
             threads: CPU threads, with torch for the whole process; None: the runtime chooses.
             providers: onnxruntime's execution providers or OpenVINO's devices, best first.
             numbers: "bf16": calculate in bfloat16, by torch or OpenVINO.

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +18,7 @@ from darkpose.runtime.flip import FlipTest
 from darkpose.runtime.network import Network, NumberType, Runtime
 from darkpose.schema import KeypointSchema
 from darkpose.weights.calibrations import Calibration, calibration_beside
-from darkpose.weights.checkpoint import CheckpointConfig, fingerprint, open_checkpoint
+from darkpose.weights.checkpoint import CheckpointConfig, CheckpointFile, fingerprint, open_checkpoint
 from darkpose.weights.zoo import PICKLED, is_shipped, weights_file
 
 RUNTIMES: tuple[Runtime, ...] = ("openvino", "onnxruntime", "torch")  # the fastest on a CPU first
@@ -28,8 +29,8 @@ class Engine:
     """What runs a network, and how.
 
     Attributes:
-        runtime: "auto": on an NVIDIA GPU torch, or onnxruntime if it can use it; on a CPU the fastest that is installed
-            and can run the weights: OpenVINO, onnxruntime, torch.
+        runtime: "auto": on an NVIDIA GPU torch, or onnxruntime if it can use it; on a CPU the fastest that is installed:
+            OpenVINO, onnxruntime, torch; for weights outside the package onnxruntime (with the package onnx) or torch.
         device: of torch: "auto", "cpu", "cuda", "cuda:1", ...
         threads: CPU threads; None: the runtime chooses.
         providers: onnxruntime's execution providers ("CUDAExecutionProvider", ...) or OpenVINO's devices ("GPU", ...).
@@ -90,7 +91,9 @@ def open_weights(weights: str | Path, schema: str | None, engine: Engine) -> Ope
 
 def _open_file(file: Path, schema: str | None, engine: Engine) -> OpenedWeights:
     weights, shipped = open_checkpoint(file).with_schema(schema), is_shipped(file)
-    chosen = resolve_engine(engine, RUNTIMES if shipped or find_spec("onnx") else ("torch",))
+    # Weights outside the package may be such that OpenVINO's rounding moves a landmark by more than 0.005 px.
+    possible: Sequence[Runtime] = ("onnxruntime", "torch") if find_spec("onnx") else ("torch",)
+    chosen = resolve_engine(engine, RUNTIMES if shipped else possible)
 
     def make() -> Network:
         if chosen.runtime == "torch":
@@ -104,8 +107,8 @@ def _open_file(file: Path, schema: str | None, engine: Engine) -> OpenedWeights:
         weights.schema,
         weights.config,
         weights.provenance,
-        lambda: fingerprint(weights.arrays()),
-        lambda: calibration_beside(file, weights.schema.name),
+        partial(_file_fingerprint, weights),
+        partial(calibration_beside, file, weights.schema.name),
     )
 
 
@@ -129,8 +132,8 @@ def _open_pickled(given: str | Path, file: Path, schema: str | None, engine: Eng
         checkpoint.schema,
         checkpoint.config,
         checkpoint.provenance,
-        lambda: fingerprint(model_arrays(checkpoint.model)),
-        lambda: calibration_beside(file, checkpoint.schema.name),
+        partial(str, fingerprint(model_arrays(checkpoint.model))),
+        partial(calibration_beside, file, checkpoint.schema.name),
     )
 
 
@@ -152,12 +155,16 @@ def _open_exported(path: Path, engine: Engine) -> OpenedWeights:
         card.schema,
         card.config,
         card.weights,
-        lambda: card.weights["sha256"],
-        lambda: card.calibration,
+        partial(str, card.weights["sha256"]),
+        partial(getattr, card, "calibration"),
         card.precision,
         card.flip_test,
         card.method,
     )
+
+
+def _file_fingerprint(weights: CheckpointFile) -> str:
+    return fingerprint(weights.arrays())
 
 
 def resolve_engine(engine: Engine, possible: Sequence[Runtime]) -> Engine:

@@ -165,13 +165,17 @@ def _floats_again(op: Any) -> Any:
     return op
 
 
-@cache
 def openvino_core() -> Any:
-    """OpenVINO's core, one for the whole process.
+    """OpenVINO's core, one for each process: a forked process cannot use that of its parent.
 
     Each core sets up a stack for signal handlers and restores the earlier one when it goes. If two cores go in the
     order in which they came, the second leaves a freed stack, and the next signal, such as Ctrl-C, ends the process.
     """
+    return _core_of(os.getpid())
+
+
+@cache
+def _core_of(process: int) -> Any:
     import openvino
 
     return openvino.Core()
