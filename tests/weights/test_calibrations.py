@@ -42,7 +42,7 @@ def test_a_landmark_without_a_calibration_is_null_in_the_file(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"schema": 3}, "name of a markup"),
+        ({"schema": 3}, "name of a schema"),
         ({"scale": [1, 2]}, "one floor per landmark"),
         ({"scale": [1, 2, "3"]}, "expected numbers"),
         ({"scale": [1, 2, True]}, "expected numbers"),
@@ -90,8 +90,8 @@ def test_a_file_that_holds_something_else_is_refused(tmp_path: Path, text: str, 
         read_calibrations(file)
 
 
-def test_a_markup_appears_once_in_a_file(tmp_path: Path) -> None:
+def test_a_schema_appears_once_in_a_file(tmp_path: Path) -> None:
     file = tmp_path / "a.calibration.json"
     write_calibrations([TWO, TWO], file)
-    with pytest.raises(DarkposeError, match="one calibration for a markup"):
+    with pytest.raises(DarkposeError, match="one calibration for each schema"):
         read_calibrations(file)

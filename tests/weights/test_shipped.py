@@ -23,9 +23,9 @@ def checkpoint() -> Checkpoint:
 
 
 def test_the_package_holds_checkpoints_of_about_19_and_7_megabytes_and_their_cards() -> None:
-    folder = files("darkpose") / "weights"
+    folder = files("darkpose") / "weights" / "shipped"
     names = sorted(file.name for file in folder.iterdir())
-    endings = ("md", "safetensors", "calibration.json")
+    endings = ("md", "safetensors", "calibration.json", *(f"{schema}.onnx" for schema in ("300w-68", "wflw-98", "aflw-19")))
     prior = ["wflw-98.prior.md", "wflw-98.prior.safetensors"]
     assert names == sorted([*(f"{name}.{end}" for name in SHIPPED for end in endings), *prior])
     megabytes = {name: len((folder / f"{name}.safetensors").read_bytes()) / 1e6 for name in SHIPPED}
@@ -33,7 +33,7 @@ def test_the_package_holds_checkpoints_of_about_19_and_7_megabytes_and_their_car
 
 
 def test_the_cards_name_the_files_digests() -> None:
-    folder = files("darkpose") / "weights"
+    folder = files("darkpose") / "weights" / "shipped"
     for name in SHIPPED:
         digest = sha256((folder / f"{name}.safetensors").read_bytes()).hexdigest()
         assert digest in (folder / f"{name}.md").read_text(encoding="utf-8")

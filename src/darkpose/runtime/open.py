@@ -29,8 +29,9 @@ class Engine:
     """What runs a network, and how.
 
     Attributes:
-        runtime: "auto": on an NVIDIA GPU torch, or onnxruntime if it can use it; on a CPU the fastest that is installed:
-            OpenVINO, onnxruntime, torch; for weights outside the package onnxruntime (with the package onnx) or torch.
+        runtime: "auto": on an NVIDIA GPU torch, or onnxruntime if it can use it; on a CPU the fastest that is
+            installed: OpenVINO, onnxruntime, torch. Weights outside the package: onnxruntime (with the package onnx)
+            or torch.
         device: of torch: "auto", "cpu", "cuda", "cuda:1", ...
         threads: CPU threads; None: the runtime chooses.
         providers: onnxruntime's execution providers ("CUDAExecutionProvider", ...) or OpenVINO's devices ("GPU", ...).
