@@ -25,7 +25,8 @@ def checkpoint() -> Checkpoint:
 def test_the_package_holds_checkpoints_of_about_19_and_7_megabytes_and_their_cards() -> None:
     folder = files("darkpose") / "weights" / "shipped"
     names = sorted(file.name for file in folder.iterdir())
-    endings = ("md", "safetensors", "calibration.json", *(f"{schema}.onnx" for schema in ("300w-68", "wflw-98", "aflw-19")))
+    graphs = (f"{schema}.onnx" for schema in ("300w-68", "wflw-98", "aflw-19"))
+    endings = ("md", "safetensors", "calibration.json", *graphs)
     prior = ["wflw-98.prior.md", "wflw-98.prior.safetensors"]
     assert names == sorted([*(f"{name}.{end}" for name in SHIPPED for end in endings), *prior])
     megabytes = {name: len((folder / f"{name}.safetensors").read_bytes()) / 1e6 for name in SHIPPED}
