@@ -3,11 +3,12 @@
 import subprocess
 import sys
 import tomllib
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from darkpose.cli.app import EXTRAS, EXTRAS_OF_COMMANDS, main
+from darkpose.cli.app import COMMANDS, EXTRAS, EXTRAS_OF_COMMANDS, main
 
 ROOT = Path(__file__).parents[2]
 
@@ -75,21 +76,19 @@ def test_info_and_models_need_the_core_alone(command: str, tmp_path: Path) -> No
     assert "300w-68" in done.stdout
 
 
-COMMANDS = (
-    "predict",
-    "models",
-    "info",
-    "evaluate",
-    "train",
-    "plot",
-    "export",
-    "benchmark",
-    "convert",
-    "datasets check",
-)
+def test_the_list_of_commands_has_the_first_lines_of_their_docstrings() -> None:
+    for name, (module, summary) in COMMANDS.items():
+        command = getattr(import_module(f"darkpose.cli.{module}"), name)
+        assert (command.__doc__ or "").splitlines()[0] == summary
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_is_its_whole_docstring(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["convert", "--help"])
+    assert "pip install 'darkpose[torch]'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "datasets check", "datasets make"])
 def test_the_first_group_of_flags_fits_one_screen(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,22 +5,26 @@ Exit codes: 0: everything done; 1: some images could not be used or have no face
 
 import os
 import sys
-from collections.abc import Callable
 
 from cyclopts import App, Parameter
 
-from darkpose.cli.benchmark import benchmark
-from darkpose.cli.datasets import check, make
-from darkpose.cli.evaluate import evaluate
-from darkpose.cli.export import export
-from darkpose.cli.predict import predict
-from darkpose.cli.train import plot, train
-from darkpose.cli.weights import convert, info, models
 from darkpose.errors import DarkposeError
 
-# In the order of the help.
-COMMANDS: tuple[Callable[..., int], ...]
-COMMANDS = (predict, models, info, evaluate, train, plot, export, benchmark, convert)
+# Modules and first lines of the help of the commands, so that only the command that runs is imported.
+COMMANDS = {
+    "predict": ("predict", "Find the landmarks of every face in images."),
+    "models": ("weights", "List the models with their landmarks, errors, terms and files."),
+    "info": ("weights", "Show versions, runtime, device, weights and detector."),
+    "evaluate": (
+        "evaluate",
+        "Measure the errors of weights or predictions on a test set.",
+    ),
+    "train": ("train", "Train a network by a recipe."),
+    "plot": ("train", "Plot loss, learning rate and error of training runs."),
+    "export": ("export", "Export weights as one ONNX or PyTorch file."),
+    "benchmark": ("benchmark", "Measure the time per face in every runtime."),
+    "convert": ("weights", "Convert checkpoints of OpenMMLab or HRNet to safetensors."),
+}
 # Extras of pip that bring a package; for some commands another extra than the package's own.
 EXTRAS = {
     "accelerate": "train",
@@ -39,23 +43,21 @@ EXTRAS = {
 EXTRAS_OF_COMMANDS = {"train": "train", "export": "export"}
 
 
-def make_app() -> App:
-    """The commands."""
-    flags = Parameter(negative="", show_default=_shown_default)  # no --no-FLAG
-    # Markdown wraps the help texts of commands; at the top it would only make the list of commands slower.
+def make_app(command: str = "") -> App:
+    """The commands; the one that runs has its whole help, from its docstring."""
     app = App(
         name="darkpose",
         help="Sub-pixel face landmarks: HRNetV2 and DARK.",
-        help_format="plaintext",
+        help_format="plaintext",  # Markdown, which wraps the paragraphs of the commands, is slow to import
         version_flags="--version",
-        default_parameter=flags,
+        default_parameter=Parameter(negative="", show_default=_shown_default),  # no --no-FLAG
     )
-    datasets = App(name="datasets", help="Check or make a data set.", sort_key=len(COMMANDS))
-    for subcommand in (check, make):
-        datasets.command(subcommand, help_format="markdown")
-    for number, command in enumerate(COMMANDS):
-        app.command(command, sort_key=number, help_format="markdown")
-    app.command(datasets)
+    for number, (name, (module, summary)) in enumerate(COMMANDS.items()):
+        path, first_line = f"darkpose.cli.{module}:{name}", None if name == command else summary
+        app.command(path, name=name, help=first_line, sort_key=number, help_format="markdown")
+    app.command(
+        "darkpose.cli.datasets:datasets", name="datasets", help="Check or make a data set.", sort_key=len(COMMANDS)
+    )
     return app
 
 
@@ -74,12 +76,13 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # darkpose reports damaged images itself
     given = sys.argv[1:] if arguments is None else arguments
+    command = next(iter(given), "")
     try:
-        make_app()(given)
+        make_app(command)(given)
     except DarkposeError as error:
         _fail(str(error))
     except ModuleNotFoundError as error:
-        _fail(_how_to_install(error, *given[:1]))
+        _fail(_how_to_install(error, command))
     except BrokenPipeError:  # the reader of our output is gone
         _close_output()
         sys.exit(1)
@@ -97,7 +100,7 @@ def _fail(message: str) -> None:
     sys.exit(2)
 
 
-def _how_to_install(error: ModuleNotFoundError, command: str = "") -> str:
+def _how_to_install(error: ModuleNotFoundError, command: str) -> str:
     """Which extra brings a package that is not installed.
 
     Raises:

@@ -23,10 +23,10 @@ def benchmark(
     no_memory: bool = False,
     json: bool = False,
 ) -> int:
-    """Measure the time per face in every runtime, and from an image to landmarks.
+    """Measure the time per face in every runtime.
 
-    The baseline is plain PyTorch in fp32, measured in the same rounds. Runtimes that are not installed are listed.
-    Needs `pip install 'darkpose[torch]'`.
+    With images, also the time from an image to landmarks. The baseline is plain PyTorch in fp32, measured in the same
+    rounds. Runtimes that are not installed are listed. Needs `pip install 'darkpose[torch]'`.
 
     Parameters
     ----------

@@ -4,12 +4,15 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 
 from darkpose.cli.numbers import Count
 from darkpose.errors import DarkposeError
 
+datasets = App(name="datasets", help="Check or make a data set.", help_format="markdown")
 
+
+@datasets.command
 def check(
     name: str,
     *,
@@ -61,6 +64,7 @@ def check(
     return 0 if report.whole else 1
 
 
+@datasets.command
 def make(
     name: Literal["wflw", "aflw"],
     *,

@@ -30,10 +30,11 @@ def evaluate(
     report: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
     json: Annotated[bool, Parameter(group=OUTPUT)] = False,
 ) -> int:
-    """Measure the errors of weights, or of a file of predictions, on a test set and its subsets.
+    """Measure the errors of weights or predictions on a test set.
 
-    The predictions are written to a file, then measured; if it is interrupted, the same command continues. If --boxes,
-    --method or --flip-test name several values, all combinations are measured; the first is the main one.
+    The errors are given for the whole set and its subsets, next to the published ones. Predictions are written to a
+    file first; if it is interrupted, the same command continues. If --boxes, --method or --flip-test name several
+    values, all combinations are measured; the first is the main one.
 
     Parameters
     ----------

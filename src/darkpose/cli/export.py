@@ -20,11 +20,11 @@ def export(
     detector: str = "auto",
     json: bool = False,
 ) -> int:
-    """Export weights as one file that gives landmarks in image px, and compare it with torch.
+    """Export weights as one ONNX or PyTorch file.
 
-    Inputs of the file: crops (N, S, S, 3) RGB, and matrices (N, 2, 3) from crop px to image px. A report and a figure
-    next to the file give the differences of its landmarks from those of torch. Exit code 1: they are too large, and the
-    name of the file ends in .unverified. Needs `pip install 'darkpose[export]'`.
+    Inputs of the file: crops (N, S, S, 3) RGB, and matrices (N, 2, 3) from crop px to image px; outputs: landmarks in
+    image px. A report and a figure next to the file compare its landmarks with those of torch. Exit code 1: they
+    differ too much, and the name of the file ends in .unverified. Needs `pip install 'darkpose[export]'`.
 
     Parameters
     ----------

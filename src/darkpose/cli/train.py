@@ -36,9 +36,9 @@ def train(
     compile: Annotated[bool, Parameter(group=SPEED)] = False,
     cuda_graphs: Annotated[bool, Parameter(group=SPEED, alias="--graphs")] = False,
 ) -> int:
-    """Train a network by a recipe; if it is interrupted, the same command continues.
+    """Train a network by a recipe.
 
-    Needs `pip install 'darkpose[train]'`.
+    If it is interrupted, the same command continues. Needs `pip install 'darkpose[train]'`.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ def _seconds(text: str) -> float:
 
 
 def plot(*logs: Path, output: Path = Path("training.png")) -> int:
-    """Plot loss, learning rate and validation error of training runs.
+    """Plot loss, learning rate and error of training runs.
 
     Needs `pip install 'darkpose[report]'`.
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 def convert(source: Path, target: Path) -> int:
-    """Convert a checkpoint of OpenMMLab or HRNet to a safetensors file.
+    """Convert checkpoints of OpenMMLab or HRNet to safetensors.
 
     It reads the .pth files of OpenMMLab 0.x and 1.x and of HRNet-Facial-Landmark-Detection. Needs
     `pip install 'darkpose[torch]'`.
