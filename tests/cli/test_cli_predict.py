@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import BOX, RUNTIME, call, run
 
+from command_line import BOX, RUNTIME, call, run
 from darkpose.cli.predict import FEW_IMAGES, Model, Scale, runtime_for, sigterm_as_interrupt
 from darkpose.image.pixels import read_image, write_image
 
