@@ -44,7 +44,8 @@ class Model:
         300w-68, wflw-98 or aflw-19, if the weights know several. Default: their first.
     runtime
         What runs the network. auto: on an NVIDIA GPU torch, or onnxruntime with CUDA; on a CPU the fastest installed of
-        OpenVINO, onnxruntime and torch, but onnxruntime for up to 16 images: it starts faster.
+        OpenVINO, onnxruntime and torch, but onnxruntime for up to 16 images: it starts faster. Checkpoints outside the
+        package: onnxruntime or torch.
     device
         Device of torch: auto, cpu, cuda, cuda:1, ...
     method
