@@ -49,8 +49,8 @@ demo: .venv/core
 	@echo "the landmarks: demo.json, the picture: demo.png"
 
 test: setup
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/ruff check --no-cache .
+	$(BIN)/ruff format --no-cache --check .
 	$(BIN)/mypy
 	$(BIN)/python $(PYTEST) -m "not slow"
 
