@@ -39,13 +39,6 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
     return needs_torch(collection_path) or None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The export of a network of full size takes a minute: what needs it is slow."""
-    for item in items:
-        if "exported_default" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.slow)
-
-
 def each_slow(*values: object) -> list[Any]:
     """Values of a parameter that are tested by `make test-slow` only."""
     return [pytest.param(value, marks=pytest.mark.slow) for value in values]
@@ -157,7 +150,7 @@ def small_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def exported_default(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped weights for 68 landmarks as an ONNX file with heatmaps, and its report next to it."""
-    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     from darkpose.deploy.export import ExportOptions
     from darkpose.deploy.export_file import export_file

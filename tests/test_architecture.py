@@ -44,7 +44,6 @@ DOORS = {
     "numba": {"codec"},
     "onnx": {"deploy", "runtime"},
     "onnxruntime": {"deploy", "runtime"},
-    "onnxscript": {"deploy"},
     "openvino": {"runtime"},
     "pyarrow": {"predict"},
     "ray": {"predict"},

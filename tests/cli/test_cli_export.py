@@ -6,7 +6,6 @@ import pytest
 from darkpose.cli.app import main
 
 pytest.importorskip("onnx")
-pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
 
 

@@ -42,7 +42,6 @@ class Everywhere(YuNet):
 
 @pytest.fixture(scope="module")
 def small_file(small_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("onnxscript")
     pytest.importorskip("onnxruntime")
     file = tmp_path_factory.mktemp("files") / "mine.onnx"
     file.write_bytes(export_onnx(load_checkpoint(small_weights), ExportOptions()))

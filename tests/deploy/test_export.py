@@ -11,7 +11,6 @@ from darkpose.runtime.card import KEY, card_from_json
 from darkpose.weights.calibrations import Calibration
 
 onnx = pytest.importorskip("onnx")
-pytest.importorskip("onnxscript")
 
 CALIBRATION = Calibration("300w-68", 7.8, (0.5,) * 68, (0.2,) * 68, {})
 
@@ -95,7 +94,7 @@ def test_a_program_of_torch_export_is_not_in_int8(checkpoint: Checkpoint) -> Non
         export_program(checkpoint, ExportOptions(precision="int8"))
 
 
-def test_a_missing_exporter_is_named(checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "onnxscript", None)
+def test_a_missing_package_is_named(checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(DarkposeError, match=r"pip install 'darkpose\[export\]'"):
         export_onnx(checkpoint, ExportOptions())

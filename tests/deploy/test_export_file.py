@@ -13,7 +13,6 @@ from darkpose.detect.haar import Haar
 from darkpose.errors import DarkposeError
 from darkpose.network.load import load_checkpoint
 
-pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
 
 

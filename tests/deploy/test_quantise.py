@@ -10,7 +10,6 @@ from darkpose.errors import DarkposeError
 from darkpose.network.load import load_checkpoint
 
 onnx = pytest.importorskip("onnx")
-pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
 
 

@@ -20,7 +20,7 @@ HERE = [name for name in RUNTIMES if find_spec(name) is not None]
 @pytest.fixture(scope="module")
 def small_files(small_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
     """The same network with and without the heatmaps among the outputs of the file."""
-    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnx")
     from darkpose.deploy.export import ExportOptions, export_onnx
     from darkpose.network.load import load_checkpoint
 

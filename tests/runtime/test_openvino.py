@@ -15,7 +15,7 @@ from darkpose.runtime.exported import open_exported
 from darkpose.runtime.openvino import OpenVinoNetwork, keep_sums_unrounded
 
 openvino = pytest.importorskip("openvino")
-for package in ("onnx", "onnxscript", "onnxruntime"):
+for package in ("onnx", "onnxruntime"):
     pytest.importorskip(package)
 
 

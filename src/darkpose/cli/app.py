@@ -32,7 +32,6 @@ EXTRAS = {
     "matplotlib": "report",
     "numba": "fast",
     "onnx": "export",
-    "onnxscript": "export",
     "openvino": "openvino",
     "pyarrow": "parquet",
     "ray": "ray",

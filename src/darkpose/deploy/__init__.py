@@ -2,7 +2,10 @@
 
 export            a checkpoint -> the bytes of one file with network and decoder (ONNX or torch.export)
 export_file       writes such a file, with a report of the comparison with torch: `darkpose export`
-landmark_graph    the torch module that is exported: crops -> landmarks in image px
+landmark_graph    the ONNX graph: crops -> landmarks in image px
+decoder_graph     its decoder: heatmaps -> points, scores and covariances
+graph_values      values of such a graph that calculate with + and *
+landmark_module   the torch module of a program of torch.export
 coarse_first      the network of that module, with a head that calculates less
 quantise          the network in int8
 run_file          runs a whole exported file, to check it

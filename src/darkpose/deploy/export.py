@@ -2,15 +2,13 @@
 
 Inputs: `crops` (N, S, S, 3) RGB, uint8 (or floats from 0 to 255), and `matrices` (N, 2, 3) float32, crop px to image
 px; N is free. Outputs: `keypoints` (N, K, 2) image px, `scores` (N, K), `covariance` (N, K, 2, 2) image px^2 if the
-weights have a calibration, `heatmaps` (N, K, S/4, S/4) if asked for. See `deploy.graph`.
+weights have a calibration, `heatmaps` (N, K, S/4, S/4) if asked for. The ONNX graph is built node by node
+(`deploy.landmark_graph`); the program is traced (`deploy.landmark_module`).
 """
 
 import copy
 import io
-import logging
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, get_args
@@ -20,20 +18,22 @@ import torch
 
 from darkpose.codec.heatmap import Method
 from darkpose.deploy.coarse_first import CoarseFirst
-from darkpose.deploy.landmark_graph import LandmarkGraph
+from darkpose.deploy.landmark_graph import MATRICES, landmark_graph
+from darkpose.deploy.landmark_module import LandmarkModule
 from darkpose.deploy.quantise import quantise
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import Pixels
-from darkpose.network.checkpoint import Checkpoint, model_fingerprint
+from darkpose.network.checkpoint import Checkpoint, model_arrays
 from darkpose.runtime.card import KEY, SEAL_KEY, CropType, GraphCard, Precision, seal, unsealed
 from darkpose.runtime.flip import FlipTest
+from darkpose.runtime.graph import CROPS, HEATMAPS
 from darkpose.weights.calibrations import Calibration
+from darkpose.weights.checkpoint import fingerprint
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
 OPSETS = range(18, 24)
-INPUTS, HEATMAPS = ("crops", "matrices"), "heatmaps"
 ENDINGS = (".onnx", ".pt2")
 
 
@@ -75,7 +75,7 @@ def card_of(
     outputs += ["covariance"] if used is not None else []
     outputs += [HEATMAPS] if options.heatmaps else []
     provenance = checkpoint.provenance
-    weights = {"sha256": model_fingerprint(checkpoint.model)}
+    weights = {"sha256": fingerprint(model_arrays(checkpoint.model))}
     weights |= {key: str(provenance[key]) for key in ("name", "terms") if key in provenance}
     return GraphCard(
         schema=checkpoint.schema,
@@ -107,10 +107,10 @@ def export_onnx(
         crops: (N, S, S, 3) uint8 RGB, faces that set the scales of int8.
 
     Raises:
-        DarkposeError: onnx or onnxscript is missing, for int8 onnxruntime, or there are too few crops.
+        DarkposeError: onnx is missing, for int8 onnxruntime, or there are too few crops.
     """
     card = card_of(checkpoint, options, calibration)
-    model = _onnx_model(_graph(checkpoint, card), card)
+    model = landmark_graph(card, model_arrays(checkpoint.model))
     if options.precision == "int8":
         model = quantise(model, np.zeros((0, 1, 1, 3), np.uint8) if crops is None else crops)
     return _finished(model, card)
@@ -128,26 +128,6 @@ def _finished(model: "ModelProto", card: GraphCard) -> bytes:
     return seal(model.SerializeToString())
 
 
-def _onnx_model(graph: LandmarkGraph, card: GraphCard) -> "ModelProto":
-    check_exporter("an ONNX file")
-    with _quiet():
-        program = torch.onnx.export(
-            graph,
-            _example(card),
-            dynamo=True,
-            opset_version=card.opset,
-            dynamic_shapes=_free_batch(),
-            input_names=list(INPUTS),
-            output_names=[*(name for name in card.outputs if name != HEATMAPS), HEATMAPS],
-            verbose=False,
-        )
-    assert program is not None
-    model = program.model_proto
-    if HEATMAPS not in card.outputs:
-        model.graph.output.pop()  # the tensor keeps its name, by which darkpose cuts the network off
-    return model
-
-
 def export_program(checkpoint: Checkpoint, options: ExportOptions, calibration: Calibration | None = None) -> bytes:
     """The bytes of a program of torch.export (`.pt2`), for PyTorch without darkpose.
 
@@ -157,41 +137,27 @@ def export_program(checkpoint: Checkpoint, options: ExportOptions, calibration: 
     if options.precision == "int8":
         raise DarkposeError("int8 is for .onnx files; a .pt2 file can be of fp32 or fp16")
     card = card_of(checkpoint, options, calibration, onnx=False)
-    graph, data = _graph(checkpoint, card), io.BytesIO()
-    if HEATMAPS not in card.outputs:
-        graph.gives_heatmaps = False
-    with _quiet():
-        program = torch.export.export(graph, _example(card), dynamic_shapes=_free_batch(), strict=False)
+    module, data = _module(checkpoint, card), io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.export.export(module, _example(card), dynamic_shapes=_free_batch(), strict=False)
         torch.export.save(program, data, extra_files={KEY: card.to_json()})
     return data.getvalue()
 
 
-def check_exporter(what: str) -> None:
-    """Check that onnx and onnxscript are installed.
-
-    Raises:
-        DarkposeError: one is missing.
-    """
-    try:
-        import onnx  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise DarkposeError(f"{what} needs onnx and onnxscript: pip install 'darkpose[export]'") from error
-
-
-def _graph(checkpoint: Checkpoint, card: GraphCard) -> LandmarkGraph:
+def _module(checkpoint: Checkpoint, card: GraphCard) -> LandmarkModule:
     model = copy.deepcopy(checkpoint.model).eval()
-    graph = LandmarkGraph(
+    module = LandmarkModule(
         replace(checkpoint, model=model),
         flip_test=card.flip_test,
         method=card.method,
         calibration=card.calibration,
     ).eval()
-    if card.precision != "int8":  # in int8, OpenVINO would be a little slower
-        graph.network = CoarseFirst(model)
+    module.gives_heatmaps = HEATMAPS in card.outputs
+    module.network = CoarseFirst(model)
     if card.precision == "fp16":
-        graph.network.half()
-    return graph
+        module.network.half()
+    return module
 
 
 def _example(card: GraphCard) -> tuple[torch.Tensor, torch.Tensor]:
@@ -202,17 +168,4 @@ def _example(card: GraphCard) -> tuple[torch.Tensor, torch.Tensor]:
 
 def _free_batch() -> dict[str, dict[int, torch.export.Dim]]:
     faces = torch.export.Dim("faces", min=1)
-    return {name: {0: faces} for name in INPUTS}
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence the exporter's progress and its remarks on packages that are not installed."""
-    level = logging.getLogger("torch.onnx").level
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.getLogger("torch.onnx").setLevel(level)
+    return {name: {0: faces} for name in (CROPS, MATRICES)}

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from darkpose.deploy.export import ENDINGS, ExportOptions, check_exporter, export_onnx, export_program
+from darkpose.deploy.export import ENDINGS, ExportOptions, export_onnx, export_program
 from darkpose.deploy.face_crops import FaceCrops, drawn_crops, found_crops
 from darkpose.deploy.parity import BUDGETS, Parity, compare
 from darkpose.deploy.quantise import FEWEST
@@ -26,6 +26,7 @@ from darkpose.files.paths import is_folder
 from darkpose.network.checkpoint import Checkpoint
 from darkpose.predict.landmarks import LandmarkFinder
 from darkpose.runtime.card import GraphCard
+from darkpose.runtime.graph_builder import import_onnx
 from darkpose.runtime.torch import TorchNetwork
 from darkpose.weights.calibrations import Calibration
 
@@ -136,7 +137,7 @@ def _check_possible(out: Path, options: ExportOptions) -> None:
         why = "it is a folder" if folder else "its folder does not exist or cannot be written to"
         raise DarkposeError(f"{out}: cannot be written: {why}")
     if out.suffix == ".onnx":
-        check_exporter("an ONNX file")
+        import_onnx()
         if not file_runtimes():
             raise DarkposeError(
                 "no runtime is installed to compare the file with torch: "

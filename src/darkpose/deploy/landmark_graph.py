@@ -1,109 +1,145 @@
-"""Crops -> landmarks in image px as one torch module, which can be exported.
+"""The graph of an exported ONNX file: crops -> landmarks in image px.
 
 It holds normalisation, network, flip test, DARK, covariance, and the map back into the image. Only the number of crops
-is free, and there is no float64, which many runtimes lack.
+is free, and there is no float64, which many runtimes lack. Batch norms are part of the convolutions.
 """
 
-from typing import cast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
 
-from darkpose.codec.dark_torch import decode_torch
-from darkpose.codec.heatmap import Method
-from darkpose.image.geometry import STRIDE, heatmap_to_crop
-from darkpose.network.checkpoint import Checkpoint
-from darkpose.runtime.flip import FlipTest, mirror_back
+from darkpose.deploy.decoder_graph import add_decoder
+from darkpose.deploy.graph_values import Value
+from darkpose.image.geometry import FLIP_SHIFT, STRIDE
+from darkpose.runtime.card import GraphCard
+from darkpose.runtime.graph import BATCH_NORM_EPSILON, CROPS, HEATMAPS, NetworkNodes, add_normalisation, held
+from darkpose.runtime.graph_builder import FLOAT, HALF, UINT8, GraphBuilder
 from darkpose.weights.calibrations import Calibration
 
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
-class LandmarkGraph(nn.Module):
-    """Crops and their matrices -> landmarks in image px.
+MATRICES = "matrices"  # name of the second input
+Arrays = Mapping[str, NDArray[Any]]
 
-    Input: crops (N, S, S, 3) RGB, uint8 or floats from 0 to 255; matrices (N, 2, 3) float32, crop px to image px. The
-    frames are those of `image.geometry`: the centre of the first pixel is (0, 0).
 
-    Output, a tuple in this order:
-        keypoints: (N, K, 2) image px; for a heatmap without a positive maximum, (-1, -1) heatmap px in the image.
-        scores: (N, K), the maxima of the heatmaps.
-        covariance: (N, K, 2, 2) image px^2, calibrated, NaN where it is not known; only with a calibration.
-        heatmaps: (N, K, S/4, S/4); not if `gives_heatmaps` is False.
+def landmark_graph(card: GraphCard, arrays: Arrays) -> "ModelProto":
+    """The model that a card describes, in float32 or float16.
+
+    Args:
+        card: what is built in; its outputs are those of the model.
+        arrays: the weights of the network by name.
+
+    Raises:
+        DarkposeError: the package onnx is missing.
     """
-
-    scale: Tensor
-    offset: Tensor
-    spread: Tensor
-    floor: Tensor
-
-    def __init__(
-        self,
-        checkpoint: Checkpoint,
-        *,
-        flip_test: FlipTest = "off",
-        method: Method = "dark",
-        calibration: Calibration | None = None,
-    ) -> None:
-        """Put the network of a checkpoint between its normalisation and DARK.
-
-        Args:
-            checkpoint: of one schema; its network becomes part of the graph.
-            flip_test: average with the mirrored crops, in the same forward pass.
-            method: decoder of the heatmaps.
-            calibration: of the covariances; None: give none.
-        """
-        super().__init__()
-        normalisation = checkpoint.config.normalisation
-        self.network: nn.Module = checkpoint.model
-        self.kernel_size, self.size = checkpoint.config.kernel_size, checkpoint.config.crop_size
-        self.flip_test, self.method, self.flip_index = flip_test, method, checkpoint.schema.flip_index
-        self.gives_heatmaps = True
-        self.calibrated, self.width = calibration is not None, calibration.width if calibration else 0.0
-        std = np.asarray(normalisation.std, np.float32)
-        constants = {
-            "scale": 1 / (255 * std),
-            "offset": np.asarray(normalisation.mean, np.float32) / std,
-        }
-        if calibration is not None:
-            constants |= {"spread": np.asarray(calibration.scale, np.float32)}
-            constants |= {"floor": np.asarray(calibration.floor, np.float32)}
-        for name, values in constants.items():
-            self.register_buffer(name, torch.from_numpy(np.array(values)), persistent=False)
-
-    def forward(self, crops: Tensor, matrices: Tensor) -> tuple[Tensor, ...]:
-        """Landmarks of crops (N, S, S, 3) with their matrices (N, 2, 3)."""
-        maps = self.find(crops)
-        found = decode_torch(maps, method=self.method, kernel_size=self.kernel_size, fit_type=torch.float32)
-        linear, shift = matrices[:, :, :2], matrices[:, None, :, 2]
-        keypoints = heatmap_to_crop(found.points) @ linear.mT + shift
-        spread = () if not self.calibrated else (self._in_image(found.covariance, linear),)
-        return (keypoints, found.scores, *spread, *((maps,) if self.gives_heatmaps else ()))
-
-    def find(self, crops: Tensor) -> Tensor:
-        """Heatmaps (N, K, H, W) float32 of crops (N, S, S, 3)."""
-        kind = next(self.network.parameters()).dtype
-        inputs = (crops * self.scale - self.offset).permute(0, 3, 1, 2).to(kind)
-        if self.flip_test == "off":
-            return cast(Tensor, self.network(inputs)).float()
-        both = self.network(torch.cat([inputs, inputs.flip(-1)])).float()
-        plain, mirrored = both.tensor_split(2)
-        return cast(Tensor, (plain + mirror_back(mirrored, self.flip_index, self.flip_test)) / 2)
-
-    def _in_image(self, peaks: Tensor, linear: Tensor) -> Tensor:
-        """Calibrated covariances (N, K, 2, 2) in image px^2 of peaks in heatmap px^2, as `predict.covariance`."""
-        wider = positive_part(peaks - self.width * torch.eye(2, device=peaks.device))
-        spread = self.floor[:, None, None] * torch.eye(2, device=peaks.device) + self.spread[:, None, None] * wider
-        jacobian = linear[:, None] * STRIDE
-        return jacobian @ spread @ jacobian.mT
+    graph, count, size = GraphBuilder(), len(card.schema), card.config.crop_size
+    side = size // STRIDE
+    heatmaps = _heatmaps(graph, card, folded(arrays)).named(HEATMAPS)
+    found = add_decoder(heatmaps.reshape(-1, side, side), side, card.method, card.config.kernel_size)
+    matrices = Value(graph, MATRICES)
+    linear, shift = matrices.op("Slice", _ints(0), _ints(2), _ints(2)), matrices.at([2], axis=2)
+    keypoints = (found.points.reshape(-1, count, 2) * float(STRIDE)) @ _turned(linear) + _turned(shift)
+    keypoints.named("keypoints")
+    found.scores.reshape(-1, count).named("scores")
+    if card.calibration is not None:
+        assert found.covariance is not None
+        spread = _calibrated(found.covariance.reshape(-1, count, 4), card.calibration)
+        jacobian = linear.reshape(-1, 1, 2, 2) * float(STRIDE)
+        (jacobian @ spread.reshape(-1, count, 2, 2) @ _turned(jacobian, 4)).named("covariance")
+    shapes = {"keypoints": [count, 2], "scores": [count], "covariance": [count, 2, 2], HEATMAPS: [count, side, side]}
+    crops = UINT8 if card.crops == "uint8" else FLOAT
+    model: ModelProto = graph.model(
+        {CROPS: (crops, ["faces", size, size, 3]), MATRICES: (FLOAT, ["faces", 2, 3])},
+        {name: (FLOAT, ["faces", *shapes[name]]) for name in card.outputs},
+        opset=card.opset,
+    )
+    return model
 
 
-def positive_part(matrices: Tensor) -> Tensor:
-    """Symmetric matrices (..., 2, 2) with negative eigenvalues set to 0, in closed form; NaN stays NaN."""
-    a, b, d = matrices[..., 0, 0], matrices[..., 0, 1], matrices[..., 1, 1]
-    mean, radius = (a + d) / 2, (((a - d) / 2).square() + b.square()).sqrt()
-    high, low = (mean + radius)[..., None, None], (mean - radius)[..., None, None]
-    # The projection on the first eigenvector, times its eigenvalue; if both are positive, the matrix itself.
-    identity = torch.eye(2, dtype=matrices.dtype, device=matrices.device)
-    one = high * (matrices - low * identity) / (high - low).clamp(min=torch.finfo(matrices.dtype).tiny)
-    both, neither = torch.where(low > 0, matrices, one), torch.zeros_like(matrices)
-    return torch.where(high > 0, both, torch.where(high <= 0, neither, matrices))
+def folded(arrays: Arrays) -> dict[str, NDArray[np.float32]]:
+    """The weights of a network whose batch norms are part of the convolutions before them."""
+    kept = {name: np.asarray(values, np.float32) for name, values in arrays.items()}
+    for norm in [name.removesuffix(".running_var") for name in arrays if name.endswith(".running_var")]:
+        scale, shift, mean, variance = (
+            kept.pop(f"{norm}.{part}").astype(np.float64) for part in ("weight", "bias", "running_mean", "running_var")
+        )
+        kept.pop(f"{norm}.num_batches_tracked", None)
+        factor, convolution = scale / np.sqrt(variance + BATCH_NORM_EPSILON), _before(norm)
+        weight, bias = kept[f"{convolution}.weight"], kept.get(f"{convolution}.bias", np.float32(0))
+        kept[f"{convolution}.weight"] = (weight * factor[:, None, None, None]).astype(np.float32)
+        kept[f"{convolution}.bias"] = ((bias - mean) * factor + shift).astype(np.float32)
+    return kept
+
+
+def _before(norm: str) -> str:
+    """Name of the convolution before a batch norm: "bn1" follows "conv1", "0.1" follows "0.0"."""
+    path, _, name = norm.rpartition(".")
+    return f"{path}.{name.replace('bn', 'conv') if name.startswith('bn') else int(name) - 1}"
+
+
+def _heatmaps(graph: GraphBuilder, card: GraphCard, arrays: Arrays) -> Value:
+    """Crops -> heatmaps (N, K, S/4, S/4) float32, of both sides with a flip test."""
+    planes = Value(graph, add_normalisation(graph, card.config.normalisation))
+    if card.flip_test != "off":
+        planes = planes.op("Concat", planes.at(_mirrored(card.config.crop_size), axis=3), axis=0)
+    half = card.precision == "fp16"
+    if half:
+        planes = planes.op("Cast", to=HALF)
+        arrays = {name: values.astype(np.float16) for name, values in arrays.items()}
+    shapes = {name: values.shape for name, values in arrays.items()}
+    nodes = NetworkNodes(
+        graph,
+        card.config,
+        shapes,
+        held(arrays),
+        numbers=HALF if half else FLOAT,
+        coarse_first=card.precision != "int8",  # in int8, OpenVINO would be a little slower
+    )
+    heatmaps = Value(graph, nodes.add_network(planes.name))
+    heatmaps = heatmaps.as_float() if half else heatmaps
+    return heatmaps if card.flip_test == "off" else _averaged(heatmaps, card)
+
+
+def _averaged(heatmaps: Value, card: GraphCard) -> Value:
+    """Heatmaps (2 N, K, S/4, S/4), the second half of mirrored crops -> their mean, as `runtime.flip.mirror_back`."""
+    side = card.config.crop_size // STRIDE
+    both = heatmaps.reshape(2, -1, len(card.schema), side, side)
+    swapped = both.at(1, axis=0).at([int(index) for index in card.schema.flip_index])
+    mirrored = _mirrored(side)
+    moved = swapped.at([mirrored[0], *mirrored[:-1]], axis=3)
+    if card.flip_test == "exact":
+        moved = moved + (swapped.at(mirrored, axis=3) - moved) * (1 - FLIP_SHIFT)
+    return (both.at(0, axis=0) + moved) * 0.5
+
+
+def _calibrated(peaks: Value, calibration: Calibration) -> Value:
+    """Calibrated covariances (N, K, 4) in heatmap px^2, as `predict.covariance.calibrated`; NaN stays NaN."""
+    floor, scale = (np.array(each, np.float32)[:, None] for each in (calibration.floor, calibration.scale))
+    identity = np.array([1, 0, 0, 1], np.float32)
+    wider = peaks - calibration.width * identity
+    a, b, d = (wider.at([index], axis=2) for index in (0, 1, 3))
+    mean, half = (a + d) * 0.5, (a - d) * 0.5
+    radius = (half * half + b * b).op("Sqrt")
+    high, low = mean + radius, mean - radius
+    # The positive part: the projection on the first eigenvector, times its eigenvalue; both positive: all of it.
+    least = float(np.finfo(np.float32).tiny)
+    one = (wider - low * identity) * high / (high - low).op("Max", least)
+    none = (high.op("LessOrEqual", 0.0)).choose(wider * 0.0, wider)
+    positive = high.above(0.0).choose(low.above(0.0).choose(wider, one), none)
+    return positive * scale + floor * identity
+
+
+def _turned(matrices: Value, rank: int = 3) -> Value:
+    """The last two axes swapped."""
+    return matrices.op("Transpose", perm=[*range(rank - 2), rank - 1, rank - 2])
+
+
+def _mirrored(size: int) -> list[int]:
+    return list(range(size))[::-1]
+
+
+def _ints(*numbers: int) -> NDArray[np.int64]:
+    return np.array(numbers, np.int64)

@@ -70,8 +70,7 @@ def _within_the_network(model: "ModelProto") -> list[str]:
     nodes = list(model.graph.node)
     convolutions = [i for i, node in enumerate(nodes) if node.op_type == "Conv"]
     within = [node for node in nodes[convolutions[0] : convolutions[-1] + 1] if node.op_type in QUANTISED]
-    kept = tuple(f"network.{name}" for name in IN_FLOAT)
-    convolved = [node for node in within if node.op_type == "Conv" and not node.input[1].startswith(kept)]
+    convolved = [node for node in within if node.op_type == "Conv" and not node.input[1].startswith(IN_FLOAT)]
     sources = {node.output[0] for node in convolved}
     others = [node for node in within if node.op_type != "Conv"]
     others = [node for node in others if node.op_type != "Relu" or node.input[0] in sources]

@@ -17,14 +17,16 @@ from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import STRIDE
+from darkpose.image.pixels import Normalisation
+from darkpose.runtime.graph_builder import FLOAT, HALF, UINT8, GraphBuilder, import_onnx
 from darkpose.weights.checkpoint import LAST_LAYER, CheckpointConfig, CheckpointFile
 
 OPSET = 20
 BATCH_NORM_EPSILON = 1e-5  # of torch.nn.BatchNorm2d
 CROPS, HEATMAPS = "crops", "heatmaps"  # names of input and output
 DIGEST_KEY = "weights_sha256"  # of the metadata of a linked graph: SHA-256 of the safetensors file
-_FLOAT, _UINT8, _HALF = 1, 2, 10  # TensorProto.DataType
-_TYPES = {"F32": (_FLOAT, 4), "F16": (_HALF, 2)}
+_TYPES = {"F32": (FLOAT, 4), "F16": (HALF, 2)}
+Initializer = Callable[[str], Any]  # name of a weight -> onnx.TensorProto
 
 
 def linked_graph(weights: CheckpointFile) -> bytes:
@@ -38,7 +40,7 @@ def linked_graph(weights: CheckpointFile) -> bytes:
     Raises:
         DarkposeError: the package onnx is missing, or the file has weights in another type than float32 or float16.
     """
-    onnx, data = _onnx(), weights.path.read_bytes()
+    onnx, data = import_onnx(), weights.path.read_bytes()
     length = int.from_bytes(data[:8], "little")
     header, start = json.loads(data[8 : 8 + length]), 8 + length
 
@@ -60,8 +62,7 @@ def linked_graph(weights: CheckpointFile) -> bytes:
         return tensor
 
     shapes = {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
-    builder = _Builder(weights.config, shapes, link)
-    return builder.model({DIGEST_KEY: hashlib.sha256(data).hexdigest()})
+    return _whole(weights.config, shapes, link, {DIGEST_KEY: hashlib.sha256(data).hexdigest()})
 
 
 def embedded_graph(config: CheckpointConfig, arrays: Mapping[str, NDArray[Any]]) -> bytes:
@@ -70,60 +71,88 @@ def embedded_graph(config: CheckpointConfig, arrays: Mapping[str, NDArray[Any]])
     Raises:
         DarkposeError: the package onnx is missing.
     """
-    onnx = _onnx()
     shapes = {name: values.shape for name, values in arrays.items()}
-    return _Builder(config, shapes, lambda name: onnx.numpy_helper.from_array(arrays[name], name)).model({})
+    return _whole(config, shapes, held(arrays), {})
 
 
-def _onnx() -> Any:
-    try:
-        import onnx
-    except ImportError as error:
-        raise DarkposeError("a graph of the network needs onnx: pip install 'darkpose[export]'") from error
-    return onnx
+def held(arrays: Mapping[str, NDArray[Any]]) -> Initializer:
+    """Initializers that hold arrays."""
+    onnx = import_onnx()
+    return lambda name: onnx.numpy_helper.from_array(arrays[name], name)
 
 
-class _Builder:
-    """Nodes and initializers of one graph; each method adds nodes and returns the name of their output."""
+def _whole(
+    config: CheckpointConfig, shapes: Mapping[str, tuple[int, ...]], initializer: Initializer, metadata: dict[str, str]
+) -> bytes:
+    """The bytes of a model: crops -> heatmaps."""
+    builder, size = GraphBuilder(), config.crop_size
+    planes = add_normalisation(builder, config.normalisation)
+    heatmaps = NetworkNodes(builder, config, shapes, initializer).add_network(planes)
+    builder.node("Identity", heatmaps, name=HEATMAPS)
+    shape = ("faces", config.network.keypoints, size // STRIDE, size // STRIDE)
+    inputs, outputs = {CROPS: (UINT8, ("faces", size, size, 3))}, {HEATMAPS: (FLOAT, shape)}
+    return bytes(builder.model(inputs, outputs, opset=OPSET, metadata=metadata).SerializeToString())
+
+
+def add_normalisation(builder: GraphBuilder, normalisation: Normalisation) -> str:
+    """Crops (N, S, S, 3) uint8 as (N, 3, S, S) float32, normalised as `Normalisation` does."""
+    std = np.asarray(normalisation.std, np.float32)
+    scale = builder.constant("scale", 1 / (255 * std))
+    offset = builder.constant("offset", np.asarray(normalisation.mean, np.float32) / std)
+    x = builder.node("Cast", CROPS, name="crops.float", to=FLOAT)
+    x = builder.node("Mul", x, scale, name="crops.scaled")
+    x = builder.node("Sub", x, offset, name="crops.normalised")
+    return builder.node("Transpose", x, name="crops.planes", perm=[0, 3, 1, 2])
+
+
+class NetworkNodes:
+    """The nodes of HRNetV2; each method adds nodes and returns the name of their output.
+
+    Args:
+        builder: of the graph.
+        config: of the weights.
+        shapes: of the weights, by name. Where a batch norm has none, it is part of its convolution.
+        initializer: gives the initializer of a weight.
+        numbers: type that the network calculates in, `FLOAT` or `HALF`; other weights are followed by a Cast.
+        coarse_first: mix the channels of the coarsest branch before it is enlarged (see `head`).
+    """
 
     def __init__(
-        self, config: CheckpointConfig, shapes: Mapping[str, tuple[int, ...]], initializer: Callable[[str], Any]
+        self,
+        builder: GraphBuilder,
+        config: CheckpointConfig,
+        shapes: Mapping[str, tuple[int, ...]],
+        initializer: Initializer,
+        *,
+        numbers: int = FLOAT,
+        coarse_first: bool = True,
     ) -> None:
-        self.onnx = _onnx()
+        self.graph, self.node, self.constant = builder, builder.node, builder.constant
         self.config, self.shapes, self.initializer = config, shapes, initializer
-        self.nodes: list[Any] = []
-        self.initializers: list[Any] = []
+        self.numbers, self.coarse_first = numbers, coarse_first
 
     # ------------------------------------------------------------------------------------------------- parts of a graph
 
-    def node(self, operator: str, *inputs: str, name: str, **attributes: Any) -> str:
-        """A node whose output has the node's name."""
-        self.nodes.append(self.onnx.helper.make_node(operator, list(inputs), [name], name=name, **attributes))
-        return name
-
-    def constant(self, name: str, values: Any) -> str:
-        """A small array that the graph holds itself."""
-        self.initializers.append(self.onnx.numpy_helper.from_array(np.asarray(values), name))
-        return name
-
     def weight(self, name: str) -> str:
-        """A weight as float32."""
+        """A weight in the type of the network."""
         tensor = self.initializer(name)
-        half = tensor.data_type == _HALF
-        if half:
+        cast = tensor.data_type != self.numbers
+        if cast:
             tensor.name = f"{name}.half"
-        self.initializers.append(tensor)
-        return self.node("Cast", tensor.name, name=name, to=_FLOAT) if half else name
+        self.graph.initializers.append(tensor)
+        return self.node("Cast", tensor.name, name=name, to=self.numbers) if cast else name
 
-    def convolution(self, x: str, name: str, *, stride: int = 1, bias: bool = False) -> str:
+    def convolution(self, x: str, name: str, *, stride: int = 1) -> str:
         """A convolution, padded so that only the stride changes the size."""
         kernel = self.shapes[f"{name}.weight"][-1]
-        inputs = [x, self.weight(f"{name}.weight"), *([self.weight(f"{name}.bias")] if bias else [])]
+        inputs = [x, *(self.weight(each) for each in (f"{name}.weight", f"{name}.bias") if each in self.shapes)]
         pads = [kernel // 2] * 4
         return self.node("Conv", *inputs, name=name, kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=pads)
 
     def batch_norm(self, x: str, name: str) -> str:
-        """Batch normalisation with the running statistics."""
+        """Batch normalisation with the running statistics, if it is not part of the convolution."""
+        if f"{name}.weight" not in self.shapes:
+            return x
         parts = [self.weight(f"{name}.{part}") for part in ("weight", "bias", "running_mean", "running_var")]
         return self.node("BatchNormalization", x, *parts, name=name, epsilon=BATCH_NORM_EPSILON)
 
@@ -136,23 +165,21 @@ class _Builder:
         """max(x, 0)."""
         return self.node("Relu", x, name=f"{name}.relu")
 
-    def add(self, a: str, b: str, name: str) -> str:
+    def sum(self, a: str, b: str, name: str) -> str:
         """a + b."""
         return self.node("Add", a, b, name=f"{name}.add")
 
     def upsample(self, x: str, factor: int, name: str) -> str:
         """Bilinear, half-pixel centres."""
-        scales = f"scales.{factor}"
-        if not any(each.name == scales for each in self.initializers):
-            self.constant(scales, np.array([1, 1, factor, factor], np.float32))
+        scales = self.constant(f"scales.{factor}", np.array([1, 1, factor, factor], np.float32))
         mode = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
         return self.node("Resize", x, "", scales, name=f"{name}.upsample", **mode)
 
     # -------------------------------------------------------------------------------------------- HRNetV2, from the top
 
-    def add_network(self) -> None:
-        """Crops -> heatmaps."""
-        x = self.convolution_norm(self.normalised(), "backbone.conv1", "backbone.bn1", stride=2, relu=True)
+    def add_network(self, planes: str) -> str:
+        """Planes (N, 3, S, S) -> heatmaps (N, K, S/4, S/4)."""
+        x = self.convolution_norm(planes, "backbone.conv1", "backbone.bn1", stride=2, relu=True)
         x = self.convolution_norm(x, "backbone.conv2", "backbone.bn2", stride=2, relu=True)
         for block in range(4):
             x = self.bottleneck(x, f"backbone.layer1.{block}")
@@ -161,18 +188,7 @@ class _Builder:
             branches = self.transition(branches, f"backbone.transition{stage - 1}")
             for module in range(modules):
                 branches = self.exchange(branches, f"backbone.stage{stage}.{module}")
-        self.node("Identity", self.head(branches), name=HEATMAPS)
-
-    def normalised(self) -> str:
-        """Crops (N, S, S, 3) uint8 as (N, 3, S, S) float32, normalised as `Normalisation` does."""
-        normalisation = self.config.normalisation
-        std = np.asarray(normalisation.std, np.float32)
-        scale = self.constant("scale", 1 / (255 * std))
-        offset = self.constant("offset", np.asarray(normalisation.mean, np.float32) / std)
-        x = self.node("Cast", CROPS, name="crops.float", to=_FLOAT)
-        x = self.node("Mul", x, scale, name="crops.scaled")
-        x = self.node("Sub", x, offset, name="crops.normalised")
-        return self.node("Transpose", x, name="crops.planes", perm=[0, 3, 1, 2])
+        return self.head(branches) if self.coarse_first else self.plain_head(branches)
 
     def bottleneck(self, x: str, name: str) -> str:
         """1x1, 3x3, 1x1 residual block."""
@@ -181,13 +197,13 @@ class _Builder:
         y = self.convolution_norm(y, f"{name}.conv3", f"{name}.bn3")
         if f"{name}.downsample.0.weight" in self.shapes:
             x = self.convolution_norm(x, f"{name}.downsample.0", f"{name}.downsample.1")
-        return self.relu(self.add(y, x, name), name)
+        return self.relu(self.sum(y, x, name), name)
 
     def basic_block(self, x: str, name: str) -> str:
         """Two 3x3 convolutions around an identity."""
         y = self.convolution_norm(x, f"{name}.conv1", f"{name}.bn1", relu=True)
         y = self.convolution_norm(y, f"{name}.conv2", f"{name}.bn2")
-        return self.relu(self.add(y, x, name), name)
+        return self.relu(self.sum(y, x, name), name)
 
     def transition(self, branches: Sequence[str], name: str) -> list[str]:
         """Keep the branches, matching their widths, and open a new one at half the lowest resolution."""
@@ -214,7 +230,7 @@ class _Builder:
             layer, total = f"{name}.fuse_layers.{target}", ""
             for source, x in enumerate(found):
                 y = self.path(x, f"{layer}.{source}", source, target)
-                total = self.add(total, y, f"{layer}.{source}.sum") if total else y
+                total = self.sum(total, y, f"{layer}.{source}.sum") if total else y
             outputs.append(self.relu(total, layer))
         return outputs
 
@@ -229,6 +245,13 @@ class _Builder:
             last = step == target - source - 1
             x = self.convolution_norm(x, f"{name}.{step}.0", f"{name}.{step}.1", stride=2, relu=not last)
         return x
+
+    def plain_head(self, branches: Sequence[str]) -> str:
+        """The branches enlarged, joined and mixed by 1x1 convolutions."""
+        large = [x if not i else self.upsample(x, 2**i, f"head.branch{i}") for i, x in enumerate(branches)]
+        joined = self.node("Concat", *large, name="head.joined", axis=1)
+        mixed = self.convolution_norm(joined, "head.0", "head.1", relu=True)
+        return self.convolution(mixed, LAST_LAYER.rstrip("."))
 
     def head(self, branches: Sequence[str]) -> str:
         """The branches joined and mixed by 1x1 convolutions; the coarsest is mixed before it is enlarged.
@@ -248,11 +271,13 @@ class _Builder:
         of_coarse = self.node("Slice", weight, ends[1], ends[2], axes, name="head.coarse_weight")
         mixed = self.node("Conv", joined, of_fine, bias, name="head.mixed_fine", kernel_shape=[1, 1])
         coarse = self.node("Conv", branches[-1], of_coarse, name="head.mixed_coarse", kernel_shape=[1, 1])
-        total = self.add(mixed, self.upsample(coarse, 2**finest, "head.coarse"), "head.mixed")
-        return self.convolution(self.relu(total, "head.mixed"), LAST_LAYER.rstrip("."), bias=True)
+        total = self.sum(mixed, self.upsample(coarse, 2**finest, "head.coarse"), "head.mixed")
+        return self.convolution(self.relu(total, "head.mixed"), LAST_LAYER.rstrip("."))
 
     def folded_mixing(self) -> tuple[str, str]:
         """Weight and bias of the first convolution of the head with its batch norm."""
+        if "head.1.weight" not in self.shapes:
+            return self.weight("head.0.weight"), self.weight("head.0.bias")
         scale, shift, mean, variance = (
             self.weight(f"head.1.{part}") for part in ("weight", "bias", "running_mean", "running_var")
         )
@@ -265,16 +290,3 @@ class _Builder:
         centred = self.node("Sub", self.weight("head.0.bias"), mean, name="head.centred")
         bias = self.node("Add", self.node("Mul", centred, factor, name="head.scaled"), shift, name="head.bias")
         return weight, bias
-
-    def model(self, metadata: Mapping[str, str]) -> bytes:
-        """The bytes of the whole model."""
-        self.add_network()
-        make, size = self.onnx.helper, self.config.crop_size
-        shape = ["faces", self.config.network.keypoints, size // STRIDE, size // STRIDE]
-        inputs = [make.make_tensor_value_info(CROPS, _UINT8, ["faces", size, size, 3])]
-        outputs = [make.make_tensor_value_info(HEATMAPS, _FLOAT, shape)]
-        graph = make.make_graph(self.nodes, "darkpose", inputs, outputs, self.initializers)
-        opsets = [make.make_opsetid("", OPSET)]
-        model = make.make_model(graph, opset_imports=opsets, ir_version=10, producer_name="darkpose")
-        make.set_model_props(model, dict(metadata))
-        return bytes(model.SerializeToString())
