@@ -318,6 +318,7 @@ def test_a_list_is_read_from_standard_input(
     assert (code, printed) == (0, f"1 image: 1 done, 0 no face, 0 unreadable; 1 face -> {tmp_path}/\n")
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_every_record_and_the_same_command_goes_on(
     astronaut: Path, small_weights: Path, tmp_path: Path
 ) -> None:

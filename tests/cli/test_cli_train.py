@@ -105,6 +105,7 @@ def test_training_stops_in_time_and_the_same_command_goes_on(
     assert (code, out) == (0, "ended after epoch 3; no weights in its folder\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to_all", [False, True], ids=["to the process", "to its loaders, too"])
 def test_ctrl_c_saves_a_training_run_and_leaves_with_130(tmp_path: Path, to_all: bool) -> None:
     recipe = write_training_set(tmp_path)

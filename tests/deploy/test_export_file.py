@@ -8,7 +8,7 @@ import pytest
 
 from darkpose.deploy.export import ExportOptions
 from darkpose.deploy.export_file import Exported, export_file
-from darkpose.deploy.run_file import FileRunner, file_runtimes, open_program
+from darkpose.deploy.run_file import FileRunner, file_runtimes, open_file
 from darkpose.detect.haar import Haar
 from darkpose.errors import DarkposeError
 from darkpose.network.load import load_checkpoint
@@ -20,7 +20,7 @@ def test_the_shipped_weights_keep_the_budget_in_every_runtime(exported_default: 
     report = json.loads(exported_default.with_name("default.onnx.parity.json").read_text())
     assert report["verified"]
     assert report["outputs"] == ["keypoints", "scores", "covariance", "heatmaps"]
-    assert report["faces"] == "32 faces drawn by darkpose"
+    assert report["faces"] == "8 faces drawn by darkpose"
     assert report["weights"]["name"] == "300w-hrnetv2-w18-dark"
     assert "research" in report["weights"]["terms"]
     assert len(report["runtimes"]) == len(file_runtimes())
@@ -47,7 +47,7 @@ def shifted(runner: FileRunner, by: float) -> FileRunner:
 
 def exported_small(small_weights: Path, out: Path, by: float, monkeypatch: pytest.MonkeyPatch) -> Exported:
     """Export a quick network, whose file seems to be off by so many px."""
-    monkeypatch.setattr("darkpose.deploy.export_file.open_program", lambda path: shifted(open_program(path), by))
+    monkeypatch.setattr("darkpose.deploy.export_file.open_file", lambda *file: shifted(open_file(*file), by))
     monkeypatch.setattr("darkpose.deploy.export_file.COMPARED", 2)
     return export_file(load_checkpoint(small_weights), out, ExportOptions(method="argmax"))
 
@@ -55,19 +55,19 @@ def exported_small(small_weights: Path, out: Path, by: float, monkeypatch: pytes
 def test_a_file_that_differs_from_torch_is_named_unverified(
     small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    good = exported_small(small_weights, tmp_path / "good.pt2", 0.0, monkeypatch)
+    good = exported_small(small_weights, tmp_path / "good.onnx", 0.0, monkeypatch)
     assert good.verified
-    assert good.file == tmp_path / "good.pt2"
+    assert good.file == tmp_path / "good.onnx"
     assert good.file.is_file()
-    bad = exported_small(small_weights, tmp_path / "bad.pt2", 3.0, monkeypatch)
+    bad = exported_small(small_weights, tmp_path / "bad.onnx", 3.0, monkeypatch)
     assert not bad.verified
-    assert bad.file == tmp_path / "bad.pt2.unverified"
+    assert bad.file == tmp_path / "bad.onnx.unverified"
     assert bad.file.is_file()
-    assert not (tmp_path / "bad.pt2").exists()
-    assert json.loads((tmp_path / "good.pt2.parity.json").read_text())["verified"]
-    report = json.loads((tmp_path / "bad.pt2.unverified.parity.json").read_text())
+    assert not (tmp_path / "bad.onnx").exists()
+    assert json.loads((tmp_path / "good.onnx.parity.json").read_text())["verified"]
+    report = json.loads((tmp_path / "bad.onnx.unverified.parity.json").read_text())
     assert not report["verified"]
-    assert report["file"] == "bad.pt2.unverified"
+    assert report["file"] == "bad.onnx.unverified"
     assert "at most" in "\n".join(bad.lines())
 
 

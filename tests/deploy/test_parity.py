@@ -24,6 +24,11 @@ class Fixed:
         return Landmarks(self.keypoints, self.scores, self.covariance)
 
 
+def parity_of(reference: Fixed, candidate: Fixed, budget: Budget) -> Parity:
+    expected = reference(FACES.crops, FACES.center, FACES.sides)
+    return compare(expected, candidate, FACES, runtime="abacus", budget=budget)
+
+
 def compared(
     shift: np.ndarray,
     budget: Budget = BUDGETS["fp32"],
@@ -32,7 +37,7 @@ def compared(
 ) -> Parity:
     points = np.arange(12, dtype=np.float32).reshape(3, 2, 2)
     reference, candidate = Fixed(points, 1.0, covariances[0]), Fixed(points + shift, score, covariances[1])
-    return compare(reference, candidate, FACES, runtime="abacus", budget=budget)
+    return parity_of(reference, candidate, budget)
 
 
 def spread(*deviations: float) -> np.ndarray:
@@ -67,13 +72,13 @@ def test_int8_may_choose_another_peak_of_an_unsure_landmark_but_not_lose_a_face(
         shift[2, landmark, 0] = far / 2  # image px, of which one is two crop px in the third face
         candidate.keypoints = points + shift
         budget = BUDGETS["int8"]._replace(p99=inf)
-        return compare(reference, candidate, FACES, runtime="abacus", budget=budget).verified
+        return parity_of(reference, candidate, budget).verified
 
     assert verified(0, 31.0)  # 7.75 crop px on the face's mean
     assert not verified(0, 33.0)
     assert verified(1, 31.0)
     reference.scores[:], candidate.scores[:] = 1.0, 1.0
-    found = compare(reference, candidate, FACES, runtime="abacus", budget=BUDGETS["int8"]).to_dict(list("abcd"))
+    found = parity_of(reference, candidate, BUDGETS["int8"]).to_dict(list("abcd"))
     assert (found["budget"]["maximum"], found["budget"]["face"]) == (32.0, 8.0)
     assert compared(np.zeros(2), BUDGETS["fp32"]).to_dict(["a", "b"])["budget"]["face"] is None
 
@@ -85,8 +90,8 @@ def test_landmarks_that_torch_is_sure_of_have_a_bound_of_their_own() -> None:
     for score, passes in ((1.0, False), (0.3, True)):
         reference.scores[2, 0] = candidate.scores[2, 0] = score
         for budget in (BUDGETS["int8"], BUDGETS["fp16"]):
-            assert compare(reference, candidate, FACES, runtime="abacus", budget=budget).verified == passes
-    assert not compare(reference, candidate, FACES, runtime="abacus", budget=BUDGETS["fp32"]).verified
+            assert parity_of(reference, candidate, budget).verified == passes
+    assert not parity_of(reference, candidate, BUDGETS["fp32"]).verified
 
 
 def test_crops_in_which_torch_finds_no_face_are_left_out() -> None:
@@ -94,13 +99,13 @@ def test_crops_in_which_torch_finds_no_face_are_left_out() -> None:
     reference, candidate = Fixed(points), Fixed(points + np.array([[[0.0, 0]], [[90.0, 0]], [[0.001, 0]]]))
     scores = np.array([[0.9, 0.7], [0.1, 0.1], [0.3, 0.5]], np.float32)
     reference.scores = candidate.scores = scores
-    parity = compare(reference, candidate, FACES, runtime="abacus", budget=BUDGETS["fp32"])
+    parity = parity_of(reference, candidate, BUDGETS["fp32"])
     assert parity.verified
     assert (parity.left_out, len(parity.crop_px), len(parity.image_px), len(parity.scores)) == (1, 2, 2, 2)
     np.testing.assert_allclose(parity.image_px, [[0.0, 0.0], [0.001, 0.001]], rtol=0, atol=1e-6)
     assert str(parity).endswith("without 1 in which torch finds no face")
     reference.scores = np.full((3, 2), -0.1, np.float32)  # of a network without training
-    assert compare(reference, candidate, FACES, runtime="abacus", budget=BUDGETS["fp32"]).left_out == 0
+    assert parity_of(reference, candidate, BUDGETS["fp32"]).left_out == 0
 
 
 def test_scores_have_a_budget_too() -> None:

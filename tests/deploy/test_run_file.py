@@ -122,6 +122,7 @@ def test_only_installed_runtimes_are_named(monkeypatch: pytest.MonkeyPatch) -> N
     assert file_runtimes() == ["onnxruntime"]
 
 
+@pytest.mark.slow
 def test_a_program_of_torch_export_gives_what_its_card_says(small_weights: Path, tmp_path: Path) -> None:
     calibration = Calibration("300w-68", 7.8, (0.5,) * 68, (0.2,) * 68, {})
     (tmp_path / "x.pt2").write_bytes(export_program(load_checkpoint(small_weights), ExportOptions(), calibration))

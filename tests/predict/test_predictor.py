@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+from conftest import each_slow
 from darkpose.codec.heatmap import decode
 from darkpose.detect.boxes import BoxCorrection, Detections
 from darkpose.detect.haar import Haar
@@ -355,8 +356,8 @@ assert abs(found[0] - (found[1] if own is None else own)).max() < 1e-3
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system with fork")
-@pytest.mark.parametrize("before", ["called", "made"])
-@pytest.mark.parametrize("runtime", INSTALLED)
+@pytest.mark.parametrize("before", ["called", *each_slow("made")])
+@pytest.mark.parametrize("runtime", ["onnxruntime", *each_slow(*(name for name in INSTALLED if name != "onnxruntime"))])
 def test_forked_processes_find_landmarks(astronaut: Path, before: str, runtime: str) -> None:
     call = [sys.executable, "-c", FORKED, "300w-small-dark", str(astronaut), before, runtime]
     done = subprocess.run(call, capture_output=True, text=True, timeout=120, check=False)

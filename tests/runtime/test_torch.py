@@ -49,6 +49,7 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return modes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("numbers", ["fp32", "bf16"])
 def test_a_compiled_network_gives_the_same_heatmaps_for_every_number_of_crops(
     network: HRNet, traced: list[str], numbers: NumberType

@@ -430,6 +430,7 @@ train_dots(QUICK, dots(folder), folder / "run", workers=2)
 """
 
 
+@pytest.mark.slow
 def test_an_error_within_an_epoch_ends_the_process_and_its_loaders(tmp_path: Path) -> None:
     code = FAILING_RUN.format(tests=str(Path(__file__).parent), folder=str(tmp_path))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)

@@ -27,7 +27,7 @@ from darkpose.network.checkpoint import Checkpoint
 from darkpose.predict.landmarks import LandmarkFinder
 from darkpose.runtime.card import GraphCard
 from darkpose.runtime.graph_builder import import_onnx
-from darkpose.runtime.torch import TorchNetwork
+from darkpose.runtime.torch import fast_network
 from darkpose.weights.calibrations import Calibration
 
 COMPARED, SCALED = 32, 96  # faces for the comparison, and for the scales of int8
@@ -169,17 +169,18 @@ def _compare_with_torch(
             raise DarkposeError(f"{trial}: cannot be written: {error.strerror or error}") from error
         runners = _runners(trial)
         card = runners[0].card
+        config = checkpoint.config
         in_torch = LandmarkFinder(
-            TorchNetwork(checkpoint.model, checkpoint.config.normalisation, torch.device("cpu")),
+            fast_network(checkpoint.model, config.normalisation, torch.device("cpu"), config.crop_size),
             checkpoint.schema,
             flip_test=card.flip_test,
             method=card.method,
-            kernel_size=checkpoint.config.kernel_size,
+            kernel_size=config.kernel_size,
             covariance=card.calibration is not None,
             calibration=card.calibration,
         )
-        budget = BUDGETS[card.precision]
-        return card, [compare(in_torch, each.find, faces, runtime=each.name, budget=budget) for each in runners]
+        budget, expected = BUDGETS[card.precision], in_torch(faces.crops, faces.center, faces.sides)
+        return card, [compare(expected, each.find, faces, runtime=each.name, budget=budget) for each in runners]
 
 
 def _runners(file: Path) -> list[FileRunner]:

@@ -24,7 +24,7 @@ class Budget(NamedTuple):
 
     Attributes:
         p99, maximum: of landmarks, crop px.
-        scores: largest difference of scores.
+        scores: largest difference of scores (scores above 1: times the largest).
         deviation: of the standard deviations of landmarks, crop px, in 99 of 100 cases.
         face: of the mean over the landmarks of a face, crop px; if it is finite, `maximum` counts only for landmarks
             that torch is sure of.
@@ -55,7 +55,7 @@ class Parity:
         runtime: what ran the file.
         crop_px: (N, K) distances in crop px, and
         image_px: (N, K) in image px; NaN where either is not finite.
-        scores: (N, K) differences of scores.
+        scores: (N, K) differences of scores, relative to the largest where that is above 1.
         budget: limits of the differences.
         deviations: (N, K) differences of the standard deviations of the landmarks (the root of the trace of the
             covariance), crop px: 0 where neither is known, infinite where one is; None if there are no covariances.
@@ -105,24 +105,21 @@ class Parity:
         return f"{self.runtime}: at most {worst:.2g} crop px from torch, P99 {p99:.2g}{unseen}"
 
 
-def compare(
-    reference: FindLandmarks, candidate: FindLandmarks, faces: FaceCrops, *, runtime: str, budget: Budget
-) -> Parity:
-    """Compare the landmarks that both find in the same crops; crops that show no face, by torch, are left out.
+def compare(expected: Landmarks, candidate: FindLandmarks, faces: FaceCrops, *, runtime: str, budget: Budget) -> Parity:
+    """Compare landmarks in the same crops; crops that show no face, by torch, are left out.
 
     Args:
-        reference: the network in torch.
+        expected: what the network in torch finds.
         candidate: the exported file.
         faces: the crops.
         runtime: what runs the candidate, for people.
         budget: limits of the differences.
     """
-    expected = reference(faces.crops, faces.center, faces.sides)
     got = candidate(faces.crops, faces.center, faces.sides)
     seen = _show_faces(expected.scores)
     distances = np.linalg.norm(got.keypoints.astype(np.float64) - expected.keypoints, axis=-1)
     scale = faces.sides[:, :1] / faces.crops.shape[2]  # image px per crop px
-    scores = np.abs(got.scores.astype(np.float64) - expected.scores)
+    scores = np.abs(got.scores.astype(np.float64) - expected.scores) / max(1.0, float(expected.scores.max()))
     deviations = None
     if expected.covariance is not None and got.covariance is not None:
         deviations = _deviations(got.covariance, expected.covariance) / scale
