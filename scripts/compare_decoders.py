@@ -25,8 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from darkpose.codec import dark_triton
 from darkpose.codec.arrays import has_numba
-from darkpose.codec.blur import modulation_kernel
-from darkpose.codec.dark import Found, decode_maps
+from darkpose.codec.dark import Found, decode_maps, modulation_kernel
 from darkpose.codec.dark_torch import FoundTensors, decode_torch
 from darkpose.codec.tensors import as_array
 from random_maps import METHODS, assert_agree, random_maps, weak_maps

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from darkpose.codec.blur import modulation_kernel
-from darkpose.codec.dark import FLOOR
+from darkpose.codec.dark import FLOOR, modulation_kernel
 from darkpose.codec.heatmap import decode
 from darkpose.detect.haar import Haar
 from darkpose.evaluation.fitting import LEVELS

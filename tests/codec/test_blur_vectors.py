@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from darkpose.codec.blur import modulation_kernel
+from darkpose.codec.dark import modulation_kernel
 
 pytest.importorskip("numba", reason='needs Numba, the extra "fast"')
 from darkpose.codec.blur_vectors import COLUMNS, LANES, ROWS, TAPS, blur_stencil

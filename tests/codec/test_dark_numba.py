@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from conftest import Golden
 from darkpose.codec import dark
-from darkpose.codec.blur import modulation_kernel
+from darkpose.codec.dark import modulation_kernel
 from darkpose.codec.heatmap import Decoded, decode
 from random_maps import METHODS, as_kind, assert_agree, random_maps
 

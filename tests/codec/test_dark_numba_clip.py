@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darkpose.codec import dark
-from darkpose.codec.blur import modulation_kernel
+from darkpose.codec.dark import modulation_kernel
 from independent_dark import reference_dark
 from random_maps import as_kind, assert_agree, weak_maps
 

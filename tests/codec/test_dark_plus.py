@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from darkpose.codec import dark_numba
-from darkpose.codec.blur import blur_variance, modulation_kernel
 from darkpose.codec.compiled import AVAILABLE
-from darkpose.codec.dark import Found, decode_maps, find_maxima
+from darkpose.codec.dark import Found, blur_variance, decode_maps, find_maxima, modulation_kernel
 from darkpose.codec.gaussian_fit import fit_gaussians
 from darkpose.codec.heatmap import Method, decode, encode
 from random_maps import random_maps

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from conftest import Golden, each_slow
 from darkpose.codec import dark
-from darkpose.codec.blur import modulation_kernel
-from darkpose.codec.dark import Found
+from darkpose.codec.dark import Found, modulation_kernel
 from darkpose.codec.dark_torch import FoundTensors, decode_torch
 from darkpose.errors import DarkposeError
 from random_maps import METHODS, assert_agree, random_maps, steady, weak_maps

@@ -15,8 +15,7 @@ from torch import Tensor
 
 from conftest import Golden, each_slow
 from darkpose.codec import dark_triton, tensors
-from darkpose.codec.blur import modulation_kernel
-from darkpose.codec.dark import Found
+from darkpose.codec.dark import Found, modulation_kernel
 from darkpose.codec.dark_torch import FoundTensors
 from darkpose.codec.dark_triton import decode_gpu
 from darkpose.codec.heatmap import Method, decode

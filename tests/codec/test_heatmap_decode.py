@@ -9,7 +9,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from conftest import Golden
-from darkpose.codec.blur import modulation_kernel
+from darkpose.codec.dark import modulation_kernel
 from darkpose.codec.heatmap import Method, decode, encode
 from darkpose.image.geometry import heatmap_to_image
 from independent_dark import Map, reference_dark, reference_modulation, reference_taps

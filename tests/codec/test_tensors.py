@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from darkpose.codec import arrays, dark, tensors
-from darkpose.codec.blur import modulation_kernel
-from darkpose.codec.dark import Found
+from darkpose.codec.dark import Found, modulation_kernel
 from darkpose.codec.dark_torch import decode_torch
 from darkpose.codec.heatmap import Decoded, Method, decode, encode
 from darkpose.errors import DarkposeError

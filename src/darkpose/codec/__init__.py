@@ -7,9 +7,8 @@ tensors             both on torch tensors
 targets             encode: centres, weights and one-dimensional Gaussians
 encode_numba        encode: heatmaps, compiled by Numba
 
-dark                decode: the reference, in NumPy
+dark                decode: the reference, in NumPy, with the kernel of its blur
 gaussian_fit        decode: the Gaussian that "dark+" fits, in NumPy
-blur                decode: the kernel of the blur
 dark_numba          decode: compiled by Numba
 maximum_numba         the maximum of a map
 blur_vectors          the blur around it with the usual kernel, in vector instructions

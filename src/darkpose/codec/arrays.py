@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkpose.codec import dark
-from darkpose.codec.blur import modulation_kernel
-from darkpose.codec.dark import Found
+from darkpose.codec.dark import Found, modulation_kernel
 from darkpose.codec.loaded_torch import is_tensor
 from darkpose.codec.targets import profiles
 from darkpose.errors import DarkposeError

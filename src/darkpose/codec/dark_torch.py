@@ -15,8 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from darkpose.codec.blur import modulation_taps
-from darkpose.codec.dark import FLOOR, MARGIN, MAX_TRUSTED_STEP
+from darkpose.codec.dark import FLOOR, MARGIN, MAX_TRUSTED_STEP, modulation_taps
 from darkpose.codec.gaussian_fit import (
     DAMPING,
     FIRST_SIGMA,

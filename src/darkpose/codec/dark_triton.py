@@ -14,8 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from darkpose.codec.blur import modulation_taps
-from darkpose.codec.dark import FLOOR
+from darkpose.codec.dark import FLOOR, modulation_taps
 from darkpose.codec.dark_torch import FoundTensors
 from darkpose.errors import DarkposeError
 

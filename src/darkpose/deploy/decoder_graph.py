@@ -8,8 +8,7 @@ from math import nan
 
 import numpy as np
 
-from darkpose.codec.blur import modulation_taps
-from darkpose.codec.dark import FLOOR, MARGIN, MAX_TRUSTED_STEP
+from darkpose.codec.dark import FLOOR, MARGIN, MAX_TRUSTED_STEP, modulation_taps
 from darkpose.codec.gaussian_fit import (
     DAMPING,
     FIRST_SIGMA,

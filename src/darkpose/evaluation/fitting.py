@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from darkpose.codec.blur import blur_variance, modulation_kernel
+from darkpose.codec.dark import blur_variance, modulation_kernel
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import Floats
 from darkpose.predict.covariance import chi2_quantile, excess, squared_distances

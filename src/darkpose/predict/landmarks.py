@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from darkpose.codec.heatmap import Method, decode
+from darkpose.codec.dark import decode_maps, modulation_kernel
+from darkpose.codec.heatmap import Decoded, Method, decode
 from darkpose.image.geometry import Floats, heatmap_to_image
 from darkpose.image.pixels import Pixels
 from darkpose.predict.covariance import in_image
@@ -56,8 +57,7 @@ def find_landmarks(
         covariance: give covariances.
         calibration: of the covariances; None: they are NaN.
     """
-    maps: Any = heatmaps  # of either kind
-    found = decode(maps, method=method, kernel_size=kernel_size, covariance=covariance)
+    found = _decode(heatmaps, method, kernel_size, covariance)
     size = (heatmaps.shape[3], heatmaps.shape[2])
     keypoints = heatmap_to_image(_array(found.points), center[:, None], sides[:, None], size)
     spread = None
@@ -121,6 +121,19 @@ class LandmarkFinder:
         count = len(self.schema)
         spread = np.zeros((0, count, 2, 2), np.float32) if self.covariance else None
         return Landmarks(np.zeros((0, count, 2), np.float32), np.zeros((0, count), np.float32), spread)
+
+
+def _decode(
+    heatmaps: "NDArray[np.float32] | Tensor", method: Method, kernel_size: int, covariance: bool
+) -> Decoded[Any]:
+    """Landmarks in heatmap px. Arrays by NumPy: next to a network it is quick, and Numba takes seconds to start."""
+    if not isinstance(heatmaps, np.ndarray):
+        return decode(heatmaps, method=method, kernel_size=kernel_size, covariance=covariance)
+    n, k, height, width = heatmaps.shape
+    maps, taps = heatmaps.reshape(n * k, height, width), modulation_kernel(kernel_size)
+    points, scores, spread = decode_maps(maps, method, taps, covariance)
+    spread = None if spread is None else spread.reshape(n, k, 2, 2)
+    return Decoded(points.reshape(n, k, 2), scores.reshape(n, k), spread)
 
 
 def _array(values: Any) -> NDArray[np.floating]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from darkpose.codec.blur import modulation_kernel
+from darkpose.codec.dark import modulation_kernel
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import PADDING
 from darkpose.image.pixels import Normalisation
