@@ -111,7 +111,7 @@ def overfit_task(task: Task, faces: int) -> Task:
     )
     # The name and the description are stored in checkpoints and states.
     recipe = replace(recipe, name=f"{recipe.name}-by-heart-{faces}", train=config)
-    return Task(recipe, few * 50, few, recipe.train_set.schema, "the faces that are learnt")
+    return Task(recipe, few * 50, few, recipe.train_set.schema, "the faces to train on")
 
 
 def load_teacher(recipe: Recipe) -> HRNet | None:
