@@ -149,9 +149,19 @@ def small_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def exported_default(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shipped weights for 68 landmarks as an ONNX file with heatmaps, and its report next to it."""
+    """The default weights for 68 landmarks as an ONNX file with heatmaps, and its report next to it."""
+    return _exported("default", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def exported_small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small weights of the package in the same way."""
+    return _exported("300w-small-dark", tmp_path_factory)
+
+
+def _exported(name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("torch")
     pytest.importorskip("onnx")
-    pytest.importorskip("onnxruntime")
     from darkpose.deploy import export_file
     from darkpose.deploy.export import ExportOptions
     from darkpose.files.lock import file_lock
@@ -161,12 +171,12 @@ def exported_default(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     base = tmp_path_factory.getbasetemp()
     base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # one export for all workers
-    file = base / "exported" / "default.onnx"
-    with file_lock(base / "exported.lock"):
+    file = base / f"exported {name}" / f"{name}.onnx"
+    with file_lock(base / f"{name}.lock"):
         if not file.exists():
             file.parent.mkdir()
-            checkpoint = load_checkpoint("default")
-            calibration = calibration_beside(weights_file("default"), checkpoint.schema.name)
+            checkpoint = load_checkpoint(name)
+            calibration = calibration_beside(weights_file(name), checkpoint.schema.name)
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(export_file, "COMPARED", 8)
                 export_file.export_file(checkpoint, file, ExportOptions(heatmaps=True), calibration=calibration)

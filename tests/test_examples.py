@@ -51,7 +51,7 @@ def assert_found(command: Sequence[object], box: Sequence[float], file: Path, im
     found, runner = json.loads(done.stdout), open_file(file, "onnxruntime")
     config = runner.card.config
     crops, center, sides = cut_crops([read_image(image)], box, config.crop_size, config.padding)
-    expected = runner(np.stack(list(crops)), crop_matrices(center, sides, 256))
+    expected = runner(np.stack(list(crops)), crop_matrices(center, sides, config.crop_size))
     assert [point["name"] for point in found] == list(runner.card.schema.names)
     keypoints, scores = expected["keypoints"][0], expected["scores"][0]
     np.testing.assert_allclose([[point["x"], point["y"]] for point in found], keypoints, rtol=0, atol=0.01)
@@ -59,9 +59,9 @@ def assert_found(command: Sequence[object], box: Sequence[float], file: Path, im
 
 
 @pytest.mark.parametrize("box", BOXES)
-def test_the_python_example_finds_the_landmarks(exported_default: Path, astronaut: Path, box: Sequence[float]) -> None:
+def test_the_python_example_finds_the_landmarks(exported_small: Path, astronaut: Path, box: Sequence[float]) -> None:
     program = EXAMPLES / "python" / "landmarks.py"
-    assert_found([sys.executable, program, exported_default, astronaut, *box], box, exported_default, astronaut)
+    assert_found([sys.executable, program, exported_small, astronaut, *box], box, exported_small, astronaut)
 
 
 @pytest.mark.slow

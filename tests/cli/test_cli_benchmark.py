@@ -56,9 +56,9 @@ def test_a_mistake_in_a_benchmark_is_one_sentence(small_weights: Path, capsys: p
 
 @pytest.mark.usefixtures("offline")
 def test_a_file_of_other_weights_is_not_compared(
-    small_weights: Path, exported_default: Path, capsys: pytest.CaptureFixture[str]
+    small_weights: Path, exported_small: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(["benchmark", str(exported_default), "--weights", str(small_weights), "--threads", "1"])
+        main(["benchmark", str(exported_small), "--weights", str(small_weights), "--threads", "1"])
     assert ended.value.code == 2
-    assert "exported from other weights (300w-hrnetv2-w18-dark, 300w-68) than" in capsys.readouterr().err
+    assert "exported from other weights (300w-small-dark, 300w-68) than" in capsys.readouterr().err

@@ -56,10 +56,11 @@ def write_training_set(root: Path, epochs: int = 24) -> Path:
 def test_a_dry_run_prints_the_plan_and_writes_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     recipe = write_training_set(tmp_path)
     before = sorted(tmp_path.rglob("*"))
-    code, out, _ = call(capsys, "train", recipe, "--root", tmp_path, "--dry-run")
+    code, out, _ = call(capsys, "train", recipe, "--root", tmp_path, "--dry-run", "--workers", "0")
     assert code == 0
     assert "3 to train on, 1 to validate on: the test set 300w-lfpw" in out
-    code, out, _ = call(capsys, "train", recipe, "--root", tmp_path, "--dry-run", "--held-out", "0.3", "--json")
+    held_out = ("--held-out", "0.3", "--json", "--workers", "0")
+    code, out, _ = call(capsys, "train", recipe, "--root", tmp_path, "--dry-run", *held_out)
     plan = json.loads(out)
     assert (plan["faces"], plan["validation"], plan["validated"]) == (2, 1, "held out of 300w-train")
     assert sorted(tmp_path.rglob("*")) == before
@@ -84,6 +85,7 @@ def test_a_number_below_zero_is_refused_by_its_name(
     assert "Must be >= 0" in out + err
 
 
+@pytest.mark.slow
 def test_training_stops_in_time_and_the_same_command_goes_on(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

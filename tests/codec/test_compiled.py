@@ -66,6 +66,7 @@ def change_floor(sources: Path) -> None:
     path.write_text(text.replace("FLOOR = 1e-10", "FLOOR = 1e-3"))
 
 
+@pytest.mark.slow
 def test_a_changed_constant_of_another_file_is_compiled_in(sources: Path) -> None:
     script = "from kernel import run; run()"
     assert run(sources, script) == "1e-10 0"

@@ -67,6 +67,7 @@ def some_maps(count: int) -> Tensor:
     return torch.from_numpy(random_maps(np.random.default_rng(count), count, 40, 48))[None]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # of torch's own making
 @pytest.mark.parametrize("method", ["dark", *each_slow("argmax", "quarter", "dark+")])
 def test_it_is_captured_as_one_graph_for_any_number_of_maps(method: str) -> None:

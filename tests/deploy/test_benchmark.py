@@ -163,6 +163,7 @@ def test_a_way_whose_graph_cannot_be_made_is_left_out(small_weights: Path, monke
         bench._open_ways([Way("onnxruntime, x.onnx", "onnxruntime", "x.onnx")], "weights", None, "cpu", 1)
 
 
+@pytest.mark.slow
 def test_the_memory_of_a_way_is_that_of_a_new_process(small_weights: Path) -> None:
     ballast = torch.zeros(150_000_000)  # 600 MB
     found = measure_memory(Way("torch", "torch", str(small_weights)), None, "cpu", 1)

@@ -16,24 +16,24 @@ from darkpose.network.load import load_checkpoint
 pytest.importorskip("onnxruntime")
 
 
-def test_the_shipped_weights_keep_the_budget_in_every_runtime(exported_default: Path) -> None:
-    report = json.loads(exported_default.with_name("default.onnx.parity.json").read_text())
+def test_the_shipped_weights_keep_the_budget_in_every_runtime(exported_small: Path) -> None:
+    report = json.loads(exported_small.with_name("300w-small-dark.onnx.parity.json").read_text())
     assert report["verified"]
     assert report["outputs"] == ["keypoints", "scores", "covariance", "heatmaps"]
     assert report["faces"] == "8 faces drawn by darkpose"
-    assert report["weights"]["name"] == "300w-hrnetv2-w18-dark"
+    assert report["weights"]["name"] == "300w-small-dark"
     assert "research" in report["weights"]["terms"]
     assert len(report["runtimes"]) == len(file_runtimes())
     for each in report["runtimes"]:
         assert each["crop_px"]["max"] < 0.005
         assert each["scores"]["max"] < 1e-3
         assert len(each["landmarks_image_px"]) == 68
-    picture = cv2.imread(str(exported_default.with_name("default.onnx.parity.png")))
+    picture = cv2.imread(str(exported_small.with_name("300w-small-dark.onnx.parity.png")))
     assert picture is not None
-    assert {file.name for file in exported_default.parent.iterdir()} == {
-        "default.onnx",
-        "default.onnx.parity.json",
-        "default.onnx.parity.png",
+    assert {file.name for file in exported_small.parent.iterdir()} == {
+        "300w-small-dark.onnx",
+        "300w-small-dark.onnx.parity.json",
+        "300w-small-dark.onnx.parity.png",
     }
 
 

@@ -41,7 +41,7 @@ def test_the_positive_part_of_nothing_and_of_a_multiple_of_one_are_themselves() 
 
 @pytest.fixture(scope="module")
 def checkpoint() -> Checkpoint:
-    return load_checkpoint("default")
+    return load_checkpoint("300w-small-dark")
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_the_graph_finds_what_the_predictor_finds(
     checkpoint: Checkpoint, faces: FaceCrops, flip_test: FlipTest, method: Method
 ) -> None:
     uncertain = method in ("dark", "dark+")
-    calibration = calibration_beside(weights_file("default"), "300w-68") if uncertain else None
+    calibration = calibration_beside(weights_file("300w-small-dark"), "300w-68") if uncertain else None
     assert calibration is not None or not uncertain
     config = checkpoint.config
     expected = LandmarkFinder(

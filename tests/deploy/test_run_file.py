@@ -20,12 +20,12 @@ HERE = file_runtimes()
 
 @pytest.fixture(scope="module")
 def faces() -> FaceCrops:
-    return drawn_crops(3, load_checkpoint("default").config)
+    return drawn_crops(3, load_checkpoint("300w-small-dark").config)
 
 
 @pytest.fixture(scope="module")
-def runner(exported_default: Path) -> FileRunner:
-    return open_file(exported_default, "onnxruntime")
+def runner(exported_small: Path) -> FileRunner:
+    return open_file(exported_small, "onnxruntime")
 
 
 def test_crop_matrices_take_crop_px_to_image_px() -> None:
@@ -38,10 +38,10 @@ def test_crop_matrices_take_crop_px_to_image_px() -> None:
 
 @pytest.mark.parametrize("runtime", HERE)
 def test_every_runtime_gives_the_same_landmarks_one_by_one_and_together(
-    exported_default: Path, runner: FileRunner, faces: FaceCrops, runtime: Runtime
+    exported_small: Path, runner: FileRunner, faces: FaceCrops, runtime: Runtime
 ) -> None:
     matrices = crop_matrices(faces.center, faces.sides, 256)
-    expected, other = runner(faces.crops, matrices), open_file(exported_default, runtime)
+    expected, other = runner(faces.crops, matrices), open_file(exported_small, runtime)
     assert runtime in other.name
     together = other(faces.crops, matrices)
     assert list(together) == ["keypoints", "scores", "covariance", "heatmaps"]
@@ -64,7 +64,7 @@ def test_landmarks_of_any_number_of_crops_are_the_outputs_of_the_file(
 
 
 def test_a_program_without_darkpose_gets_the_landmarks(
-    exported_default: Path, runner: FileRunner, faces: FaceCrops, tmp_path: Path
+    exported_small: Path, runner: FileRunner, faces: FaceCrops, tmp_path: Path
 ) -> None:
     matrices = crop_matrices(faces.center, faces.sides, 256).astype(np.float32)
     np.savez(tmp_path / "faces.npz", crops=faces.crops, matrices=matrices)
@@ -72,7 +72,7 @@ def test_a_program_without_darkpose_gets_the_landmarks(
         "import sys; sys.modules['darkpose'] = None; sys.modules['torch'] = None\n"
         "import json, numpy as np, onnxruntime\n"
         f"faces = np.load({str(tmp_path / 'faces.npz')!r})\n"
-        f"session = onnxruntime.InferenceSession({str(exported_default)!r})\n"
+        f"session = onnxruntime.InferenceSession({str(exported_small)!r})\n"
         "inputs = {'crops': faces['crops'], 'matrices': faces['matrices']}\n"
         "keypoints, scores = session.run(['keypoints', 'scores'], inputs)\n"
         "names = json.loads(session.get_modelmeta().custom_metadata_map['darkpose'])['schema']['names']\n"
@@ -109,8 +109,8 @@ def test_a_matrix_that_is_not_finite_is_refused_by_its_crop(runner: FileRunner) 
 
 
 @pytest.mark.parametrize("runtime", HERE)
-def test_a_file_that_was_changed_is_refused(exported_default: Path, tmp_path: Path, runtime: Runtime) -> None:
-    data = bytearray(exported_default.read_bytes())
+def test_a_file_that_was_changed_is_refused(exported_small: Path, tmp_path: Path, runtime: Runtime) -> None:
+    data = bytearray(exported_small.read_bytes())
     data[len(data) // 2] ^= 1
     (tmp_path / "changed.onnx").write_bytes(data)
     with pytest.raises(DarkposeError, match=r"changed\.onnx: .*changed"):

@@ -288,6 +288,7 @@ def test_drawn_faces_are_not_compared_with_a_published_row(tmp_path: Path) -> No
     assert "6 faces instead of 2500" in found.lines()[-1]
 
 
+@pytest.mark.slow
 def test_the_default_weights_are_the_best_for_the_schema(tmp_path: Path) -> None:
     make_wflw(tmp_path, train=1, test=1)
     for schema, name in ((None, FACES), ("wflw-98", FACES), ("300w-68", W300_ONLY)):

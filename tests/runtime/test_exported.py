@@ -88,7 +88,7 @@ def test_a_provider_that_is_missing_is_named(
     if runtime not in HERE:
         pytest.skip(f"needs {runtime}")
     with pytest.raises(DarkposeError, match=message):
-        open_weights(small_files[True], None, Engine(runtime, providers=(provider,)))
+        _ = open_weights(small_files[True], None, Engine(runtime, providers=(provider,))).network
 
 
 def test_openvino_chooses_among_several_devices(small_files: dict[bool, Path], crops: np.ndarray) -> None:

@@ -2,6 +2,7 @@ import shutil
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +27,12 @@ def by_torch(astronaut: Path) -> Face:
     return Predictor(runtime="torch", device="cpu", covariance=True)(astronaut, BOX)[0]
 
 
+@pytest.fixture(scope="module")
+def small_by_torch(astronaut: Path) -> Face:
+    pytest.importorskip("torch")
+    return Predictor("300w-small-dark", runtime="torch", device="cpu", covariance=True)(astronaut, BOX)[0]
+
+
 @pytest.mark.parametrize("runtime", INSTALLED)
 def test_every_runtime_finds_the_landmarks_of_torch(astronaut: Path, by_torch: Face, runtime: Runtime) -> None:
     predictor = Predictor(runtime=runtime, covariance=True)
@@ -41,16 +48,16 @@ def test_every_runtime_finds_the_landmarks_of_torch(astronaut: Path, by_torch: F
 
 @pytest.mark.parametrize("runtime", [each for each in INSTALLED if each != "torch"])
 def test_an_exported_file_is_a_network_like_the_weights_that_it_was_made_of(
-    exported_default: Path, astronaut: Path, by_torch: Face, runtime: Runtime
+    exported_small: Path, astronaut: Path, small_by_torch: Face, runtime: Runtime
 ) -> None:
-    predictor, original = (Predictor(w, runtime=runtime, covariance=True) for w in (exported_default, "default"))
+    predictor, original = (Predictor(w, runtime=runtime, covariance=True) for w in (exported_small, "300w-small-dark"))
     (face,) = predictor(astronaut, BOX)
     assert predictor.facts() == original.facts()
     assert predictor.schema == original.schema
-    np.testing.assert_allclose(face.keypoints, by_torch.keypoints, rtol=0, atol=1e-3)
+    np.testing.assert_allclose(face.keypoints, small_by_torch.keypoints, rtol=0, atol=1e-3)
     assert face.covariance is not None
-    assert by_torch.covariance is not None
-    np.testing.assert_allclose(face.covariance, by_torch.covariance, rtol=1e-3, atol=1e-3)
+    assert small_by_torch.covariance is not None
+    np.testing.assert_allclose(face.covariance, small_by_torch.covariance, rtol=1e-3, atol=1e-3)
 
 
 def test_auto_is_the_fastest_runtime_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,35 +94,34 @@ def test_on_a_gpu_auto_is_torch_or_else_onnxruntime_with_cuda(monkeypatch: pytes
 
 @needs("torch")
 def test_a_network_in_bfloat16_finds_nearly_the_same(astronaut: Path) -> None:
-    full, half = (Predictor(device="cpu", runtime="torch", numbers=numbers) for numbers in ("fp32", "bf16"))
+    settings: dict[str, Any] = {"device": "cpu", "runtime": "torch"}
+    full, half = (Predictor("300w-small-dark", **settings, numbers=numbers) for numbers in ("fp32", "bf16"))
     distances = np.linalg.norm(full(astronaut, BOX)[0].keypoints - half(astronaut, BOX)[0].keypoints, axis=1)
     assert 0 < np.median(distances) < 0.25
     assert "bf16" in half.runtime
     assert full.facts() != half.facts()
 
 
-def test_results_that_a_runtime_rounds_by_itself_name_it(
-    exported_default: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_results_that_a_runtime_rounds_by_itself_name_it(exported_small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Results of int8 files by two runtimes are not of one run; those of fp32 are."""
-    exported = open_exported(exported_default)
+    exported = open_exported(exported_small)
     cases: list[tuple[Precision, bool]] = [("fp32", False), ("int8", True)]
     for precision, told in cases:
         marked = replace(exported, card=replace(exported.card, precision=precision))
         monkeypatch.setattr(module, "open_exported", lambda _, marked=marked: marked)
-        facts = Predictor(exported_default, runtime="onnxruntime").facts()
+        facts = Predictor(exported_small, runtime="onnxruntime").facts()
         assert facts.get("runtime") == ("onnxruntime" if told else None)
-    assert Predictor(device="cpu", runtime="torch", numbers="bf16").facts()["runtime"] == "torch"
+    assert Predictor("300w-small-dark", device="cpu", runtime="torch", numbers="bf16").facts()["runtime"] == "torch"
 
 
 def test_covariances_of_a_file_whose_decoder_has_none_are_refused(
-    exported_default: Path, monkeypatch: pytest.MonkeyPatch
+    exported_small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    exported = open_exported(exported_default)
+    exported = open_exported(exported_small)
     quarter = replace(exported, card=replace(exported.card, method="quarter"))
     monkeypatch.setattr(module, "open_exported", lambda _: quarter)
     with pytest.raises(DarkposeError, match=r"covariance needs the method .*'quarter'"):
-        Predictor(exported_default, covariance=True)
+        Predictor(exported_small, covariance=True)
 
 
 @pytest.mark.parametrize(
@@ -129,11 +135,11 @@ def test_covariances_of_a_file_whose_decoder_has_none_are_refused(
     ],
 )
 def test_a_file_made_for_something_else_is_refused(
-    exported_default: Path, asked: dict[str, object], message: str
+    exported_small: Path, asked: dict[str, object], message: str
 ) -> None:
     with pytest.raises(DarkposeError, match=message):
-        Predictor(exported_default, **asked)  # type: ignore[arg-type]
-    Predictor(exported_default, schema="300w-68", flip_test=False, method="dark")  # as it is
+        Predictor(exported_small, **asked)  # type: ignore[arg-type]
+    Predictor(exported_small, schema="300w-68", flip_test=False, method="dark")  # as it is
 
 
 def test_what_only_some_runtimes_know_is_refused_of_the_others(small_weights: Path) -> None:
@@ -149,7 +155,7 @@ def test_what_only_some_runtimes_know_is_refused_of_the_others(small_weights: Pa
         Predictor(small_weights, threads=0)
 
 
-def test_an_unverified_file_is_no_name_for_a_predictor(exported_default: Path, tmp_path: Path) -> None:
-    shutil.copy(exported_default, tmp_path / "x.onnx.unverified")
+def test_an_unverified_file_is_no_name_for_a_predictor(exported_small: Path, tmp_path: Path) -> None:
+    shutil.copy(exported_small, tmp_path / "x.onnx.unverified")
     with pytest.raises(DarkposeError, match="expected a checkpoint that ends in one of"):
         Predictor(tmp_path / "x.onnx.unverified")

@@ -88,6 +88,7 @@ def test_crops_are_normalised_as_for_training(network: HRNet) -> None:
     np.testing.assert_allclose(TorchNetwork(network, NORMALISATION, CPU)(crops), expected, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_predictor_with_a_compiled_network_finds_the_same(
     small_weights: Path, astronaut: Path, traced: list[str]
 ) -> None:
@@ -108,11 +109,11 @@ def test_where_torch_cannot_compile_that_is_said(network: HRNet, monkeypatch: py
         ready(network, compiled=True)
 
 
-def test_only_torch_compiles(small_weights: Path, exported_default: Path) -> None:
+def test_only_torch_compiles(small_weights: Path, exported_small: Path) -> None:
     with pytest.raises(DarkposeError, match="compiled is for torch"):
         Predictor(small_weights, runtime="onnxruntime", compiled=True)
     with pytest.raises(DarkposeError, match=r"torch does not run \.onnx"):
-        Predictor(exported_default, compiled=True)
+        Predictor(exported_small, compiled=True)
 
 
 @pytest.mark.slow

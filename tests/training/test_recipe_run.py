@@ -52,6 +52,7 @@ def test_a_run_keeps_a_checkpoint_with_its_provenance(tmp_path: Path) -> None:
     assert kept.provenance["validation_set"] == "the test set 300w-lfpw, 1 faces"
 
 
+@pytest.mark.slow
 def test_a_run_can_start_from_weights_of_another_schema(tmp_path: Path) -> None:
     write_300w(tmp_path / "300w")
     model = HRNet(HRNetConfig(68)).eval()

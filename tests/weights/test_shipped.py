@@ -73,6 +73,7 @@ def test_the_default_for_a_markup_is_the_best_of_the_shipped_at_it() -> None:
     assert all(load_checkpoint("default", schema=name).provenance["name"] == W300_ONLY for name in (None, "300w-68"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("offline")
 def test_the_markups_agree_where_they_share_a_landmark(astronaut: Path) -> None:
     box = [[165.0, 65, 285, 185]]
@@ -102,6 +103,7 @@ def test_the_astronaut_is_found_as_a_person_sees_her(astronaut: Path) -> None:
     assert face.scores.min() > 0.2
 
 
+@pytest.mark.slow
 def test_unseen_faces_are_found_within_the_stated_error(shared_data: Path) -> None:
     samples = read_300w(shared_data / "300w", LFPW_TEST_FOLDERS)[::4]
     opened = open_weights("default", "300w-68", Engine(runtime="onnxruntime"))

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -52,7 +52,7 @@ class OpenedWeights:
     """Weights with their network, ready to run.
 
     Attributes:
-        network: crops -> heatmaps.
+        make: gives the network; `network` calls it once.
         schema, config, provenance: of the weights.
         fingerprint: gives the SHA-256 of the weights (see `weights.checkpoint.fingerprint`).
         calibration: gives the calibration of the covariances, or None where there is none for the schema.
@@ -60,7 +60,7 @@ class OpenedWeights:
         flip_test, method: built into an exported file; None: the caller chooses.
     """
 
-    network: Network
+    make: Callable[[], Network]
     schema: KeypointSchema
     config: CheckpointConfig
     provenance: Mapping[str, Any]
@@ -69,6 +69,15 @@ class OpenedWeights:
     precision: Precision = "fp32"
     flip_test: FlipTest | None = None
     method: Method | None = None
+
+    @cached_property
+    def network(self) -> Network:
+        """Crops -> heatmaps; made at the first use.
+
+        Raises:
+            DarkposeError: the runtime cannot run it.
+        """
+        return self.make()
 
 
 def open_weights(weights: str | Path, schema: str | None, engine: Engine) -> OpenedWeights:
@@ -104,7 +113,7 @@ def _open_file(file: Path, schema: str | None, engine: Engine) -> OpenedWeights:
         return _by_graph(weights.graph if shipped else _graph_of(weights.config, weights.arrays()), chosen)
 
     return OpenedWeights(
-        _made(file, chosen, make),
+        partial(_made, file, chosen, make),
         weights.schema,
         weights.config,
         weights.provenance,
@@ -129,7 +138,7 @@ def _open_pickled(given: str | Path, file: Path, schema: str | None, engine: Eng
         return _by_graph(_graph_of(checkpoint.config, model_arrays(checkpoint.model)), chosen)
 
     return OpenedWeights(
-        _made(file, chosen, make),
+        partial(_made, file, chosen, make),
         checkpoint.schema,
         checkpoint.config,
         checkpoint.provenance,
@@ -152,7 +161,7 @@ def _open_exported(path: Path, engine: Engine) -> OpenedWeights:
         return _by_graph(exported.with_heatmaps(), chosen, crops=card.crops)
 
     return OpenedWeights(
-        _made(path, chosen, make),
+        partial(_made, path, chosen, make),
         card.schema,
         card.config,
         card.weights,
