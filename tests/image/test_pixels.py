@@ -15,6 +15,7 @@ from darkpose.image.pixels import (
     as_rgb,
     blur_image,
     compress,
+    decode_image,
     planes,
     read_image,
     relight,
@@ -230,3 +231,29 @@ def test_normalisation_equals_the_definition(picture: Pixels) -> None:
     assert got.shape == (1, 3, 30, 40)
     assert got.dtype == np.float32
     np.testing.assert_allclose(got[0], expected.transpose(2, 0, 1), atol=5e-7)
+
+
+@pytest.mark.parametrize("white", [1, 15, 127, 200, 255, 256, 1023, 4095, 65535])
+@pytest.mark.parametrize("kind", ["P2", "P3", "P5", "P6", "P7"])
+def test_white_of_a_netpbm_file_is_what_its_header_says(kind: str, white: int) -> None:
+    grey = np.random.default_rng(0).integers(0, white + 1, (5, 7))
+    grey[0, 0] = white
+    values = grey if kind in ("P2", "P5") else np.stack([grey] * 3, axis=-1)
+    if kind in ("P2", "P3"):
+        pixels = " ".join(map(str, values.ravel())).encode() + b"\n"
+    else:
+        pixels = values.astype(">u2" if white > 255 else np.uint8).tobytes()
+    header = f"{kind}\n# a comment 9\n7 5 # another\n{white}\n"
+    if kind == "P7":
+        header = f"P7\n# MAXVAL 3\nWIDTH 7\nHEIGHT 5\nDEPTH 3\nMAXVAL {white}\nTUPLTYPE RGB\nENDHDR\n"
+    if (kind, white) == ("P7", 1):
+        with pytest.raises(DarkposeError, match="PAM file of black and white"):
+            decode_image(header.encode() + pixels)
+        return
+    expected = np.stack([grey * (255 / white)] * 3, axis=-1)
+    np.testing.assert_allclose(decode_image(header.encode() + pixels), expected, rtol=0, atol=1)
+
+
+def test_an_impossible_white_of_a_netpbm_file_is_refused() -> None:
+    with pytest.raises(DarkposeError, match="white is 70000; expected 1 to 65535"):
+        decode_image(b"P5\n2 1\n70000\n\0\0\0\0")

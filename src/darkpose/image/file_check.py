@@ -1,10 +1,16 @@
-"""Checks of image files before decoding: size, and truncation.
+"""Checks of image files before decoding: size, and truncation; and what OpenCV does not read in their headers.
 
 OpenCV decodes a truncated JPEG file to a half-grey image without an error, and allocates any size that a header gives.
 """
 
+import re
+
 from darkpose.errors import DarkposeError
 from darkpose.image.opencv import MAX_PIXELS
+
+_SPACE = rb"(?:\s|#[^\n]*\n)+"  # comments count as space
+_NETPBM = re.compile(rb"P[2356]" + 3 * (_SPACE + rb"(\d{1,9})") + rb"\s")
+_PAM = re.compile(rb"P7\s(?:.*\n)*?MAXVAL\s+(\d{1,9})\s")
 
 
 def check_image_file(data: bytes) -> None:
@@ -57,3 +63,18 @@ def _check_jpeg(data: bytes) -> tuple[int, int] | None:
                 break
             return size
     raise DarkposeError("the JPEG file is truncated: its end is missing")
+
+
+def white_level(data: bytes) -> int:
+    """The number that is white in a PGM, PPM or PAM file, which OpenCV does not read; 255 for other files.
+
+    Raises:
+        DarkposeError: it is not from 1 to 65535.
+    """
+    found = _NETPBM.match(data) or _PAM.match(data[:4096])
+    white = 255 if found is None else int(found[found.re.groups])
+    if not 1 <= white <= 65535:
+        raise DarkposeError(f"the header of the file says that white is {white}; expected 1 to 65535")
+    if white == 1 and data.startswith(b"P7"):  # OpenCV takes it for bits
+        raise DarkposeError("a PAM file of black and white cannot be read; convert it to PNG")
+    return 255 if white < 256 and data[:2] in (b"P2", b"P3") else white  # OpenCV scales text of so few bits itself

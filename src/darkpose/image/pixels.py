@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import write_atomically
-from darkpose.image.file_check import check_image_file, check_pixel_count
+from darkpose.image.file_check import check_image_file, check_pixel_count, white_level
 from darkpose.image.geometry import Floats, box_to_crop, image_to_crop, transform
 from darkpose.image.opencv import MAX_PIXELS, cv2
 
@@ -62,14 +62,19 @@ def decode_image(data: bytes) -> Pixels:
         DarkposeError: the file is empty, truncated or no image, or has more than `opencv.MAX_PIXELS`.
     """
     check_image_file(data)
+    white = white_level(data)
+    scaled = white not in (255, 65535)  # OpenCV reads values up to these
+    flags = cv2.IMREAD_COLOR_RGB | (cv2.IMREAD_ANYDEPTH if scaled else 0)
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
         reason = f"it has more than {MAX_PIXELS} pixels" if "MAX_IMAGE_PIXELS" in str(error) else error.err
         raise DarkposeError(f"OpenCV cannot decode it: {reason}") from error
     if image is None:
         raise DarkposeError("not an image, or damaged, or of a format that OpenCV cannot decode")
     check_pixel_count(image.shape[1], image.shape[0])
+    if scaled:
+        image = np.minimum(np.rint(image * np.float32(255 / white)), 255)
     return np.asarray(image, np.uint8)
 
 
