@@ -1,6 +1,8 @@
 """Reading, writing, warping and normalising images."""
 
+import io
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,6 +18,8 @@ from darkpose.image.pixels import (
     blur_image,
     compress,
     decode_image,
+    from_pil,
+    is_pil,
     planes,
     read_image,
     relight,
@@ -257,3 +261,60 @@ def test_white_of_a_netpbm_file_is_what_its_header_says(kind: str, white: int) -
 def test_an_impossible_white_of_a_netpbm_file_is_refused() -> None:
     with pytest.raises(DarkposeError, match="white is 70000; expected 1 to 65535"):
         decode_image(b"P5\n2 1\n70000\n\0\0\0\0")
+
+
+def pil_image(mode: str) -> Any:
+    """A coloured picture in a mode of PIL, and what it is in RGB."""
+    image_module = pytest.importorskip("PIL.Image")
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)
+    return image_module.fromarray(np.kron(pixels, np.ones((4, 4, 1), np.uint8))).convert(mode)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "1", "P", "RGBA", "LA", "CMYK", "YCbCr", "HSV"])
+def test_a_pil_image_of_any_mode_is_what_pil_shows(mode: str) -> None:
+    image = pil_image(mode)
+    assert is_pil(image)
+    np.testing.assert_array_equal(from_pil(image), np.asarray(image.convert("RGB")))
+
+
+def test_the_orientation_of_a_pil_image_is_that_of_its_file(tmp_path: Path) -> None:
+    image, file = pil_image("RGB"), tmp_path / "turned.png"
+    exif = image.getexif()
+    exif[0x0112] = 6  # a quarter turn
+    image.save(file, exif=exif)
+    from PIL import Image
+
+    np.testing.assert_array_equal(from_pil(Image.open(file)), read_image(file))
+    assert from_pil(Image.open(file)).shape == (32, 24, 3)
+
+
+def test_pil_images_of_16_bits_are_scaled_down_and_of_32_bits_refused() -> None:
+    image_module = pytest.importorskip("PIL.Image")
+    values = np.arange(0, 65536, 1024, dtype=np.uint16).reshape(8, 8)
+    np.testing.assert_array_equal(from_pil(image_module.fromarray(values))[..., 0], values // 256)
+    for mode in ("I", "F"):
+        with pytest.raises(DarkposeError, match=f"mode '{mode}' has no known white"):
+            from_pil(pil_image("L").convert(mode))
+
+
+def test_a_damaged_file_that_pil_has_opened_is_refused() -> None:
+    image_module, data = pytest.importorskip("PIL.Image"), io.BytesIO()
+    pil_image("RGB").save(data, "PNG")
+    with pytest.raises(DarkposeError, match="PIL cannot read the image"):
+        from_pil(image_module.open(io.BytesIO(data.getvalue()[:-60])))
+
+
+def test_what_is_no_pil_image_is_none() -> None:
+    assert not is_pil(np.zeros((2, 2, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("image", "advice"),
+    [
+        (np.zeros((3, 8, 9), np.uint8), r"transpose it: image.transpose\(1, 2, 0\)"),
+        (np.zeros((8, 9, 3)), r"values of 0..1: \(255 \* image\)"),
+    ],
+)
+def test_a_refused_array_comes_with_advice(image: Any, advice: str) -> None:
+    with pytest.raises(DarkposeError, match=advice):
+        as_rgb(image)

@@ -20,6 +20,7 @@ from conftest import each_slow
 from darkpose.codec.heatmap import decode
 from darkpose.detect.boxes import BoxCorrection, Detections
 from darkpose.detect.haar import Haar
+from darkpose.detect.yunet import YuNet
 from darkpose.errors import DarkposeError
 from darkpose.evaluation.fitting import fit_shape_prior
 from darkpose.image.geometry import image_to_crop
@@ -180,7 +181,9 @@ def test_boxes_that_cannot_be_are_one_clear_error(
 def test_an_unknown_box_kind_or_device_is_one_clear_error(
     predictor: Predictor, small_weights: Path, image: Pixels
 ) -> None:
-    with pytest.raises(DarkposeError, match="box_kind must be one of detector, landmarks, square, got 'face'"):
+    with pytest.raises(
+        DarkposeError, match="box_kind must be one of detector, yunet.* got 'face'"
+    ):
         predictor(image, [BOX], "face")  # type: ignore[call-overload]
     for device in ("abacus", "cuda:99"):
         with pytest.raises(DarkposeError, match=f"device '{device}' cannot be used"):
@@ -399,3 +402,21 @@ def test_what_is_no_path_or_no_numbers_is_told(small_weights: Path) -> None:
         predictor(image, torch.tensor([[1.0, 2, 30, 40]], requires_grad=True))
     with pytest.warns(PendingDeprecationWarning):
         assert predictor(np.matrix(image[..., 0])) == []
+
+
+def test_a_pil_image_gives_the_faces_of_its_file(predictor: Predictor, astronaut: Path) -> None:
+    from_file = pytest.importorskip("PIL.Image").open(astronaut)
+    expected = predictor(astronaut)[0].keypoints
+    for found in (predictor(from_file)[0], predictor([from_file])[0][0]):
+        assert (found.keypoints == expected).all()
+
+
+@pytest.mark.parametrize(("kind", "maker"), [("yunet", YuNet), ("haar", Haar), ("detector", OneFace)])
+def test_given_boxes_get_the_correction_of_their_maker(
+    predictor: Predictor, small_weights: Path, image: Pixels, kind: Any, maker: Any
+) -> None:
+    (region,) = predictor.regions(image, [BOX], kind)
+    np.testing.assert_array_equal(region.crop_box, maker.correction([BOX])[0])
+    if kind == "detector":
+        (region,) = Predictor(small_weights, "cpu").regions(image, [BOX])
+        np.testing.assert_array_equal(region.crop_box, YuNet.correction([BOX])[0])

@@ -28,6 +28,7 @@ FEW_IMAGES = 16
 INTERRUPTED = "interrupted; run the same command again to continue"
 
 INPUT, MODEL = Group("Input and faces", sort_key=1), Group("Model", sort_key=2)
+Kind = Literal["detector", "yunet", "haar", "landmarks", "square"]
 OUTPUT, SCALE = Group("Output", sort_key=3), Group("Scale", sort_key=4)
 
 
@@ -105,7 +106,7 @@ def predict(
     *paths: Annotated[str, Parameter(group=INPUT)],
     boxes: Annotated[list[str] | None, Parameter(group=INPUT, allow_leading_hyphen=True)] = None,
     detector: Annotated[str, Parameter(group=INPUT)] = "auto",
-    box_kind: Annotated[Literal["detector", "landmarks", "square"], Parameter(group=INPUT)] = "detector",
+    box_kind: Annotated[Kind, Parameter(group=INPUT)] = "detector",
     listed: Annotated[str | None, Parameter(name="--list", group=INPUT, allow_leading_hyphen=True)] = None,
     model: Model | None = None,
     output: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
@@ -128,7 +129,8 @@ def predict(
     detector
         auto (YuNet if its file is available, else haar), yunet, haar, or the path of a YuNet file.
     box_kind
-        Kind of the given boxes: of a face detector, tight around the landmarks, or a square to cut as it is.
+        Kind of the given boxes: of YuNet or Haar, tight around the landmarks, or a square to cut as it is; detector is
+        the one of --detector, yunet for auto.
     listed
         File with the path of an image or tar file in each line; - for standard input. For jsonl and parquet.
     output

@@ -1,8 +1,10 @@
 """Reading, writing, warping and normalising images."""
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +14,9 @@ from darkpose.files.atomic import write_atomically
 from darkpose.image.file_check import check_image_file, check_pixel_count, white_level
 from darkpose.image.geometry import Floats, box_to_crop, image_to_crop, transform
 from darkpose.image.opencv import MAX_PIXELS, cv2
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PilImage
 
 Pixels = NDArray[np.uint8]
 MAX_WARPED_SIDE = 32767  # px; OpenCV warps no larger images
@@ -89,13 +94,45 @@ def as_rgb(image: NDArray[np.generic]) -> Pixels:
     """
     image = np.asarray(image)  # np.matrix would keep two axes
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)) or not image.size:
-        raise DarkposeError(f"an image must be (H, W, 3) RGB (or grey, or RGBA), got the shape {image.shape}")
+        advice = "; transpose it: image.transpose(1, 2, 0)" if image.ndim == 3 and image.shape[0] in (1, 3, 4) else ""
+        raise DarkposeError(f"an image must be (H, W, 3) RGB (or grey, or RGBA), got the shape {image.shape}{advice}")
     if image.dtype not in (np.uint8, np.uint16):
-        raise DarkposeError(f"an image must be uint8 with values 0..255, got {image.dtype}")
+        advice = "; values of 0..1: (255 * image).round().astype(np.uint8)" if image.dtype.kind == "f" else ""
+        raise DarkposeError(f"an image must be uint8 with values 0..255, got {image.dtype}{advice}")
     pixels = image.reshape(*image.shape[:2], -1)[..., :3]
     if pixels.dtype == np.uint16:
         pixels = pixels // 256
     return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), np.uint8)
+
+
+def is_pil(image: object) -> "TypeGuard[PilImage]":
+    """Whether this is a PIL image."""
+    module = sys.modules.get("PIL.Image")
+    return module is not None and isinstance(image, module.Image)
+
+
+def from_pil(image: "PilImage") -> Pixels:
+    """Convert a PIL image to (H, W, 3) uint8 RGB, upright by its EXIF data; an alpha channel is ignored.
+
+    Raises:
+        DarkposeError: it has 32 bits a channel, whose range is not known, or cannot be read.
+    """
+    from PIL import ImageOps
+
+    check_pixel_count(*image.size)
+    try:
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode.startswith("I;16"):
+            return as_rgb(np.asarray(upright).astype(np.uint16))
+        if upright.mode in ("I", "F"):
+            raise DarkposeError(
+                f"a PIL image of mode {upright.mode!r} has no known white; give an array of uint8 or uint16"
+            )
+        if upright.mode in ("P", "PA", "LA", "RGBa", "La"):
+            upright = upright.convert("RGBA")
+        return as_rgb(np.asarray(upright.convert("RGB")))
+    except (OSError, SyntaxError, ValueError) as error:  # of a file that PIL reads only now
+        raise DarkposeError(f"PIL cannot read the image: {error}") from error
 
 
 def relight(image: Pixels, gamma: float, gains: Sequence[float], *, grey: bool = False) -> Pixels:

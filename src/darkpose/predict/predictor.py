@@ -2,18 +2,20 @@
 
 import threading
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, cast, get_args, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union, cast, get_args, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from darkpose.codec.heatmap import Method
 from darkpose.detect.detector import Detector, best_detector, named_detector
+from darkpose.detect.haar import Haar
 from darkpose.detect.yunet import YuNet
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import whole_pixels
-from darkpose.image.pixels import Pixels, as_rgb, cut_crops, read_image
+from darkpose.image.pixels import Pixels, as_rgb, cut_crops, from_pil, is_pil, read_image
 from darkpose.predict.face import Face
 from darkpose.predict.landmarks import LandmarkFinder
 from darkpose.predict.shape_prior import ShapePrior, as_shape_prior
@@ -21,10 +23,13 @@ from darkpose.runtime.flip import FlipTest
 from darkpose.runtime.network import NumberType, Runtime
 from darkpose.runtime.open import Engine, OpenedWeights, open_weights
 
-Image = str | Path | NDArray[np.generic]
+if TYPE_CHECKING:
+    from PIL.Image import Image as PilImage
+
+Image = Union[str, Path, NDArray[np.generic], "PilImage"]
 _finding = threading.Lock()
 FARTHEST = 1e6  # px; coordinates beyond are no boxes of photographs
-BoxKind = Literal["detector", "landmarks", "square"]
+BoxKind = Literal["detector", "yunet", "haar", "landmarks", "square"]
 
 
 class Region(NamedTuple):
@@ -133,7 +138,8 @@ class Predictor:
             self.calibration,
         )
         self._opened, self._numbers = opened, numbers
-        self._detector = named_detector(detector) if isinstance(detector, str) else detector
+        self._given_detector = named_detector(detector) if isinstance(detector, str) else detector
+        self._detector = self._given_detector
         self.detector_note = ""
 
     def facts(self) -> dict[str, Any]:
@@ -182,12 +188,14 @@ class Predictor:
         """Landmarks of every face in one image or in each of several.
 
         Args:
-            image: a path, an array (H, W, 3) uint8 RGB, or a list of either.
+            image: a path, an array (H, W, 3) uint8 RGB, a PIL image, or a list of these. The orientation that EXIF
+                gives is applied to PIL images as to files; the landmarks are in px of the upright image.
             boxes: (M, 4) x0, y0, x1, y1 in image px; for a list of images, one such array (or None) per image. None:
                 faces are detected.
-            box_kind: what given boxes are: "detector": a face detector's, brought to the crop the network knows;
-                "landmarks": the tight extent of the landmarks, the published crop; "square": a data set's own square,
-                cut as it is (with the padding only).
+            box_kind: what given boxes are: "yunet", "haar": that detector's, brought to the crop the network knows;
+                "detector": those of the detector that this predictor was given, else YuNet's; "landmarks": the tight
+                extent of the landmarks, the published crop; "square": a data set's own square, cut as it is (with the
+                padding only).
 
         Returns:
             A list of faces, in the order of the boxes (or best detection first); for a list of images, a list of lists.
@@ -195,11 +203,8 @@ class Predictor:
         Raises:
             DarkposeError: an image or a box cannot be used; the message says which.
         """
-        if not isinstance(image, (str, Path, np.ndarray, list, tuple)):
-            kind = type(image).__name__
-            raise DarkposeError(f"expected a path, an array (np.asarray(image)) or a list of either, got {kind}")
-        if isinstance(image, (str, Path, np.ndarray)):
-            return self._predict([image], [cast(ArrayLike | None, boxes)], box_kind)[0]
+        if not isinstance(image, (list, tuple)):
+            return self._predict([cast(Image, image)], [cast(ArrayLike | None, boxes)], box_kind)[0]
         each = [None] * len(image) if boxes is None else list(cast(Sequence[ArrayLike | None], boxes))
         if len(each) != len(image):
             raise DarkposeError(f"expected boxes for each of {len(image)} images, got {len(each)}")
@@ -215,9 +220,7 @@ class Predictor:
     def regions(self, image: Image, boxes: ArrayLike | None = None, box_kind: BoxKind = "detector") -> list[Region]:
         """The first half of a call: where the faces of one image are; arguments and errors as there."""
         _check_choice("box_kind", box_kind, get_args(BoxKind))
-        if not isinstance(image, (str, Path, np.ndarray)):
-            raise DarkposeError(f"expected a path or an array for each image, got {type(image).__name__}")
-        pixels = as_rgb(image) if isinstance(image, np.ndarray) else read_image(Path(image))
+        pixels = _pixels(image)
         if boxes is None:
             detector = self.detector
             found = detector(pixels)
@@ -225,12 +228,22 @@ class Predictor:
             found_by, scores = detector.name, found.scores
         else:
             given = _checked_boxes(boxes, pixels)
-            crop_boxes = _crop_boxes(given, box_kind)
+            crop_boxes = self._crop_boxes(given, box_kind)
             found_by, scores = "given", np.full(len(given), np.nan)
         return [
             Region(pixels, box, crop_box, found_by, float(score))
             for box, crop_box, score in zip(given, crop_boxes, scores, strict=True)
         ]
+
+    def _crop_boxes(self, boxes: NDArray[np.float64], box_kind: BoxKind) -> NDArray[np.float64]:
+        """The boxes to cut crops around, from boxes given by the caller."""
+        if box_kind == "landmarks":
+            return whole_pixels(boxes)
+        if box_kind == "square":
+            return boxes
+        maker = self._given_detector if box_kind == "detector" and self._given_detector is not None else None
+        correction = (Haar if box_kind == "haar" else YuNet).correction if maker is None else maker.correction
+        return correction(boxes)
 
     def locate(self, regions: Sequence[Region]) -> list[Face]:
         """The second half of a call: the faces of regions, of any images, through the network in batches."""
@@ -257,8 +270,19 @@ class Predictor:
         ]
 
 
+def _pixels(image: Image) -> Pixels:
+    """An image from a caller as (H, W, 3) uint8 RGB."""
+    if isinstance(image, np.ndarray):
+        return as_rgb(image)
+    if isinstance(image, (str, Path)):
+        return read_image(Path(image))
+    if is_pil(image):
+        return from_pil(image)
+    raise DarkposeError(f"expected a path, an array, a PIL image or a list of these, got {type(image).__name__}")
+
+
 def _check_count(name: str, number: int | None) -> None:
-    whole = isinstance(number, int) and not isinstance(number, bool)
+    whole = isinstance(number, Integral) and not isinstance(number, bool)
     if number is not None and not (whole and number >= 1):
         raise DarkposeError(f"{name} must be a whole number of at least 1, got {number!r}")
 
@@ -282,7 +306,7 @@ def _checked_boxes(boxes: ArrayLike, image: Pixels) -> NDArray[np.float64]:
     """Boxes as (M, 4) float64; refuses what cannot be a box in this image."""
     try:
         checked = np.asarray(boxes, np.float64)
-    except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: a tensor that is being learnt
+    except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: a tensor with a gradient
         raise DarkposeError(f"boxes must be numbers, (M, 4) as x0, y0, x1, y1: {error}") from error
     if checked.size == 0:
         return np.zeros((0, 4))
@@ -300,9 +324,3 @@ def _checked_boxes(boxes: ArrayLike, image: Pixels) -> NDArray[np.float64]:
         if x1 < 0 or y1 < 0 or x0 > width - 1 or y0 > height - 1:
             raise DarkposeError(f"{where}: it lies outside the image of {width} x {height} px")
     return checked
-
-
-def _crop_boxes(boxes: NDArray[np.float64], box_kind: BoxKind) -> NDArray[np.float64]:
-    if box_kind == "landmarks":
-        return whole_pixels(boxes)
-    return YuNet.correction(boxes) if box_kind == "detector" else boxes
