@@ -181,9 +181,7 @@ def test_boxes_that_cannot_be_are_one_clear_error(
 def test_an_unknown_box_kind_or_device_is_one_clear_error(
     predictor: Predictor, small_weights: Path, image: Pixels
 ) -> None:
-    with pytest.raises(
-        DarkposeError, match="box_kind must be one of detector, yunet.* got 'face'"
-    ):
+    with pytest.raises(DarkposeError, match=r"box_kind must be one of detector, yunet.* got 'face'"):
         predictor(image, [BOX], "face")  # type: ignore[call-overload]
     for device in ("abacus", "cuda:99"):
         with pytest.raises(DarkposeError, match=f"device '{device}' cannot be used"):

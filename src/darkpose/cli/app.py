@@ -3,6 +3,7 @@
 Exit codes: 0: everything done; 1: some images could not be used or have no face; 2: a mistake in the call; 130: Ctrl-C.
 """
 
+import io
 import os
 import sys
 
@@ -73,6 +74,9 @@ def main(arguments: list[str] | None = None) -> None:
     """
     if sys.stderr is None:  # closed by the parent process
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names of files may have letters that the encoding lacks
+            stream.reconfigure(errors="backslashreplace")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # darkpose reports damaged images itself
     given = sys.argv[1:] if arguments is None else arguments
     command = next(iter(given), "")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from cyclopts import Group, Parameter
 
@@ -170,6 +170,8 @@ def predict(
     from darkpose.predict.predictor import Predictor
 
     given = _given_boxes(boxes)
+    if given and box_kind == "detector" and detector in ("yunet", "haar"):
+        box_kind = cast(Kind, detector)
     options["runtime"] = runtime_for(model, scale, len(inputs))
     predictor = Predictor(**options, detector=None if given else detector)
     draw = draw or scores

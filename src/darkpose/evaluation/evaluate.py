@@ -107,7 +107,7 @@ def _predict(faces: AnnotatedFaces, weights: str, predictions: Path | None, opti
     detectors = {each.boxes: _detector(each.boxes) for each in variants if is_detector(each.boxes)}
     rules = {each.boxes: box_rule(each.boxes, detectors.get(each.boxes)) for each in variants}
     headers = [_header(faces, opened, weights, variant, detectors) for variant in variants]
-    protocol, config = benchmark.protocol, opened.config
+    protocol, config, network = benchmark.protocol, opened.config, opened.network
     crops = CropSettings(config.crop_size, config.padding, protocol.kernel_size, protocol.batch_size)
     with ExitStack() as held:
         for file in files:
@@ -116,7 +116,7 @@ def _predict(faces: AnnotatedFaces, weights: str, predictions: Path | None, opti
             variant: PredictionsWriter(file, header)
             for variant, file, header in zip(variants, files, headers, strict=True)
         }
-        predict_to_files(writers, opened.network, faces.samples, opened.schema, rules, crops, workers=options.workers)
+        predict_to_files(writers, network, faces.samples, opened.schema, rules, crops, workers=options.workers)
     return files
 
 

@@ -137,7 +137,7 @@ class Predictor:
             covariance,
             self.calibration,
         )
-        self._opened, self._numbers = opened, numbers
+        self._fingerprint, self._precision, self._numbers = opened.fingerprint, opened.precision, numbers
         self._given_detector = named_detector(detector) if isinstance(detector, str) else detector
         self._detector = self._given_detector
         self.detector_note = ""
@@ -147,16 +147,15 @@ class Predictor:
 
         In int8 and bf16 the runtimes round differently, so that the runtime is among the facts.
         """
-        opened, numbers = self._opened, self._numbers
-        rounded = opened.precision == "int8" or numbers == "bf16"
+        rounded = self._precision == "int8" or self._numbers == "bf16"
         return {
-            "weights": opened.fingerprint(),
+            "weights": self._fingerprint(),
             "flip_test": self._flip_test,
             "method": self._method,
             "covariance": self._find.covariance,
-            "precision": opened.precision,
-            "numbers": numbers,
-            **({"runtime": opened.network.runtime} if rounded else {}),
+            "precision": self._precision,
+            "numbers": self._numbers,
+            **({"runtime": self._find.network.runtime} if rounded else {}),
             **({} if self._prior is None else {"shape_prior": self._prior.digest()}),
         }
 
