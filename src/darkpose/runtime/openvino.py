@@ -16,6 +16,7 @@ from darkpose.errors import DarkposeError
 from darkpose.image.pixels import Pixels
 from darkpose.runtime.network import NumberType, Runtime
 
+FEW = 3  # crops that are run one by one
 _TO_FLOAT = ("Convert", "Convert", "Subtract", "Multiply")  # operations after a rounding to 8 bits
 
 
@@ -84,7 +85,7 @@ class OpenVinoNetwork:
 
 
 class _Compiled:
-    """A model compiled for one crop and, when more come, for any number."""
+    """A model compiled for one crop and, when many come, for any number; each holds the weights once more."""
 
     def __init__(self, graph: Path | bytes, device: str, hints: dict[str, str], int8: bool) -> None:
         model = openvino_core().read_model(io.BytesIO(graph) if isinstance(graph, bytes) else graph)
@@ -106,8 +107,10 @@ class _Compiled:
 
     def __call__(self, crops: NDArray[Any]) -> NDArray[np.float32]:
         with self._lock:  # a request serves one thread; it uses all CPU threads anyway
-            request = self._request(1 if len(crops) == 1 else -1)
-            return np.array(request.infer({"crops": crops}, share_inputs=True, share_outputs=True)[0])
+            parts = np.split(crops, len(crops)) if 1 <= len(crops) <= FEW else [crops]
+            request = self._request(len(parts[0]) if len(parts[0]) == 1 else -1)
+            found = [request.infer({"crops": part}, share_inputs=True)[0] for part in parts]
+            return np.concatenate(found)
 
     def facts(self, numbers: NumberType) -> list[str]:
         """Devices and the number type: the one that the device tells, or the one asked for (AUTO does not tell)."""
