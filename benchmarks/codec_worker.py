@@ -72,7 +72,7 @@ def darkpose_decoders(maps: Maps) -> Works:
     """All paths; the limits beside them."""
     heatmap, dark_numpy = import_module("darkpose.codec.heatmap"), import_module("darkpose.codec.dark")
     decode_torch = import_module("darkpose.codec.dark_torch").decode_torch
-    taps = import_module("darkpose.codec.blur").modulation_kernel(KERNEL)
+    taps = import_module("darkpose.codec.dark").modulation_kernel(KERNEL)
     flat, tensor = maps.reshape(-1, *maps.shape[2:]), torch.from_numpy(maps)
     halves = {"bfloat16": tensor.bfloat16(), "float16": tensor.half()}
     works = shared_works(maps)

@@ -4,6 +4,7 @@
 follow from the names: two names that differ only in `left_` and `right_` are a pair.
 """
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,9 @@ def flip_pairs_from_names(names: tuple[str, ...]) -> tuple[tuple[int, int], ...]
     """Index pairs (i, j), i < j, of the names that are mirror images of each other."""
     index = {name: i for i, name in enumerate(names)}
     return tuple((i, j) for i, name in enumerate(names) if i < (j := index.get(mirrored(name), i)))
+
+
+_FILE_NAME = re.compile(r"\w[\w .+-]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,12 @@ class KeypointSchema:
     parts: tuple["KeypointSchema", ...] = ()
 
     def __post_init__(self) -> None:
+        texts = isinstance(self.name, str) and all(isinstance(name, str) for name in self.names)
+        if not texts or not _FILE_NAME.fullmatch(self.name):
+            raise DarkposeError(
+                "the name of a schema becomes part of file names: expected at most 100 letters, digits, spaces and "
+                f"._+- after a letter or digit, got {str(self.name)[:120]!r}"
+            )
         if len(set(self.names)) != len(self.names):
             repeated = sorted({name for name in self.names if self.names.count(name) > 1})
             raise DarkposeError(f"schema {self.name}: landmark names must be unique, these repeat: {repeated}")

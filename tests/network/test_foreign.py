@@ -2,8 +2,12 @@
 
 import hashlib
 import re
+import sys
+import zipfile
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -224,3 +228,106 @@ def test_a_file_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
         read_pth(tmp_path / "none.pth")
     with pytest.raises(DarkposeError, match="cannot be read: Is a directory"):
         read_pth(tmp_path)
+
+
+def prefixed(weights: Weights, *prefixes: str) -> Weights:
+    return {"".join(prefixes) + name: value for name, value in weights.items()}
+
+
+OURS = as_ours(AFLW)
+NO_COUNTERS = {name: value for name, value in OURS.items() if not name.endswith("num_batches_tracked")}
+AVERAGED = AFLW | {f"ema_{name.replace('.', '_')}": value + 1 for name, value in AFLW.items()}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"state_dict": prefixed(OURS, "model."), "pytorch-lightning_version": "2.4.0", "epoch": 3},
+        prefixed(OURS, "_orig_mod."),
+        prefixed(OURS, "module.", "_orig_mod.", "model."),
+        prefixed(OURS, "model.", "net.", "module."),
+        {name.replace("backbone.", "backbone._orig_mod."): value for name, value in OURS.items()},
+        {"model": OURS, "epoch": 1},
+        {"net": prefixed(OURS, "module.")},
+        {"model_state_dict": OURS, "optimizer": {"state": {}, "param_groups": []}},
+        {"model": {"state_dict": OURS}},
+        {"state_dict": AVERAGED, "meta": META},
+    ],
+    ids=["lightning", "compiled", "three", "others", "compiled inside", "model", "net", "named", "twice", "averages"],
+)
+def test_weights_are_found_in_what_training_programs_wrap_around_them(content: Any, path: Path) -> None:
+    torch.save(content, path)
+    assert_same_weights(dict(read_pth(path).model.state_dict()), OURS)
+
+
+def test_the_counters_of_batch_norms_may_be_missing(path: Path) -> None:
+    torch.save(NO_COUNTERS, path)
+    found = read_pth(path).model.state_dict()
+    assert_same_weights({name: value for name, value in found.items() if name in NO_COUNTERS}, NO_COUNTERS)
+
+
+def test_what_remains_without_prefixes_is_read_strictly(path: Path) -> None:
+    torch.save({"state_dict": prefixed(OURS, "model.") | {"loss.weight": torch.ones(3)}}, path)
+    with pytest.raises(DarkposeError, match=r"its weights are called model\."):
+        read_pth(path)
+    torch.save({"state_dict": prefixed(OURS | {"loss.weight": torch.ones(3)}, "model.")}, path)
+    with pytest.raises(DarkposeError, match=r"not expected: loss\.weight"):
+        read_pth(path)
+
+
+class HistoryBuffer:
+    """As MMEngine's: a run leaves one for each number that it logs."""
+
+    def __init__(self) -> None:
+        self.max_length, self._log_history, self._count_history = 10**6, np.ones(3), np.ones(3, int)
+
+
+@pytest.mark.parametrize(
+    "module", ["mmengine.logging.history_buffer", "pytorch_lightning.utilities", "omegaconf.dictconfig"]
+)
+def test_objects_that_a_training_run_leaves_next_to_the_weights_are_dropped(
+    module: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = module.split(".")
+    names = [".".join(parts[: end + 1]) for end in range(len(parts))]
+    for name in names:
+        made = ModuleType(name)
+        made.HistoryBuffer = HistoryBuffer  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, name, made)
+    monkeypatch.setattr(HistoryBuffer, "__module__", module)
+    hub = {"log_scalars": OrderedDict({"train/loss": HistoryBuffer()}), "runtime_info": OrderedDict(epoch=60)}
+    torch.save({"meta": META, "state_dict": as_1x(AFLW), "message_hub": hub}, path)
+    for name in names:
+        monkeypatch.delitem(sys.modules, name)
+    assert_same_weights(dict(read_pth(path).model.state_dict()), OURS)
+
+
+FIRST = "backbone.conv1.weight"
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (torch.zeros(1).expand(2**40), "wrong shape"),
+        (torch.zeros(64, 3, 3, 3).to_sparse(), "sparse_coo"),
+        (torch.zeros(64, 3, 3, 3, device="meta"), "meta"),
+        (torch.zeros(64, 3, 3, 3).to(torch.float8_e4m3fn), "float8_e4m3fn"),
+        (torch.zeros(64, 3, 3, 3, dtype=torch.complex64), "complex64"),
+        (torch.full((64, 3, 3, 3), torch.inf), "not finite numbers"),
+    ],
+    ids=["expanded", "sparse", "meta", "float8", "complex", "infinite"],
+)
+def test_a_tensor_of_another_kind_is_named_before_its_numbers_are_read(value: Tensor, message: str, path: Path) -> None:
+    torch.save(OURS | {FIRST: value}, path)
+    with pytest.raises(DarkposeError, match=rf"{message}.*{FIRST}|{FIRST}.*{message}"):
+        read_pth(path)
+
+
+def test_a_compressed_archive_is_refused(path: Path) -> None:
+    plain = path.with_name("plain.pth")
+    torch.save({"state_dict": {"head.3.weight": torch.zeros(10**6)}}, plain)
+    with zipfile.ZipFile(plain) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
+        for entry in source.namelist():
+            target.writestr(entry, source.read(entry))
+    with pytest.raises(DarkposeError, match="got a compressed archive"):
+        read_pth(path)

@@ -63,7 +63,7 @@ def test_a_path_may_lead_to_either_kind(name: str, folder: Path, checkpoint: Che
         assert found.schema == AFLW_19
 
 
-@pytest.mark.parametrize("ending", [".pt", ".tar", ".pth.tar"])
+@pytest.mark.parametrize("ending", [".pt", ".ckpt", ".tar", ".pth.tar"])
 def test_other_endings_of_state_dicts_are_read_too(ending: str, folder: Path, tmp_path: Path) -> None:
     (tmp_path / f"model{ending}").symlink_to(folder / "model.pth")
     assert load_checkpoint(tmp_path / f"model{ending}").provenance["layout"] == "darkpose"
@@ -88,7 +88,7 @@ def test_a_folder_and_an_unknown_ending_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DarkposeError, match="got a folder"):
         load_checkpoint(tmp_path)
     (tmp_path / "model.onnx").touch()
-    with pytest.raises(DarkposeError, match=r"ends in one of \.safetensors, \.pth, \.pt, \.tar, got '\.onnx'"):
+    with pytest.raises(DarkposeError, match=r"ends in one of \.safetensors, \.pth, \.pt, \.ckpt, \.tar, got '\.onnx'"):
         load_checkpoint(tmp_path / "model.onnx")
 
 

@@ -56,22 +56,37 @@ def load_strictly(
     expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     problems = [f"missing: {spell(key)} {shape}" for key, shape in expected.items() if key not in weights]
     problems += [
-        f"not expected: {spell(key)} {tuple(value.shape)}" for key, value in weights.items() if key not in expected
+        f"not expected: {spell(key)} {'' if _unusual(value) else tuple(value.shape)}"
+        for key, value in weights.items()
+        if key not in expected
     ]
-    problems += [
-        f"not finite numbers: {spell(key)}" for key, value in weights.items() if key in expected and not _usable(value)
-    ]
-    problems += [
-        f"wrong shape: {spell(key)} is {tuple(weights[key].shape)}, expected {shape}"
-        for key, shape in expected.items()
-        if key in weights and tuple(weights[key].shape) != shape
-    ]
+    for key, shape in expected.items():
+        value = weights.get(key)
+        if value is None:
+            continue
+        if kind := _unusual(value):  # looked at first: reading its numbers, or even its shape, may fail
+            problems.append(f"expected a plain tensor of floats: {spell(key)} is {kind}")
+        elif tuple(value.shape) != shape:
+            problems.append(f"wrong shape: {spell(key)} is {tuple(value.shape)}, expected {shape}")
+        elif not _usable(value):
+            problems.append(f"not finite numbers: {spell(key)}")
     if problems:
         listed = "\n  ".join(problems)
         raise DarkposeError(f"{source}: the weights do not fit {config}, problems: {len(problems)}\n  {listed}")
     cast = {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
     model.load_state_dict(cast, assign=True)
     return model.eval().requires_grad_(False)
+
+
+def _unusual(value: Tensor) -> str:
+    """What a tensor is if it is no plain one of whole numbers or usual floats; empty: it is."""
+    if value.is_nested or value.layout != torch.strided:
+        return "nested" if value.is_nested else str(value.layout).removeprefix("torch.")
+    if value.is_meta:
+        return "without numbers (meta)"
+    floats = value.dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+    whole = not (value.is_floating_point() or value.is_complex() or value.is_quantized)
+    return "" if floats or whole else str(value.dtype).removeprefix("torch.")
 
 
 def _usable(value: Tensor) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from darkpose.errors import DarkposeError
@@ -59,6 +60,9 @@ LAYOUTS = (
     Layout("hrnet-facial-landmark-detection", (("head.", "head."), ("", "backbone.")), ("conv1.",), sigma=1.5),
 )
 NOT_WEIGHTS = ("data_preprocessor.mean", "data_preprocessor.std")
+WRAPPED = ("state_dict", "model_state_dict", "model", "net")  # keys of the weights in what training programs save
+PREFIXES = ("module.", "model.", "net.", "network.")  # of all names; of parallel training, Lightning, ...
+COMPILED = "_orig_mod."  # in names of what torch.compile has wrapped
 LAST = "head.3.weight"
 
 
@@ -82,20 +86,35 @@ def file_digest(path: Path) -> str:
 
 
 def state_dict(content: Any, path: Path) -> dict[str, Tensor]:
-    """The weights in what a file holds, be they wrapped or bare, without the `module.` of parallel training.
+    """The weights in what a file holds, be they wrapped or bare.
+
+    Prefixes that all names share, such as the `module.` of parallel training, the `model.` of Lightning and the
+    `_orig_mod.` of torch.compile, are removed in any order, and so are the averages (`ema_...`) of OpenMMLab 0.x.
+    Missing counters of batch norms, which nothing uses, are added.
 
     Raises:
         DarkposeError: there are none, or other things are among them.
     """
-    weights = content.get("state_dict", content) if isinstance(content, dict) else None
+    weights = content if isinstance(content, dict) else None
+    while weights is not None and (inner := next((weights[key] for key in WRAPPED if _holds(weights, key)), None)):
+        weights = inner
     if not isinstance(weights, dict) or not weights:
         raise DarkposeError(f"{path}: expected a state_dict, alone or under that name, got {type(content).__name__}")
     others = [str(name) for name, value in weights.items() if not (isinstance(name, str) and isinstance(value, Tensor))]
     if others:
         raise DarkposeError(f"{path}: expected a state_dict of named tensors alone, but it holds {', '.join(others)}")
-    parallel = all(name.startswith("module.") for name in weights)
-    named = {name.removeprefix("module.") if parallel else name: value for name, value in weights.items()}
-    return {name: value for name, value in named.items() if name not in NOT_WEIGHTS}
+    named = {name.replace(COMPILED, ""): value for name, value in weights.items() if name not in NOT_WEIGHTS}
+    while prefix := next((each for each in PREFIXES if all(name.startswith(each) for name in named)), ""):
+        named = {name.removeprefix(prefix): value for name, value in named.items() if name != prefix}
+    averages = {f"ema_{name.replace('.', '_')}" for name in named}
+    named = {name: value for name, value in named.items() if name not in averages and name not in NOT_WEIGHTS}
+    norms = [name.removesuffix("running_mean") for name in named if name.endswith(".running_mean")]
+    return {f"{norm}num_batches_tracked": torch.tensor(0) for norm in norms} | named
+
+
+def _holds(content: dict[Any, Any], key: str) -> bool:
+    """Whether weights are under this key."""
+    return isinstance(content.get(key), dict) and bool(content[key])
 
 
 def find_layout(names: Mapping[str, object], path: Path) -> Layout:

@@ -17,8 +17,8 @@ def load_checkpoint(
     """Read a checkpoint; needs torch.
 
     Args:
-        path_or_name: a name (see `weights.zoo.weights_file`), one of darkpose's `.safetensors`, or a `.pth`, `.pt` or
-            `.tar` of another project.
+        path_or_name: a name (see `weights.zoo.weights_file`), one of darkpose's `.safetensors`, or a `.pth`, `.pt`,
+            `.ckpt` or `.tar` of another project.
         schema: name of the schema, for weights that know several (None: their first one); or a schema of the caller's,
             instead of the one in the file or the known one with as many landmarks.
         whole: keep weights that know several schemas as they are, with the joined schema.

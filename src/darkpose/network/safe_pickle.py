@@ -6,7 +6,9 @@ defined here, so that nothing of NumPy is ever called with what a file says.
 
 import re
 import warnings
+import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -54,8 +56,19 @@ ALLOWED: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
 ]
 
 
+# Packages whose objects training runs leave next to the weights: they are dropped, by a stand-in for each class.
+DROPPED = (
+    *("mmengine", "mmcv", "mmpose", "pytorch_lightning", "lightning", "lightning_fabric", "omegaconf"),
+    *("argparse", "pathlib", "datetime"),
+)
+MAX_CLASSES = 100  # of such objects
+MAX_INFLATED = 4  # bytes in memory for a byte of the file; torch.save does not compress
+
+
 def unpickle(path: Path) -> Any:
     """What a file of `torch.save` holds: tensors on the CPU and plain values; NumPy's arrays are dropped.
+
+    Objects of the packages in `DROPPED` are dropped, too; no code of theirs runs.
 
     Raises:
         DarkposeError: the file cannot be opened, is damaged or of another kind, or asks for anything else.
@@ -64,12 +77,33 @@ def unpickle(path: Path) -> Any:
         data = BytesIO(path.read_bytes())
     except OSError as error:
         raise DarkposeError(f"{path}: cannot be read: {error.strerror or error}") from error
-    try:
-        with torch.serialization.safe_globals(ALLOWED), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # PyTorch's words on old files; what matters is said below
-            return torch.load(data, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged pickle can fail in any way
-        raise DarkposeError(f"{path}: {_explained(error)}") from error
+    _check_size(data, path)
+    allowed = list(ALLOWED)
+    for _ in range(MAX_CLASSES):
+        data.seek(0)
+        try:
+            with torch.serialization.safe_globals(allowed), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # PyTorch's words on old files; what matters is said below
+                return torch.load(data, map_location="cpu", weights_only=True)
+        except Exception as error:  # a damaged pickle can fail in any way
+            wanted = re.search(r"GLOBAL ([\w.]+)", str(error))
+            name = wanted[1].rstrip(".") if wanted else ""
+            if name.split(".")[0] not in DROPPED:
+                raise DarkposeError(f"{path}: {_explained(error)}") from error
+            allowed.append((_Discarded, name))
+    raise DarkposeError(f"{path}: expected at most {MAX_CLASSES} kinds of objects next to the weights")
+
+
+def _check_size(data: BytesIO, path: Path) -> None:
+    """Refuse a compressed archive, which could take any amount of memory."""
+    size = data.getbuffer().nbytes
+    if not zipfile.is_zipfile(data):
+        return
+    inflated = 0
+    with suppress(zipfile.BadZipFile, OSError, ValueError), zipfile.ZipFile(data) as archive:
+        inflated = sum(entry.file_size for entry in archive.infolist())
+    if inflated > MAX_INFLATED * size:
+        raise DarkposeError(f"{path}: expected a file as torch.save writes it, got a compressed archive")
 
 
 def _explained(error: Exception) -> str:

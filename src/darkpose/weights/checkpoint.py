@@ -23,6 +23,8 @@ from darkpose.schema import KeypointSchema
 
 FORMAT = "1"
 Arrays = Mapping[str, NDArray[Any]]
+# The largest numbers of a configuration. HRNetV2-W64 has 512 channels, at most 4 modules and 4 blocks.
+MAX_CHANNELS, MAX_DEPTH, MAX_CROP, MAX_KERNEL = 4096, 64, 4096, 255
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,18 @@ class HRNetConfig:
     stem: int = 64
 
     def __post_init__(self) -> None:
-        numbers = [self.keypoints, *self.widths, *self.modules, self.blocks, self.stem]
-        whole = all(isinstance(number, int) and number >= 1 for number in numbers)
-        if not whole or len(self.widths) != 4 or len(self.modules) != 3:
-            raise ValueError(f"expected positive whole numbers, four widths and three modules, got {self}")
+        channels, depths = (self.keypoints, *self.widths, self.stem), (*self.modules, self.blocks)
+        fits = all(_is_count(number, MAX_CHANNELS) for number in channels)
+        fits = fits and all(_is_count(number, MAX_DEPTH) for number in depths)
+        if not fits or len(self.widths) != 4 or len(self.modules) != 3:
+            raise DarkposeError(
+                f"expected four widths and three modules, whole numbers from 1 to {MAX_CHANNELS} (channels) and to "
+                f"{MAX_DEPTH} (modules, blocks), got {str(self)[:300]}"
+            )
+
+
+def _is_count(number: object, most: int) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool) and 1 <= number <= most
 
 
 W18 = HRNetConfig(keypoints=1)  # `replace` the number of heatmaps
@@ -76,12 +86,15 @@ class CheckpointConfig:
     pixel_convention: Literal["crop/4"] = "crop/4"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.crop_size, int) or self.crop_size < 32 or self.crop_size % 32:
-            raise DarkposeError(f"crop_size must be a positive multiple of 32, got {self.crop_size!r}")
+        if not _is_count(self.crop_size, MAX_CROP) or self.crop_size % 32:
+            raise DarkposeError(f"crop_size must be a multiple of 32 from 32 to {MAX_CROP}, got {self.crop_size!r:.99}")
         for name in ("padding", "sigma"):
             value = getattr(self, name)
             if not isinstance(value, int | float) or not 0 < value < 100:
-                raise DarkposeError(f"{name} must be a positive number, got {value!r}")
+                raise DarkposeError(f"{name} must be a positive number below 100, got {value!r:.99}")
+        if not _is_count(self.kernel_size, MAX_KERNEL):
+            odd = f"an odd number of at most {MAX_KERNEL}"
+            raise DarkposeError(f"kernel_size must be {odd}, got {self.kernel_size!r:.99}")
         modulation_kernel(self.kernel_size)
         if self.pixel_convention != "crop/4":
             raise DarkposeError(f'the pixel convention must be "crop/4", got {self.pixel_convention!r}')
@@ -130,9 +143,11 @@ class CheckpointFile:
         """The weights of `schema` by name; floating-point weights as float32.
 
         Raises:
-            DarkposeError: the file cannot be read.
+            DarkposeError: the file cannot be read, or has weights that are not finite.
         """
         arrays = {name: as_float32(values) for name, values in read_arrays(self.path).items()}
+        if wrong := [name for name, values in arrays.items() if not np.isfinite(values).all()]:
+            raise DarkposeError(f"{self.path}: expected finite numbers, {', '.join(wrong[:5])} has others")
         return {name: values[self.rows] if name.startswith(LAST_LAYER) else values for name, values in arrays.items()}
 
 

@@ -66,7 +66,7 @@ ZOO = {
         ),
     )
 }
-PICKLED = (".pth", ".pt", ".tar")
+PICKLED = (".pth", ".pt", ".ckpt", ".tar")
 ENDINGS = (".safetensors", *PICKLED)
 
 
@@ -75,7 +75,7 @@ def weights_file(path_or_name: str | Path, schema: str | None = None) -> Path:
 
     Args:
         path_or_name: a name in `SHIPPED` (in the package) or in `ZOO` (downloaded once); "default", the shipped weights
-            with the lowest error for `schema`; or the path of a `.safetensors`, `.pth`, `.pt` or `.tar` file.
+            with the lowest error for `schema`; or the path of a `.safetensors`, `.pth`, `.pt`, `.ckpt` or `.tar` file.
         schema: name of the schema asked for; None: the first one that the weights know.
 
     Raises:
