@@ -42,6 +42,7 @@ DOORS = {
     "llvmlite": {"codec"},
     "matplotlib": {"files"},
     "numba": {"codec"},
+    "PIL": {"image"},
     "onnx": {"deploy", "runtime"},
     "onnxruntime": {"deploy", "runtime"},
     "openvino": {"runtime"},

@@ -68,3 +68,13 @@ def test_a_jpeg_that_claims_too_many_pixels_is_refused_before_decoding() -> None
 def test_avif_is_refused_as_opencv_would_lose_its_orientation() -> None:
     with pytest.raises(DarkposeError, match="AVIF"):
         check_image_file(b"\x00\x00\x00\x20ftypavif\x00\x00\x00\x00avifmif1miafMA1B")
+
+
+@pytest.mark.parametrize(
+    ("brands", "kind"),
+    [(b"avif", "AVIF"), (b"mif1\0\0\0\0miafavif", "AVIF"), (b"heic\0\0\0\0mif1heic", "HEIC"), (b"msf1", "HEIC")],
+)
+def test_heif_files_are_refused_by_any_of_their_brands(brands: bytes, kind: str) -> None:
+    box = (len(brands) + 8).to_bytes(4) + b"ftyp" + brands
+    with pytest.raises(DarkposeError, match=f"{kind} files are not supported"):
+        check_image_file(box + bytes(100))

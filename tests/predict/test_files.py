@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from darkpose.image.pixels import read_image
 from darkpose.predict.files import OutputFolder, predict_files
 from darkpose.predict.given_boxes import GivenBoxes
 from darkpose.predict.inputs import Input, find_images
+from darkpose.predict.landmarks import Landmarks
 from darkpose.predict.predictor import Predictor
 from darkpose.schema import W300_68
 
@@ -154,3 +156,46 @@ def test_a_circular_link_stops_neither_images_nor_results(small_weights: Path, a
         outcomes = list(predict_files(predictor, inputs, write=folder.write))
     assert outcomes[0].result is not None
     assert (tmp_path / "out" / "a.json").is_file()
+
+
+def written(astronaut: Path, tmp_path: Path, count: int = 3) -> list[Input]:
+    for number in range(count):
+        (tmp_path / f"{number}.png").write_bytes(astronaut.read_bytes())
+    return find_images([str(tmp_path)])
+
+
+def test_a_result_that_cannot_be_written_is_a_problem_of_its_image(
+    predictor: Predictor, astronaut: Path, tmp_path: Path
+) -> None:
+    items = written(astronaut, tmp_path)
+    folder = OutputFolder(tmp_path / "out", "json", W300_68, draw=False, scores=False)
+    (tmp_path / "out" / "1.json").mkdir()
+    found = list(predict_files(predictor, items, boxes=GivenBoxes([BOX]), write=folder.write))
+    assert [bool(outcome.problem) for outcome in found] == [False, True, False]
+    assert "1.json: cannot be written" in found[1].problem
+    assert (tmp_path / "out" / "2.json").is_file()
+
+
+def test_a_folder_that_is_gone_stops_the_run(predictor: Predictor, astronaut: Path, tmp_path: Path) -> None:
+    def write(*_: object) -> None:
+        raise DarkposeError("out: cannot be written: gone") from FileNotFoundError(2, "gone")
+
+    with pytest.raises(DarkposeError, match="gone"):
+        list(predict_files(predictor, written(astronaut, tmp_path), boxes=GivenBoxes([BOX]), write=write))
+
+
+def test_landmarks_that_are_not_finite_are_a_problem_of_their_image(
+    predictor: Predictor, astronaut: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items, find = written(astronaut, tmp_path, 2), predictor._find
+
+    class Unusable:
+        covariance, network = find.covariance, find.network
+
+        def __call__(self, *given: Any) -> Landmarks:
+            found = find(*given)
+            return Landmarks(found.keypoints, found.scores * np.float32(np.nan))
+
+    monkeypatch.setattr(predictor, "_find", Unusable())
+    found = list(predict_files(predictor, items, boxes=GivenBoxes([BOX])))
+    assert all("landmarks that are not finite" in outcome.problem for outcome in found)

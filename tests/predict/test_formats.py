@@ -98,3 +98,18 @@ def test_coco_is_as_pose_tools_read_it(result: ImageResult) -> None:
     edges = np.array(category["skeleton"])
     assert edges.min() >= 1  # COCO counts landmarks from 1
     assert edges.max() <= 29
+
+
+def test_numbers_that_are_not_finite_are_null_or_empty(result: ImageResult) -> None:
+    face = replace(result.faces[0], keypoints=result.faces[0].keypoints.copy(), scores=result.faces[0].scores.copy())
+    face.keypoints[1], face.scores[2] = np.inf, np.nan
+    broken = ImageResult("a.png", (10, 10), [face])
+    found = json.loads(to_json(broken), parse_constant=pytest.fail)["faces"][0]
+    assert found["keypoints"][1] == [None, None]
+    assert (found["scores"][2], found["score"]) == (None, None)
+    (annotation,) = json.loads(to_coco([broken], face.schema), parse_constant=pytest.fail)["annotations"]
+    assert annotation["keypoints"][3:6] == [0, 0, 0]
+    assert annotation["num_keypoints"] == len(face.schema) - 1
+    rows = to_csv([broken]).splitlines()
+    assert rows[2].split(",")[4:6] == ["", ""]
+    assert "nan" not in to_csv([broken])

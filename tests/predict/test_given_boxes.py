@@ -64,3 +64,17 @@ def test_boxes_of_several_files_are_combined_and_paths_may_begin_with_a_dot(tmp_
 def test_the_name_of_an_image_may_have_a_line_break(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('image,x0,y0,x1,y1\n"a\nb.png",0,0,9,9\n')
     assert GivenBoxes([str(tmp_path / "a.csv")]).of(Path("a\nb.png")) == [[0, 0, 9, 9]]
+
+
+@pytest.mark.parametrize("rows", ["a.png,1,2,3", "a.png,1,2,3,4,5"])
+def test_a_csv_row_of_another_length_is_named(tmp_path: Path, rows: str) -> None:
+    (tmp_path / "boxes.csv").write_text(f"image,x0,y0,x1,y1\n{rows}\n")
+    with pytest.raises(DarkposeError, match="row 2 has another number of columns"):
+        GivenBoxes([str(tmp_path / "boxes.csv")])
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a.png": [[' + "9" * 5000 + "]]}"])
+def test_json_that_python_cannot_hold_is_one_sentence(tmp_path: Path, text: str) -> None:
+    (tmp_path / "boxes.json").write_text(text)
+    with pytest.raises(DarkposeError, match=r"boxes\.json|every number must be finite"):
+        GivenBoxes([str(tmp_path / "boxes.json")]).of(Path("b.png"))

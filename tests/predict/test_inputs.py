@@ -73,3 +73,26 @@ def test_a_subfolder_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(os, "scandir", guarded)  # root reads every folder
     with pytest.raises(DarkposeError, match=r"closed: .*cannot be read"):
         find_images([str(tmp_path)])
+
+
+def test_pictures_of_other_formats_in_a_folder_are_inputs_too(tmp_path: Path) -> None:
+    names = ("a.jfif", "b.jpe", "c.gif", "d.HEIC", "e.avif", "f.dng")
+    touch(*(tmp_path / name for name in (*names, "notes.txt", "page.svg")))
+    assert [item.path.name for item in find_images([str(tmp_path)])] == list(names)
+
+
+def test_an_image_that_is_named_in_several_ways_is_given_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path / "in" / "a.jpg")
+    (tmp_path / "link").symlink_to(tmp_path / "in")
+    monkeypatch.chdir(tmp_path)
+    (found,) = find_images(["in/a.jpg", "./in/../in/a.jpg", str(tmp_path / "in"), "link", "link/a.jpg"])
+    assert found.path == Path("in/a.jpg")
+
+
+def test_a_long_name_is_shortened_so_that_its_outputs_can_be_written(tmp_path: Path) -> None:
+    names = [f"{'m' * 230}{end}.png" for end in "ab"] + ["é" * 125 + ".png"]
+    touch(*(tmp_path / name for name in names))
+    found = [item.name.name for item in find_images([str(tmp_path)])]
+    assert len(set(found)) == 3
+    assert all(len(os.fsencode(name)) <= 200 for name in found)
+    assert all(name.startswith(("m" * 180, "é" * 80)) for name in found)

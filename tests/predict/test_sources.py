@@ -46,11 +46,14 @@ def test_folders_are_listed_by_name_level_by_level_with_their_tar_files(tmp_path
     assert found == ["a.jpg", "b/1.PNG", "b/2.jpg", "b.tar/x.jpg", "b.tar/y.png", "c.jpg"]
 
 
-def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:
-    touch(tmp_path / "a.jpg")
-    (tmp_path / "again").symlink_to(tmp_path)
-    (tmp_path / "b.jpg").symlink_to(tmp_path / "a.jpg")
-    assert [Path(name).name for name in names(tmp_path)] == ["a.jpg", "b.jpg"]
+def test_links_to_folders_are_followed_but_not_in_a_circle(tmp_path: Path) -> None:
+    touch(tmp_path / "in" / "a.jpg", tmp_path / "elsewhere" / "c.jpg")
+    (tmp_path / "in" / "again").symlink_to(tmp_path / "in")
+    (tmp_path / "in" / "more").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "in")
+    (tmp_path / "in" / "b.jpg").symlink_to(tmp_path / "in" / "a.jpg")
+    found = [str(Path(name).relative_to(tmp_path / "in")) for name in names(tmp_path / "in")]
+    assert found == ["a.jpg", "b.jpg", "more/c.jpg"]
 
 
 def test_broken_links_and_links_in_a_tar_file_are_sources_with_a_problem(tmp_path: Path) -> None:
@@ -240,3 +243,56 @@ def test_a_list_from_standard_input_is_read_like_a_file(monkeypatch: pytest.Monk
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(DarkposeError, match="standard input"):
         list(find_sources([], "-"))
+
+
+def test_archives_one_behind_the_other_are_all_read(tmp_path: Path) -> None:
+    one, two = pack(tmp_path / "1", a__jpg=b"1"), pack(tmp_path / "2", b__jpg=b"22", c__jpg=b"3")
+    for gap in (0, 512, 20480):
+        (tmp_path / "both.tar").write_bytes(one.read_bytes() + bytes(gap) + two.read_bytes())
+        assert [source.read() for source in find_sources([str(tmp_path / "both.tar")])] == [b"1", b"22", b"3"]
+    (tmp_path / "both.tar").write_bytes(one.read_bytes() + b"no header" * 100)
+    first, problem = find_sources([str(tmp_path / "both.tar")])
+    assert first.read() == b"1"
+    assert "cannot be read after member 1" in problem.problem
+
+
+@pytest.mark.parametrize("size", [0, 512, 10240])
+def test_a_tar_file_without_members_or_without_images_is_reported(tmp_path: Path, size: int) -> None:
+    (tmp_path / "empty.tar").write_bytes(bytes(size))
+    (source,) = find_sources([str(tmp_path / "empty.tar")])
+    assert "the tar file" in source.problem
+    pack(tmp_path / "text.tar", a__txt=b"words")
+    (source,) = find_sources([str(tmp_path / "text.tar")])
+    assert source.problem == "there are no images in the tar file"
+
+
+def header(size: bytes) -> bytes:
+    """The header of a member whose size is written by these bytes."""
+    made = bytearray(tarfile.TarInfo("a.jpg").tobuf())
+    made[124 : 124 + len(size)] = size
+    made[148:156] = b" " * 8
+    made[148:156] = b"%06o\0 " % sum(made)
+    return bytes(made)
+
+
+@pytest.mark.parametrize(
+    "size",
+    [b"\xff" * 11 + b"\0", b"\x80" + b"\x7f" * 11, b"77777777777\0", b"\xff" * 12],
+    ids=["-512", "2e26", "8e9", "-1"],
+)
+def test_a_size_that_cannot_be_is_a_problem_of_the_tar_file(tmp_path: Path, size: bytes) -> None:
+    (tmp_path / "a.tar").write_bytes(pack(tmp_path / "b", b__jpg=b"1").read_bytes()[:1024] + header(size) + bytes(1024))
+    found = list(find_sources([str(tmp_path / "a.tar")]))
+    assert found[0].read() == b"1"
+    assert "after member" in found[-1].problem
+    assert len(found) <= 3
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_a_fifo_is_a_source_with_a_problem(tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.tar"):
+        os.mkfifo(tmp_path / name)
+    image, tar = find_sources([str(tmp_path / "a.jpg"), str(tmp_path / "b.tar")])
+    with pytest.raises(DarkposeError, match="expected a regular file, got a FIFO"):
+        image.read()
+    assert "got a FIFO" in tar.problem

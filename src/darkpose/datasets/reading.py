@@ -8,6 +8,7 @@ import numpy as np
 
 from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
+from darkpose.files.paths import check_regular
 from darkpose.image.geometry import Floats, landmark_box
 
 BoxSource = Literal["landmarks", "file"]  # the tight box of the annotated landmarks, or the box in the file
@@ -50,6 +51,7 @@ def read_text(file: Path) -> str:
         DarkposeError: the file cannot be read, or is not UTF-8.
     """
     try:
+        check_regular(file)
         return file.read_text("utf-8-sig")
     except OSError as error:
         raise DarkposeError(f"{file}: cannot be read: {error.strerror or error}") from error

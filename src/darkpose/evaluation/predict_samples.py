@@ -17,7 +17,7 @@ from darkpose.evaluation.metrics import nme
 from darkpose.evaluation.predictions import PredictionsWriter
 from darkpose.image.geometry import Floats, box_to_crop
 from darkpose.image.pixels import Pixels, cut_crops, read_image
-from darkpose.predict.landmarks import Landmarks, find_landmarks
+from darkpose.predict.landmarks import Landmarks, check_finite, find_landmarks
 from darkpose.predict.stream import batched, read_ahead
 from darkpose.runtime.flip import FlipTest, heatmaps_by_flip
 from darkpose.runtime.network import Network
@@ -169,6 +169,7 @@ def _predict_batch(
         if crops:
             maps, kernel_size = heatmaps[variant.flip_test], settings.kernel_size
             found = find_landmarks(maps, center, sides, method=variant.method, kernel_size=kernel_size)
+            check_finite(found)
             rows = zip(found.keypoints, found.scores, strict=True)
         lines = [_line(face, next(rows) if face.sample is not None else None) for face in batch]
         writer.write([line for line in lines if line["face"] not in writer.done])

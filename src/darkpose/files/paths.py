@@ -1,6 +1,8 @@
 """File checks that return False where `pathlib` raises: folders without permission, names that are too long."""
 
+import errno
 import os
+import stat
 from pathlib import Path
 
 
@@ -14,11 +16,19 @@ def is_file(path: str | Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113  (Path.is_file raises)
 
 
-def is_link(path: str | Path) -> bool:
-    """Whether the path is a symbolic link."""
-    return os.path.islink(path)  # noqa: PTH114  (Path.is_symlink raises)
-
-
 def exists(path: str | Path) -> bool:
     """Whether the path exists."""
     return os.path.exists(path)  # noqa: PTH110  (Path.exists raises)
+
+
+def check_regular(path: str | Path) -> None:
+    """Refuse FIFOs, sockets and devices, which could be read for ever.
+
+    Raises:
+        OSError: it is one of these, or cannot be seen.
+    """
+    mode = os.stat(path).st_mode  # noqa: PTH116
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        kinds = ((stat.S_ISFIFO, "a FIFO"), (stat.S_ISSOCK, "a socket"))
+        kind = next((name for test, name in kinds if test(mode)), "a device")
+        raise OSError(errno.EINVAL, f"expected a regular file, got {kind}")

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from darkpose.errors import DarkposeError
+from darkpose.files.paths import check_regular
 
 
 def parse_pts(text: str) -> NDArray[np.float64]:
@@ -47,6 +48,7 @@ def read_pts(path: Path) -> NDArray[np.float64]:
         DarkposeError: the file cannot be read or has another format.
     """
     try:
+        check_regular(path)
         return parse_pts(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, DarkposeError) as error:
         raise DarkposeError(f"{path}: {error}") from error

@@ -28,10 +28,8 @@ def check_image_file(data: bytes) -> None:
         size = (int.from_bytes(data[16:20]), int.from_bytes(data[20:24]))
         if b"IEND" not in data[24:]:
             raise DarkposeError("the PNG file is truncated: its end is missing")
-    elif data[4:12] in (b"ftypavif", b"ftypavis"):
-        raise DarkposeError(
-            "AVIF files are not supported, because OpenCV loses their orientation; convert the file to PNG or JPEG"
-        )
+    elif data[4:8] == b"ftyp":
+        _refuse_heif(data)
     if size is not None:
         check_pixel_count(*size)
 
@@ -78,3 +76,14 @@ def white_level(data: bytes) -> int:
     if white == 1 and data.startswith(b"P7"):  # OpenCV takes it for bits
         raise DarkposeError("a PAM file of black and white cannot be read; convert it to PNG")
     return 255 if white < 256 and data[:2] in (b"P2", b"P3") else white  # OpenCV scales text of so few bits itself
+
+
+def _refuse_heif(data: bytes) -> None:
+    """Refuse AVIF and HEIC files, by the brands in their first box, the main one or any compatible one."""
+    brands = data[8 : min(max(int.from_bytes(data[:4]), 16), 512)]
+    if b"avif" in brands or b"avis" in brands:
+        raise DarkposeError(
+            "AVIF files are not supported, because OpenCV loses their orientation; convert the file to PNG or JPEG"
+        )
+    if any(brand in brands for brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")):
+        raise DarkposeError("HEIC files are not supported; convert the file to PNG or JPEG")

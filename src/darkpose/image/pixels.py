@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import write_atomically
+from darkpose.files.paths import check_regular
 from darkpose.image.file_check import check_image_file, check_pixel_count, white_level
 from darkpose.image.geometry import Floats, box_to_crop, image_to_crop, transform
 from darkpose.image.opencv import MAX_PIXELS, cv2
@@ -50,6 +51,7 @@ def read_image(path: Path) -> Pixels:
         DarkposeError: the file cannot be read, is empty, truncated or no image, or has more than `opencv.MAX_PIXELS`.
     """
     try:
+        check_regular(path)
         return decode_image(path.read_bytes())
     except DarkposeError as error:
         raise DarkposeError(f"{path}: {error}") from error

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from darkpose.errors import DarkposeError
+from darkpose.files.paths import check_regular
 from darkpose.network.checkpoint import Checkpoint, load_strictly
 from darkpose.network.safe_pickle import unpickle
 from darkpose.schema import SCHEMAS, KeypointSchema
@@ -73,6 +74,7 @@ def file_digest(path: Path) -> str:
         DarkposeError: the file cannot be read, or its name tells another hash.
     """
     try:
+        check_regular(path)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:

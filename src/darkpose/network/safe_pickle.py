@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from darkpose.errors import DarkposeError
+from darkpose.files.paths import check_regular
 
 
 class _Discarded:
@@ -74,6 +75,7 @@ def unpickle(path: Path) -> Any:
         DarkposeError: the file cannot be opened, is damaged or of another kind, or asks for anything else.
     """
     try:
+        check_regular(path)
         data = BytesIO(path.read_bytes())
     except OSError as error:
         raise DarkposeError(f"{path}: cannot be read: {error.strerror or error}") from error

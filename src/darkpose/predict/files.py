@@ -1,5 +1,6 @@
 """Predictions for image files: read, predict, write, one outcome per image."""
 
+import errno
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
@@ -10,6 +11,7 @@ from typing import Literal
 
 from numpy.typing import ArrayLike
 
+from darkpose.errors import DarkposeError
 from darkpose.files.atomic import make_folder, write_text
 from darkpose.image.pixels import Pixels, read_image, write_image
 from darkpose.predict.draw import draw_faces, zoom_for
@@ -20,6 +22,7 @@ from darkpose.predict.predictor import BoxKind, Predictor
 from darkpose.predict.stream import stream
 from darkpose.schema import KeypointSchema
 
+FATAL = (errno.ENOSPC, errno.EROFS, errno.ENOENT, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC))
 Format = Literal["json", "csv", "pts", "coco"]
 
 
@@ -73,8 +76,19 @@ def predict_files(
         height, width = image.shape[:2]
         result = ImageResult(str(item.path), (width, height), faces)
         if write is not None:
-            write(item.name, image, result)
+            try:
+                write(item.name, image, result)
+            except DarkposeError as error:
+                if _stops_the_run(error):
+                    raise
+                yield Outcome(item.path, problem=f"{item.path}: {error}")
+                continue
         yield Outcome(item.path, result, "" if faces else f"{item.path}: no face found")
+
+
+def _stops_the_run(error: DarkposeError) -> bool:
+    """Whether the next image could not be written either: a full or read-only disk, a folder that is gone."""
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno in FATAL
 
 
 class OutputFolder(AbstractContextManager["OutputFolder"]):

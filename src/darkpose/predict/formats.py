@@ -46,24 +46,33 @@ def to_dict(result: ImageResult) -> dict[str, Any]:
 
 
 def _face_to_dict(face: Face) -> dict[str, Any]:
-    detection = None if math.isnan(face.detection_score) else round(face.detection_score, 4)
     covariances = {} if face.covariance is None else {"covariances": [_matrix(each) for each in face.covariance]}
     return {
         "markup": face.schema.name,
-        "box": [round(float(value), 3) for value in face.box],
+        "box": [_number(value, 3) for value in face.box],
         "found_by": face.found_by,
         "runtime": face.runtime,
-        "detection_score": detection,
+        "detection_score": _number(face.detection_score, 4),
         "score": _mean_score(face),
-        "keypoints": [[round(float(x), 3), round(float(y), 3)] for x, y in face.keypoints],
-        "scores": [round(float(score), 4) for score in face.scores],
+        "keypoints": [[_number(x, 3), _number(y, 3)] for x, y in face.keypoints],
+        "scores": [_number(score, 4) for score in face.scores],
         **covariances,
         "names": list(face.schema.names),
     }
 
 
-def _mean_score(face: Face) -> float:
-    return round(float(face.scores.mean()), 4)
+def _mean_score(face: Face) -> float | None:
+    return _number(face.scores.mean(), 4)
+
+
+def _number(value: float, digits: int) -> float | None:
+    """A number of JSON, which has neither NaN nor infinity: null."""
+    return round(float(value), digits) if math.isfinite(value) else None
+
+
+def _text(value: float, digits: int) -> str:
+    """A number of CSV; empty if it is not finite."""
+    return f"{value:.{digits}f}" if math.isfinite(value) else ""
 
 
 def _matrix(covariance: NDArray[np.floating[Any]]) -> list[list[float]] | None:
@@ -91,7 +100,7 @@ def to_csv(results: Sequence[ImageResult]) -> str:
     for result in results:
         for number, face in enumerate(result.faces):
             for k, ((x, y), score) in enumerate(zip(face.keypoints, face.scores, strict=True)):
-                row = [result.image, number, k, face.schema.names[k], f"{x:.3f}", f"{y:.3f}", f"{score:.4f}"]
+                row = [result.image, number, k, face.schema.names[k], _text(x, 3), _text(y, 3), _text(score, 4)]
                 matrix = None if face.covariance is None else _matrix(face.covariance[k])
                 values = [f"{matrix[i][j]:.4f}" for i, j in ((0, 0), (0, 1), (1, 1))] if matrix else ["", "", ""]
                 writer.writerow([*row, *values] if has_covariances else row)
@@ -104,7 +113,10 @@ def to_pts(face: Face) -> str:
 
 
 def to_coco(results: Sequence[ImageResult], schema: KeypointSchema) -> str:
-    """A COCO keypoints file: 0-based pixel-centre coordinates, all landmarks with visibility 2, boxes as x, y, w, h."""
+    """A COCO keypoints file: 0-based pixel-centre coordinates, visibility 2, boxes as x, y, w, h.
+
+    A landmark that is not finite has 0, 0, 0.
+    """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for image_id, result in enumerate(results, 1):
@@ -120,11 +132,15 @@ def to_coco(results: Sequence[ImageResult], schema: KeypointSchema) -> str:
 
 def _coco_annotation(face: Face) -> dict[str, Any]:
     x0, y0, x1, y1 = (round(float(value), 3) for value in face.box)
-    points = [[round(float(x), 3), round(float(y), 3), 2] for x, y in face.keypoints]
+    seen = [bool(np.isfinite(point).all()) for point in face.keypoints]
+    points = [
+        [round(float(x), 3), round(float(y), 3), 2] if known else [0, 0, 0]
+        for (x, y), known in zip(face.keypoints, seen, strict=True)
+    ]
     return {
         "category_id": 1,
         "keypoints": [value for point in points for value in point],
-        "num_keypoints": len(points),
+        "num_keypoints": sum(seen),
         "bbox": [x0, y0, round(x1 - x0, 3), round(y1 - y0, 3)],
         "area": round((x1 - x0) * (y1 - y0), 3),
         "iscrowd": 0,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from darkpose.errors import DarkposeError
+from darkpose.files.paths import check_regular
 
 Boxes = list[list[float]]
 
@@ -62,6 +63,7 @@ def _four_numbers(text: str) -> list[float] | None:
 def _read(path: Path) -> dict[str, Boxes]:
     expected = "expected a box as x0,y0,x1,y1, or a .json or .csv file of boxes"
     try:
+        check_regular(path)
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DarkposeError(f"{path}: {expected} ({getattr(error, 'strerror', None) or error})") from error
@@ -70,7 +72,7 @@ def _read(path: Path) -> dict[str, Boxes]:
             return {name: [[float(v) for v in box] for box in boxes] for name, boxes in json.loads(text).items()}
         if path.suffix.lower() == ".csv":
             return _parse_csv(text)
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError, OverflowError, csv.Error) as error:
         form = '{"photo.jpg": [[x0, y0, x1, y1], ...]} in JSON, or the columns image, x0, y0, x1, y1 in CSV'
         raise DarkposeError(f"{path}: not a boxes file ({error}); expected {form}") from error
     raise DarkposeError(f"{path}: {expected}")
@@ -78,6 +80,8 @@ def _read(path: Path) -> dict[str, Boxes]:
 
 def _parse_csv(text: str) -> dict[str, Boxes]:
     boxes: dict[str, Boxes] = {}
-    for row in csv.DictReader(io.StringIO(text, newline="")):
+    for number, row in enumerate(csv.DictReader(io.StringIO(text, newline="")), 2):
+        if None in row or None in row.values():
+            raise ValueError(f"row {number} has another number of columns than the first row")
         boxes.setdefault(row["image"], []).append([float(row[side]) for side in ("x0", "y0", "x1", "y1")])
     return boxes

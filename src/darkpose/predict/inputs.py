@@ -1,16 +1,25 @@
 """The images that paths, folders and globs name."""
 
 import glob
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from darkpose.errors import DarkposeError
-from darkpose.files.paths import exists, is_file, is_folder, is_link
+from darkpose.files.paths import exists, is_file, is_folder
 
 OVERLAY = ".landmarks.png"  # end of the names of pictures that darkpose draws
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".jp2"}
+SUFFIXES = {
+    *(".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".bmp", ".dib", ".gif", ".webp", ".tif", ".tiff", ".jp2"),
+    *(".pbm", ".pgm", ".ppm", ".pnm", ".pam"),
+}
+# Pictures that are not read. Those in a folder are inputs, too: each is reported with the reason.
+OTHER_SUFFIXES = {".heic", ".heif", ".avif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".psd"}
+
+
+MAX_STEM, MAX_SUFFIX = 200, 8  # bytes of names of outputs; file systems take 255 in all
 
 
 class Input(NamedTuple):
@@ -29,12 +38,12 @@ def find_images(arguments: Sequence[str]) -> list[Input]:
         DarkposeError: a path does not exist, a folder has no images or cannot be read, a glob matches nothing, or an
             argument is a tar file.
     """
-    names: dict[Path, Path] = {}
+    found: dict[Path, tuple[Path, Path]] = {}  # by real folder and name: a file may be named in several ways
     for argument in arguments:
         for path, name in _with_names(argument):
-            names.setdefault(path, name)
+            found.setdefault(Path(os.path.realpath(path.parent)) / path.name, (path, name))
     taken: set[Path] = set()
-    return [Input(path, _unique(name, taken)) for path, name in names.items()]
+    return [Input(path, _unique(name, taken)) for path, name in found.values()]
 
 
 def _with_names(argument: str) -> list[tuple[Path, Path]]:
@@ -55,6 +64,7 @@ def _with_names(argument: str) -> list[tuple[Path, Path]]:
 
 def _unique(name: Path, taken: set[Path]) -> Path:
     """The name without suffix, changed if it is taken; it is added to the taken ones."""
+    name = name.with_name(_shortened(name.stem) + name.suffix[:MAX_SUFFIX])
     unique, number = name.with_suffix(""), 2
     if unique in taken:
         unique = name.with_name(name.name.replace(".", "_"))
@@ -64,11 +74,20 @@ def _unique(name: Path, taken: set[Path]) -> Path:
     return unique
 
 
+def _shortened(stem: str) -> str:
+    """A name of at most `MAX_STEM` bytes: of a longer one its beginning and a part of its SHA-256."""
+    data = os.fsencode(stem)
+    if len(data) <= MAX_STEM:
+        return stem
+    beginning = data[: MAX_STEM - 17].decode("utf-8", "ignore")
+    return f"{beginning}-{hashlib.sha256(data).hexdigest()[:16]}"
+
+
 def list_files(argument: str) -> Iterator[Path]:
     """The files that one argument names: the images and tar files in a folder, the matches of a glob, or the file.
 
-    A folder is listed by name, level by level; one level of names is in memory at a time. Links to folders are not
-    followed. A subfolder that cannot be read is given itself.
+    A folder is listed by name, level by level; one level of names is in memory at a time. Links to folders are
+    followed, except to a folder that the link is in. A subfolder that cannot be read is given itself.
 
     Raises:
         DarkposeError: the path does not exist, the folder cannot be read, or the glob matches no file.
@@ -87,7 +106,8 @@ def list_files(argument: str) -> Iterator[Path]:
         raise DarkposeError(f"{path}: there is no such file or folder, or no permission to see it")
 
 
-def _files_in(folder: Path) -> Iterator[Path]:
+def _files_in(folder: Path, above: tuple[str, ...] = ()) -> Iterator[Path]:
+    """The files in a folder; `above` are the real paths of the folders that it is in."""
     try:
         with os.scandir(folder) as entries:
             names = sorted(entry.name for entry in entries)
@@ -98,16 +118,19 @@ def _files_in(folder: Path) -> Iterator[Path]:
         if is_file(path) or not exists(path):  # a broken link, or no permission to see it: the reader reports it
             if is_image(path) or is_tar(path):
                 yield path
-        elif is_folder(path) and not is_link(path):
+        elif is_folder(path):
+            real = os.path.realpath(path)
+            if real in (*above, os.path.realpath(folder)):
+                continue
             try:
-                yield from _files_in(path)
+                yield from _files_in(path, (*above, os.path.realpath(folder)))
             except DarkposeError:
                 yield path
 
 
 def is_image(path: Path) -> bool:
     """Whether the suffix is an image's, and the file no picture that darkpose has drawn."""
-    return path.suffix.lower() in SUFFIXES and not path.name.endswith(OVERLAY)
+    return path.suffix.lower() in SUFFIXES | OTHER_SUFFIXES and not path.name.endswith(OVERLAY)
 
 
 def is_tar(path: Path) -> bool:

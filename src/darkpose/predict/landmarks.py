@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from darkpose.codec.dark import decode_maps, modulation_kernel
 from darkpose.codec.heatmap import Decoded, Method, decode
+from darkpose.errors import DarkposeError
 from darkpose.image.geometry import Floats, heatmap_to_image
 from darkpose.image.pixels import Pixels
 from darkpose.predict.covariance import in_image
@@ -35,6 +36,18 @@ class Landmarks:
     keypoints: NDArray[np.floating]
     scores: NDArray[np.floating]
     covariance: NDArray[np.floating] | None = None
+
+
+def check_finite(found: Landmarks) -> None:
+    """Refuse landmarks that are not finite: only unusable weights or settings give these.
+
+    Raises:
+        DarkposeError: a coordinate or score is not finite.
+    """
+    if not (np.isfinite(found.keypoints).all() and np.isfinite(found.scores).all()):
+        raise DarkposeError(
+            "the network gives landmarks that are not finite numbers: the weights or their settings are unusable"
+        )
 
 
 def find_landmarks(

@@ -17,7 +17,7 @@ from darkpose.errors import DarkposeError
 from darkpose.image.geometry import whole_pixels
 from darkpose.image.pixels import Pixels, as_rgb, cut_crops, from_pil, is_pil, read_image
 from darkpose.predict.face import Face
-from darkpose.predict.landmarks import LandmarkFinder
+from darkpose.predict.landmarks import LandmarkFinder, check_finite
 from darkpose.predict.shape_prior import ShapePrior, as_shape_prior
 from darkpose.runtime.flip import FlipTest
 from darkpose.runtime.network import NumberType, Runtime
@@ -251,6 +251,7 @@ class Predictor:
         boxes = np.stack([region.crop_box for region in regions])
         images = [region.image for region in regions]
         found = self._find(*cut_crops(images, boxes, self.config.crop_size, self.config.padding))
+        check_finite(found)
         points = found.keypoints if self._prior is None else self._prior(found.keypoints, found.scores, boxes)
         spreads = [None] * len(regions) if found.covariance is None else found.covariance
         return [

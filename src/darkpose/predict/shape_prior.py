@@ -24,6 +24,7 @@ from safetensors.numpy import save
 
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import write_atomically
+from darkpose.files.paths import check_regular
 from darkpose.image.geometry import Floats
 from darkpose.schema import KeypointSchema
 
@@ -203,6 +204,7 @@ def read_shape_prior(path: Path) -> ShapePrior:
         DarkposeError: the file cannot be read, or is no shape prior.
     """
     try:
+        check_regular(path)
         with safe_open(path, "numpy") as file:
             metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict

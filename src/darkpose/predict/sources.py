@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from darkpose.errors import DarkposeError
-from darkpose.files.paths import exists, is_folder
+from darkpose.files.paths import check_regular, exists, is_folder
 from darkpose.predict.inputs import is_image, is_tar, list_files, no_images
 
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
@@ -43,6 +43,7 @@ class Source(NamedTuple):
         if self.problem:
             raise DarkposeError(self.problem)
         try:
+            check_regular(self.file)
             with open(self.file, "rb") as file:
                 file.seek(self.offset)
                 data = file.read(self.size)
@@ -133,36 +134,78 @@ def _open(list_file: str) -> IO[str]:
 
 
 def _members(path: str) -> Iterator[Source]:
-    """The images in a tar file; if it is damaged, at the end a source with the problem."""
-    members = 0
+    """The images in a tar file; if it is damaged or has none, at the end a source with the problem.
+
+    Archives that were written one behind the other (`cat a.tar b.tar`) are read one after the other.
+    """
+    members = images = start = 0
     try:
-        with tarfile.open(path, "r:", errors="surrogateescape") as tar:
-            while (member := tar.next()) is not None:
-                tar.members.clear()  # type: ignore[attr-defined]  # it would keep all of them
-                members += 1
-                if not is_image(Path(member.name)):
-                    continue
-                name = printable(f"{path}/{member.name}")
-                if member.isreg():
-                    yield Source(name, path, member.offset_data, member.size)
-                elif member.islnk() or member.issym():
-                    yield Source(name, path, problem=f"a link to {printable(member.linkname)}, which is not followed")
-            assert tar.fileobj is not None
-            tar.fileobj.seek(tar.offset)
-            if tar.fileobj.read(tarfile.BLOCKSIZE) == tarfile.NUL * tarfile.BLOCKSIZE:
-                return
-        problem = "it ends without an end mark"
-    except (OSError, tarfile.TarError) as error:
-        problem = getattr(error, "strerror", None) or str(error)
+        check_regular(path)
+        with open(path, "rb") as file:
+            while start >= 0:
+                file.seek(start)
+                with tarfile.open(fileobj=file, mode="r:", errors="surrogateescape") as tar:
+                    for member in _each(tar):
+                        members += 1
+                        if is_image(Path(member.name)):
+                            images += 1
+                            yield _of_member(path, member)
+                    start = _next_archive(file, tar.offset)
+        problem = "" if images else "there are no images in the tar file" if members else "the tar file is empty"
+    except _DAMAGE as error:
+        problem = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        place = f"after member {members}" if members else "from the beginning"
+        problem = f"the tar file cannot be read {place}: {problem}"
     if not members and _is_compressed(path):
         problem = NOT_COMPRESSED
-    place = f"after member {members}" if members else "from the beginning"
-    yield Source(printable(path), path, problem=f"the tar file cannot be read {place}: {problem}")
+    if problem:
+        yield Source(printable(path), path, problem=problem)
+
+
+# What the reader of tar files raises for damaged headers, too.
+_DAMAGE = (OSError, tarfile.TarError, ValueError, OverflowError, MemoryError, RecursionError)
+
+
+def _each(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """The members up to an end mark or damage."""
+    while (member := tar.next()) is not None:
+        tar.members.clear()  # type: ignore[attr-defined]  # it would keep all of them
+        if member.size < 0 or tar.offset <= member.offset:
+            raise tarfile.ReadError(f"a member has the size {member.size}")
+        yield member
+
+
+def _of_member(path: str, member: tarfile.TarInfo) -> Source:
+    """The image in a member, or why it is not available."""
+    name = printable(f"{path}/{member.name}")
+    if member.islnk() or member.issym():
+        return Source(name, path, problem=f"a link to {printable(member.linkname)}, which is not followed")
+    if not member.isreg() or member.issparse():
+        return Source(name, path, problem="expected a regular file in the tar file, got a sparse or special one")
+    return Source(name, path, member.offset_data, member.size)
+
+
+def _next_archive(file: IO[bytes], end: int) -> int:
+    """Where the next archive in a file begins, behind an end mark at `end`; -1: there is none.
+
+    Raises:
+        tarfile.ReadError: there is no end mark.
+    """
+    file.seek(end)
+    if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
+        raise tarfile.ReadError("it ends without an end mark")
+    at = end + tarfile.BLOCKSIZE
+    while part := file.read(tarfile.RECORDSIZE):
+        if kept := part.lstrip(tarfile.NUL):
+            return at + (len(part) - len(kept)) // tarfile.BLOCKSIZE * tarfile.BLOCKSIZE
+        at += len(part)
+    return -1
 
 
 def _is_compressed(path: str) -> bool:
     """Whether a file begins like those of gzip, bzip2, xz or zstd."""
     try:
+        check_regular(path)
         with open(path, "rb") as file:
             return file.read(4).startswith((b"\x1f\x8b", b"BZh", b"\xfd7zX", b"\x28\xb5\x2f\xfd"))
     except OSError:

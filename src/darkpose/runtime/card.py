@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from darkpose.codec.heatmap import Method
 from darkpose.errors import DarkposeError
+from darkpose.files.paths import check_regular
 from darkpose.runtime.flip import FlipTest
 from darkpose.schema import KeypointSchema
 from darkpose.weights.calibrations import Calibration, calibration_from_json, calibration_to_json
@@ -109,6 +110,7 @@ def check_seal(path: Path) -> bytes:
         DarkposeError: it cannot be read, has no seal, or has been changed.
     """
     try:
+        check_regular(path)
         data = path.read_bytes()
     except OSError as error:
         raise DarkposeError(f"{path}: cannot be read: {error.strerror or error}") from error

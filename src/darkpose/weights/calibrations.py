@@ -11,6 +11,7 @@ import numpy as np
 
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import write_text
+from darkpose.files.paths import check_regular
 
 FORMAT = "2"
 KEYS = ("schema", "width", "scale", "floor", "fitted")
@@ -70,6 +71,7 @@ def read_calibrations(path: Path) -> dict[str, Calibration]:
         DarkposeError: it cannot be read, or is not a file of calibrations.
     """
     try:
+        check_regular(path)
         content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise DarkposeError(f"{path}: not a readable JSON file ({error})") from error

@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 
 from darkpose.codec.dark import modulation_kernel
 from darkpose.errors import DarkposeError
+from darkpose.files.paths import check_regular
 from darkpose.image.geometry import PADDING
 from darkpose.image.pixels import Normalisation
 from darkpose.schema import KeypointSchema
@@ -182,6 +183,7 @@ def open_checkpoint(path: Path) -> CheckpointFile:
 
 def _metadata(path: Path) -> dict[str, str]:
     try:
+        check_regular(path)
         with safe_open(path, "numpy") as file:
             return dict(file.metadata() or {})
     except (SafetensorError, OSError) as error:
