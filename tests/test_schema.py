@@ -16,6 +16,7 @@ from darkpose.schema import (
     flip_pairs_from_names,
     join_schemas,
     mirrored,
+    name_for_schema,
     regions,
 )
 
@@ -185,3 +186,10 @@ def test_regions_and_mirror_images_are_known_in_joined_schemas_too() -> None:
     assert sum(map(len, found.values())) == len(joined)
     assert len(found["mouth"]) == 20 + 3
     assert flip_pairs_from_names(joined.names) == joined.flip_pairs
+
+
+@pytest.mark.parametrize("name", ["", "../../x", "/etc/passwd", "a/b", "a\\b", ".hidden", "x" * 101, "a\0b", "a\nb"])
+def test_a_name_that_cannot_be_part_of_a_file_name_is_refused(name: str) -> None:
+    with pytest.raises(DarkposeError, match="becomes part of file names"):
+        KeypointSchema(name, ("a",), ())
+    assert len(KeypointSchema(name_for_schema(name), ("a",), ())) == 1

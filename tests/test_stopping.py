@@ -5,10 +5,10 @@ import signal
 
 import pytest
 
-from darkpose.stopping import Stopping
+from darkpose.stopping import SIGNALS, Stopping
 
 
-@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("which", SIGNALS)
 def test_a_signal_is_remembered_and_its_repetition_by_a_launcher_changes_nothing(which: signal.Signals) -> None:
     before = signal.getsignal(which)
     with Stopping() as stopping:
@@ -32,3 +32,14 @@ def test_a_second_ctrl_c_stops_at_once_and_a_second_termination_does_not(monkeyp
 def test_the_time_runs_out() -> None:
     assert Stopping(max_time=3600).reason == ""
     assert Stopping(max_time=0).reason == "time"
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs SIGHUP")
+def test_a_run_under_nohup_survives_its_terminal() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Stopping() as stopping:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not stopping.reason
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -31,6 +31,12 @@ def flip_pairs_from_names(names: tuple[str, ...]) -> tuple[tuple[int, int], ...]
 _FILE_NAME = re.compile(r"\w[\w .+-]{0,99}")
 
 
+def name_for_schema(text: str) -> str:
+    """A name that a schema can have, from any text: other characters become underscores."""
+    name = re.sub(r"[^\w .+-]", "_", text)[:100]
+    return name if _FILE_NAME.fullmatch(name) else f"_{name[1:]}"
+
+
 @dataclass(frozen=True)
 class KeypointSchema:
     """The K landmarks of a face.

@@ -1,13 +1,21 @@
-"""Requests to stop a run: Ctrl-C, SIGTERM or a time limit."""
+"""Requests to stop a run: Ctrl-C, SIGTERM, a closed terminal (SIGHUP) or a time limit."""
 
 import signal
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from types import FrameType, TracebackType
 from typing import Literal
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Windows has no SIGHUP.
+TERMINATIONS = (signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
+SIGNALS = (signal.SIGINT, *TERMINATIONS)
+
+
+def unless_ignored(signals: Iterable[signal.Signals]) -> list[signal.Signals]:
+    """The signals that the process does not ignore: `nohup` makes it ignore SIGHUP."""
+    return [each for each in signals if signal.getsignal(each) is not signal.SIG_IGN]
 
 
 class Stopping:
@@ -42,7 +50,8 @@ class Stopping:
 
     def __enter__(self) -> "Stopping":
         if threading.current_thread() is threading.main_thread():
-            self._before = {each: signal.signal(each, self._handle) for each in SIGNALS}
+            wanted = [signal.SIGINT, *unless_ignored(TERMINATIONS)]
+            self._before = {each: signal.signal(each, self._handle) for each in wanted}
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:

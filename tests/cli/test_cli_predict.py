@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from command_line import BOX, RUNTIME, call, run
-from darkpose.cli.predict import FEW_IMAGES, Model, Scale, runtime_for, sigterm_as_interrupt
+from darkpose.cli.predict import FEW_IMAGES, Model, Scale, runtime_for, termination_as_interrupt
 from darkpose.image.pixels import read_image, write_image
 
 
@@ -374,7 +374,7 @@ def test_sigterm_can_raise_as_ctrl_c_does() -> None:
     before = signal.getsignal(signal.SIGTERM)
 
     def work() -> None:
-        with sigterm_as_interrupt():
+        with termination_as_interrupt():
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(5)
 

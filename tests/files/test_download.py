@@ -1,6 +1,7 @@
 """Downloads from a loopback server that can be told to misbehave."""
 
 import hashlib
+import os
 import re
 import socket
 import threading
@@ -28,10 +29,11 @@ class Server(ThreadingHTTPServer):
         lengths: send Content-Length.
         cut: close after so many bytes.
         wait: seconds before an answer.
+        moved_to: where `/moved` redirects to.
         asked: the Range header (or "") of every request.
     """
 
-    ranges, lengths, cut, wait = True, True, len(CONTENT), 0.0
+    ranges, lengths, cut, wait, moved_to = True, True, len(CONTENT), 0.0, "file:///etc/hostname"
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -56,7 +58,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.send_error(404)
         if self.path == "/moved":
             self.send_response(302)
-            self.send_header("Location", "file:///etc/hostname")
+            self.send_header("Location", self.server.moved_to)
             return self.end_headers()
         if start >= len(CONTENT):
             return self.send_error(416)
@@ -183,9 +185,11 @@ def test_a_server_that_hangs_is_given_up(server: Server, target: Path, monkeypat
         fetch(server.url(), target, sha256_prefix=SHA256)
 
 
-@pytest.mark.parametrize("url", ["file:///etc/hostname", "ftp://127.0.0.1/a", "data:text/plain,a"])
+@pytest.mark.parametrize(
+    "url", ["file:///etc/hostname", "ftp://127.0.0.1/a", "data:text/plain,a", "http://example.org/a"]
+)
 def test_nothing_but_http_is_spoken(url: str, target: Path) -> None:
-    with pytest.raises(DarkposeError, match="unknown url type"):
+    with pytest.raises(DarkposeError, match="expected https, got"):
         fetch(url, target, sha256_prefix="")
 
 
@@ -203,9 +207,11 @@ def test_an_interrupted_download_keeps_its_part(server: Server, target: Path, mo
         patched.setattr(http, "CHUNK", 10_000)
         with pytest.raises(KeyboardInterrupt):
             fetch(server.url(), target, sha256_prefix=SHA256)
-    assert part_of(target).read_bytes() == CONTENT[:10_000]
+    kept = part_of(target).read_bytes()
+    assert 0 < len(kept) <= 10_000
+    assert CONTENT.startswith(kept)
     fetch(server.url(), target, sha256_prefix=SHA256)
-    assert server.asked[1] == "bytes=10000-"
+    assert server.asked[1] == f"bytes={len(kept)}-"
 
 
 def test_two_at_once_download_it_once(server: Server, target: Path) -> None:
@@ -262,3 +268,42 @@ def test_without_a_home_the_cache_must_be_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(Path, "home", homeless)
     with pytest.raises(DarkposeError, match="DARKPOSE_CACHE"):
         cache_folder()
+
+
+@pytest.mark.parametrize("place", ["http://example.org/a", "https://[::1/a", "http://\u00e9" + "x" * 70 + "/a"])
+def test_a_redirect_to_elsewhere_than_https_or_to_a_malformed_address_is_one_error(
+    server: Server, target: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Server, "moved_to", place)
+    with pytest.raises(DarkposeError, match="could not be downloaded"):
+        fetch(server.url("/moved"), target, sha256_prefix="")
+
+
+def test_a_file_that_is_too_large_or_comes_too_slowly_is_given_up(
+    server: Server, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "MAX_BYTES", len(CONTENT) - 1)
+    for lengths in (True, False):
+        server.lengths = lengths
+        with pytest.raises(DarkposeError, match=f"expected at most {len(CONTENT) - 1} bytes"):
+            fetch(server.url(), target, sha256_prefix="")
+        target.with_name(f"{target.name}.part").unlink(missing_ok=True)
+    monkeypatch.setattr(http, "MAX_BYTES", 2 * len(CONTENT))
+    monkeypatch.setattr(http, "PATIENCE", 0.0)
+    monkeypatch.setattr(http, "MIN_RATE", 10**15)
+    with pytest.raises(DarkposeError, match="the server is too slow"):
+        fetch(server.url(), target, sha256_prefix="")
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="needs O_NOFOLLOW")
+@pytest.mark.parametrize("ending", ["part", "lock"])
+def test_a_link_in_the_place_of_a_part_or_lock_is_not_written_through(
+    server: Server, target: Path, tmp_path: Path, ending: str
+) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("words")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.with_name(f"{target.name}.{ending}").symlink_to(precious)
+    with pytest.raises(DarkposeError, match="could not be downloaded"):
+        fetch(server.url(), target, sha256_prefix=SHA256)
+    assert precious.read_text() == "words"

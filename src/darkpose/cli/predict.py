@@ -14,6 +14,7 @@ from cyclopts import Group, Parameter
 from darkpose.cli.numbers import Count
 from darkpose.errors import DarkposeError
 from darkpose.files.paths import is_file
+from darkpose.stopping import TERMINATIONS, unless_ignored
 
 if TYPE_CHECKING:
     from darkpose.predict.files import Outcome
@@ -182,7 +183,7 @@ def predict(
     tally = _Tally(len(inputs))
     try:
         bar = tqdm(total=tally.inputs, unit="image", disable=None)
-        with sigterm_as_interrupt(), bar, folder or nullcontext():
+        with termination_as_interrupt(), bar, folder or nullcontext():
             write = folder.write if folder else None
             for outcome in predict_files(
                 predictor, inputs, boxes=given, box_kind=box_kind, write=write, threads=scale.workers
@@ -317,16 +318,17 @@ def _tell(message: str) -> None:
 
 
 @contextmanager
-def sigterm_as_interrupt() -> Iterator[None]:
-    """Raise KeyboardInterrupt on SIGTERM, as on Ctrl-C."""
+def termination_as_interrupt() -> Iterator[None]:
+    """Raise KeyboardInterrupt on SIGTERM and when the terminal is closed, as on Ctrl-C."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = {each: signal.signal(each, signal.default_int_handler) for each in unless_ignored(TERMINATIONS)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 @dataclass

@@ -30,6 +30,8 @@ def read_json(file: Path) -> dict[str, Any]:
         content = json.loads(read_text(file))
     except json.JSONDecodeError as error:
         raise DarkposeError(f"{file}:{error.lineno}: not JSON ({error.msg})") from error
+    except (RecursionError, ValueError) as error:  # nested too deeply, or a number of too many digits
+        raise DarkposeError(f"{file}: not JSON that can be read ({error})") from error
     lists = [content.get(key) if isinstance(content, dict) else None for key in ("images", "annotations")]
     if not all(isinstance(entries, list) and all(isinstance(e, dict) for e in entries) for entries in lists):
         raise DarkposeError(f"{file}: not a COCO file: expected an object with lists `images` and `annotations`")
@@ -50,7 +52,7 @@ def faces(content: dict[str, Any], file: Path, images: Path) -> list[Annotation]
     """The annotations of faces, image by image in the order of `images`, as the reader of COCO gives them.
 
     As in the reference, crowds (`iscrowd` other than 0) and annotations with all keypoints 0 are skipped. A missing
-    `iscrowd`, at which the reader of COCO stops, counts as 0; the misspelt `is_crowd` is read, too.
+    `iscrowd`, at which the reader of COCO stops, and null count as 0; the misspelt `is_crowd` is read, too.
     """
     names = {image["id"]: image["file_name"] for image in content["images"]}
     place = {identity: position for position, identity in enumerate(names)}
@@ -65,7 +67,7 @@ def _annotation(fields: dict[str, Any], names: dict[int | str, str], file: Path,
 
 
 def _is_crowd(fields: dict[str, Any]) -> bool:
-    return bool(fields.get("iscrowd", fields.get("is_crowd", 0)) != 0)
+    return bool(fields.get("iscrowd", fields.get("is_crowd", 0)) not in (0, None))
 
 
 def _is_empty(fields: dict[str, Any]) -> bool:

@@ -9,6 +9,7 @@ import io
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from darkpose.datasets.reading import (
 from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import Floats
-from darkpose.schema import KeypointSchema, flip_pairs_from_names
+from darkpose.schema import KeypointSchema, flip_pairs_from_names, name_for_schema
 
 FlipPairs = Sequence[tuple[str, str]]
 SamplesAndSchema = tuple[list[Sample], KeypointSchema]
@@ -38,25 +39,33 @@ def read_coco_points(
     *,
     flip_pairs: FlipPairs | None = None,
     box: BoxSource = "landmarks",
+    category: str | None = None,
     broken: list[str] | None = None,
 ) -> SamplesAndSchema:
     """Read the faces and the schema of a COCO keypoints file.
 
-    The schema comes from its only category: names from `keypoints`, outlines from `skeleton`, counted from 1. Landmarks
-    with v = 0 are not annotated. Crowds and annotations without keypoints are skipped.
+    The schema comes from a category: names from `keypoints`, outlines from `skeleton`, counted from 1. Landmarks with
+    v = 0 are not annotated. Crowds, annotations of other categories, and annotations without landmarks (an empty or
+    missing list, or v = 0 for all) are left out.
 
     Args:
         file: the JSON file.
         images: the folder of the images; None: the folder of the file.
         flip_pairs: names of landmarks that mirror each other; () if none do.
         box: "landmarks": the tight box of the annotated landmarks, as in published data sets; "file": `bbox`.
+        category: name of the category; None: the only one that names landmarks.
         broken: collects the messages of faces that cannot be read; None: the first one raises.
 
     Raises:
         DarkposeError: the file is missing or has another format, or a face cannot be read (the annotation is named).
     """
     content, file_box = read_json(file), uses_file_box(box)
-    names, edges = _category(content.get("categories"), file)
+    chosen, names, edges = _category(content.get("categories"), file, category)
+    content["annotations"] = [
+        fields
+        for fields in content["annotations"]
+        if fields.get("category_id", chosen) == chosen and not _is_unseen(fields)
+    ]
     schema = _schema(file, names, flip_pairs, edges)
 
     def read(face: Annotation) -> Sample:
@@ -67,17 +76,31 @@ def read_coco_points(
     return read_each(file, faces(content, file, images or file.parent), read, broken), schema
 
 
-def _category(categories: object, file: Path) -> tuple[list[str], tuple[tuple[int, int], ...]]:
-    """Names of the landmarks and edges of the skeleton, counted from 0."""
-    category = categories[0] if isinstance(categories, list) and len(categories) == 1 else None
-    names = category.get("keypoints") if isinstance(category, dict) else None
-    if not isinstance(category, dict) or not isinstance(names, list) or not names:
-        raise DarkposeError(f"{file}: expected one category that names its landmarks as `keypoints`")
+def _category(
+    categories: object, file: Path, wanted: str | None
+) -> tuple[object, list[str], tuple[tuple[int, int], ...]]:
+    """The id of a category, the names of its landmarks, and the edges of its skeleton, counted from 0."""
+    listed = [each for each in categories if isinstance(each, dict)] if isinstance(categories, list) else []
+    able = [each for each in listed if isinstance(each.get("keypoints"), list) and each["keypoints"]]
+    fits = [each for each in able if wanted is None or each.get("name") == wanted]
+    if len(fits) != 1:
+        choices = ", ".join(repr(each.get("name")) for each in able) or "none"
+        raise DarkposeError(
+            f"{file}: expected one category that names its landmarks as `keypoints`"
+            f"{'' if wanted is None else f' and is called {wanted!r}'}; choose with category=: {choices}"
+        )
+    (category,) = fits
     try:
         edges = tuple((int(i) - 1, int(j) - 1) for i, j in category.get("skeleton") or ())
     except (TypeError, ValueError, OverflowError):
         raise DarkposeError(f"{file}: expected `skeleton` to be pairs of landmark numbers from 1") from None
-    return [str(name) for name in names], edges
+    return category.get("id"), [str(name) for name in category["keypoints"]], edges
+
+
+def _is_unseen(fields: dict[str, Any]) -> bool:
+    """Whether an annotation has no landmark: an empty list, none, or v = 0 for all."""
+    values = fields.get("keypoints")
+    return not values or (isinstance(values, list) and all(v == 0 for v in values[2::3]))
 
 
 def read_csv_points(
@@ -87,10 +110,11 @@ def read_csv_points(
 
     Columns: `image`; NAME_x and NAME_y for every landmark, in schema order; optionally NAME_v, 0 if the landmark is not
     annotated; optionally a box x0, y0, x1, y1. A landmark with empty x and y is not annotated. Without a box, or with
-    an empty one, the tight box of the annotated landmarks is used.
+    an empty one, the tight box of the annotated landmarks is used. A first column without a name, as pandas writes its
+    index, is left out.
 
     Args:
-        file: the table, separated by commas.
+        file: the table, separated by commas; or by semicolons or tabs, then with decimal points or commas.
         images: the folder of the images; None: the folder of the file.
         flip_pairs: names of landmarks that mirror each other; () if none do.
         broken: collects the messages of rows that cannot be read; None: the first one raises.
@@ -98,9 +122,12 @@ def read_csv_points(
     Raises:
         DarkposeError: the file is missing, its columns are wrong, or a row cannot be read (the line is named).
     """
-    reader = csv.reader(io.StringIO(read_text(file), newline=""))
+    text = read_text(file)
+    separator = max(",;\t", key=text.partition("\n")[0].count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     columns = [name.strip() for name in next(reader, [])]
-    names = _landmarks(columns, file)
+    indexed = columns[:1] in ([""], ["Unnamed: 0"])
+    names = _landmarks(columns[indexed:], file)
     folder = images or file.parent
 
     def read(row: tuple[int, list[str]]) -> Sample:
@@ -108,6 +135,8 @@ def read_csv_points(
         if len(row[1]) != len(columns):
             raise DarkposeError(f"{where}: expected {len(columns)} fields as in the first line, got {len(row[1])}")
         cells = {column: cell.strip() for column, cell in zip(columns, row[1], strict=True)}
+        if separator != ",":
+            cells = {column: cell if column == "image" else cell.replace(",", ".") for column, cell in cells.items()}
         if not cells["image"]:
             raise DarkposeError(f"{where}: expected the name of an image, got an empty field")
         keypoints, visible = _row_landmarks(cells, names, where)
@@ -136,7 +165,7 @@ def _landmarks(columns: list[str], file: Path) -> list[str]:
         found = "; ".join(f"{what}: {', '.join(which)}" for what, which in problems.items() if which)
         raise DarkposeError(
             f"{file}:1: expected the columns image, NAME_x and NAME_y for every landmark, optionally NAME_v and the "
-            f"box x0, y0, x1, y1, separated by commas; {found or 'no landmarks'}"
+            f"box x0, y0, x1, y1, separated by commas, semicolons or tabs; {found or 'no landmarks'}"
         )
     return names
 
@@ -154,7 +183,8 @@ def _schema(
     file: Path, names: list[str], flip_pairs: FlipPairs | None, edges: tuple[tuple[int, int], ...] = ()
 ) -> KeypointSchema:
     """The schema; warns if its flip pairs are inferred."""
-    schema = KeypointSchema(file.stem, tuple(names), (), edges)
+    name = name_for_schema(file.stem)
+    schema = KeypointSchema(name, tuple(names), (), edges)
     pairs = [(schema.index(one), schema.index(other)) for one, other in flip_pairs or ()]
     if flip_pairs is None:
         pairs = list(flip_pairs_from_names(schema.names))
@@ -164,4 +194,4 @@ def _schema(
             "flip_pairs=[(NAME, NAME), ...], or () if there are none",
             stacklevel=3,
         )
-    return KeypointSchema(file.stem, schema.names, tuple(pairs), edges)
+    return KeypointSchema(name, schema.names, tuple(pairs), edges)

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from darkpose.files.paths import no_link
+
 _held: set[IO[str]] = set()
 
 
@@ -35,7 +37,7 @@ def file_lock(path: Path, *, wait: bool = True) -> Iterator[None]:
         BlockingIOError: another process holds it, and `wait` is False.
         OSError: the lock file cannot be made.
     """
-    with path.open("w") as file, lock_open_file(file, wait=wait):
+    with open(path, "a", opener=no_link) as file, lock_open_file(file, wait=wait):
         yield
 
 

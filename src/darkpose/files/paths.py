@@ -32,3 +32,8 @@ def check_regular(path: str | Path) -> None:
         kinds = ((stat.S_ISFIFO, "a FIFO"), (stat.S_ISSOCK, "a socket"))
         kind = next((name for test, name in kinds if test(mode)), "a device")
         raise OSError(errno.EINVAL, f"expected a regular file, got {kind}")
+
+
+def no_link(path: str, flags: int) -> int:
+    """An opener for `open` that refuses a symbolic link, which somebody else may have put there."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o644)
