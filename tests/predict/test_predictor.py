@@ -150,7 +150,7 @@ def test_landmark_boxes_are_grown_to_whole_pixels(predictor: Predictor, image: P
 
 
 def test_detector_boxes_go_through_the_measured_correction(predictor: Predictor, image: Pixels) -> None:
-    detected = predictor(image, [[100, 50, 200, 150]], "detector")[0]
+    detected = predictor(image, [[100, 50, 200, 150]], "yunet")[0]
     side, y = 77.8, 100 + 12.8
     corrected = predictor(image, [[150 - side / 2, y - side / 2, 150 + side / 2, y + side / 2]], "square")[0]
     np.testing.assert_allclose(detected.keypoints, corrected.keypoints, atol=2e-3)
@@ -194,6 +194,8 @@ def test_an_unknown_box_kind_or_device_is_one_clear_error(
         ({"flip_test": "averge"}, "flip_test must be one of off, published, exact, got 'averge'"),
         ({"method": "drk"}, r"method must be one of argmax, quarter, dark, dark\+, got 'drk'"),
         ({"batch_size": 0}, "batch_size must be a whole number of at least 1, got 0"),
+        ({"batch_size": 10**6}, "batch_size must be at most 4096, got 1000000"),
+        ({"threads": 10**6}, "threads must be at most 1024, got 1000000"),
         ({"threads": True}, "threads must be a whole number of at least 1, got True"),
         ({"detector": "yolo"}, 'the detector must be "auto", "yunet", "haar" or the path of a YuNet file, got .yolo'),
     ],

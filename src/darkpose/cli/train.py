@@ -46,7 +46,7 @@ def train(
         aflw-dark, wflw-dark, 300w-dark, cofw-dark (as published); 300w-128, 300w-256, faces-300w, faces-300w-longer,
         faces-300w-wing, faces-300w-gpu, faces-300w-long (the default weights, one after the other); faces, faces-gpu
         (with the faces of WFLW); small-128, small (the small network); or the path of a Python file with a recipe
-        (configs/face/darkpose/).
+        (configs/face/darkpose/), which is executed: use only files that you trust.
     root
         Folder of the data set.
     out

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 Image = Union[str, Path, NDArray[np.generic], "PilImage"]
 _finding = threading.Lock()
+MAX_BATCH, MAX_THREADS = 4096, 1024
 FARTHEST = 1e6  # px; coordinates beyond are no boxes of photographs
 BoxKind = Literal["detector", "yunet", "haar", "landmarks", "square"]
 
@@ -114,8 +115,8 @@ class Predictor:
         _check_choice("method", method or "dark", get_args(Method))
         _check_choice("runtime", runtime, ("auto", *get_args(Runtime)))
         _check_choice("numbers", numbers, get_args(NumberType))
-        _check_count("batch_size", batch_size)
-        _check_count("threads", threads)
+        _check_count("batch_size", batch_size, MAX_BATCH)
+        _check_count("threads", threads, MAX_THREADS)
         engine = Engine(runtime, device, threads, providers, numbers, compiled)
         opened = open_weights(weights, schema, engine)
         _check_built_in(opened, str(weights), {"schema": schema, "flip_test": flip, "method": method})
@@ -281,10 +282,13 @@ def _pixels(image: Image) -> Pixels:
     raise DarkposeError(f"expected a path, an array, a PIL image or a list of these, got {type(image).__name__}")
 
 
-def _check_count(name: str, number: int | None) -> None:
-    whole = isinstance(number, Integral) and not isinstance(number, bool)
-    if number is not None and not (whole and number >= 1):
+def _check_count(name: str, number: int | None, most: int) -> None:
+    if number is None:
+        return
+    if not isinstance(number, Integral) or isinstance(number, bool) or number < 1:
         raise DarkposeError(f"{name} must be a whole number of at least 1, got {number!r}")
+    if number > most:
+        raise DarkposeError(f"{name} must be at most {most}, got {number}")
 
 
 def _check_built_in(opened: OpenedWeights, file: str, asked: Mapping[str, str | None]) -> None:
