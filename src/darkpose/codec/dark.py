@@ -131,11 +131,12 @@ def _blur_neighbourhoods(maps: Floats, index: Cells, cells: Cells, taps: NDArray
     bands = np.stack([np.pad(taps, (i, 4 - i)) for i in range(5)])  # taps of the five blurred cells over the window
     whole = _interior(cells, maps.shape, before=reach, after=reach)
     blurred = np.empty((len(cells), 5, 5))
-    if whole.size:  # one product of matrices for all windows inside their maps
+    if whole.size:  # windows inside their maps
         x, y = (cells[whole] - reach).T
         windows = np.lib.stride_tricks.sliding_window_view(maps, bands.shape[1:] * 2, axis=(1, 2))[index[whole], y, x]
         windows = windows.reshape(len(whole), bands.shape[1] ** 2).astype(np.float64)
-        blurred[whole] = (windows @ np.kron(bands, bands).T).reshape(-1, 5, 5)
+        # One product for each window: of all at once, BLAS would sum in an order that depends on their number.
+        blurred[whole] = (windows[:, None] @ np.kron(bands, bands).T).reshape(-1, 5, 5)
     cut = np.ones(len(cells), bool)
     cut[whole] = False
     blurred[cut] = _blur_cut_windows(maps, index[cut], cells[cut], bands)

@@ -18,4 +18,5 @@ shards       the folder of shards, and what is missing in it
 sources      images in files, folders, globs, tar files and lists, one at a time
 stream       many images through one Predictor: threads, batches, order
 supervision  conversion to supervision.KeyPoints
+turned       faces that are turned by a quarter or half of a circle
 """

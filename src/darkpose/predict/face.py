@@ -10,6 +10,8 @@ from darkpose.image.geometry import align_eyes
 from darkpose.image.pixels import Pixels, warp_image
 from darkpose.schema import KeypointSchema
 
+RELIABLE = 0.5  # mean score
+
 
 @dataclass(frozen=True, eq=False)
 class Face:
@@ -26,6 +28,8 @@ class Face:
         covariance: (K, 2, 2) float32, image px^2: of the error of each landmark, calibrated (see `covariance`);
             NaN where it is not known; None if not asked for.
         runtime: what ran the network: "onnxruntime", "openvino" or "torch".
+        rolled: degrees, 0, 90, 180 or 270, by which the crop was turned counter-clockwise for an upright face: tried
+            where the scores of a detected face are low (see `predict.turned`).
     """
 
     keypoints: NDArray[np.float32]
@@ -37,6 +41,7 @@ class Face:
     image: Pixels | None = field(default=None, repr=False)
     covariance: NDArray[np.float32] | None = field(default=None, repr=False)
     runtime: str = ""
+    rolled: int = 0
 
     __iter__ = None  # a face is no sequence, though its landmarks have names
 
@@ -44,6 +49,11 @@ class Face:
     def score(self) -> float:
         """Mean of the landmarks' scores."""
         return float(self.scores.mean())
+
+    @property
+    def is_reliable(self) -> bool:
+        """Whether the mean score is at least 0.5: below, landmarks are likely to be wrong (see docs/experiments.md)."""
+        return self.score >= RELIABLE
 
     def __getitem__(self, name: str) -> NDArray[np.float32]:
         """(x, y) of a landmark in image px; raises DarkposeError if the schema has no such name."""

@@ -52,6 +52,8 @@ def _face_to_dict(face: Face) -> dict[str, Any]:
         "box": [_number(value, 3) for value in face.box],
         "found_by": face.found_by,
         "runtime": face.runtime,
+        "rolled": face.rolled,
+        "reliable": face.is_reliable,
         "detection_score": _number(face.detection_score, 4),
         "score": _mean_score(face),
         "keypoints": [[_number(x, 3), _number(y, 3)] for x, y in face.keypoints],

@@ -19,6 +19,7 @@ from darkpose.image.pixels import Pixels, as_rgb, cut_crops, from_pil, is_pil, r
 from darkpose.predict.face import Face
 from darkpose.predict.landmarks import LandmarkFinder, check_finite
 from darkpose.predict.shape_prior import ShapePrior, as_shape_prior
+from darkpose.predict.turned import best_turned
 from darkpose.runtime.flip import FlipTest
 from darkpose.runtime.network import NumberType, Runtime
 from darkpose.runtime.open import Engine, OpenedWeights, open_weights
@@ -251,9 +252,16 @@ class Predictor:
             return []
         boxes = np.stack([region.crop_box for region in regions])
         images = [region.image for region in regions]
-        found = self._find(*cut_crops(images, boxes, self.config.crop_size, self.config.padding))
+        cut = (self.config.crop_size, self.config.padding)
+        found = self._find(*cut_crops(images, boxes, *cut))
         check_finite(found)
-        points = found.keypoints if self._prior is None else self._prior(found.keypoints, found.scores, boxes)
+        detected = np.array([region.found_by != "given" for region in regions])
+        given = np.stack([region.box for region in regions])
+        found, turns = best_turned(self._find, found, images, given, boxes, detected, *cut)
+        points = found.keypoints.copy()
+        if self._prior is not None:
+            upright = turns == 0  # the prior knows no others
+            points[upright] = self._prior(points[upright], found.scores[upright], boxes[upright])
         spreads = [None] * len(regions) if found.covariance is None else found.covariance
         return [
             Face(
@@ -266,8 +274,11 @@ class Predictor:
                 region.image,
                 spread,
                 self._find.network.runtime,
+                90 * int(turned),
             )
-            for keypoints, scores, region, spread in zip(points, found.scores, regions, spreads, strict=True)
+            for keypoints, scores, region, spread, turned in zip(
+                points, found.scores, regions, spreads, turns, strict=True
+            )
         ]
 
 
