@@ -9,6 +9,7 @@ from darkpose.errors import DarkposeError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+FACE_COLUMNS = ("markup", "found_by", "detection_score", "score", "scores", "rolled", "reliable")
 ELEMENTS = {"xx": (0, 0), "xy": (0, 1), "yy": (1, 1)}  # of a covariance
 IMAGE_COLUMNS = ("input", "image", "status", "reason", "width", "height")
 
@@ -31,7 +32,8 @@ def arrow_schema() -> "pa.Schema":
     Of the image, in each of its rows: input (number), image (name), status, reason, width, height (px, null if it was
     not read). Of the face, null if there is none: face (number in the image), markup (schema), x0, y0, x1, y1 (box),
     found_by, detection_score, score; lists over its K landmarks: x, y, scores, and xx, xy, yy (covariances, image px^2,
-    null if not known; no lists if not asked for). Coordinates are image px, the first pixel's centre at (0, 0).
+    null if not known; no lists if not asked for); rolled (degrees), reliable. Coordinates are image px, the first
+    pixel's centre at (0, 0).
     """
     import pyarrow as pa
 
@@ -43,6 +45,7 @@ def arrow_schema() -> "pa.Schema":
         **{"found_by": pa.string(), "detection_score": pa.float32(), "score": pa.float32()},
         **{"x": numbers, "y": numbers, "scores": numbers},
         **dict.fromkeys(ELEMENTS, numbers),
+        **{"rolled": pa.int16(), "reliable": pa.bool_()},
     }
     return pa.schema(list(columns.items()))
 
@@ -104,7 +107,7 @@ def _rows(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     for number, face in enumerate(record["faces"]):
         box = dict(zip(("x0", "y0", "x1", "y1"), face["box"], strict=True))
         x, y = ([point[axis] for point in face["keypoints"]] for axis in (0, 1))
-        rest = {name: face[name] for name in ("markup", "found_by", "detection_score", "score", "scores")}
+        rest = {name: face.get(name) for name in FACE_COLUMNS}
         rows.append({**image, "face": number, **box, "x": x, "y": y, **rest, **_elements(face.get("covariances"))})
     return rows or [image]
 
@@ -129,5 +132,6 @@ def _face(row: Mapping[str, Any]) -> dict[str, Any]:
         **{name: row[name] for name in ("found_by", "detection_score", "score")},
         "keypoints": [[x, y] for x, y in zip(row["x"], row["y"], strict=True)],
         "scores": row["scores"],
+        **{name: row[name] for name in ("rolled", "reliable") if row[name] is not None},
         **_covariances(row),
     }
