@@ -286,6 +286,9 @@ def test_a_size_that_cannot_be_is_a_problem_of_the_tar_file(tmp_path: Path, size
     assert found[0].read() == b"1"
     assert "after member" in found[-1].problem
     assert len(found) <= 3
+    for damaged in found[1:]:
+        with pytest.raises(DarkposeError, match="tar file"):
+            damaged.read()
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")

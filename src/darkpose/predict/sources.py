@@ -1,5 +1,6 @@
 """The images in files, folders, globs, tar files and lists, one at a time, however many there are."""
 
+import os
 import sys
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -45,8 +46,12 @@ class Source(NamedTuple):
         try:
             check_regular(self.file)
             with open(self.file, "rb") as file:
+                if self.size > os.fstat(file.fileno()).st_size - self.offset:  # as a damaged header may say
+                    raise DarkposeError("the tar file ends within this image")
                 file.seek(self.offset)
                 data = file.read(self.size)
+        except DarkposeError:
+            raise
         except (OSError, ValueError) as error:  # ValueError: a NUL in a path
             raise DarkposeError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
         if 0 <= len(data) < self.size:
