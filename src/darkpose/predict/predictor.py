@@ -242,7 +242,7 @@ class Predictor:
             return whole_pixels(boxes)
         if box_kind == "square":
             return boxes
-        maker = self._given_detector if box_kind == "detector" and self._given_detector is not None else None
+        maker = self._given_detector if box_kind == "detector" else None
         correction = (Haar if box_kind == "haar" else YuNet).correction if maker is None else maker.correction
         return correction(boxes)
 
@@ -252,12 +252,14 @@ class Predictor:
             return []
         boxes = np.stack([region.crop_box for region in regions])
         images = [region.image for region in regions]
-        cut = (self.config.crop_size, self.config.padding)
-        found = self._find(*cut_crops(images, boxes, *cut))
+        crop_size, padding = self.config.crop_size, self.config.padding
+        found = self._find(*cut_crops(images, boxes, crop_size, padding))
         check_finite(found)
         detected = np.array([region.found_by != "given" for region in regions])
         given = np.stack([region.box for region in regions])
-        found, turns = best_turned(self._find, found, images, given, boxes, detected, *cut)
+        found, turns = best_turned(
+            self._find, found, images, given, boxes, may_turn=detected, crop_size=crop_size, padding=padding
+        )
         points = found.keypoints.copy()
         if self._prior is not None:
             upright = turns == 0  # the prior knows no others

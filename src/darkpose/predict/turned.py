@@ -62,6 +62,7 @@ def best_turned(
     images: list[Pixels],
     boxes: Floats,
     crop_boxes: Floats,
+    *,
     may_turn: NDArray[np.bool_],
     crop_size: int,
     padding: float,
