@@ -28,9 +28,22 @@ def ray() -> Iterator[Any]:
     if find_spec("ray") is None:
         lacking("needs Ray: pip install 'darkpose[ray]'")
     found = import_module("ray")
-    found.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    _start(found)
     yield found
     found.shutdown()
+
+
+def _start(ray: Any, attempts: int = 4) -> None:
+    """Start Ray, which gives up by itself after half a minute: on a busy machine, that is no fault of these tests."""
+    for attempt in range(attempts):
+        try:
+            ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+        except Exception:
+            ray.shutdown()  # ends the processes that were started
+            if attempt == attempts - 1:
+                raise
+        else:
+            return
 
 
 @pytest.fixture
