@@ -40,11 +40,10 @@ def check(
     json
         Print JSON.
     """
-    from json import dumps
-
     from darkpose.datasets.catalogue import DATA_SETS
     from darkpose.datasets.check import check_samples
     from darkpose.datasets.contact_sheet import contact_sheet
+    from darkpose.files.json_text import format_json
     from darkpose.image.pixels import write_image
 
     if name not in DATA_SETS:
@@ -52,7 +51,7 @@ def check(
     data_set, broken = DATA_SETS[name], list[str]()
     samples = data_set.read(root, broken=broken)
     report = check_samples(samples, data_set.schema, data_set.published, broken=broken, decode=decode)
-    print(dumps(report.to_dict(), indent=2) if json else "\n".join(report.lines()))
+    print(format_json(report.to_dict(), indent=2) if json else "\n".join(report.lines()))
     if sheet is not None:
         try:
             faces = contact_sheet(samples, data_set.schema)

@@ -72,7 +72,6 @@ def evaluate(
     json
         Print JSON.
     """
-    from json import dumps
     from typing import get_args
 
     from darkpose.codec.heatmap import Method
@@ -80,6 +79,7 @@ def evaluate(
     from darkpose.evaluation.evaluate import PredictOptions, evaluate_benchmark
     from darkpose.evaluation.predictions import read_predictions
     from darkpose.evaluation.report_folder import prepare_report, write_report
+    from darkpose.files.json_text import format_json
     from darkpose.runtime.flip import FlipTest
 
     if weights is None and predictions is None:
@@ -124,7 +124,7 @@ def evaluate(
         if report is not None:
             write_report(report, found)
     finally:
-        print(dumps(found.to_dict(), indent=2) if json else "\n".join(found.lines()), flush=True)
+        print(format_json(found.to_dict(), indent=2) if json else "\n".join(found.lines()), flush=True)
     return 0
 
 

@@ -83,8 +83,8 @@ def train(
         Run the network as CUDA graphs: faster steps, for one process on a GPU.
     """
     from dataclasses import asdict, replace
-    from json import dumps
 
+    from darkpose.files.json_text import format_json
     from darkpose.training.config import RunOptions
     from darkpose.training.process import set_up_process
     from darkpose.training.recipe_run import overfit_task, read_task, train_recipe
@@ -118,14 +118,14 @@ def train(
         task = read_task(experiment, root)
         plan = plan_run(overfit_task(task, overfit) if overfit else task, start=start, options=options)
         if first_process():
-            print(dumps({**asdict(plan), "hours": plan.hours}) if json else plan)
+            print(format_json({**asdict(plan), "hours": plan.hours}) if json else plan)
         return 0
     if out is None:
         raise DarkposeError("give the folder of the run with --out")
     trained = train_recipe(experiment, root, out, start=start, overfit=overfit, options=options)
     if first_process():
         if json:
-            print(dumps(_outcome(out / "weights.safetensors", trained)))
+            print(format_json(_outcome(out / "weights.safetensors", trained)))
         elif trained.stopped in ("signal", "time"):
             at = f"epoch {trained.epoch}, step {trained.step}"
             print(f"stopped after {at}, and saved; run the same command again to continue")

@@ -35,12 +35,11 @@ def info(*, weights: str = "default", verbose: bool = False, json: bool = False)
     json
         Print everything as JSON.
     """
-    from json import dumps
-
     from darkpose.cli.about import about, lines
+    from darkpose.files.json_text import format_json
 
     facts = about(weights)
-    print(dumps(facts, indent=2) if json else "\n".join(lines(facts, verbose=verbose)))
+    print(format_json(facts, indent=2) if json else "\n".join(lines(facts, verbose=verbose)))
     return 0
 
 
@@ -52,13 +51,12 @@ def models(*, json: bool = False) -> int:
     json
         Print JSON.
     """
-    from json import dumps
-
+    from darkpose.files.json_text import format_json
     from darkpose.weights.models import models as all_models
 
     found = all_models()
     print(
-        dumps([model.to_dict() for model in found], indent=2)
+        format_json([model.to_dict() for model in found], indent=2)
         if json
         else "\n".join(line for model in found for line in model.lines())
     )

@@ -5,20 +5,21 @@ seal, under another key, is a SHA-256 of the file with the digits of the seal se
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from darkpose.codec.heatmap import Method
 from darkpose.errors import DarkposeError
+from darkpose.files.json_text import format_json, parse_json
 from darkpose.files.paths import check_regular
+from darkpose.files.records import parse_record
 from darkpose.runtime.flip import FlipTest
 from darkpose.schema import KeypointSchema
 from darkpose.weights.calibrations import Calibration, calibration_from_json, calibration_to_json
-from darkpose.weights.checkpoint import CheckpointConfig, config_from_json, schema_from_json
+from darkpose.weights.checkpoint import CheckpointConfig
 
 FORMAT = "2"
 KEY, SEAL_KEY = "darkpose", "darkpose_seal"  # of the file's metadata
@@ -58,10 +59,14 @@ class GraphCard:
     version: str
     calibration: Calibration | None = None
 
+    def __post_init__(self) -> None:
+        if "sha256" not in self.weights:
+            raise DarkposeError("it does not say which weights were exported")
+
     def to_json(self) -> str:
         """The text in the file; its "schema" begins with name, names, edges."""
         calibration = None if self.calibration is None else calibration_to_json(self.calibration)
-        return json.dumps({"format": FORMAT, **asdict(self), "calibration": calibration}, allow_nan=False)
+        return format_json({"format": FORMAT, **asdict(self), "calibration": calibration})
 
 
 def card_from_json(text: str, path: Path) -> GraphCard:
@@ -71,18 +76,13 @@ def card_from_json(text: str, path: Path) -> GraphCard:
         DarkposeError: it is not darkpose's, or of another version.
     """
     try:
-        values: dict[str, Any] = json.loads(text)
-        if values.pop("format") != FORMAT:
+        values = parse_json(text)
+        if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
             raise DarkposeError(f"expected format {FORMAT}")
-        values["schema"] = schema_from_json(values["schema"])
-        values["config"] = config_from_json(values["config"])
-        values["outputs"] = tuple(values["outputs"])
-        if values["calibration"] is not None:
-            values["calibration"] = calibration_from_json(values["calibration"])
-        if set(values) != {field.name for field in fields(GraphCard)}:
-            raise DarkposeError(f"unexpected or missing facts: {sorted(values)}")
-        return GraphCard(**values)
-    except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:  # DarkposeError included
+        calibration = values.pop("calibration", None)
+        card = parse_record(GraphCard, values)
+        return card if calibration is None else replace(card, calibration=calibration_from_json(calibration))
+    except DarkposeError as error:
         raise DarkposeError(f"{path}: its metadata cannot be used ({error}); export it again") from error
 
 
