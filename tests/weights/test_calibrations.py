@@ -1,6 +1,7 @@
 """Files of calibrations: what is written is read again, and nothing else is."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -95,3 +96,9 @@ def test_a_schema_appears_once_in_a_file(tmp_path: Path) -> None:
     write_calibrations([TWO, TWO], file)
     with pytest.raises(DarkposeError, match="one calibration for each schema"):
         read_calibrations(file)
+
+
+def test_the_digest_depends_on_the_numbers_alone() -> None:
+    assert THREE.digest() == replace(THREE, fitted={}).digest()
+    assert THREE.digest() != replace(THREE, width=7.9).digest()
+    assert THREE.digest() != replace(THREE, floor=(0.3, 0.1, 1.1)).digest()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from darkpose.errors import DarkposeError
-from darkpose.files.json_text import format_json, parse_json
+from darkpose.files.json_text import format_json, parse_json, shortened
 from darkpose.predict.parquet import to_table
 from darkpose.predict.part import STATUSES, ShardFormat, count_records, part_path, write_part
 from darkpose.predict.shard_run import Step, predict_images
@@ -135,8 +135,11 @@ class PartMaker:
         self.predictor = step.predictor()
         here = parse_json(format_json(step.facts(self.predictor)))
         for name, value in here.items():
-            if value != run[name]:
-                raise DarkposeError(f"this machine would predict otherwise: {name} is {value}, expected {run[name]}")
+            if value != run.get(name):
+                expected = shortened(run.get(name))
+                raise DarkposeError(
+                    f"this machine would predict otherwise: {name} is {shortened(value)}, expected {expected}"
+                )
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[int]]:
         """Make a part; its number, and the numbers of its records by status and of faces."""

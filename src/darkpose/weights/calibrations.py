@@ -1,5 +1,6 @@
 """Calibrations of the covariances of landmarks, and their file next to the weights: one for each schema."""
 
+import hashlib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -46,6 +47,11 @@ class Calibration:
         ):
             if not (np.isfinite(values) & (values >= least)).all():
                 raise DarkposeError(f"{name} must be finite and at least {least:g}, got {getattr(self, name)}")
+
+    def digest(self) -> str:
+        """SHA-256 of everything the covariances depend on, in hex."""
+        numbers = [self.schema, self.width, self.scale, self.floor]
+        return hashlib.sha256(format_json(numbers).encode()).hexdigest()
 
 
 def file_beside(weights: Path) -> Path:
