@@ -148,7 +148,7 @@ def test_a_file_of_a_later_format_is_refused(path: Path) -> None:
         (set_json("schema", parts=[asdict(COFW_29)]), "but its parts have"),
     ],
 )
-def test_tampered_metadata_is_refused(path: Path, change: Callable[[dict[str, str]], object], why: str) -> None:
+def test_other_metadata_is_refused(path: Path, change: Callable[[dict[str, str]], object], why: str) -> None:
     with pytest.raises(DarkposeError, match=rf"model\.safetensors: its metadata cannot be used .*{why}"):
         read_safetensors(rewritten(path, change))
 
@@ -258,15 +258,15 @@ def test_files_from_before_there_were_joined_markups_are_still_read(path: Path) 
         pytest.param("schema", {"flip_pairs": [[0, 1, 2]]}, id="a pair of three"),
     ],
 )
-def test_tampered_values_are_one_error_with_the_path(path: Path, part: str, change: dict[str, object]) -> None:
-    def tamper(metadata: dict[str, str]) -> None:
+def test_other_values_are_one_error_with_the_path(path: Path, part: str, change: dict[str, object]) -> None:
+    def edit(metadata: dict[str, str]) -> None:
         values = json.loads(metadata[part])
         for key, value in change.items():
             values[key] = {**values[key], **value} if isinstance(value, dict) else value
         metadata[part] = json.dumps(values)
 
     with pytest.raises(DarkposeError, match="its metadata cannot be used") as caught:
-        read_safetensors(rewritten(path, tamper))
+        read_safetensors(rewritten(path, edit))
     assert str(path) in str(caught.value)
 
 

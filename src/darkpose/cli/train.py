@@ -25,6 +25,7 @@ def train(
     max_time: str | None = None,
     save_every: Annotated[float, Parameter(validator=validators.Number(gte=0))] = 300.0,
     track: list[str] | None = None,
+    wflw_test: bool = False,
     json: bool = False,
     dry_run: Annotated[bool, Parameter(group=CHECKS)] = False,
     overfit: Annotated[int, Parameter(group=CHECKS)] = 0,
@@ -60,6 +61,9 @@ def train(
         Seconds between saves of the state of the run.
     track
         Also log to tensorboard or wandb. Repeat for both.
+    wflw_test
+        With faces and faces-gpu: train on WFLW's test faces in place of its training faces. The weights record their
+        names, and must not be measured on them.
     json
         Print the plan or the result as JSON.
     dry_run
@@ -88,11 +92,13 @@ def train(
     from darkpose.training.config import RunOptions
     from darkpose.training.process import set_up_process
     from darkpose.training.recipe_run import overfit_task, read_task, train_recipe
-    from darkpose.training.recipes import find_recipe
+    from darkpose.training.recipes import find_recipe, on_test_faces
     from darkpose.training.run_folder import first_process
     from darkpose.training.trackers import check_trackers
 
     experiment = find_recipe(recipe)
+    if wflw_test:
+        experiment = on_test_faces(experiment)
     if held_out is not None:
         config = replace(experiment.train, held_out=held_out, select="best" if held_out else experiment.train.select)
         experiment = replace(experiment, train=config)

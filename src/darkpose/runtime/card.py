@@ -1,7 +1,8 @@
 """Metadata and checksum of an exported file.
 
 The card is one JSON text under the key "darkpose" in the metadata of the file, where every runtime can read it. The
-seal, under another key, is a SHA-256 of the file with the digits of the seal set to 0.
+checksum, under another key, is a SHA-256 of the file with the digits of the checksum set to 0. It finds damage; whoever
+makes a file on purpose can compute it, too.
 """
 
 import hashlib
@@ -22,12 +23,12 @@ from darkpose.weights.calibrations import Calibration, calibration_from_json, ca
 from darkpose.weights.checkpoint import CheckpointConfig
 
 FORMAT = "2"
-KEY, SEAL_KEY = "darkpose", "darkpose_seal"  # of the file's metadata
+KEY, CHECKSUM_KEY = "darkpose", "darkpose_checksum"  # of the file's metadata
 Precision = Literal["fp32", "fp16", "int8"]
 CropType = Literal["uint8", "float32"]
 
-_UNSEALED = b"darkpose-seal:" + b"0" * 64
-_SEAL = re.compile(rb"darkpose-seal:[0-9a-f]{64}")
+_EMPTY = b"darkpose-checksum:" + b"0" * 64
+_CHECKSUM = re.compile(rb"darkpose-checksum:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -86,37 +87,37 @@ def card_from_json(text: str, path: Path) -> GraphCard:
         raise DarkposeError(f"{path}: its metadata cannot be used ({error}); export it again") from error
 
 
-def unsealed() -> str:
-    """The value to put under `SEAL_KEY` before a file is sealed."""
-    return _UNSEALED.decode()
+def empty_checksum() -> str:
+    """The value to put under `CHECKSUM_KEY` before the checksum is computed."""
+    return _EMPTY.decode()
 
 
-def seal(data: bytes) -> bytes:
-    """The file's bytes with the seal filled in.
+def with_checksum(data: bytes) -> bytes:
+    """The file's bytes with the checksum filled in.
 
     Raises:
         ValueError: there is not exactly one place for it.
     """
-    if data.count(_UNSEALED) != 1:
-        raise ValueError("expected one unsealed place")
+    if data.count(_EMPTY) != 1:
+        raise ValueError("expected one empty checksum")
     digest = hashlib.sha256(data).hexdigest().encode()
-    return data.replace(_UNSEALED, b"darkpose-seal:" + digest)
+    return data.replace(_EMPTY, b"darkpose-checksum:" + digest)
 
 
-def check_seal(path: Path) -> bytes:
-    """The bytes of an exported file, if they are as `seal` left them.
+def check_checksum(path: Path) -> bytes:
+    """The bytes of an exported file, if its checksum matches.
 
     Raises:
-        DarkposeError: it cannot be read, has no seal, or has been changed.
+        DarkposeError: it cannot be read, has no checksum, or another one.
     """
     try:
         check_regular(path)
         data = path.read_bytes()
     except OSError as error:
         raise DarkposeError(f"{path}: cannot be read: {error.strerror or error}") from error
-    found = _SEAL.findall(data)
+    found = _CHECKSUM.findall(data)
     if len(found) != 1:
-        raise DarkposeError(f"{path}: expected a file that `darkpose export` wrote; it has no seal of darkpose")
-    if hashlib.sha256(data.replace(found[0], _UNSEALED)).hexdigest().encode() != found[0][-64:]:
-        raise DarkposeError(f"{path}: it is damaged or has been changed since darkpose wrote it; export it again")
+        raise DarkposeError(f"{path}: it has no checksum of darkpose: expected a file that `darkpose export` wrote")
+    if hashlib.sha256(data.replace(found[0], _EMPTY)).hexdigest().encode() != found[0][-64:]:
+        raise DarkposeError(f"{path}: its checksum does not match: it is damaged or was edited; export it again")
     return data
