@@ -29,6 +29,7 @@ def test_a_hidden_landmark_need_not_be_finite() -> None:
         pytest.param({"visible": np.ones(2)}, r"got \(\(3, 2\), \(2,\), \(4,\)\)", id="visible too short"),
         pytest.param({"visible": np.ones((3, 1))}, r"got \(\(3, 2\), \(3, 1\), \(4,\)\)", id="visible as a column"),
         pytest.param({"box": np.ones(5)}, r"got \(\(3, 2\), \(3,\), \(5,\)\)", id="a box with a score"),
+        pytest.param({"image": Path("a\0b.jpg")}, "NUL character", id="a name that no file can have"),
         pytest.param({"keypoints": np.full((3, 2), np.nan)}, "not a finite number", id="a visible NaN"),
         pytest.param({"box": np.array([0, 0, np.inf, 1])}, "not a finite number", id="an infinite box"),
     ],

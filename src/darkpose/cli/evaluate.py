@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from cyclopts import Group, Parameter
 
 from darkpose.cli.numbers import Count
+from darkpose.cli.result import print_result
 from darkpose.errors import DarkposeError
 
 WAYS, OUTPUT = Group("Ways to predict", sort_key=2), Group("Output", sort_key=3)
@@ -79,7 +80,6 @@ def evaluate(
     from darkpose.evaluation.evaluate import PredictOptions, evaluate_benchmark
     from darkpose.evaluation.predictions import read_predictions
     from darkpose.evaluation.report_folder import prepare_report, write_report
-    from darkpose.files.json_text import format_json
     from darkpose.runtime.flip import FlipTest
 
     if weights is None and predictions is None:
@@ -124,7 +124,7 @@ def evaluate(
         if report is not None:
             write_report(report, found)
     finally:
-        print(format_json(found.to_dict(), indent=2) if json else "\n".join(found.lines()), flush=True)
+        print_result(found.to_dict(), found.lines(), json=json)
     return 0
 
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from darkpose.cli.result import print_result
+
 
 def convert(source: Path, target: Path) -> int:
     """Convert checkpoints of OpenMMLab or HRNet to safetensors.
@@ -36,10 +38,9 @@ def info(*, weights: str = "default", verbose: bool = False, json: bool = False)
         Print everything as JSON.
     """
     from darkpose.cli.about import about, lines
-    from darkpose.files.json_text import format_json
 
     facts = about(weights)
-    print(format_json(facts, indent=2) if json else "\n".join(lines(facts, verbose=verbose)))
+    print_result(facts, lines(facts, verbose=verbose), json=json)
     return 0
 
 
@@ -51,13 +52,8 @@ def models(*, json: bool = False) -> int:
     json
         Print JSON.
     """
-    from darkpose.files.json_text import format_json
     from darkpose.weights.models import models as all_models
 
     found = all_models()
-    print(
-        format_json([model.to_dict() for model in found], indent=2)
-        if json
-        else "\n".join(line for model in found for line in model.lines())
-    )
+    print_result([model.to_dict() for model in found], [line for model in found for line in model.lines()], json=json)
     return 0
