@@ -22,7 +22,7 @@ _BETWEEN_WORDS = b" ,:[]{}\n"
 
 seeds = given(seed=st.integers(0, 2**64 - 1))  # of `damaged`
 # 200 examples; as many as the profile has, if these are more: `make fuzz`.
-fuzzed = settings(max_examples=max(200, settings.default.max_examples))
+fuzzed = settings(max_examples=max(200, settings().max_examples))
 
 
 def damaged(whole: bytes, seed: int) -> bytes:

@@ -20,11 +20,11 @@ def read(path: Path, make: Callable[[Any], object]) -> np.ndarray:
         return read_array(content, "x")
 
 
-def test_numbers_are_read_compressed_or_not(tmp_path: Path) -> None:
+@pytest.mark.parametrize("compression", [None, "gzip"])
+def test_numbers_are_read_compressed_or_not(tmp_path: Path, compression: str | None) -> None:
     values = np.zeros((500, 400))
-    for compression in (None, "gzip"):
-        found = read(tmp_path, lambda file, how=compression: file.create_dataset("x", data=values, compression=how))
-        np.testing.assert_array_equal(found, values)
+    found = read(tmp_path, lambda file: file.create_dataset("x", data=values, compression=compression))
+    np.testing.assert_array_equal(found, values)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from darkpose.errors import DarkposeError
 from darkpose.files.json_text import shortened
@@ -29,7 +29,7 @@ def parse_record(kind: type[Record], values: Any, where: str = "") -> Record:
     """
     if not isinstance(values, dict):
         raise _other(where, "an object", values)
-    hints, required = _fields(kind)
+    hints, required = _fields(cast(Any, kind))
     if wrong := sorted(required - set(values)) or sorted(set(values) - set(hints)):
         what = "misses" if required - set(values) else "has the unknown"
         raise DarkposeError(f"{where or 'it'} {what} {', '.join(wrong)[:200]}")
