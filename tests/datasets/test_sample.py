@@ -13,7 +13,7 @@ from random_faces import faces
 
 
 def face(**fields: Any) -> Sample:
-    valid = {
+    valid: dict[str, Any] = {
         "image": Path("folder/face.png"),
         "keypoints": np.ones((3, 2)),
         "visible": np.ones(3),
