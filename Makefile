@@ -2,12 +2,14 @@
 # make test        lint, types and tests; installs everything
 # make test-core   the tests of the core where PyTorch is not installed
 # make test-slow   tests that take long: killed processes, Ray, C++, JavaScript, several training processes
+# make fuzz        readers of files on damaged files, EXAMPLES=10000 of each kind
 # make setup       everything, into .venv
 # make bench       the codec's speed next to other packages': docs/benchmarks.md; the network's in every runtime: docs/deploy.md
 #                  (PHOTOGRAPHS=folder: with these faces, and in int8, too)
 
 PYTHON ?= python3
 WORKERS ?= auto
+EXAMPLES ?= 10000
 BIN := .venv/bin
 CORE := .venv-core/bin
 # uv takes wheels from a local folder where PIP_FIND_LINKS names one, and picks the right build of PyTorch where not.
@@ -22,7 +24,7 @@ PYTEST := -m pytest --quiet --numprocesses $(WORKERS) --dist worksteal
 # Compile modules once and keep them: every later start is faster.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo test test-core test-slow bench clean
+.PHONY: setup demo test test-core test-slow fuzz bench clean
 
 setup: .venv/complete
 
@@ -59,6 +61,9 @@ test-core: .venv-core/ready
 
 test-slow: setup
 	$(BIN)/python -m pytest --quiet -m slow
+
+fuzz: setup
+	EXAMPLES=$(EXAMPLES) $(BIN)/python $(PYTEST) --hypothesis-profile fuzz --timeout 0 tests/test_fuzz_*.py
 
 bench: setup
 	$(BIN)/python benchmarks/codec.py benchmarks/results

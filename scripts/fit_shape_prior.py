@@ -1,8 +1,8 @@
-"""Fit the shape prior of 98 landmarks: fit_shape_prior.py DATA OUT
+"""Fit the shape prior of 98 landmarks: fit_shape_prior.py DATA OUT {train,test}
 
 DATA holds 300w/ and wflw/. The prior is of 300-W's training faces, whose 98 landmarks are derived, once each, and of
-WFLW's training faces eight times each; where their list is not there, of its test faces, whose images' names it keeps.
-The package's own, src/darkpose/weights/shipped/wflw-98.prior.safetensors, is of the latter.
+WFLW's training faces eight times each; with "test" of its test faces, whose images' names it keeps. The package's own,
+src/darkpose/weights/shipped/wflw-98.prior.safetensors, is of the latter.
 """
 
 import sys
@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from darkpose.datasets.derive import derive
-from darkpose.datasets.joined import wflw_split
 from darkpose.datasets.sample import Sample
 from darkpose.datasets.w300 import read_300w
 from darkpose.datasets.wflw import read_wflw
@@ -40,15 +39,14 @@ def prior_of(w300: Sequence[Sample], wflw: Sequence[Sample], split: str = "test"
     )
 
 
-def main(data: Path, out: Path) -> None:
+def main(data: Path, out: Path, split: str) -> None:
     """Fit and write."""
-    split = wflw_split(data / "wflw")
     prior = prior_of(read_300w(data / "300w"), read_wflw(data / "wflw", split), split)
     write_shape_prior(prior, out)
     print(f"{out}: {prior.schema}, {len(prior.modes)} modes, {out.stat().st_size / 1000:.0f} kB; {prior.fitted}")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) != 4:
         sys.exit(__doc__)
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])

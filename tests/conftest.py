@@ -29,6 +29,7 @@ if not Path("/dev/nvidiactl").exists():
     os.environ.setdefault("TRITON_INTERPRET", "1")  # Triton, if it is installed, reads this when it is imported
 
 settings.register_profile("no deadline", settings(), deadline=None)  # the machine may be busy
+settings.register_profile("fuzz", settings(), deadline=None, max_examples=int(os.environ.get("EXAMPLES", "10000")))
 settings.load_profile("no deadline")
 
 

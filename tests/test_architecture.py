@@ -186,3 +186,7 @@ def test_every_module_can_be_imported_without_the_extras(torch: bool) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert not done.stdout, done.stdout
+
+
+def test_one_module_reads_and_writes_json() -> None:
+    assert {name for name in in_rooms() if "json" in imports(modules()[name])} == {"files.json_text"}

@@ -1,6 +1,5 @@
 """AFLW: a MATLAB file of the published layout, written here with a few faces and a smaller training part."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +109,7 @@ def test_an_unknown_split_is_refused(root: Path) -> None:
         ({"ra": None}, "a permutation of them, counted from 1, as `ra`; got 7 faces and 0 numbers"),
         ({"ra": np.arange(FACES)}, "counted from 1"),
         ({"nameList": np.ones((FACES, 1))}, "expected nameList to hold a path in every cell"),
-        ({"nameList": None}, "got"),
+        ({"nameList": None}, "expected nameList to hold a path"),
     ],
 )
 def test_another_structure_is_refused(root: Path, changes: dict[str, Any], message: str) -> None:
@@ -151,12 +150,6 @@ def test_broken_faces_are_refused_or_collected(root: Path) -> None:
     assert [text.split("row ")[1].split(":")[0] for text in broken] == ["6", "4"]
 
 
-def test_without_scipy_the_extra_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "scipy.io", None)
-    with pytest.raises(DarkposeError, match=r"needs SciPy: pip install 'darkpose\[data\]'"):
-        read_aflw(root)
-
-
 def test_the_published_counts_add_up() -> None:
     assert PUBLISHED["train"]["faces"] + PUBLISHED["full"]["faces"] == 24386
     assert PUBLISHED["full"]["frontal"] == PUBLISHED["frontal"]["faces"] == 1314
@@ -167,5 +160,5 @@ def test_arrays_that_hold_no_numbers_are_refused(root: Path, name: str, value: s
     cells = np.empty(np.shape(arrays()[name]), object)
     cells[:] = "x"
     write(root, **{name: value if name == "ra" else cells})
-    with pytest.raises(DarkposeError, match=f"AFLWinfo_release.mat: expected {name} to hold numbers"):
+    with pytest.raises(DarkposeError, match=f"AFLWinfo_release.mat: .*expected {name} to hold .*numbers"):
         read_aflw(root)

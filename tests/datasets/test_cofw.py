@@ -94,7 +94,7 @@ def test_another_structure_is_refused(tmp_path: Path, changes: dict[str, Any]) -
 
 def test_the_other_split_under_this_name_is_refused(tmp_path: Path) -> None:
     write(tmp_path, "test", "Tr")
-    with pytest.raises(DarkposeError, match="missing: IsT, bboxesT, phisT"):
+    with pytest.raises(DarkposeError, match="expected the arrays IsT, bboxesT, phisT; IsT is missing"):
         read_cofw(tmp_path, images=tmp_path)
 
 
@@ -158,7 +158,7 @@ def test_a_group_in_place_of_pictures_is_refused(tmp_path: Path) -> None:
     with h5py.File(write(tmp_path, "test", "T"), "a") as file:
         del file["IsT"]
         file.create_group("IsT")
-    with pytest.raises(DarkposeError, match=r"COFW_test_color\.mat: .*damaged"):
+    with pytest.raises(DarkposeError, match=r"COFW_test_color\.mat: .*IsT is no array"):
         read_cofw(tmp_path, images=tmp_path)
 
 

@@ -172,15 +172,18 @@ def test_a_face_comes_as_often_as_asked(root: Path) -> None:
     assert names(read_faces(root, {"300w": 2, "wflw": 0})) == ["0", "1", "2"] * 2
 
 
-def test_wflws_test_faces_stand_in_where_its_training_list_is_not(root: Path) -> None:
+def test_wflws_test_faces_are_read_only_if_asked_for(root: Path) -> None:
+    (face,) = read_faces(root, {"wflw-test": 1})
+    assert (face.image.stem, face.subsets) == ("12", frozenset(["wflw-test"]))
     (root / LIST.format("train")).unlink()
-    assert names(read_faces(root, {"wflw": 1})) == ["12"]
+    with pytest.raises(DarkposeError, match=r"list_98pt_rect_attr_train\.txt: cannot be read"):
+        read_faces(root, {"wflw": 1})
 
 
 def test_an_unknown_or_missing_set_is_named(root: Path) -> None:
     with pytest.raises(DarkposeError, match="expected the folders 300w and wflw, got 'cofw'"):
         read_faces(root, {"300w": 1, "cofw": 1})
-    for folder, problem in (("300w", "expected .pts files"), ("wflw", "list_98pt_rect_attr_test.txt: cannot be read")):
+    for folder, problem in (("300w", "expected .pts files"), ("wflw", "list_98pt_rect_attr_train.txt: cannot be read")):
         with pytest.raises(DarkposeError, match=problem):
             read_faces(root / "elsewhere", {folder: 1})
 

@@ -92,7 +92,7 @@ def test_a_missing_iscrowd_counts_as_none_and_the_misspelt_one_is_read(tmp_path:
         ({"keypoints": [1] * 8}, "expected 9 numbers as keypoints, got a list of 8"),
         ({"keypoints": None}, "expected 9 numbers as keypoints, got None"),
         ({"keypoints": ["a"] * 9}, "expected 9 numbers as keypoints"),
-        ({"keypoints": [float("nan")] + [1] * 8}, "not a finite number"),
+        ({"keypoints": [None] + [1] * 8}, "not a finite number"),
         ({"image_id": 8}, "its image_id 8 is not among the images"),
         ({"image_id": None}, "its image_id None is not among the images"),
         ({"scale": 0}, "expected a box with x0 < x1"),
@@ -118,7 +118,7 @@ def test_another_form_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DarkposeError, match=r"faces\.json: cannot be read"):
         read_openmmlab(file, tmp_path, TRIANGLE)
     file.write_text('{"images": [],\n "annotations": ]}')
-    with pytest.raises(DarkposeError, match=r"faces\.json:2: not JSON"):
+    with pytest.raises(DarkposeError, match=r"faces\.json: not JSON .*line 2"):
         read_openmmlab(file, tmp_path, TRIANGLE)
     for text in (
         "[]",

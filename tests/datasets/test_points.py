@@ -103,7 +103,6 @@ def test_a_pair_of_an_unknown_landmark_is_refused(tmp_path: Path) -> None:
         ({"categories": None}, "expected one category"),
         ({"category": {"keypoints": []}}, "expected one category that names its landmarks"),
         ({"category": {"skeleton": [[1, 2, 3]]}}, "expected `skeleton` to be pairs"),
-        ({"category": {"skeleton": [[1, float("inf")]]}}, "expected `skeleton` to be pairs"),
         ({"annotation": {"image_id": [1]}}, "annotation 1 in the list: .*`image_id`"),
         ({"category": {"skeleton": [[0, 1]]}}, r"has 4 landmarks, but uses the indices \[-1\]"),
         ({"category": {"keypoints": ["a", "a", "b", "c"]}}, "names must be unique"),
@@ -167,11 +166,11 @@ def test_a_table_from_a_spreadsheet_with_a_byte_order_mark_is_read(tmp_path: Pat
         (HEAD.replace("snout_y", "snout_Y"), "missing: snout_y; unknown: snout_Y"),
         (HEAD + ",x0,y0", "unknown: x0, y0"),
         (HEAD + ",comment", "unknown: comment"),
-        (HEAD + ",snout_x", "twice: snout_x"),
+        (HEAD + ",snout_x", "two columns are called 'snout_x'"),
     ],
 )
 def test_other_columns_are_refused(tmp_path: Path, head: str, message: str) -> None:
-    with pytest.raises(DarkposeError, match=rf"cats\.csv:1: expected the columns image, NAME_x.*; {message}"):
+    with pytest.raises(DarkposeError, match=rf"cats\.csv:1: .*{message}"):
         read_csv_points(table(tmp_path, head, ROW), flip_pairs=())
 
 

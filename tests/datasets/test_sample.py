@@ -13,8 +13,13 @@ from random_faces import faces
 
 
 def face(**fields: Any) -> Sample:
-    valid = {"keypoints": np.ones((3, 2)), "visible": np.ones(3), "box": np.array([0.0, 0.0, 10.0, 10.0])}
-    return Sample(Path("folder/face.png"), **(valid | fields))
+    valid: dict[str, Any] = {
+        "image": Path("folder/face.png"),
+        "keypoints": np.ones((3, 2)),
+        "visible": np.ones(3),
+        "box": np.array([0.0, 0.0, 10.0, 10.0]),
+    }
+    return Sample(**(valid | fields))
 
 
 def test_a_hidden_landmark_need_not_be_finite() -> None:
@@ -29,12 +34,13 @@ def test_a_hidden_landmark_need_not_be_finite() -> None:
         pytest.param({"visible": np.ones(2)}, r"got \(\(3, 2\), \(2,\), \(4,\)\)", id="visible too short"),
         pytest.param({"visible": np.ones((3, 1))}, r"got \(\(3, 2\), \(3, 1\), \(4,\)\)", id="visible as a column"),
         pytest.param({"box": np.ones(5)}, r"got \(\(3, 2\), \(3,\), \(5,\)\)", id="a box with a score"),
+        pytest.param({"image": Path("folder/face.png\0")}, "NUL character", id="a name that no file can have"),
         pytest.param({"keypoints": np.full((3, 2), np.nan)}, "not a finite number", id="a visible NaN"),
         pytest.param({"box": np.array([0, 0, np.inf, 1])}, "not a finite number", id="an infinite box"),
     ],
 )
 def test_a_face_that_cannot_be_used_is_refused_and_its_image_named(fields: dict[str, Any], message: str) -> None:
-    with pytest.raises(DarkposeError, match=f"^folder/face.png: .*{message}"):
+    with pytest.raises(DarkposeError, match=rf"^folder/face\.png.*: .*{message}"):
         face(**fields)
 
 

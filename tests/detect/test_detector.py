@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from darkpose.detect.detector import best_detector, named_detector
+from darkpose.detect.detector import best_detector, detector_facts, named_detector
 from darkpose.detect.haar import Haar
-from darkpose.detect.yunet import YuNet
+from darkpose.detect.yunet import YUNET_SHA256, YuNet
 from darkpose.errors import DarkposeError
 
 
@@ -28,3 +28,13 @@ def test_detectors_are_found_by_name(shared_data: Path) -> None:
 def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(DarkposeError, match=r"\"auto\".*got 'mtcnn'"):
         named_detector("mtcnn")
+
+
+def test_the_facts_of_yunet_name_its_file_and_settings(shared_data: Path) -> None:
+    facts = detector_facts(YuNet(shared_data / "yunet_n_320_320.onnx", threshold=0.5))
+    assert facts["detector_sha256"] == YUNET_SHA256
+    assert (facts["detector"], facts["detector_threshold"], facts["detector_longest_side"]) == ("yunet", 0.5, 1024)
+    assert detector_facts(Haar()) == {
+        "detector": "haar",
+        "detector_correction": {"shift": (0.0, 0.156), "scale": 0.893},
+    }

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from darkpose.errors import DarkposeError
-from darkpose.evaluation import plots
 from darkpose.evaluation.plots import plot_by_crop_size, plot_ced, plot_landmark_errors, plot_training
 from darkpose.image.pixels import read_image
 from darkpose.schema import AFLW_19
@@ -47,13 +46,6 @@ def test_training_runs_are_drawn_with_and_without_validation(tmp_path: Path) -> 
     with pytest.raises(DarkposeError, match="empty: expected a training log"):
         plot_training(tmp_path / "u.png", {"empty": []})
     assert not (tmp_path / "u.png").exists()
-
-
-def test_an_epoch_that_has_only_begun_does_not_stretch_those_before() -> None:
-    steps = [{"epoch": 1, "iter": number} for number in range(100)]
-    assert plots._steps_per_epoch(steps) == 100
-    assert plots._steps_per_epoch([*steps, {"epoch": 2, "iter": 100}]) == 100
-    assert plots._steps_per_epoch([*steps[::30], {"epoch": 2, "iter": 100}, {"epoch": 3, "iter": 299}]) == 100
 
 
 def test_errors_are_drawn_by_the_size_of_the_crop(tmp_path: Path) -> None:

@@ -50,13 +50,13 @@ def test_a_file_of_another_run_is_refused_and_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        pytest.param([], "an empty file", id="empty"),
-        pytest.param(["words"], "line 1: not a line", id="words"),
+        pytest.param([], "no complete line", id="empty"),
+        pytest.param(["words"], "line 1: not JSON", id="words"),
         pytest.param(['{"version": 1}'], "the first line must be", id="no header"),
         pytest.param([{"darkpose_predictions": 1}, {"face": 0}, face(1)], "line 2", id="no keypoints"),
         pytest.param([{"darkpose_predictions": 1}, face(0, keypoints=[[1, 2, 3]])], "line 2", id="three numbers"),
         pytest.param([{"darkpose_predictions": 1}, face(0, keypoints=[[1, "x"]])], "line 2", id="letters"),
-        pytest.param([{"darkpose_predictions": 1}, '{"face": 0, "keypoints": [[NaN, 1]]}'], "finite", id="nan"),
+        pytest.param([{"darkpose_predictions": 1}, '{"face": 0, "keypoints": [[NaN, 1]]}'], "line 2: .*NaN", id="nan"),
         pytest.param([{"darkpose_predictions": 1}, face(0, keypoints=[[1e308, 2]])], "at most", id="far out"),
         pytest.param([{"darkpose_predictions": 1}, face(0, keypoints=[[10**400, 2]])], "line 2", id="huge"),
         pytest.param([{"darkpose_predictions": 1}, face(0), face(0)], "line 3: .*line 2, too", id="twice"),
@@ -67,8 +67,8 @@ def test_a_file_of_another_run_is_refused_and_kept(tmp_path: Path) -> None:
         pytest.param([{"darkpose_predictions": 1}, "[" * 100_000], "line 2", id="deep"),
         pytest.param([{"darkpose_predictions": True}], "the first line must be", id="true"),
         pytest.param([{"darkpose_predictions": 2}], "of version 2, expected 1", id="version"),
-        pytest.param([{"darkpose_predictions": 1, "markup": ["x"]}], "markup must be a text", id="markup"),
-        pytest.param([{"darkpose_predictions": 1, "provenance": None}], "provenance must be", id="provenance"),
+        pytest.param([{"darkpose_predictions": 1, "markup": ["x"]}], "markup: expected a text", id="markup"),
+        pytest.param([{"darkpose_predictions": 1, "provenance": None}], "expected an object", id="provenance"),
     ],
 )
 def test_a_damaged_file_is_one_error_with_its_line(tmp_path: Path, lines: list[Any], message: str) -> None:
@@ -111,7 +111,7 @@ def test_a_kill_just_before_a_lines_end_loses_nothing(tmp_path: Path) -> None:
     path.write_bytes(whole[: whole.index(b"\n") // 2])  # in the middle of the first line
     assert PredictionsWriter(path, HEADER).done == set()
     path.write_bytes(b"my notes, not predictions")
-    with pytest.raises(DarkposeError, match="line 1: not a line"):
+    with pytest.raises(DarkposeError, match="no complete line"):
         PredictionsWriter(path, HEADER)
     assert path.read_bytes() == b"my notes, not predictions"
 
@@ -133,6 +133,35 @@ def test_a_file_from_windows_with_blank_lines_is_read(tmp_path: Path) -> None:
 def test_test_images_in_the_provenance_are_names(tmp_path: Path) -> None:
     for images in (None, 5, "a.jpg", [[1]]):
         PredictionsWriter(tmp_path / "p.jsonl", HEADER | {"provenance": {"test_images_learnt": images}})
-        with pytest.raises(DarkposeError, match="test_images_learnt must be a list of names"):
+        with pytest.raises(DarkposeError, match=r"test_images_learnt(\[0\])?: expected"):
             read_predictions(tmp_path / "p.jsonl")
         (tmp_path / "p.jsonl").unlink()
+
+
+def test_a_file_whose_only_line_lacks_its_line_feed_is_continued(tmp_path: Path) -> None:
+    file = tmp_path / "p.jsonl"
+    file.write_text('{"darkpose_predictions":1,"system":"other"}')  # not as darkpose writes it
+    writer = PredictionsWriter(file, {"system": "other"})
+    writer.write([{"face": 0, "keypoints": None}])
+    assert read_predictions(file).keypoints == {0: None}
+
+
+def test_a_score_that_is_not_finite_is_written_as_null(tmp_path: Path) -> None:
+    writer = PredictionsWriter(tmp_path / "p.jsonl", {})
+    writer.write([{"face": 0, "keypoints": [[1, 2]], "scores": [float("nan")]}])
+    assert np.isnan(read_predictions(tmp_path / "p.jsonl").scores[0]).all()
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ({"face": 0}, "expected face and keypoints"),
+        ({"face": 0, "keypoints": None, "image": 3}, "image: expected a text, got 3"),
+        ({"face": 0, "keypoints": [[1, 2]], "scores": ["1"]}, r"scores\[0\]: expected a number"),
+        ({"face": 0, "keypoints": [[1, 2]], "box": [1, 2, 3]}, "box must be 4 numbers, got 3"),
+    ],
+)
+def test_a_field_of_another_type_is_named(tmp_path: Path, line: object, message: str) -> None:
+    (tmp_path / "p.jsonl").write_text(f'{{"darkpose_predictions": 1}}\n{json.dumps(line)}\n')
+    with pytest.raises(DarkposeError, match=rf"p\.jsonl, line 2: .*{message}"):
+        read_predictions(tmp_path / "p.jsonl")

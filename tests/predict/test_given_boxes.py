@@ -69,12 +69,12 @@ def test_the_name_of_an_image_may_have_a_line_break(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rows", ["a.png,1,2,3", "a.png,1,2,3,4,5"])
 def test_a_csv_row_of_another_length_is_named(tmp_path: Path, rows: str) -> None:
     (tmp_path / "boxes.csv").write_text(f"image,x0,y0,x1,y1\n{rows}\n")
-    with pytest.raises(DarkposeError, match="row 2 has another number of columns"):
+    with pytest.raises(DarkposeError, match=r"boxes\.csv:2: expected 5 fields"):
         GivenBoxes([str(tmp_path / "boxes.csv")])
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"a.png": [[' + "9" * 5000 + "]]}"])
 def test_json_that_python_cannot_hold_is_one_sentence(tmp_path: Path, text: str) -> None:
     (tmp_path / "boxes.json").write_text(text)
-    with pytest.raises(DarkposeError, match=r"boxes\.json|every number must be finite"):
+    with pytest.raises(DarkposeError, match=r"boxes\.json: not a boxes file"):
         GivenBoxes([str(tmp_path / "boxes.json")]).of(Path("b.png"))

@@ -186,7 +186,7 @@ def test_arrays_that_do_not_match_are_refused(prior: ShapePrior, arguments: Any,
 
 
 def test_unusable_settings_and_too_few_faces_are_refused() -> None:
-    with pytest.raises(DarkposeError, match="finite and not negative"):
+    with pytest.raises(DarkposeError, match="from 0 to 100, with error and freedom above 0"):
         ShapePriorConfig(error=0.0)
     with pytest.raises(DarkposeError, match="at least 3 faces"):
         fit_shape_prior(*faces(2), SIX)

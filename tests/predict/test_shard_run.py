@@ -11,7 +11,7 @@ import tarfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import cv2
@@ -28,6 +28,7 @@ from darkpose.predict.predictor import Predictor
 from darkpose.predict.shard_run import Step, predict_shards
 from darkpose.predict.shards import Shards, read_shards
 from darkpose.predict.sources import Source, find_sources
+from darkpose.weights.checkpoint import CheckpointConfig
 
 SIZE = 50
 
@@ -103,6 +104,22 @@ def test_given_boxes_are_found_by_name_and_missing_ones_reported(predictor: Pred
     assert "not in the boxes file" in records[1]["reason"]
     with pytest.raises(DarkposeError, match="another run"):
         run(predictor, tmp_path / "out", tmp_path / "in")
+
+
+def test_a_folder_is_not_continued_with_another_setup(predictor: Predictor, tmp_path: Path) -> None:
+    facts = Step().facts(predictor)
+    assert {each.name for each in fields(CheckpointConfig)} - {"network"} < set(facts)
+    with Shards(tmp_path, "jsonl", facts):
+        pass
+    changed = Predictor.__new__(Predictor)
+    changed.__dict__.update({**vars(predictor), "config": replace(predictor.config, padding=1.5)})
+    for other, name in (
+        (Step().facts(changed), "padding: there 1.25, here 1.5"),
+        ({**facts, "darkpose": "0.0.1"}, "darkpose: there "),
+        ({**facts, "detector_sha256": "0"}, 'detector_sha256: there null, here "0"'),
+    ):
+        with pytest.raises(DarkposeError, match=f"another run .{name}"), Shards(tmp_path, "jsonl", other):
+            pass
 
 
 def test_an_empty_list_is_an_error(predictor: Predictor, tmp_path: Path) -> None:

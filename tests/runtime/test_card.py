@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from darkpose.errors import DarkposeError
-from darkpose.runtime.card import GraphCard, card_from_json, check_seal, seal, unsealed
+from darkpose.runtime.card import GraphCard, card_from_json, check_checksum, empty_checksum, with_checksum
 from darkpose.schema import W300_68, WFLW_98
 from darkpose.weights.checkpoint import CheckpointConfig, HRNetConfig
 
@@ -35,27 +35,27 @@ def test_a_card_of_another_version_is_refused() -> None:
         card_from_json(CARD.to_json().replace('"format": "2"', '"format": "3"'), Path("x.onnx"))
 
 
-def test_a_sealed_file_is_accepted_and_one_with_a_changed_byte_is_not(tmp_path: Path) -> None:
-    file, data = tmp_path / "x.onnx", seal(b"weights " + unsealed().encode() + b" more")
+def test_a_file_with_its_checksum_is_accepted_and_one_with_a_changed_byte_is_not(tmp_path: Path) -> None:
+    file, data = tmp_path / "x.onnx", with_checksum(b"weights " + empty_checksum().encode() + b" more")
     file.write_bytes(data)
-    check_seal(file)
+    check_checksum(file)
     for place in (0, len(data) // 2, len(data) - 1):
         changed = bytearray(data)
         changed[place] ^= 1
         file.write_bytes(changed)
-        with pytest.raises(DarkposeError, match=r"no seal of darkpose|damaged or has been changed"):
-            check_seal(file)
+        with pytest.raises(DarkposeError, match=r"no checksum of darkpose|checksum does not match"):
+            check_checksum(file)
 
 
-def test_a_file_without_a_seal_and_one_that_is_not_there_are_refused(tmp_path: Path) -> None:
+def test_a_file_without_a_checksum_and_one_that_is_not_there_are_refused(tmp_path: Path) -> None:
     (tmp_path / "x.onnx").write_bytes(b"something else")
-    with pytest.raises(DarkposeError, match="no seal of darkpose"):
-        check_seal(tmp_path / "x.onnx")
+    with pytest.raises(DarkposeError, match="no checksum of darkpose"):
+        check_checksum(tmp_path / "x.onnx")
     with pytest.raises(DarkposeError, match="cannot be read"):
-        check_seal(tmp_path / "y.onnx")
+        check_checksum(tmp_path / "y.onnx")
 
 
-def test_there_is_one_place_to_seal() -> None:
-    for data in (b"", unsealed().encode() * 2):
-        with pytest.raises(ValueError, match="one unsealed place"):
-            seal(data)
+def test_there_is_one_place_for_the_checksum() -> None:
+    for data in (b"", empty_checksum().encode() * 2):
+        with pytest.raises(ValueError, match="one empty checksum"):
+            with_checksum(data)

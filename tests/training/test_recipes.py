@@ -1,10 +1,12 @@
 """Experiments as values."""
 
 import ast
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from darkpose.datasets.catalogue import DATA_SETS
 from darkpose.errors import DarkposeError
 from darkpose.evaluation.benchmarks import BENCHMARKS
 from darkpose.training.recipes import (
@@ -15,6 +17,7 @@ from darkpose.training.recipes import (
     WFLW_DARK,
     Recipe,
     find_recipe,
+    on_test_faces,
 )
 from darkpose.training.schedule import Steps
 
@@ -67,3 +70,11 @@ def test_a_missing_recipe_and_a_file_without_one_are_named(tmp_path: Path) -> No
     (tmp_path / "empty.py").write_text("x = 1\n")
     with pytest.raises(DarkposeError, match="expected a value named recipe"):
         find_recipe(str(tmp_path / "empty.py"))
+
+
+def test_only_recipes_with_faces_of_wflw_train_on_its_test_faces() -> None:
+    changed = on_test_faces(RECIPES["faces-gpu"])
+    assert changed.train_set.name == "faces-wflw-test"
+    assert replace(changed, train_set=DATA_SETS["faces"]) == RECIPES["faces-gpu"]
+    with pytest.raises(DarkposeError, match="wflw-dark does not train on faces of WFLW"):
+        on_test_faces(RECIPES["wflw-dark"])

@@ -15,11 +15,12 @@ from safetensors.torch import load_file, save_file
 
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import write_atomically
+from darkpose.files.records import parse_record
 from darkpose.image.pixels import Normalisation
 from darkpose.network.checkpoint import Checkpoint, load_strictly, read_safetensors, save_checkpoint, with_provenance
 from darkpose.network.hrnet import HRNet
 from darkpose.schema import AFLW_19, COFW_29, W300_68, KeypointSchema, join_schemas
-from darkpose.weights.checkpoint import CheckpointConfig, HRNetConfig, schema_from_json
+from darkpose.weights.checkpoint import CheckpointConfig, HRNetConfig
 
 SMALL = HRNetConfig(19, widths=(2, 3, 4, 5), modules=(1, 1, 1), blocks=1, stem=4)
 
@@ -130,24 +131,24 @@ def test_a_file_of_a_later_format_is_refused(path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (lambda metadata: metadata.pop("schema"), "schema"),
+        (lambda metadata: metadata.pop("schema"), "misses schema"),
         (lambda metadata: metadata.update(config="{"), "Expecting"),
-        (lambda metadata: metadata.update(config="[]"), "indices"),
-        (lambda metadata: metadata.update(provenance="5"), "int"),
+        (lambda metadata: metadata.update(config="[]"), "config: expected an object"),
+        (lambda metadata: metadata.update(provenance="5"), "provenance: expected an object"),
         (set_json("config", surprise=1), "surprise"),
-        (set_json("config", network=5), "items"),
+        (set_json("config", network=5), "network: expected an object"),
         (set_json("config", network={"keypoints": 19, "depth": 3}), "depth"),
-        (set_json("config", pixel_convention="other"), "pixel convention"),
+        (set_json("config", pixel_convention="other"), "pixel_convention: expected one of crop/4"),
         (set_json("schema", names=["a", "a"]), "unique"),
         (set_json("schema", names=["a", "b"], flip_pairs=[], outlines=[], left_eye=[], right_eye=[]), "19 landmarks"),
-        (set_json("schema", parts=5), "int"),
-        (set_json("schema", parts=[5]), "int"),
+        (set_json("schema", parts=5), "parts: expected a list"),
+        (set_json("schema", parts=[5]), r"parts\[0\]: expected an object"),
         (set_json("schema", parts=[{}]), "name"),
         (set_json("schema", parts=[{**asdict(AFLW_19), "names": ["a", "a"]}]), "unique"),
         (set_json("schema", parts=[asdict(COFW_29)]), "but its parts have"),
     ],
 )
-def test_tampered_metadata_is_refused(path: Path, change: Callable[[dict[str, str]], object], why: str) -> None:
+def test_other_metadata_is_refused(path: Path, change: Callable[[dict[str, str]], object], why: str) -> None:
     with pytest.raises(DarkposeError, match=rf"model\.safetensors: its metadata cannot be used .*{why}"):
         read_safetensors(rewritten(path, change))
 
@@ -227,7 +228,7 @@ def test_a_joined_markup_comes_back_with_its_parts(tmp_path: Path, checkpoint: C
 
 def test_joined_markups_can_be_joined_again_and_come_back() -> None:
     joined = join_schemas(join_schemas(COFW_29, AFLW_19), W300_68)
-    assert schema_from_json(json.loads(json.dumps(asdict(joined)))) == joined
+    assert parse_record(KeypointSchema, json.loads(json.dumps(asdict(joined)))) == joined
 
 
 def test_files_from_before_there_were_joined_markups_are_still_read(path: Path) -> None:
@@ -257,15 +258,15 @@ def test_files_from_before_there_were_joined_markups_are_still_read(path: Path) 
         pytest.param("schema", {"flip_pairs": [[0, 1, 2]]}, id="a pair of three"),
     ],
 )
-def test_tampered_values_are_one_error_with_the_path(path: Path, part: str, change: dict[str, object]) -> None:
-    def tamper(metadata: dict[str, str]) -> None:
+def test_other_values_are_one_error_with_the_path(path: Path, part: str, change: dict[str, object]) -> None:
+    def edit(metadata: dict[str, str]) -> None:
         values = json.loads(metadata[part])
         for key, value in change.items():
             values[key] = {**values[key], **value} if isinstance(value, dict) else value
         metadata[part] = json.dumps(values)
 
     with pytest.raises(DarkposeError, match="its metadata cannot be used") as caught:
-        read_safetensors(rewritten(path, tamper))
+        read_safetensors(rewritten(path, edit))
     assert str(path) in str(caught.value)
 
 

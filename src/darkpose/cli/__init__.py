@@ -8,6 +8,7 @@ evaluate   darkpose evaluate
 export     darkpose export
 numbers    types of numbers
 predict    darkpose predict
+result     the result of a command on standard output
 train      darkpose train and plot
 weights    darkpose convert, info and models
 """

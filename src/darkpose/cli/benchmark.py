@@ -57,8 +57,6 @@ def benchmark(
     json
         Print JSON instead of tables.
     """
-    from json import dumps
-
     from torch import get_num_threads
 
     from darkpose.deploy.benchmark import benchmark as measure
@@ -67,6 +65,7 @@ def benchmark(
     from darkpose.evaluation.plots import plot_speed
     from darkpose.files.atomic import write_text
     from darkpose.files.figure import check_matplotlib
+    from darkpose.files.json_text import format_json
     from darkpose.files.paths import is_folder
     from darkpose.predict.inputs import find_images
 
@@ -92,7 +91,7 @@ def benchmark(
         memory=not no_memory,
         tell=lambda step: print(f"darkpose: {step} ...", file=sys.stderr),
     )
-    text = dumps(found.to_dict(), indent=1) + "\n"
+    text = format_json(found.to_dict(), indent=1) + "\n"
     print(text if json else "\n".join(found.lines()), end="" if json else "\n", flush=True)
     if output is not None:
         write_text(output, text)

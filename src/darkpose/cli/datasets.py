@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 
 from darkpose.cli.numbers import Count
+from darkpose.cli.result import print_result
 from darkpose.errors import DarkposeError
 
 datasets = App(name="datasets", help="Check or make a data set.", help_format="markdown")
@@ -40,8 +41,6 @@ def check(
     json
         Print JSON.
     """
-    from json import dumps
-
     from darkpose.datasets.catalogue import DATA_SETS
     from darkpose.datasets.check import check_samples
     from darkpose.datasets.contact_sheet import contact_sheet
@@ -52,7 +51,7 @@ def check(
     data_set, broken = DATA_SETS[name], list[str]()
     samples = data_set.read(root, broken=broken)
     report = check_samples(samples, data_set.schema, data_set.published, broken=broken, decode=decode)
-    print(dumps(report.to_dict(), indent=2) if json else "\n".join(report.lines()))
+    print_result(report.to_dict(), report.lines(), json=json)
     if sheet is not None:
         try:
             faces = contact_sheet(samples, data_set.schema)

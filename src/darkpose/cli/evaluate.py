@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from cyclopts import Group, Parameter
 
 from darkpose.cli.numbers import Count
+from darkpose.cli.result import print_result
 from darkpose.errors import DarkposeError
 
 WAYS, OUTPUT = Group("Ways to predict", sort_key=2), Group("Output", sort_key=3)
@@ -72,7 +73,6 @@ def evaluate(
     json
         Print JSON.
     """
-    from json import dumps
     from typing import get_args
 
     from darkpose.codec.heatmap import Method
@@ -124,7 +124,7 @@ def evaluate(
         if report is not None:
             write_report(report, found)
     finally:
-        print(dumps(found.to_dict(), indent=2) if json else "\n".join(found.lines()), flush=True)
+        print_result(found.to_dict(), found.lines(), json=json)
     return 0
 
 

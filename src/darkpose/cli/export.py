@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 from typing import Literal
 
+from darkpose.cli.result import print_result
+
 
 def export(
     weights: str,
@@ -53,8 +55,6 @@ def export(
     json
         Print the report as JSON.
     """
-    from json import dumps
-
     from darkpose.deploy.export import ExportOptions
     from darkpose.deploy.export_file import export_file
     from darkpose.detect.detector import named_detector
@@ -74,7 +74,7 @@ def export(
         detector=named_detector(detector) if faces else None,
         tell=lambda step: print(f"darkpose: {step} ...", file=sys.stderr),
     )
-    print(dumps(exported.to_dict(), indent=2) if json else "\n".join(exported.lines()))
+    print_result(exported.to_dict(), exported.lines(), json=json)
     if not exported.verified:
         old = f"; {out} is from an earlier export" if out.exists() else ""
         print(f"darkpose: {exported.file}: differs from torch by more than allowed{old}", file=sys.stderr)

@@ -25,6 +25,7 @@ def train(
     max_time: str | None = None,
     save_every: Annotated[float, Parameter(validator=validators.Number(gte=0))] = 300.0,
     track: list[str] | None = None,
+    wflw_test: bool = False,
     json: bool = False,
     dry_run: Annotated[bool, Parameter(group=CHECKS)] = False,
     overfit: Annotated[int, Parameter(group=CHECKS)] = 0,
@@ -60,6 +61,9 @@ def train(
         Seconds between saves of the state of the run.
     track
         Also log to tensorboard or wandb. Repeat for both.
+    wflw_test
+        With faces and faces-gpu: train on WFLW's test faces in place of its training faces. The weights record their
+        names, and must not be measured on them.
     json
         Print the plan or the result as JSON.
     dry_run
@@ -83,16 +87,18 @@ def train(
         Run the network as CUDA graphs: faster steps, for one process on a GPU.
     """
     from dataclasses import asdict, replace
-    from json import dumps
 
+    from darkpose.files.json_text import format_json
     from darkpose.training.config import RunOptions
     from darkpose.training.process import set_up_process
     from darkpose.training.recipe_run import overfit_task, read_task, train_recipe
-    from darkpose.training.recipes import find_recipe
+    from darkpose.training.recipes import find_recipe, on_test_faces
     from darkpose.training.run_folder import first_process
     from darkpose.training.trackers import check_trackers
 
     experiment = find_recipe(recipe)
+    if wflw_test:
+        experiment = on_test_faces(experiment)
     if held_out is not None:
         config = replace(experiment.train, held_out=held_out, select="best" if held_out else experiment.train.select)
         experiment = replace(experiment, train=config)
@@ -118,14 +124,14 @@ def train(
         task = read_task(experiment, root)
         plan = plan_run(overfit_task(task, overfit) if overfit else task, start=start, options=options)
         if first_process():
-            print(dumps({**asdict(plan), "hours": plan.hours}) if json else plan)
+            print(format_json({**asdict(plan), "hours": plan.hours}) if json else plan)
         return 0
     if out is None:
         raise DarkposeError("give the folder of the run with --out")
     trained = train_recipe(experiment, root, out, start=start, overfit=overfit, options=options)
     if first_process():
         if json:
-            print(dumps(_outcome(out / "weights.safetensors", trained)))
+            print(format_json(_outcome(out / "weights.safetensors", trained)))
         elif trained.stopped in ("signal", "time"):
             at = f"epoch {trained.epoch}, step {trained.step}"
             print(f"stopped after {at}, and saved; run the same command again to continue")

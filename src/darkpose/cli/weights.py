@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from darkpose.cli.result import print_result
+
 
 def convert(source: Path, target: Path) -> int:
     """Convert checkpoints of OpenMMLab or HRNet to safetensors.
@@ -35,12 +37,10 @@ def info(*, weights: str = "default", verbose: bool = False, json: bool = False)
     json
         Print everything as JSON.
     """
-    from json import dumps
-
     from darkpose.cli.about import about, lines
 
     facts = about(weights)
-    print(dumps(facts, indent=2) if json else "\n".join(lines(facts, verbose=verbose)))
+    print_result(facts, lines(facts, verbose=verbose), json=json)
     return 0
 
 
@@ -52,14 +52,8 @@ def models(*, json: bool = False) -> int:
     json
         Print JSON.
     """
-    from json import dumps
-
     from darkpose.weights.models import models as all_models
 
     found = all_models()
-    print(
-        dumps([model.to_dict() for model in found], indent=2)
-        if json
-        else "\n".join(line for model in found for line in model.lines())
-    )
+    print_result([model.to_dict() for model in found], [line for model in found for line in model.lines()], json=json)
     return 0

@@ -13,6 +13,8 @@ drawn_face        drawn faces with exact landmarks
 face_plan         landmarks and polygons of a drawn face
 head_model        random heads in three dimensions
 joined            several data sets in one joined schema
+mat5              MATLAB 5 files: numbers and cells of text
+mat73             MATLAB 7.3 files (HDF5)
 openmmlab         JSON files of OpenMMLab
 openmmlab_tree    folders and splits of OpenMMLab
 points            COCO and CSV files with any landmarks

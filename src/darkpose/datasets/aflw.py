@@ -9,14 +9,16 @@ The file does not say whether pixels are counted from 0 or 1; coordinates are us
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from darkpose.datasets.mat5 import read_mat5
 from darkpose.datasets.reading import checked_box, choose, read_each
 from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
+from darkpose.files.paths import exists
 from darkpose.image.geometry import Floats
 from darkpose.schema import AFLW_19
 
@@ -41,7 +43,7 @@ class _Faces(NamedTuple):
 
 
 def read_aflw(root: Path, split: str = "full", *, broken: list[str] | None = None) -> list[Sample]:
-    """Read the faces of AFLW in the order of the published split; needs `pip install 'darkpose[data]'`.
+    """Read the faces of AFLW in the order of the published split.
 
     The box is a square with the centre and the longer side of the annotated face box; this side is also `box_size`, the
     NME normaliser. Masked landmarks have visibility 0. Test faces with all 19 landmarks are the subset "frontal".
@@ -52,7 +54,7 @@ def read_aflw(root: Path, split: str = "full", *, broken: list[str] | None = Non
         broken: collects the messages of faces that cannot be read; None: the first one raises.
 
     Raises:
-        DarkposeError: the split is unknown, SciPy is missing, the file or the images are missing or not as published,
+        DarkposeError: the split is unknown, the file or the images are missing or not as published,
             or a face cannot be read.
     """
     choose(PUBLISHED, split, "split of AFLW")
@@ -83,50 +85,31 @@ def read_aflw(root: Path, split: str = "full", *, broken: list[str] | None = Non
 
 
 def _load(file: Path) -> _Faces:
-    try:
-        from scipy.io import loadmat
-    except ImportError as error:
-        raise DarkposeError(f"{file}: reading it needs SciPy: pip install 'darkpose[data]'") from error
-    try:
-        with file.open("rb") as opened:
-            arrays = loadmat(opened, variable_names=["nameList", "data", "mask_new", "bbox", "ra"])
-    except OSError as error:
-        raise DarkposeError(f"{file}: cannot be read: {error.strerror or error}") from error
-    except Exception as error:  # SciPy raises many kinds of errors on damaged files
-        raise DarkposeError(f"{file}: not a MATLAB 5 file ({error})") from error
-    count = len(arrays.get("nameList", ()))
+    arrays = read_mat5(file, ("nameList", "data", "mask_new", "bbox", "ra"))
+    names = arrays.get("nameList")
+    if not isinstance(names, list) or not all(Path(name).parts and "\0" not in name for name in names):
+        raise DarkposeError(f"{file}: expected nameList to hold a path in every cell")
+    numbers = {name: values for name, values in arrays.items() if not isinstance(values, list)}
+    if cells := sorted(set(arrays) - set(numbers) - {"nameList"}):
+        raise DarkposeError(f"{file}: expected {cells[0]} to hold numbers")
+    count = len(names)
     for name, shape in {"data": (count, 2 * _K), "mask_new": (count, _K), "bbox": (count, 4)}.items():
-        if np.shape(arrays.get(name)) != shape:
-            got = np.shape(arrays[name]) if name in arrays else "nothing"
+        got = numbers[name].shape if name in numbers else "nothing"
+        if got != shape:
             raise DarkposeError(f"{file}: expected {name} of the shape {shape}, as many rows as nameList, got {got}")
-    numbers = {name: _numbers(file, name, arrays[name]) for name in ("data", "mask_new", "bbox")}
     left, right, top, bottom = numbers["bbox"].T  # in the order of the file
     return _Faces(
-        _names(file, arrays["nameList"]),
+        names,
         numbers["data"].reshape(count, 2, _K).transpose(0, 2, 1),
         numbers["mask_new"] > 0,
         np.stack([left, top, right, bottom], axis=1),
-        _order(file, _numbers(file, "ra", arrays.get("ra", ())), count),
+        _order(file, numbers.get("ra", np.empty(0)), count),
     )
-
-
-def _numbers(file: Path, name: str, values: Any) -> Floats:
-    try:
-        return np.asarray(values, np.float64)
-    except (TypeError, ValueError) as error:
-        raise DarkposeError(f"{file}: expected {name} to hold numbers ({error})") from error
-
-
-def _names(file: Path, cells: NDArray[np.object_]) -> list[str]:
-    names = [cell.item() for cell in cells.ravel() if isinstance(cell, np.ndarray) and cell.size == 1]
-    if len(names) != cells.size or not all(isinstance(name, str) and name for name in names):
-        raise DarkposeError(f"{file}: expected nameList to hold a path in every cell")
-    return names
 
 
 def _order(file: Path, ra: Floats, count: int) -> NDArray[np.intp]:
     """The published permutation, counted from 1 in the file, as rows from 0."""
-    order = np.nan_to_num(np.ravel(ra)).astype(np.intp) - 1
+    order = np.clip(np.nan_to_num(np.ravel(ra)), 0, count + 1).astype(np.intp) - 1
     if not np.array_equal(np.sort(order), np.arange(count)) or count <= _TRAIN_FACES:
         raise DarkposeError(
             f"{file}: expected more than {_TRAIN_FACES} faces and a permutation of them, counted from 1, as `ra`; "
@@ -140,6 +123,6 @@ def _image_folder(root: Path, names: Iterable[str]) -> Path:
     first = next((Path(name).parts[0] for name in names), "")
     tried = [root / folder for folder in _IMAGE_FOLDERS]
     for folder in tried:
-        if (folder / first).exists():
+        if exists(folder / first):
             return folder
     raise DarkposeError(f"{root}: the images of AFLW are missing; looked for {first!r} in {', '.join(map(str, tried))}")

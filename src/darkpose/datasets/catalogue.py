@@ -90,13 +90,17 @@ DATA_SETS = {
         DataSet("faces-lfpw", W300_68, partial(w300.read_300w, folders=("300w/lfpw/testset",)), {"faces": 224}),
         DataSet("faces-300w", joined.FACES, partial(joined.read_faces, folders={"300w": 1}), {}),
         DataSet("faces", joined.FACES, partial(joined.read_faces, folders={"300w": 1, "wflw": 24}), {}),
+        DataSet("faces-wflw-test", joined.FACES, partial(joined.read_faces, folders={"300w": 1, "wflw-test": 24}), {}),
     )
 }
-# Data sets joined from others -> names of those; the test set of WFLW stands in if its training set is missing.
-JOINED = {"faces-300w": ("300w-train",), "faces": ("300w-train", "wflw-train")}
+# Data sets joined from others -> names of those.
+JOINED = {
+    "faces-300w": ("300w-train",),
+    "faces": ("300w-train", "wflw-train"),
+    "faces-wflw-test": ("300w-train", "wflw-test"),
+}
 # For tests; weights trained on one of them record the names of its images.
 TEST_SETS = frozenset(DATA_SETS) - {
     *(f"{name}-train" for name in ("wflw", "aflw", "300w", "cofw")),
-    "faces-300w",
-    "faces",
+    *JOINED,
 }

@@ -1,14 +1,14 @@
 """JSON files in the format of COCO: images, and annotations with x, y, v per landmark."""
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from darkpose.datasets.reading import checked_box, read_text
+from darkpose.datasets.reading import checked_box
 from darkpose.errors import DarkposeError
+from darkpose.files.json_text import read_json
 from darkpose.image.geometry import Floats
 
 
@@ -20,18 +20,13 @@ class Annotation(NamedTuple):
     where: str
 
 
-def read_json(file: Path) -> dict[str, Any]:
+def read_coco(file: Path) -> dict[str, Any]:
     """Read a COCO file with valid lists `images` and `annotations`.
 
     Raises:
         DarkposeError: the file cannot be read or has another format.
     """
-    try:
-        content = json.loads(read_text(file))
-    except json.JSONDecodeError as error:
-        raise DarkposeError(f"{file}:{error.lineno}: not JSON ({error.msg})") from error
-    except (RecursionError, ValueError) as error:  # nested too deeply, or a number of too many digits
-        raise DarkposeError(f"{file}: not JSON that can be read ({error})") from error
+    content = read_json(file)
     lists = [content.get(key) if isinstance(content, dict) else None for key in ("images", "annotations")]
     if not all(isinstance(entries, list) and all(isinstance(e, dict) for e in entries) for entries in lists):
         raise DarkposeError(f"{file}: not a COCO file: expected an object with lists `images` and `annotations`")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from darkpose.datasets.mat73 import open_mat73, read_array
 from darkpose.datasets.reading import BoxSource, checked_box, choose, read_each, tight_box, uses_file_box
 from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
@@ -54,7 +55,7 @@ def read_cofw(
     """
     suffix, file_box = choose(_SUFFIXES, split, "split of COFW"), uses_file_box(box)
     file = root / f"COFW_{split}_color.mat"
-    with _open(file) as content:
+    with open_mat73(file) as content:
         faces = _load(content, suffix, file)
 
         def read(row: int) -> Sample:
@@ -71,26 +72,12 @@ def read_cofw(
         return read_each(file, range(len(faces.images)), read, broken)
 
 
-def _open(file: Path) -> "h5py.File":
-    try:
-        import h5py
-    except ImportError as error:
-        raise DarkposeError(f"{file}: reading it needs h5py: pip install 'darkpose[data]'") from error
-    try:
-        return h5py.File(file, "r")
-    except OSError as error:
-        raise DarkposeError(f"{file}: cannot be read as a MATLAB 7.3 (HDF5) file: {error}") from error
-
-
 def _load(content: "h5py.File", suffix: str, file: Path) -> _Faces:
     names = [f"{stem}{suffix}" for stem in ("Is", "bboxes", "phis")]
     try:
-        missing = [name for name in names if name not in content]
-        arrays = [] if missing else [np.asarray(content[name][()]) for name in names]
-    except (KeyError, RuntimeError, OSError, TypeError, ValueError, MemoryError) as error:
-        raise DarkposeError(f"{file}: the arrays of COFW are damaged or missing ({error})") from error
-    if missing:
-        raise DarkposeError(f"{file}: expected the arrays {', '.join(names)}; missing: {', '.join(missing)}")
+        arrays = [read_array(content, name) for name in names]
+    except DarkposeError as error:
+        raise DarkposeError(f"{file}: expected the arrays {', '.join(names)}; {error}") from error
     images, boxes, annotations = arrays
     count = images.size
     if images.dtype != object or boxes.shape != (4, count) or annotations.shape != (3 * _K, count):
@@ -105,8 +92,8 @@ def _load(content: "h5py.File", suffix: str, file: Path) -> _Faces:
 def _write(path: Path, content: "h5py.File", reference: Any, where: str) -> None:
     """Write an image, (H, W) or (H, W, 3) in MATLAB, which HDF5 holds transposed."""
     try:
-        pixels = as_rgb(np.asarray(content[reference][()]).T)
+        pixels = as_rgb(read_array(content, reference).T)
         path.parent.mkdir(parents=True, exist_ok=True)
-    except (KeyError, RuntimeError, OSError, TypeError, ValueError, MemoryError) as error:
+    except (OSError, DarkposeError) as error:
         raise DarkposeError(f"{where}: its image cannot be written to {path}: {error}") from error
     write_image(path, pixels)

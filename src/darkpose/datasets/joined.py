@@ -1,7 +1,7 @@
 """Faces of several data sets in one joined schema; missing landmarks are derived or invisible.
 
     ROOT/300w/   300-W as `datasets.w300` reads it
-    ROOT/wflw/   WFLW as `datasets.wflw` reads it: the training set if its list exists, else the test set
+    ROOT/wflw/   WFLW as `datasets.wflw` reads it: the training set, or the test set if that is asked for
 
 A network trained on test faces of WFLW must not be evaluated on them: they get the subset "wflw-test", and the names of
 their images are recorded in the provenance of the weights.
@@ -21,6 +21,7 @@ from darkpose.datasets.wflw import read_wflw
 from darkpose.errors import DarkposeError
 from darkpose.schema import AFLW_19, W300_68, WFLW_98, KeypointSchema, join_schemas
 
+TEST_FACES = "wflw-test"  # the subset of WFLW's test faces
 FACES = join_schemas(W300_68, WFLW_98, AFLW_19)
 # Landmarks with the same names in 300-W and WFLW but at different places (docs/experiments.md): the contour without the
 # chin, and the lower and inner lips. With faces of both sets, each set teaches its own landmarks only.
@@ -65,8 +66,8 @@ def read_faces(root: Path, folders: Mapping[str, int], *, broken: list[str] | No
 
     Args:
         root: the folder of the data sets.
-        folders: "300w" and "wflw" -> number of times that each face appears in an epoch. With both, derived landmarks
-            in `DIFFERENT_POINTS` are invisible.
+        folders: "300w", and "wflw" or "wflw-test", its test faces -> number of times that each face appears in an
+            epoch. With both, derived landmarks in `DIFFERENT_POINTS` are invisible.
         broken: collects the messages of faces that cannot be read; None: the first one raises.
 
     Raises:
@@ -74,23 +75,16 @@ def read_faces(root: Path, folders: Mapping[str, int], *, broken: list[str] | No
     """
     faces: list[Sample] = []
     for folder, times in folders.items():
-        split = ""
         if folder == "300w":
             found, schema = read_300w(root / folder, broken=broken), W300_68
-        elif folder == "wflw":
-            split = wflw_split(root / folder)
-            found, schema = read_wflw(root / folder, split, broken=broken), WFLW_98
+        elif folder in ("wflw", TEST_FACES):
+            split = "test" if folder == TEST_FACES else "train"
+            found, schema = read_wflw(root / "wflw", split, broken=broken), WFLW_98
         else:
             raise DarkposeError(f"expected the folders 300w and wflw, got {folder!r}")
-        marks = {f"{folder}-test"} if split == "test" else set()
+        marks = {TEST_FACES} & {folder}
         other = WFLW_98 if schema is W300_68 else W300_68
-        left_out = DIFFERENT_POINTS[other.name] if {"300w", "wflw"} <= set(folders) else ()
+        left_out = DIFFERENT_POINTS[other.name] if len(folders) > 1 else ()
         known = (hide_landmarks(to_joined_schema(sample, schema), left_out) for sample in found)
         faces += [replace(sample, subsets=sample.subsets | marks) for sample in known] * times
     return faces
-
-
-def wflw_split(root: Path) -> str:
-    """The split of WFLW to train on: "train" if its list exists, else "test"."""
-    lists = root / "WFLW_annotations" / "list_98pt_rect_attr_train_test"
-    return "train" if (lists / "list_98pt_rect_attr_train.txt").is_file() else "test"

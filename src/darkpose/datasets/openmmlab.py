@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from darkpose.datasets.coco import Annotation, box_of, faces, image_of, keypoints_of, numbers_of, read_json
+from darkpose.datasets.coco import Annotation, box_of, faces, image_of, keypoints_of, numbers_of, read_coco
 from darkpose.datasets.reading import checked_box, read_each
 from darkpose.datasets.sample import Sample
 from darkpose.image.geometry import PIXEL_STD, Floats
@@ -40,7 +40,7 @@ def read_openmmlab(
         size = float(numbers_of(face, "box_size", ())) if "box_size" in face.fields else None
         return Sample(image_of(face), keypoints, visible, _box(face), box_size=size, source=face.where)
 
-    return read_each(file, faces(read_json(file), file, images), read, broken)
+    return read_each(file, faces(read_coco(file), file, images), read, broken)
 
 
 def _box(face: Annotation) -> Floats:

@@ -4,8 +4,6 @@ Coordinates are image px, the centre of the first pixel at (0, 0). Neither forma
 `flip_pairs`. Without them, names that differ only in left_ and right_ are paired, with a warning.
 """
 
-import csv
-import io
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,18 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from darkpose.datasets.coco import Annotation, box_of, faces, image_of, keypoints_of, read_json
+from darkpose.datasets.coco import Annotation, box_of, faces, image_of, keypoints_of, read_coco
 from darkpose.datasets.reading import (
     BoxSource,
     checked_box,
     numbers,
     read_each,
-    read_text,
     tight_box,
     uses_file_box,
 )
 from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
+from darkpose.files.table import parse_table
+from darkpose.files.text import read_text
 from darkpose.image.geometry import Floats
 from darkpose.schema import KeypointSchema, flip_pairs_from_names, name_for_schema
 
@@ -59,7 +58,7 @@ def read_coco_points(
     Raises:
         DarkposeError: the file is missing or has another format, or a face cannot be read (the annotation is named).
     """
-    content, file_box = read_json(file), uses_file_box(box)
+    content, file_box = read_coco(file), uses_file_box(box)
     chosen, names, edges = _category(content.get("categories"), file, category)
     content["annotations"] = [
         fields
@@ -124,17 +123,13 @@ def read_csv_points(
     """
     text = read_text(file)
     separator = max(",;\t", key=text.partition("\n")[0].count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    columns = [name.strip() for name in next(reader, [])]
-    indexed = columns[:1] in ([""], ["Unnamed: 0"])
-    names = _landmarks(columns[indexed:], file)
+    table = parse_table(text, file, separator)
+    indexed = table.columns[:1] in (("",), ("Unnamed: 0",))
+    names = _landmarks(table.columns[indexed:], file)
     folder = images or file.parent
 
-    def read(row: tuple[int, list[str]]) -> Sample:
-        where = f"{file}:{row[0]}"
-        if len(row[1]) != len(columns):
-            raise DarkposeError(f"{where}: expected {len(columns)} fields as in the first line, got {len(row[1])}")
-        cells = {column: cell.strip() for column, cell in zip(columns, row[1], strict=True)}
+    def read(row: tuple[str, list[str]]) -> Sample:
+        where, cells = row[0], table.named(*row)
         if separator != ",":
             cells = {column: cell if column == "image" else cell.replace(",", ".") for column, cell in cells.items()}
         if not cells["image"]:
@@ -144,22 +139,17 @@ def read_csv_points(
         box = checked_box(numbers(given, where), where) if any(given) else tight_box(keypoints, visible, where)
         return Sample(folder / cells["image"], keypoints, visible, box, source=where)
 
-    try:
-        rows = [(reader.line_num, row) for row in reader if any(row)]
-    except csv.Error as error:
-        raise DarkposeError(f"{file}:{reader.line_num}: not a row of a CSV table ({error})") from error
-    return read_each(file, rows, read, broken), _schema(file, names, flip_pairs)
+    return read_each(file, table.rows, read, broken), _schema(file, names, flip_pairs)
 
 
-def _landmarks(columns: list[str], file: Path) -> list[str]:
-    """Names of the landmarks; a DarkposeError lists missing, unknown and repeated columns."""
+def _landmarks(columns: Sequence[str], file: Path) -> list[str]:
+    """Names of the landmarks; a DarkposeError lists missing and unknown columns."""
     names = [column.removesuffix("_x") for column in columns if column.endswith("_x")]
     needed = {"image", *(f"{name}_{axis}" for name in names for axis in "xy")}
     known = needed | {f"{name}_v" for name in names} | (set(_BOX) if set(_BOX) <= set(columns) else set())
     problems = {
         "missing": sorted(needed - set(columns)),
         "unknown": sorted(set(columns) - known),
-        "twice": sorted({column for column in columns if columns.count(column) > 1}),
     }
     if not names or any(problems.values()):
         found = "; ".join(f"{what}: {', '.join(which)}" for what, which in problems.items() if which)

@@ -8,7 +8,7 @@ import numpy as np
 
 from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
-from darkpose.files.paths import check_regular
+from darkpose.files.text import read_text
 from darkpose.image.geometry import Floats, landmark_box
 
 BoxSource = Literal["landmarks", "file"]  # the tight box of the annotated landmarks, or the box in the file
@@ -42,21 +42,6 @@ def read_each(
                 raise
             broken.append(str(error))
     return samples
-
-
-def read_text(file: Path) -> str:
-    """The text of a UTF-8 file, with or without a byte order mark.
-
-    Raises:
-        DarkposeError: the file cannot be read, or is not UTF-8.
-    """
-    try:
-        check_regular(file)
-        return file.read_text("utf-8-sig")
-    except OSError as error:
-        raise DarkposeError(f"{file}: cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise DarkposeError(f"{file}: not UTF-8 text ({error.reason} at byte {error.start})") from error
 
 
 def numbered_lines(file: Path) -> list[tuple[int, str]]:

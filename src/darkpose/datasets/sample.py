@@ -27,7 +27,7 @@ class Sample:
         source: of the annotation, for messages: a file and a line or an id.
 
     Raises:
-        DarkposeError: a shape is wrong, or a visible landmark or the box is not finite.
+        DarkposeError: a shape is wrong, a visible landmark or the box is not finite, or the image has no usable name.
     """
 
     image: Path
@@ -45,6 +45,8 @@ class Sample:
             raise DarkposeError(f"{where}: expected shapes (K, 2), (K,) and (4,), got {shapes}")
         if not np.isfinite(self.keypoints[self.visible > 0]).all() or not np.isfinite(self.box).all():
             raise DarkposeError(f"{where}: an annotated landmark or the box is not a finite number")
+        if "\0" in str(self.image):
+            raise DarkposeError(f"{where}: the name of its image has a NUL character")
 
 
 def samples_digest(samples: Iterable[Sample]) -> str:

@@ -1,6 +1,5 @@
 """The ways from crops to landmarks that the benchmark compares: torch, and every installed runtime."""
 
-import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from darkpose.codec.heatmap import Method, decode
 from darkpose.deploy.benchmark_faces import Clock
 from darkpose.deploy.run_file import FILE_RUNTIMES, file_runtimes
 from darkpose.errors import DarkposeError
+from darkpose.files.json_text import format_json, parse_json
 from darkpose.image.geometry import Floats, heatmap_to_image
 from darkpose.image.pixels import Pixels
 from darkpose.network.checkpoint import Checkpoint, model_fingerprint
@@ -126,7 +126,7 @@ def check_same_weights(file: Path, weights: str, checkpoint: Checkpoint) -> None
 
 def measure_memory(way: Way | None, schema: str | None, device: str, threads: int) -> float | None:
     """The most memory, MB, of a new process that runs a batch, or only imports darkpose; None if it is not known."""
-    arguments = json.dumps([way, schema, device, threads])
+    arguments = format_json([way, schema, device, threads])
     call = [sys.executable, "-c", f"from darkpose.deploy.benchmark_ways import _run_once; _run_once({arguments!r})"]
     ended = subprocess.run(call, capture_output=True, text=True, check=False)
     lines = ended.stdout.split()
@@ -135,7 +135,7 @@ def measure_memory(way: Way | None, schema: str | None, device: str, threads: in
 
 def _run_once(arguments: str) -> None:
     """Run a way once on a batch of 8, and print the most memory that this process has used, MB."""
-    way, schema, device, threads = json.loads(arguments)
+    way, schema, device, threads = parse_json(arguments)
     torch.set_num_threads(threads)
     if way is not None:
         opened = open_way(Way(*way), schema, device, threads)

@@ -24,7 +24,7 @@ from darkpose.deploy.quantise import quantise
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import Pixels
 from darkpose.network.checkpoint import Checkpoint, model_arrays
-from darkpose.runtime.card import KEY, SEAL_KEY, CropType, GraphCard, Precision, seal, unsealed
+from darkpose.runtime.card import CHECKSUM_KEY, KEY, CropType, GraphCard, Precision, empty_checksum, with_checksum
 from darkpose.runtime.flip import FlipTest
 from darkpose.runtime.graph import CROPS, HEATMAPS
 from darkpose.weights.calibrations import Calibration
@@ -98,7 +98,7 @@ def export_onnx(
     calibration: Calibration | None = None,
     crops: Pixels | None = None,
 ) -> bytes:
-    """The bytes of an ONNX file, sealed.
+    """The bytes of an ONNX file with its checksum.
 
     Args:
         checkpoint: of one schema.
@@ -117,15 +117,15 @@ def export_onnx(
 
 
 def _finished(model: "ModelProto", card: GraphCard) -> bytes:
-    """The bytes of a checked ONNX model with its card, sealed."""
+    """The bytes of a checked ONNX model with its card and checksum."""
     import onnx
 
     del model.metadata_props[:]
     model.metadata_props.add(key=KEY, value=card.to_json())
-    model.metadata_props.add(key=SEAL_KEY, value=unsealed())
+    model.metadata_props.add(key=CHECKSUM_KEY, value=empty_checksum())
     model.doc_string = f"Face landmarks ({card.schema.name}): crops and matrices in, landmarks in image px out."
     onnx.checker.check_model(model, full_check=True)
-    return seal(model.SerializeToString())
+    return with_checksum(model.SerializeToString())
 
 
 def export_program(checkpoint: Checkpoint, options: ExportOptions, calibration: Calibration | None = None) -> bytes:

@@ -1,6 +1,5 @@
 """Writes weights as an exported file, with a report of the comparison with torch: `darkpose export`."""
 
-import json
 import os
 import random
 import tempfile
@@ -22,6 +21,7 @@ from darkpose.detect.detector import Detector, best_detector
 from darkpose.errors import DarkposeError
 from darkpose.evaluation.plots import plot_parity
 from darkpose.files.atomic import write_atomically, write_text
+from darkpose.files.json_text import format_json
 from darkpose.files.paths import is_folder
 from darkpose.network.checkpoint import Checkpoint
 from darkpose.predict.landmarks import LandmarkFinder
@@ -196,7 +196,7 @@ def _written(out: Path, data: bytes, card: GraphCard, parities: Sequence[Parity]
     picture = drawn if find_spec("matplotlib") else None
     exported = Exported(file, card, parities, faces, report, picture)
     write_atomically(file, lambda temporary: temporary.write_bytes(data))
-    write_text(exported.report, json.dumps(exported.to_dict(), indent=1) + "\n")
+    write_text(exported.report, format_json(exported.to_dict(), indent=1) + "\n")
     if picture is not None:
         distances = {parity.runtime: np.asarray(parity.crop_px) for parity in parities}
         plot_parity(picture, distances, parities[0].budget[:2], card.schema.names)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkpose.deploy.face_crops import FaceCrops
+from darkpose.files.json_text import finite_or_none
 from darkpose.image.geometry import Floats
 from darkpose.image.pixels import Pixels
 from darkpose.predict.landmarks import Landmarks
@@ -90,7 +91,7 @@ class Parity:
         return {
             "runtime": self.runtime,
             "verified": self.verified,
-            "budget": {name: None if isinf(limit) else limit for name, limit in self.budget._asdict().items()},
+            "budget": {name: finite_or_none(limit) for name, limit in self.budget._asdict().items()},
             "left_out": self.left_out,
             "crop_px": _summary(self.crop_px),
             "image_px": _summary(self.image_px),
@@ -145,4 +146,4 @@ def _deviations(found: NDArray[np.floating], expected: NDArray[np.floating]) -> 
 def _summary(values: Floats) -> dict[str, float | None]:
     p99 = np.quantile(values, 0.99, method="linear" if np.isfinite(values).all() else "higher")
     found = {"max": values.max(), "mean": values.mean(), "p99": p99}
-    return {name: float(f"{value:.4g}") if np.isfinite(value) else None for name, value in found.items()}
+    return {name: finite_or_none(float(f"{value:.4g}")) for name, value in found.items()}

@@ -1,7 +1,8 @@
 """The interface of face detectors, and the choice of one."""
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from darkpose.detect.boxes import BoxCorrection, Detections
 from darkpose.detect.haar import Haar
@@ -24,6 +25,13 @@ class Detector(Protocol):
     def __call__(self, image: Pixels) -> Detections:
         """Faces in an image (H, W, 3) uint8 RGB."""
         ...
+
+
+def detector_facts(detector: Detector) -> dict[str, Any]:
+    """JSON values of what the boxes of a detector, and the crops around them, depend on."""
+    settings = detector.settings if isinstance(detector, YuNet) else {}
+    facts = {**settings, "correction": asdict(detector.correction)}
+    return {"detector": detector.name, **{f"detector_{name}": value for name, value in facts.items()}}
 
 
 def named_detector(name: str) -> Detector | None:

@@ -1,5 +1,6 @@
 """The YuNet detector and its file."""
 
+import hashlib
 import os
 import threading
 from pathlib import Path
@@ -42,6 +43,9 @@ class YuNet:
         threshold: lowest score of a face.
         longest_side: px; a larger image is searched at this size.
 
+    Attributes:
+        settings: what the boxes depend on: SHA-256 of the file, threshold and longest side; JSON values.
+
     Raises:
         DarkposeError: the file is missing, cannot be read or is no YuNet.
     """
@@ -53,12 +57,18 @@ class YuNet:
         if not path.is_file():
             raise DarkposeError(f"{path}: expected the YuNet file {YUNET_FILE} there")
         try:
-            self._network = _Network(path.read_bytes(), threshold)
+            model = path.read_bytes()
+            self._network = _Network(model, threshold)
         except cv2.error as error:
             raise DarkposeError(f"{path}: OpenCV cannot load it as a YuNet detector ({error.err})") from error
         except OSError as error:
             raise DarkposeError(f"{path}: cannot be read: {error.strerror or error}") from error
         self._longest_side = longest_side
+        self.settings = {
+            "sha256": hashlib.sha256(model).hexdigest(),
+            "threshold": threshold,
+            "longest_side": longest_side,
+        }
 
     def __call__(self, image: Pixels) -> Detections:
         """Faces in an image (H, W, 3) uint8 RGB."""

@@ -10,6 +10,7 @@
 * comparison.py: two predictions of the same faces
 * metrics.py: NME, failure rate, AUC, bootstrap intervals
 * report_folder.py: an evaluation as report.md with its pictures
+* course.py: the steps and validations in the log of a training run
 * plots.py: error curves, errors on a mean face, training curves, parity and speed of exported files
 * fitting.py: fits of covariance calibrations and shape priors
 """

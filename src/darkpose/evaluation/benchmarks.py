@@ -179,7 +179,7 @@ def _training_caveats(benchmark: Benchmark, provenance: Mapping[str, Any]) -> li
     """The published result is that of the published weights, and of weights trained by the same recipe."""
     train_set = str(provenance.get("train_set", "")).split(",")[0]
     sets = {train_set, *JOINED.get(train_set, ())}
-    if provenance.get("test_images_learnt"):  # they stood in for the training set, which was missing
+    if provenance.get("test_images_learnt"):  # of WFLW, by weights from before there was the set "faces-wflw-test"
         sets.discard("wflw-train")
     if benchmark.test_set.name in sets:
         return ["the weights were trained on this set"]

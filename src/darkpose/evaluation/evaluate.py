@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from darkpose.codec.heatmap import Method
 from darkpose.datasets.reading import is_drawn
 from darkpose.datasets.sample import nme_normalisers, samples_digest
-from darkpose.detect.detector import Detector, best_detector, named_detector
+from darkpose.detect.detector import Detector, best_detector, detector_facts, named_detector
 from darkpose.errors import DarkposeError
 from darkpose.evaluation.benchmarks import Benchmark
 from darkpose.evaluation.crop_boxes import box_rule, is_detector
@@ -148,7 +149,7 @@ def _header(
 ) -> dict[str, Any]:
     """The first line of a file of predictions."""
     benchmark, config = faces.benchmark, opened.config
-    used = {"detector": detectors[variant.boxes].name} if variant.boxes in detectors else {}
+    used = detector_facts(detectors[variant.boxes]) if variant.boxes in detectors else {}
     return {
         "recipe": benchmark.name,
         "data_set": benchmark.test_set.name,
@@ -156,6 +157,7 @@ def _header(
         "faces_sha256": samples_digest(faces.samples),
         "markup": opened.schema.name,
         "system": "darkpose",
+        "darkpose": version("darkpose"),
         "weights": weights,
         "weights_sha256": opened.fingerprint(),
         "crop_size": config.crop_size,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from darkpose.errors import DarkposeError
+from darkpose.evaluation.course import course_of
 from darkpose.files.figure import write_figure
 from darkpose.image.geometry import Floats
 from darkpose.schema import KeypointSchema, regions
@@ -94,35 +94,29 @@ def plot_training(path: Path, runs: Mapping[str, Sequence[Mapping[str, Any]]]) -
         runs: name -> the lines of its log, as read by `training.log.read_log`.
 
     Raises:
-        DarkposeError: Matplotlib is missing, a log has no training lines, or the file cannot be written.
+        DarkposeError: Matplotlib is missing, the lines of a run cannot be used, or the file cannot be written.
     """
-    for name, lines in runs.items():
-        whole = [line for line in lines if line.get("mode") == "train" and {"iter", "lr", "loss"} <= set(line)]
-        if not whole:
-            raise DarkposeError(f"{name}: expected a training log, found no lines of training in it")
+    courses = {name: course_of(name, lines) for name, lines in runs.items()}
 
     def draw(axes: "NDArray[Any]") -> None:
         loss, rate, error = axes
-        for name, lines in runs.items():
-            steps = [line for line in lines if line["mode"] == "train"]
-            epochs = [line for line in lines if line["mode"] == "val"]
-            per_epoch = _steps_per_epoch(steps)
-            where = [line["iter"] / per_epoch for line in steps]
+        for name, (steps, validations) in courses.items():
+            where = [step.iter / courses[name].steps_per_epoch for step in steps]
             per_point = -(-len(steps) // MAX_POINTS)  # of a long log, means over some steps are drawn
             groups = [steps[i : i + per_point] for i in range(0, len(steps), per_point)]
-            means = [np.mean([line["loss"] for line in group]) for group in groups]
+            means = [np.mean([step.loss for step in group]) for group in groups]
             loss.semilogy(where[::per_point], means, linewidth=0.9, label=name)
-            rate.plot(where, [line["lr"] for line in steps])
-            lowest = f": lowest {100 * min(line['NME'] for line in epochs):.2f} %" if epochs else ""
+            rate.plot(where, [step.lr for step in steps])
+            lowest = f": lowest {100 * min(nme for _, nme in validations):.2f} %" if validations else ""
             error.plot(
-                [line["epoch"] for line in epochs],
-                [100 * line["NME"] for line in epochs],
+                [epoch for epoch, _ in validations],
+                [100 * nme for _, nme in validations],
                 marker=".",
                 label=f"{name}{lowest}",
             )
         loss.set(xlabel="epoch", ylabel="loss")
         rate.set(xlabel="epoch", ylabel="learning rate")
-        every = [100 * line["NME"] for lines in runs.values() for line in lines if line["mode"] == "val"]
+        every = [100 * nme for course in courses.values() for _, nme in course.validations]
         error.set(xlabel="epoch", ylabel="validation NME (%)")
         if every:  # without the high errors of the first epochs
             error.set_ylim(0.95 * min(every), min(1.05 * max(every), 2 * float(np.median(every))))
@@ -131,12 +125,6 @@ def plot_training(path: Path, runs: Mapping[str, Sequence[Mapping[str, Any]]]) -
         error.legend(fontsize=8)
 
     write_figure(path, (13, 3.8), draw, columns=3)
-
-
-def _steps_per_epoch(steps: Sequence[Mapping[str, Any]]) -> float:
-    """Steps per epoch: the largest ratio, because an unfinished epoch or missing steps make a ratio smaller."""
-    ends = {line["epoch"]: line["iter"] + 1 for line in steps}
-    return float(max(end / epoch for epoch, end in ends.items()))
 
 
 def plot_by_crop_size(path: Path, sizes: Sequence[int], curves: Mapping[str, Sequence[float]], error: str) -> None:

@@ -14,7 +14,6 @@ Coordinates are in image px, the centre of the first pixel at (0, 0). `keypoints
 systems are measured in the same way; their first line needs `darkpose_predictions` only.
 """
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -26,7 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
+from darkpose.files.json_text import format_json, parse_json, parse_json_lines, shortened
 from darkpose.files.lock import lock_open_file
+from darkpose.files.records import parse_value
+from darkpose.files.text import read_text
 
 VERSION = 1
 MAX_COORDINATE = 1e6  # px
@@ -90,78 +92,63 @@ def read_predictions(path: Path) -> Predictions:
     Raises:
         DarkposeError: the file cannot be read, or a line is not in the format; the message names the line.
     """
-    try:
-        written = path.read_bytes().decode("utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DarkposeError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    lines = [(number, line) for number, line in enumerate(written, 1) if line.strip()]
-    if not lines:
-        raise DarkposeError(f"{path}: an empty file, expected predictions")
     found = Predictions({})
-    for number, line in lines:
+    for number, values in parse_json_lines(read_text(path), path):
         try:
-            values = json.loads(line)
             if not found.header:
                 found.header.update(_header(values))
             else:
                 _add(found, values, number)
-        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
-            half = number == len(written) > 1 and isinstance(error, json.JSONDecodeError)
-            if half and found.header:
-                break
-            reason = f"no {error}" if isinstance(error, KeyError) else error
-            raise DarkposeError(f"{path}, line {number}: not a line of a predictions file ({reason})") from error
+        except DarkposeError as error:
+            raise DarkposeError(f"{path}, line {number}: not a line of a predictions file ({error})") from error
+    if not found.header:
+        raise DarkposeError(f"{path}: it has no complete line, expected predictions")
     return found
 
 
 def _header(values: Any) -> dict[str, Any]:
     if not isinstance(values, dict) or type(values.get("darkpose_predictions")) is not int:
-        raise ValueError(f'the first line must be {{"darkpose_predictions": {VERSION}, ...}}')
+        raise DarkposeError(f'the first line must be {{"darkpose_predictions": {VERSION}, ...}}')
     if values["darkpose_predictions"] != VERSION:
-        raise ValueError(f"of version {values['darkpose_predictions']}, expected {VERSION}")
+        raise DarkposeError(f"of version {values['darkpose_predictions']}, expected {VERSION}")
     for name in _TEXTS:
-        if not isinstance(values.get(name, ""), str):
-            raise ValueError(f"{name} must be a text, got {values[name]!r}")
-    provenance = values.get("provenance", {})
-    if not isinstance(provenance, dict):
-        raise ValueError(f"provenance must be an object, got {provenance!r}")
-    learnt = provenance.get("test_images_learnt", [])
-    if not isinstance(learnt, list) or not all(isinstance(name, str) for name in learnt):
-        raise ValueError(f"test_images_learnt must be a list of names, got {_short(learnt)}")
+        parse_value(str, values.get(name, ""), name)
+    provenance = parse_value(Mapping[str, Any], values.get("provenance", {}), "provenance")
+    parse_value(tuple[str, ...], provenance.get("test_images_learnt", []), "test_images_learnt")
     return values
 
 
 def _add(found: Predictions, values: Any, number: int) -> None:
     """Add the face of one line."""
-    face = values["face"]
-    if type(face) is not int:
-        raise ValueError(f"face must be a whole number, got {face!r}")
+    if not isinstance(values, dict) or not {"face", "keypoints"} <= set(values):
+        raise DarkposeError(f"expected face and keypoints, got {shortened(values)}")
+    face = parse_value(int, values["face"], "face")
     if face in found.keypoints:
-        raise ValueError(f"face {face} is in line {found.lines[face]}, too")
+        raise DarkposeError(f"face {face} is in line {found.lines[face]}, too")
     found.keypoints[face], found.lines[face] = _keypoints(values["keypoints"]), number
     if values.get("image") is not None:
-        found.images[face] = str(values["image"])
+        found.images[face] = parse_value(str, values["image"], "image")
     points = found.keypoints[face]
     for name, kept, count in (
         ("scores", found.scores, None if points is None else len(points)),
         ("box", found.boxes, 4),
     ):
         if values.get(name) is not None:
-            kept[face] = np.array(values[name], np.float64)
-            if kept[face].shape != (count,) and count is not None:
-                raise ValueError(f"{name} must be {count} numbers, got {kept[face].shape}")
+            kept[face] = np.array(parse_value(tuple[float | None, ...], values[name], name), np.float64)
+            if len(kept[face]) != count and count is not None:
+                raise DarkposeError(f"{name} must be {count} numbers, got {len(kept[face])}")
 
 
 def _keypoints(values: Any) -> NDArray[np.float64] | None:
     if values is None:
         return None
     if not isinstance(values, list) or not all(isinstance(point, list) and len(point) == 2 for point in values):
-        raise ValueError("keypoints must be [[x, y], ...] or null")
+        raise DarkposeError("keypoints must be [[x, y], ...] or null")
     if not all(type(value) in (int, float) for point in values for value in point):
-        raise ValueError("keypoints must be numbers")
+        raise DarkposeError("keypoints must be numbers")
     points = np.array(values, np.float64).reshape(-1, 2)
     if not (np.abs(points) <= MAX_COORDINATE).all():
-        raise ValueError(f"keypoints must be finite numbers of at most {MAX_COORDINATE:g} px")
+        raise DarkposeError(f"keypoints must be finite numbers of at most {MAX_COORDINATE:g} px")
     return points
 
 
@@ -200,7 +187,7 @@ class PredictionsWriter:
         self.header = {"darkpose_predictions": VERSION, **header}
         self.done: set[int] = set()
         try:
-            begun, first = path.read_bytes() if path.exists() else b"", json.dumps(self.header) + "\n"
+            begun, first = path.read_bytes() if path.exists() else b"", format_json(self.header) + "\n"
             if first.encode().startswith(begun):  # empty, or a part of the first line
                 path.write_text(first, encoding="utf-8")  # in place, so that locks on the file stay
             else:
@@ -210,18 +197,19 @@ class PredictionsWriter:
 
     def _continue(self) -> None:
         found = read_predictions(self.path)
-        wanted = json.loads(json.dumps(self.header))
+        wanted = parse_json(format_json(self.header))
         for name in sorted({*found.header, *wanted} - set(_MAY_DIFFER)):
             there, here = found.header.get(name), wanted.get(name)
             if there != here:
+                difference = f"{name}: there {shortened(there, 40)}, here {shortened(here, 40)}"
                 raise DarkposeError(
-                    f"{self.path}: the file has the predictions of another run ({name}: there {_short(there)}, here "
-                    f"{_short(here)}); name another file or remove it"
+                    f"{self.path}: the file has the predictions of another run ({difference}); name another file or "
+                    "remove it"
                 )
         self.done = set(found.keypoints)
         content = self.path.read_bytes()
         if not content.endswith(b"\n"):  # the run was killed within a line, or just before its end
-            tail = content[content.rindex(b"\n") + 1 :]
+            tail = content[content.rfind(b"\n") + 1 :]
             if _is_whole(tail):
                 with self.path.open("ab") as file:
                     file.write(b"\n")
@@ -236,7 +224,7 @@ class PredictionsWriter:
         """
         try:
             with self.path.open("a", encoding="utf-8") as file:
-                file.writelines(json.dumps(face, allow_nan=False) + "\n" for face in faces)
+                file.writelines(format_json(face) + "\n" for face in faces)
         except OSError as error:
             raise DarkposeError(f"{self.path}: cannot be written: {error.strerror or error}") from error
         self.done.update(face["face"] for face in faces)
@@ -244,12 +232,7 @@ class PredictionsWriter:
 
 def _is_whole(line: bytes) -> bool:
     try:
-        json.loads(line)
+        parse_json(line.decode())
     except ValueError:
         return False
     return True
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."

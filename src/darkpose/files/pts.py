@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from darkpose.errors import DarkposeError
-from darkpose.files.paths import check_regular
+from darkpose.files.text import read_text
 
 
 def parse_pts(text: str) -> NDArray[np.float64]:
@@ -47,8 +47,8 @@ def read_pts(path: Path) -> NDArray[np.float64]:
     Raises:
         DarkposeError: the file cannot be read or has another format.
     """
+    text = read_text(path)
     try:
-        check_regular(path)
-        return parse_pts(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, DarkposeError) as error:
+        return parse_pts(text)
+    except DarkposeError as error:
         raise DarkposeError(f"{path}: {error}") from error

@@ -1,6 +1,5 @@
 """A network with its configuration, schema and provenance; safetensors files read and written."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import write_atomically
+from darkpose.files.json_text import format_json
 from darkpose.network.heads import with_rows
 from darkpose.network.hrnet import HRNet
 from darkpose.schema import KeypointSchema
@@ -106,9 +106,9 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path, *, half: bool = False) -
     }
     metadata = {
         "darkpose": FORMAT,
-        "config": json.dumps(asdict(checkpoint.config)),
-        "schema": json.dumps(asdict(checkpoint.schema)),
-        "provenance": json.dumps(dict(checkpoint.provenance)),
+        "config": format_json(asdict(checkpoint.config)),
+        "schema": format_json(asdict(checkpoint.schema)),
+        "provenance": format_json(dict(checkpoint.provenance)),
     }
     write_atomically(path, lambda temporary: temporary.write_bytes(save(weights, metadata)))
 

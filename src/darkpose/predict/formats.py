@@ -2,8 +2,6 @@
 
 import csv
 import io
-import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from darkpose.files.json_text import finite_or_none, format_json
 from darkpose.files.pts import format_pts
 from darkpose.predict.face import Face
 from darkpose.schema import KeypointSchema
@@ -68,13 +67,13 @@ def _mean_score(face: Face) -> float | None:
 
 
 def _number(value: float, digits: int) -> float | None:
-    """A number of JSON, which has neither NaN nor infinity: null."""
-    return round(float(value), digits) if math.isfinite(value) else None
+    """A number of JSON, rounded; None if it is not finite."""
+    return finite_or_none(round(float(value), digits))
 
 
 def _text(value: float, digits: int) -> str:
     """A number of CSV; empty if it is not finite."""
-    return f"{value:.{digits}f}" if math.isfinite(value) else ""
+    return f"{value:.{digits}f}" if np.isfinite(value) else ""
 
 
 def _matrix(covariance: NDArray[np.floating[Any]]) -> list[list[float]] | None:
@@ -86,7 +85,7 @@ def _matrix(covariance: NDArray[np.floating[Any]]) -> list[list[float]] | None:
 
 def to_json(result: ImageResult) -> str:
     """One line of JSON."""
-    return json.dumps(to_dict(result), allow_nan=False)
+    return format_json(to_dict(result))
 
 
 def to_csv(results: Sequence[ImageResult]) -> str:
@@ -129,7 +128,7 @@ def to_coco(results: Sequence[ImageResult], schema: KeypointSchema) -> str:
     edges = sorted({(a + 1, b + 1) for line in schema.outlines for a, b in pairwise(line)})
     category = {"id": 1, "name": "face", "keypoints": list(schema.names), "skeleton": edges}
     content = {"images": images, "annotations": annotations, "categories": [category]}
-    return json.dumps(content, allow_nan=False)
+    return format_json(content)
 
 
 def _coco_annotation(face: Face) -> dict[str, Any]:

@@ -1,16 +1,18 @@
 """Boxes from the command line: four numbers, or a JSON or CSV file."""
 
-import csv
 import hashlib
-import io
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from darkpose.errors import DarkposeError
-from darkpose.files.paths import check_regular
+from darkpose.files.json_text import format_json, parse_json
+from darkpose.files.paths import is_file
+from darkpose.files.records import parse_value
+from darkpose.files.table import parse_table
+from darkpose.files.text import read_text
 
 Boxes = list[list[float]]
+_SIDES = ("x0", "y0", "x1", "y1")
 
 
 class GivenBoxes:
@@ -38,7 +40,7 @@ class GivenBoxes:
 
     def digest(self) -> str:
         """SHA-256 of all boxes, in hex."""
-        return hashlib.sha256(json.dumps([self._everywhere, self._by_image], sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(format_json([self._everywhere, self._by_image], sort_keys=True).encode()).hexdigest()
 
     def of(self, image: Path) -> Boxes:
         """Boxes of an image, by its path as given or by its file name.
@@ -61,27 +63,31 @@ def _four_numbers(text: str) -> list[float] | None:
 
 
 def _read(path: Path) -> dict[str, Boxes]:
-    expected = "expected a box as x0,y0,x1,y1, or a .json or .csv file of boxes"
+    kind = path.suffix.lower()
+    if kind not in (".json", ".csv") or not is_file(path):
+        raise DarkposeError(f"{path}: expected a box as x0,y0,x1,y1, or a .json or .csv file of boxes")
+    text = read_text(path)
     try:
-        check_regular(path)
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DarkposeError(f"{path}: {expected} ({getattr(error, 'strerror', None) or error})") from error
-    try:
-        if path.suffix.lower() == ".json":
-            return {name: [[float(v) for v in box] for box in boxes] for name, boxes in json.loads(text).items()}
-        if path.suffix.lower() == ".csv":
-            return _parse_csv(text)
-    except (ValueError, TypeError, AttributeError, KeyError, RecursionError, OverflowError, csv.Error) as error:
+        return _parse_json(text) if kind == ".json" else _parse_csv(text, path.name)
+    except DarkposeError as error:
         form = '{"photo.jpg": [[x0, y0, x1, y1], ...]} in JSON, or the columns image, x0, y0, x1, y1 in CSV'
         raise DarkposeError(f"{path}: not a boxes file ({error}); expected {form}") from error
-    raise DarkposeError(f"{path}: {expected}")
 
 
-def _parse_csv(text: str) -> dict[str, Boxes]:
+def _parse_json(text: str) -> dict[str, Boxes]:
+    found = parse_value(Mapping[str, tuple[tuple[float, float, float, float], ...]], parse_json(text))
+    return {name: [list(box) for box in boxes] for name, boxes in found.items()}
+
+
+def _parse_csv(text: str, file: str) -> dict[str, Boxes]:
     boxes: dict[str, Boxes] = {}
-    for number, row in enumerate(csv.DictReader(io.StringIO(text, newline="")), 2):
-        if None in row or None in row.values():
-            raise ValueError(f"row {number} has another number of columns than the first row")
-        boxes.setdefault(row["image"], []).append([float(row[side]) for side in ("x0", "y0", "x1", "y1")])
+    table = parse_table(text, file)
+    if missing := [name for name in ("image", *_SIDES) if name not in table.columns]:
+        raise DarkposeError(f"{file}:1: there is no column {', '.join(missing)}")
+    for where, cells in table.rows:
+        row = table.named(where, cells)
+        try:
+            boxes.setdefault(row["image"], []).append([float(row[side]) for side in _SIDES])
+        except ValueError as error:
+            raise DarkposeError(f"{where}: expected four numbers ({error})") from error
     return boxes

@@ -5,13 +5,13 @@ continue a run of the other. `predict_dataset` turns a Ray data set of image fil
 into one of records.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from darkpose.errors import DarkposeError
+from darkpose.files.json_text import format_json, parse_json, shortened
 from darkpose.predict.parquet import to_table
 from darkpose.predict.part import STATUSES, ShardFormat, count_records, part_path, write_part
 from darkpose.predict.shard_run import Step, predict_images
@@ -119,7 +119,7 @@ def _last_line(error: Exception) -> str:
 def _row(part: UnfinishedPart) -> dict[str, Any]:
     """A part as a row of a Ray data set; with absolute paths, because machines have other working folders."""
     sources = [source._replace(file=str(Path(source.file).absolute())) for source in part.sources]
-    return {"part": part.number, "first": part.first, "sources": json.dumps(sources)}
+    return {"part": part.number, "first": part.first, "sources": format_json(sources)}
 
 
 def _on_actor(step: Step) -> Step:
@@ -133,15 +133,18 @@ class PartMaker:
     def __init__(self, step: Step, folder: Path, format: ShardFormat, run: dict[str, Any]) -> None:
         self.step, self.folder, self.format, self.run = _on_actor(step), folder, format, run
         self.predictor = step.predictor()
-        here = json.loads(json.dumps(step.facts(self.predictor)))
+        here = parse_json(format_json(step.facts(self.predictor)))
         for name, value in here.items():
-            if value != run[name]:
-                raise DarkposeError(f"this machine would predict otherwise: {name} is {value}, expected {run[name]}")
+            if value != run.get(name):
+                expected = shortened(run.get(name))
+                raise DarkposeError(
+                    f"this machine would predict otherwise: {name} is {shortened(value)}, expected {expected}"
+                )
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[int]]:
         """Make a part; its number, and the numbers of its records by status and of faces."""
         number, first = int(batch["part"][0]), int(batch["first"][0])
-        sources = [Source._make(values) for values in json.loads(str(batch["sources"][0]))]
+        sources = [Source._make(values) for values in parse_json(str(batch["sources"][0]))]
         records = list(predict_images(self.predictor, self.step, enumerate(sources, first)))
         write_part(part_path(self.folder, self.format, number), records, self.run)
         counts = count_records(records)

@@ -5,14 +5,17 @@ unreadable), width, height (px; None if unreadable) and faces, as `formats.to_di
 "runtime".
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import write_atomically, write_text
+from darkpose.files.json_text import format_json, parse_json_lines
+from darkpose.files.records import parse_record
+from darkpose.files.text import read_text
 from darkpose.predict.parquet import read_parquet, write_parquet
 
 ShardFormat = Literal["jsonl", "parquet"]
@@ -46,9 +49,9 @@ def write_part(path: Path, records: Sequence[Record], run: Mapping[str, Any]) ->
         DarkposeError: it cannot be written.
     """
     if path.suffix == ".parquet":
-        write_atomically(path, lambda temporary: write_parquet(temporary, records, {"darkpose": json.dumps(run)}))
+        write_atomically(path, lambda temporary: write_parquet(temporary, records, {"darkpose": format_json(run)}))
     else:
-        write_text(path, "".join(json.dumps(record, allow_nan=False) + "\n" for record in records))
+        write_text(path, "".join(format_json(record) + "\n" for record in records))
 
 
 def read_part(path: Path, first: int) -> list[Record]:
@@ -62,21 +65,35 @@ def read_part(path: Path, first: int) -> list[Record]:
         if not records:
             raise ValueError("it is empty")
         for number, record in enumerate(records, first):
-            if record["input"] != number or record["status"] not in STATUSES or not isinstance(record["faces"], list):
+            if parse_record(_Written, record).input != number:
                 raise ValueError(f"expected the record of input {number}")
     except OSError as error:
         raise DarkposeError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except DarkposeError:
-        raise
-    except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
+    except ValueError as error:  # DarkposeError included
+        if isinstance(error, DarkposeError) and isinstance(error.__cause__, OSError | ImportError):
+            raise
+        reason = str(error).removeprefix(f"{path}: ")
         raise DarkposeError(
-            f"{path}: damaged ({error}); remove this file, and the same command makes it again"
+            f"{path}: damaged ({reason}); remove this file, and the same command makes it again"
         ) from error
     return records
 
 
+@dataclass(frozen=True)
+class _Written:
+    """A record in a file."""
+
+    input: int
+    image: str
+    status: Literal["done", "no face", "unreadable"]
+    reason: str
+    width: int | None
+    height: int | None
+    faces: tuple[Mapping[str, Any], ...]
+
+
 def _read_lines(path: Path) -> list[Record]:
-    lines = path.read_bytes().splitlines(keepends=True)
-    if lines and not lines[-1].endswith(b"\n"):
+    text = read_text(path)
+    if text and not text.endswith("\n"):
         raise ValueError("its end is missing")
-    return [json.loads(line) for line in lines]
+    return [record for _, record in parse_json_lines(text, path)]

@@ -2,6 +2,8 @@
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union, cast, get_args, overload
@@ -145,16 +147,21 @@ class Predictor:
         self.detector_note = ""
 
     def facts(self) -> dict[str, Any]:
-        """Everything the landmarks depend on except the boxes, as JSON values.
+        """Everything the landmarks depend on except the boxes, as JSON values: the same facts, the same landmarks.
 
         In int8 and bf16 the runtimes round differently, so that the runtime is among the facts.
         """
         rounded = self._precision == "int8" or self._numbers == "bf16"
+        config = {name: value for name, value in asdict(self.config).items() if name != "network"}  # weights tell it
         return {
+            "darkpose": version("darkpose"),
             "weights": self._fingerprint(),
+            **config,
+            "flip_pairs": [list(pair) for pair in self.schema.flip_pairs],
             "flip_test": self._flip_test,
             "method": self._method,
             "covariance": self._find.covariance,
+            "calibration": None if self.calibration is None else self.calibration.digest(),
             "precision": self._precision,
             "numbers": self._numbers,
             **({"runtime": self._find.network.runtime} if rounded else {}),

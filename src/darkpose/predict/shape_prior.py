@@ -10,12 +10,9 @@ Shapes are in the frame "box": the origin is the centre of the face's box, the u
 """
 
 import hashlib
-import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,7 +21,9 @@ from safetensors.numpy import save
 
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import write_atomically
+from darkpose.files.json_text import format_json, parse_json
 from darkpose.files.paths import check_regular
+from darkpose.files.records import parse_record
 from darkpose.image.geometry import Floats
 from darkpose.schema import KeypointSchema
 
@@ -56,10 +55,11 @@ class ShapePriorConfig:
 
     def __post_init__(self) -> None:
         numbers = (self.position, self.size, self.angle, self.error, self.decline, self.sure, self.freedom)
-        if not np.isfinite(numbers).all() or min(numbers) < 0 or min(self.error, self.freedom) == 0 or self.rounds < 1:
+        fits = min(numbers) >= 0 and max(numbers) <= 100 and min(self.error, self.freedom) > 0
+        if not fits or not 1 <= self.rounds <= 1000 or self.decline * self.sure > 100:
             raise DarkposeError(
-                "the settings of a shape prior must be finite and not negative, with error, freedom and rounds above "
-                f"0, got {self}"
+                "the settings of a shape prior must be from 0 to 100, with error and freedom above 0, rounds from 1 to "
+                f"1000, and decline times sure at most 100, got {self}"
             )
 
 
@@ -123,7 +123,7 @@ class ShapePrior:
     def digest(self) -> str:
         """SHA-256 of everything the landmarks depend on, in hex."""
         numbers = [self.mean.astype(np.float32), self.modes.astype(np.float32), np.float64(self.rest)]
-        text = json.dumps([self.schema, asdict(self.config)]).encode()
+        text = format_json([self.schema, asdict(self.config)]).encode()
         return hashlib.sha256(text + b"".join(each.tobytes() for each in numbers)).hexdigest()
 
     def _expected(self, shapes: Floats, scores: Floats) -> Floats:
@@ -193,8 +193,19 @@ def write_shape_prior(prior: ShapePrior, path: Path) -> None:
     arrays = {name: np.ascontiguousarray(getattr(prior, name), np.float32) for name in ("mean", "modes")}
     words = {"schema": prior.schema, "fitted": prior.fitted, "learnt": prior.test_images}
     facts = {**words, "rest": prior.rest, "config": asdict(prior.config)}
-    metadata = {"darkpose_shape_prior": FORMAT, "facts": json.dumps(facts)}
+    metadata = {"darkpose_shape_prior": FORMAT, "facts": format_json(facts)}
     write_atomically(path, lambda temporary: temporary.write_bytes(save(arrays, metadata)))
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What a file says besides its arrays."""
+
+    schema: str
+    fitted: str
+    learnt: tuple[str, ...]
+    rest: float
+    config: ShapePriorConfig
 
 
 def read_shape_prior(path: Path) -> ShapePrior:
@@ -208,24 +219,17 @@ def read_shape_prior(path: Path) -> ShapePrior:
         with safe_open(path, "numpy") as file:
             metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, TypeError) as error:  # TypeError: a type that NumPy lacks
         raise DarkposeError(
             f"{path}: not a readable shape prior ({error}); the one in the package is called wflw-98"
         ) from error
     if metadata.get("darkpose_shape_prior") != FORMAT or set(arrays) != {"mean", "modes"}:
         raise DarkposeError(f"{path}: expected a shape prior of format {FORMAT}; scripts/fit_shape_prior.py writes one")
     try:
-        facts: Mapping[str, Any] = json.loads(metadata["facts"])
-        return ShapePrior(
-            schema=str(facts["schema"]),
-            mean=arrays["mean"].astype(np.float64),
-            modes=arrays["modes"].astype(np.float64),
-            rest=float(facts["rest"]),
-            fitted=str(facts["fitted"]),
-            test_images=tuple(map(str, facts["learnt"])),
-            config=ShapePriorConfig(**facts["config"]),
-        )
-    except (KeyError, TypeError, ValueError) as error:  # DarkposeError included
+        facts = parse_record(_Facts, parse_json(metadata.get("facts", "")))
+        mean, modes = (arrays[name].astype(np.float64) for name in ("mean", "modes"))
+        return ShapePrior(facts.schema, mean, modes, facts.rest, facts.fitted, facts.learnt, facts.config)
+    except DarkposeError as error:
         raise DarkposeError(f"{path}: a shape prior with unusable metadata ({error})") from error
 
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from numpy.typing import ArrayLike
 
+from darkpose.detect.detector import detector_facts
 from darkpose.image.pixels import Pixels, decode_image
 from darkpose.predict.formats import ImageResult, to_dict
 from darkpose.predict.given_boxes import GivenBoxes
@@ -63,7 +64,7 @@ class Step:
         schema = predictor.schema
         facts = {"markup": schema.name, "landmarks": list(schema.names), **predictor.facts()}
         if self.boxes is None:
-            return {**facts, "detector": predictor.detector.name}
+            return {**facts, **detector_facts(predictor.detector)}
         return {**facts, "boxes": self.boxes.digest(), "box_kind": self.box_kind}
 
 
@@ -119,12 +120,5 @@ def _record(result: StreamResult[tuple[int | None, EncodedImage]]) -> Record:
     faces = to_dict(ImageResult(image.name, (width, height), result.faces))["faces"]
     for face in faces:
         del face["names"], face["runtime"]  # names are in run.json; runtimes give the same landmarks
-        face["scores"] = [_none_if_nan(score) for score in face["scores"]]
-        face["score"] = _none_if_nan(face["score"])
     status = "done" if faces else "no face"
     return {**head, "status": status, "reason": "", "width": width, "height": height, "faces": faces}
-
-
-def _none_if_nan(score: float) -> float | None:
-    """A score for JSON, which has no NaN: the score of a heatmap with NaN."""
-    return None if score != score else score

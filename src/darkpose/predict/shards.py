@@ -9,7 +9,6 @@ The number of a part gives its inputs, so a run continues from any parts that ex
 part with its first records only, which the next run completes.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from typing import Any, NamedTuple, Self
 
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import make_folder, remove_leftovers, write_text
+from darkpose.files.json_text import format_json, parse_json, read_json, shortened
 from darkpose.files.lock import file_lock
 from darkpose.predict.parquet import need_pyarrow
 from darkpose.predict.part import STATUSES, Record, ShardFormat, count_records, part_path, read_part, write_part
@@ -115,14 +115,14 @@ class Shards:
         remove_leftovers(self.folder)
         file = self.folder / "run.json"
         if file.exists():
-            _check_run(file, json.loads(json.dumps(self.run)))
+            _check_run(file, parse_json(format_json(self.run)))
         elif parts := _parts_in(self.folder):
             raise DarkposeError(
                 f"{file} is missing next to {next(iter(parts.values())).name}, so the settings of that run are not "
                 "known; name another --output"
             )
         else:
-            write_text(file, json.dumps(self.run, indent=1) + "\n")
+            write_text(file, format_json(self.run, indent=1) + "\n")
 
     def unfinished(self, sources: Iterable[Source]) -> Iterator[UnfinishedPart]:
         """The parts that are missing or incomplete, in order; existing records are compared with the sources.
@@ -184,7 +184,7 @@ class Shards:
         if not self.summary()["inputs"]:
             raise DarkposeError("no images were found in the given paths")
         self.flush()
-        write_text(self.folder / "summary.json", json.dumps(self.summary()) + "\n")
+        write_text(self.folder / "summary.json", format_json(self.summary()) + "\n")
 
     def summary(self) -> dict[str, int]:
         """Numbers of "inputs", of records by status, and of "faces"."""
@@ -216,13 +216,13 @@ def _parts_in(folder: Path) -> dict[int, Path]:
 
 def _read_run(file: Path) -> dict[str, Any]:
     try:
-        run = json.loads(file.read_bytes())
-        if run["darkpose_shards"] != VERSION or not isinstance(run["shard_size"], int):
-            raise ValueError(f"of version {run['darkpose_shards']}, expected {VERSION}")
-    except OSError as error:
-        raise DarkposeError(f"{file}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError) as error:
+        run = read_json(file)
+    except DarkposeError as error:
         raise DarkposeError(f"{file}: not the file of a run ({error}); name another --output") from error
+    version, size = (run.get(name) if isinstance(run, dict) else None for name in ("darkpose_shards", "shard_size"))
+    if version != VERSION or type(size) is not int or size < 1:
+        expected = f"expected version {VERSION} and a shard_size, got {shortened(version)} and {shortened(size)}"
+        raise DarkposeError(f"{file}: not the file of a run ({expected}); name another --output")
     return dict(run)
 
 
@@ -232,14 +232,9 @@ def _check_run(file: Path, run: Mapping[str, Any]) -> None:
     for name in sorted({*existing, *run}):
         if existing.get(name) != run.get(name):
             raise DarkposeError(
-                f"{file}: this folder holds another run ({name}: there {_short(existing.get(name))}, here "
-                f"{_short(run.get(name))}); run with the same options, or name another --output"
+                f"{file}: this folder holds another run ({name}: there {shortened(existing.get(name))}, here "
+                f"{shortened(run.get(name))}); run with the same options, or name another --output"
             )
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _check_inputs(path: Path, kept: Sequence[Record], sources: Sequence[Source]) -> None:

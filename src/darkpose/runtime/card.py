@@ -1,32 +1,34 @@
 """Metadata and checksum of an exported file.
 
 The card is one JSON text under the key "darkpose" in the metadata of the file, where every runtime can read it. The
-seal, under another key, is a SHA-256 of the file with the digits of the seal set to 0.
+checksum, under another key, is a SHA-256 of the file with the digits of the checksum set to 0. It finds damage; whoever
+makes a file on purpose can compute it, too.
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from darkpose.codec.heatmap import Method
 from darkpose.errors import DarkposeError
+from darkpose.files.json_text import format_json, parse_json
 from darkpose.files.paths import check_regular
+from darkpose.files.records import parse_record
 from darkpose.runtime.flip import FlipTest
 from darkpose.schema import KeypointSchema
 from darkpose.weights.calibrations import Calibration, calibration_from_json, calibration_to_json
-from darkpose.weights.checkpoint import CheckpointConfig, config_from_json, schema_from_json
+from darkpose.weights.checkpoint import CheckpointConfig
 
 FORMAT = "2"
-KEY, SEAL_KEY = "darkpose", "darkpose_seal"  # of the file's metadata
+KEY, CHECKSUM_KEY = "darkpose", "darkpose_checksum"  # of the file's metadata
 Precision = Literal["fp32", "fp16", "int8"]
 CropType = Literal["uint8", "float32"]
 
-_UNSEALED = b"darkpose-seal:" + b"0" * 64
-_SEAL = re.compile(rb"darkpose-seal:[0-9a-f]{64}")
+_EMPTY = b"darkpose-checksum:" + b"0" * 64
+_CHECKSUM = re.compile(rb"darkpose-checksum:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -58,10 +60,14 @@ class GraphCard:
     version: str
     calibration: Calibration | None = None
 
+    def __post_init__(self) -> None:
+        if "sha256" not in self.weights:
+            raise DarkposeError("it does not say which weights were exported")
+
     def to_json(self) -> str:
         """The text in the file; its "schema" begins with name, names, edges."""
         calibration = None if self.calibration is None else calibration_to_json(self.calibration)
-        return json.dumps({"format": FORMAT, **asdict(self), "calibration": calibration}, allow_nan=False)
+        return format_json({"format": FORMAT, **asdict(self), "calibration": calibration})
 
 
 def card_from_json(text: str, path: Path) -> GraphCard:
@@ -71,52 +77,47 @@ def card_from_json(text: str, path: Path) -> GraphCard:
         DarkposeError: it is not darkpose's, or of another version.
     """
     try:
-        values: dict[str, Any] = json.loads(text)
-        if values.pop("format") != FORMAT:
+        values = parse_json(text)
+        if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
             raise DarkposeError(f"expected format {FORMAT}")
-        values["schema"] = schema_from_json(values["schema"])
-        values["config"] = config_from_json(values["config"])
-        values["outputs"] = tuple(values["outputs"])
-        if values["calibration"] is not None:
-            values["calibration"] = calibration_from_json(values["calibration"])
-        if set(values) != {field.name for field in fields(GraphCard)}:
-            raise DarkposeError(f"unexpected or missing facts: {sorted(values)}")
-        return GraphCard(**values)
-    except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:  # DarkposeError included
+        calibration = values.pop("calibration", None)
+        card = parse_record(GraphCard, values)
+        return card if calibration is None else replace(card, calibration=calibration_from_json(calibration))
+    except DarkposeError as error:
         raise DarkposeError(f"{path}: its metadata cannot be used ({error}); export it again") from error
 
 
-def unsealed() -> str:
-    """The value to put under `SEAL_KEY` before a file is sealed."""
-    return _UNSEALED.decode()
+def empty_checksum() -> str:
+    """The value to put under `CHECKSUM_KEY` before the checksum is computed."""
+    return _EMPTY.decode()
 
 
-def seal(data: bytes) -> bytes:
-    """The file's bytes with the seal filled in.
+def with_checksum(data: bytes) -> bytes:
+    """The file's bytes with the checksum filled in.
 
     Raises:
         ValueError: there is not exactly one place for it.
     """
-    if data.count(_UNSEALED) != 1:
-        raise ValueError("expected one unsealed place")
+    if data.count(_EMPTY) != 1:
+        raise ValueError("expected one empty checksum")
     digest = hashlib.sha256(data).hexdigest().encode()
-    return data.replace(_UNSEALED, b"darkpose-seal:" + digest)
+    return data.replace(_EMPTY, b"darkpose-checksum:" + digest)
 
 
-def check_seal(path: Path) -> bytes:
-    """The bytes of an exported file, if they are as `seal` left them.
+def check_checksum(path: Path) -> bytes:
+    """The bytes of an exported file, if its checksum matches.
 
     Raises:
-        DarkposeError: it cannot be read, has no seal, or has been changed.
+        DarkposeError: it cannot be read, has no checksum, or another one.
     """
     try:
         check_regular(path)
         data = path.read_bytes()
     except OSError as error:
         raise DarkposeError(f"{path}: cannot be read: {error.strerror or error}") from error
-    found = _SEAL.findall(data)
+    found = _CHECKSUM.findall(data)
     if len(found) != 1:
-        raise DarkposeError(f"{path}: expected a file that `darkpose export` wrote; it has no seal of darkpose")
-    if hashlib.sha256(data.replace(found[0], _UNSEALED)).hexdigest().encode() != found[0][-64:]:
-        raise DarkposeError(f"{path}: it is damaged or has been changed since darkpose wrote it; export it again")
+        raise DarkposeError(f"{path}: it has no checksum of darkpose: expected a file that `darkpose export` wrote")
+    if hashlib.sha256(data.replace(found[0], _EMPTY)).hexdigest().encode() != found[0][-64:]:
+        raise DarkposeError(f"{path}: its checksum does not match: it is damaged or was edited; export it again")
     return data

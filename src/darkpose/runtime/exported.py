@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darkpose.errors import DarkposeError
-from darkpose.runtime.card import KEY, GraphCard, card_from_json, check_seal
+from darkpose.runtime.card import KEY, GraphCard, card_from_json, check_checksum
 from darkpose.runtime.graph import HEATMAPS
 
 
@@ -35,12 +35,12 @@ class ExportedFile:
 
 
 def open_exported(path: Path) -> ExportedFile:
-    """Check the seal of an exported file and read its card.
+    """Check the checksum of an exported file and read its card.
 
     Raises:
         DarkposeError: it is missing, not exported by darkpose, damaged or changed.
     """
-    data = check_seal(path)
+    data = check_checksum(path)
     entry = re.search(
         rb"\x0a" + bytes([len(KEY)]) + KEY.encode() + rb"\x12", data
     )  # StringStringEntryProto: key, value

@@ -8,7 +8,6 @@ Source of the architecture: `network.hrnet`.
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
+from darkpose.files.json_text import parse_json
 from darkpose.image.geometry import STRIDE
 from darkpose.image.pixels import Normalisation
 from darkpose.runtime.graph_builder import FLOAT, HALF, UINT8, GraphBuilder, import_onnx
@@ -42,7 +42,7 @@ def linked_graph(weights: CheckpointFile) -> bytes:
     """
     onnx, data = import_onnx(), weights.path.read_bytes()
     length = int.from_bytes(data[:8], "little")
-    header, start = json.loads(data[8 : 8 + length]), 8 + length
+    header, start = parse_json(data[8 : 8 + length].decode()), 8 + length
 
     def link(name: str) -> Any:
         """An initializer of a byte range of the file; of the last layer the rows of the schema."""

@@ -1,12 +1,12 @@
 """Settings of a training run: those that checkpoints and states record, and how the run is executed."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from darkpose.errors import DarkposeError
+from darkpose.files.json_text import format_json
 from darkpose.image.geometry import PADDING
 from darkpose.schema import KeypointSchema
 from darkpose.training.augment import AugmentConfig
@@ -107,7 +107,7 @@ class TrainConfig:
 
     def to_json(self) -> str:
         """The settings as text; equal settings give equal text."""
-        return json.dumps(asdict(self), sort_keys=True)
+        return format_json(asdict(self), sort_keys=True)
 
 
 @dataclass(frozen=True)

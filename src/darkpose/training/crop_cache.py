@@ -9,7 +9,6 @@ leads to another file. A file that is damaged, truncated or of another format is
 """
 
 import hashlib
-import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +25,7 @@ from tqdm import tqdm
 from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import make_folder, remove_leftovers, write_atomically
+from darkpose.files.json_text import format_json
 from darkpose.files.lock import file_lock
 from darkpose.image.geometry import PADDING, Floats, box_to_crop, image_to_crop, transform
 from darkpose.image.pixels import Pixels, read_image, to_jpeg, warp_image
@@ -191,7 +191,7 @@ def _digest(faces: Iterable[Face], side: int, stretch: float, uncompressed: bool
         stretch,
         [[image, _file_state(image), boxes] for image, boxes in _by_image(faces)],
     ]
-    return hashlib.sha256(json.dumps(content).encode()).digest()
+    return hashlib.sha256(format_json(content).encode()).digest()
 
 
 def _by_image(faces: Iterable[Face]) -> Iterator[tuple[str, list[Face]]]:

@@ -1,6 +1,5 @@
 """The log of a training run: one JSON line per step and per validation."""
 
-import json
 import os
 import sys
 from collections.abc import Mapping
@@ -11,6 +10,8 @@ from tqdm import tqdm
 
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import write_atomically
+from darkpose.files.json_text import format_json, parse_json_lines
+from darkpose.files.text import read_text
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
@@ -19,22 +20,18 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     Raises:
         DarkposeError: the file cannot be read, or another line is damaged.
     """
-    try:
-        written = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DarkposeError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     lines = []
-    for number, line in enumerate(written, 1):
-        try:
-            values = json.loads(line)
-        except json.JSONDecodeError as error:
-            if number == len(written):
-                break
-            raise DarkposeError(f"{path}, line {number}: not a line of a training log ({error})") from error
-        if not isinstance(values, dict) or "epoch" not in values:
+    for number, values in parse_json_lines(read_text(path), path):
+        if not isinstance(values, dict) or not all(_is_count(values.get(name, 0)) for name in ("epoch", "iter")):
+            raise DarkposeError(f"{path}, line {number}: not a line of a training log; epoch and iter are numbers")
+        if "epoch" not in values:
             raise DarkposeError(f"{path}, line {number}: not a line of a training log, it has no epoch")
         lines.append(values)
     return lines
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 0
 
 
 class RunLog:
@@ -53,7 +50,7 @@ class RunLog:
         """Append a line."""
         if not self.writes:
             return
-        self._waiting.append(json.dumps(values) + "\n")
+        self._waiting.append(format_json(values) + "\n")
         try:
             _append(self.path, "".join(self._waiting))
             self._waiting.clear()
@@ -68,7 +65,7 @@ class RunLog:
         """Remove the steps from `iteration` on (None: of later epochs) and later validations, which will run again."""
         if self.writes and self.path.exists():
             lines = [line for line in read_log(self.path) if _is_before(line, epoch, iteration)]
-            text = "".join(json.dumps(line) + "\n" for line in lines)
+            text = "".join(format_json(line) + "\n" for line in lines)
             write_atomically(self.path, lambda temporary: temporary.write_text(text))
 
 

@@ -11,6 +11,7 @@ import torch
 from tqdm import tqdm
 
 from darkpose.datasets.catalogue import TEST_SETS
+from darkpose.datasets.joined import TEST_FACES
 from darkpose.datasets.sample import Sample, samples_digest
 from darkpose.errors import DarkposeError
 from darkpose.evaluation.predict_samples import predict_samples, samples_nme
@@ -165,6 +166,13 @@ def run_task(task: Task, out: Path, *, start: str | None = None, options: RunOpt
             "the logged NME is not that of unseen faces",
             file=sys.stderr,
         )
+    test_faces = sum(TEST_FACES in sample.subsets for sample in task.samples)
+    if test_faces and first_process():
+        tqdm.write(
+            f"{test_faces} of {len(task.samples)} faces of an epoch are of WFLW's test set: the weights record their "
+            "names, and must not be measured on them",
+            file=sys.stderr,
+        )
     provenance = _provenance(task, start)
 
     def keep(model: HRNet, facts: dict[str, Any]) -> None:
@@ -206,7 +214,7 @@ def _describe_validation(task: Task) -> str:
 def _provenance(task: Task, start: str) -> dict[str, Any]:
     recipe, samples = task.recipe, task.samples
     is_test_set = recipe.train_set.name in TEST_SETS
-    test_images = {sample.image.name for sample in samples if is_test_set or "wflw-test" in sample.subsets}
+    test_images = {sample.image.name for sample in samples if is_test_set or TEST_FACES in sample.subsets}
     test_images |= seen_test_images(start) | seen_test_images(recipe.teacher)
     return {
         "recipe": recipe.name,

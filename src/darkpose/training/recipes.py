@@ -207,6 +207,17 @@ RECIPES = {
 }
 
 
+def on_test_faces(recipe: Recipe) -> Recipe:
+    """A recipe with WFLW's test faces in place of its training faces.
+
+    Raises:
+        DarkposeError: it does not train on the data set `faces`.
+    """
+    if recipe.train_set.name != "faces":
+        raise DarkposeError(f"the recipe {recipe.name} does not train on faces of WFLW in the data set faces")
+    return replace(recipe, train_set=DATA_SETS["faces-wflw-test"])
+
+
 def find_recipe(name_or_path: str) -> Recipe:
     """A recipe by its name, or the value `recipe` of a Python file, which is run.
 

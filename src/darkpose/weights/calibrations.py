@@ -1,6 +1,6 @@
 """Calibrations of the covariances of landmarks, and their file next to the weights: one for each schema."""
 
-import json
+import hashlib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -11,10 +11,10 @@ import numpy as np
 
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import write_text
-from darkpose.files.paths import check_regular
+from darkpose.files.json_text import finite_or_none, format_json, read_json
+from darkpose.files.records import parse_record
 
 FORMAT = "2"
-KEYS = ("schema", "width", "scale", "floor", "fitted")
 SMALLEST_FLOOR = 1e-9  # px^2
 
 
@@ -48,6 +48,11 @@ class Calibration:
             if not (np.isfinite(values) & (values >= least)).all():
                 raise DarkposeError(f"{name} must be finite and at least {least:g}, got {getattr(self, name)}")
 
+    def digest(self) -> str:
+        """SHA-256 of everything the covariances depend on, in hex."""
+        numbers = [self.schema, self.width, self.scale, self.floor]
+        return hashlib.sha256(format_json(numbers).encode()).hexdigest()
+
 
 def file_beside(weights: Path) -> Path:
     """Path of the calibrations of a checkpoint file."""
@@ -70,22 +75,16 @@ def read_calibrations(path: Path) -> dict[str, Calibration]:
     Raises:
         DarkposeError: it cannot be read, or is not a file of calibrations.
     """
-    try:
-        check_regular(path)
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DarkposeError(f"{path}: not a readable JSON file ({error})") from error
+    content = read_json(path)
     if not isinstance(content, dict) or content.get("darkpose_calibration") != FORMAT:
         raise DarkposeError(f"{path}: expected a calibration of format {FORMAT}; scripts/calibrate.py writes one")
-    listed = content.get("markups")
-    if not isinstance(listed, list) or set(content) != {"darkpose_calibration", "markups"}:
-        raise DarkposeError(f"{path}: expected a list named markups and the format, got {sorted(content)}")
     try:
-        calibrations = [calibration_from_json(values) for values in listed]
+        written = parse_record(_Written, content).markups
+        calibrations = [each.calibration() for each in written]
     except DarkposeError as error:
         raise DarkposeError(f"{path}: {error}") from error
     found = {each.schema: each for each in calibrations}
-    if len(found) < len(listed):
+    if len(found) < len(written):
         raise DarkposeError(f"{path}: expected one calibration for each schema, got several")
     return found
 
@@ -98,17 +97,12 @@ def write_calibrations(calibrations: Iterable[Calibration], path: Path) -> None:
     """
     listed = [calibration_to_json(each) for each in calibrations]
     content = {"darkpose_calibration": FORMAT, "markups": listed}
-    write_text(path, json.dumps(content, allow_nan=False) + "\n")
-
-
-def _listed(numbers: Iterable[float]) -> list[float | None]:
-    """JSON has no NaN."""
-    return [None if math.isnan(number) else number for number in numbers]
+    write_text(path, format_json(content) + "\n")
 
 
 def calibration_to_json(calibration: Calibration) -> dict[str, Any]:
     """A calibration as JSON values; None stands for NaN."""
-    scale, floor = _listed(calibration.scale), _listed(calibration.floor)
+    scale, floor = (list(map(finite_or_none, numbers)) for numbers in (calibration.scale, calibration.floor))
     return asdict(calibration) | {"scale": scale, "floor": floor}
 
 
@@ -118,15 +112,29 @@ def calibration_from_json(values: Any) -> Calibration:
     Raises:
         DarkposeError: the values are not those of a calibration.
     """
-    if not isinstance(values, dict) or set(values) != set(KEYS):
-        got = sorted(values) if isinstance(values, dict) else type(values).__name__
-        raise DarkposeError(f"expected a calibration with {sorted(KEYS)}, got {got}")
-    schema, width, scale, floor, fitted = (values[key] for key in KEYS)
-    listed = isinstance(scale, list) and isinstance(floor, list) and type(width) in (int, float)
-    if not listed or not all(number is None or type(number) in (int, float) for number in (*scale, *floor)):
-        raise DarkposeError("expected numbers: a width, and lists as scale and floor")
-    if not isinstance(schema, str) or not isinstance(fitted, dict):
-        raise DarkposeError("expected the name of a schema, and an object as fitted")
-    missing = float("nan")
-    spread, least = (tuple(missing if number is None else number for number in each) for each in (scale, floor))
-    return Calibration(schema, width, spread, least, fitted)
+    return parse_record(_WrittenCalibration, values).calibration()
+
+
+@dataclass(frozen=True)
+class _WrittenCalibration:
+    """A calibration in a file: None stands for NaN."""
+
+    schema: str
+    width: float
+    scale: tuple[float | None, ...]
+    floor: tuple[float | None, ...]
+    fitted: Mapping[str, Any]
+
+    def calibration(self) -> Calibration:
+        scale, floor = (
+            tuple(math.nan if number is None else number for number in numbers) for numbers in (self.scale, self.floor)
+        )
+        return Calibration(self.schema, self.width, scale, floor, self.fitted)
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A file of calibrations."""
+
+    darkpose_calibration: str
+    markups: tuple[_WrittenCalibration, ...]

@@ -5,9 +5,8 @@ convention, the sigma of the targets, the normalisation, and where the weights c
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +16,9 @@ from safetensors import SafetensorError, safe_open
 
 from darkpose.codec.dark import modulation_kernel
 from darkpose.errors import DarkposeError
+from darkpose.files.json_text import parse_json
 from darkpose.files.paths import check_regular
+from darkpose.files.records import parse_record
 from darkpose.image.geometry import PADDING
 from darkpose.image.pixels import Normalisation
 from darkpose.schema import KeypointSchema
@@ -160,6 +161,15 @@ def as_float32(values: NDArray[Any]) -> NDArray[Any]:
     return values.astype(np.float32, copy=False) if values.dtype.kind == "f" else values
 
 
+@dataclass(frozen=True)
+class _Facts:
+    """The metadata of a file, each field a JSON text."""
+
+    config: CheckpointConfig
+    schema: KeypointSchema
+    provenance: Mapping[str, Any]
+
+
 def open_checkpoint(path: Path) -> CheckpointFile:
     """Read the metadata of one of darkpose's safetensors files.
 
@@ -172,13 +182,12 @@ def open_checkpoint(path: Path) -> CheckpointFile:
             f"{path}: expected a darkpose checkpoint of format {FORMAT}, got {metadata.get('darkpose', 'none')!r}"
         )
     try:
-        config = config_from_json(json.loads(metadata["config"]))
-        schema = schema_from_json(json.loads(metadata["schema"]))
-        check_schema(schema, config.network.keypoints)
-        provenance = dict(json.loads(metadata["provenance"]))
-    except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:  # DarkposeError included
+        names = (each.name for each in fields(_Facts) if each.name in metadata)
+        found = parse_record(_Facts, {name: parse_json(metadata[name]) for name in names})
+        check_schema(found.schema, found.config.network.keypoints)
+    except DarkposeError as error:
         raise DarkposeError(f"{path}: its metadata cannot be used ({error})") from error
-    return CheckpointFile(path, config, schema, provenance, slice(0, len(schema)))
+    return CheckpointFile(path, found.config, found.schema, found.provenance, slice(0, len(found.schema)))
 
 
 def _metadata(path: Path) -> dict[str, str]:
@@ -223,20 +232,3 @@ def check_schema(schema: KeypointSchema, keypoints: int) -> None:
             f"the network finds {keypoints} landmarks, but the schema {schema.name} names {len(schema)}; "
             f"give a schema of {keypoints}"
         )
-
-
-def config_from_json(values: dict[str, Any]) -> CheckpointConfig:
-    """Inverse of `asdict`; unknown or missing fields raise TypeError."""
-    shape: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values["network"].items()}
-    normalisation = Normalisation(**{k: tuple(v) for k, v in values["normalisation"].items()})
-    return CheckpointConfig(**{**values, "network": HRNetConfig(**shape), "normalisation": normalisation})
-
-
-def schema_from_json(values: dict[str, Any]) -> KeypointSchema:
-    """Inverse of `asdict`; unknown or missing fields raise TypeError."""
-
-    def frozen(value: Any) -> Any:
-        return tuple(frozen(item) for item in value) if isinstance(value, list) else value
-
-    parts = tuple(schema_from_json(part) for part in values.get("parts", ()))
-    return KeypointSchema(**{key: frozen(value) for key, value in values.items() if key != "parts"}, parts=parts)

@@ -1,0 +1,21 @@
+"""Text files: UTF-8, with or without a byte order mark."""
+
+from pathlib import Path
+
+from darkpose.errors import DarkposeError
+from darkpose.files.paths import check_regular
+
+
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file, its line ends as they are.
+
+    Raises:
+        DarkposeError: the file cannot be read, or is not UTF-8.
+    """
+    try:
+        check_regular(path)
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise DarkposeError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise DarkposeError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
