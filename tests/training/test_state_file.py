@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,64 @@ def test_a_state_of_other_initial_weights_or_another_validation_is_refused(
     with pytest.raises(DarkposeError, match=r"validated on a; .* validated on b"):
         train_dots(QUICK, samples, tmp_path, initial=networks[0], validation="validated on b")
     assert train_dots(QUICK, samples, tmp_path, initial=networks[0], validation="validated on a").epoch == 2
+
+
+@pytest.mark.parametrize("part", [0.0, 0.01, 0.2, 0.5, 0.9, 1.0])
+def test_a_state_with_a_flipped_bit_is_refused(samples: list[Sample], tmp_path: Path, part: float) -> None:
+    train_dots(QUICK, samples, tmp_path, max_time=0)
+    data = bytearray((tmp_path / "state.pt").read_bytes())
+    data[round(part * (len(data) - 1))] ^= 4
+    (tmp_path / "state.pt").write_bytes(data)
+    with pytest.raises(DarkposeError, match=r"state\.pt: not the state of a run \((damaged|of another version)"):
+        train_dots(QUICK, samples, tmp_path)
+    (tmp_path / "state.pt").write_bytes(data[:-100])
+    with pytest.raises(DarkposeError, match="not the state of a run"):
+        train_dots(QUICK, samples, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ({}, "'config'"),
+        ([1], "indices"),
+        ({"model": {}, "config": QUICK.to_json()}, "'faces'"),
+        (HRNet, "refused, because opening it would run code"),
+    ],
+)
+def test_what_is_not_the_state_of_a_run_is_refused_without_advice_to_trust_it(
+    samples: list[Sample], tmp_path: Path, content: object, reason: str
+) -> None:
+    torch.save(content, tmp_path / "state.pt")
+    with pytest.raises(DarkposeError, match="not the state of a run") as refused:
+        train_dots(QUICK, samples, tmp_path)
+    assert reason in str(refused.value)
+    assert "weights_only" not in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("key", ["model", "optimizer", "place"])
+def test_a_state_that_does_not_fit_the_network_is_refused(samples: list[Sample], tmp_path: Path, key: str) -> None:
+    train_dots(QUICK, samples, tmp_path, max_time=0)
+    state = torch.load(BytesIO((tmp_path / "state.pt").read_bytes().partition(b"\n")[2]), weights_only=True)
+    del state[key]
+    torch.save(state, tmp_path / "state.pt")
+    with pytest.raises(DarkposeError, match="it does not fit the network of this run"):
+        train_dots(QUICK, samples, tmp_path)
+
+
+def test_without_any_state_on_the_disk_nothing_is_validated_or_kept(
+    samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: Callable[[Path], object]) -> None:
+        raise DarkposeError(f"{path}: cannot be written: No space left on device") from OSError(28)
+
+    kept: list[object] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(state_file, "write_atomically", full)
+        with pytest.raises(DarkposeError, match="No space left on device"):
+            train_dots(QUICK, samples, tmp_path, validate=lambda _: 0.5, keep=lambda *facts: kept.append(facts))
+    assert not kept
+    assert train_dots(QUICK, samples, tmp_path, validate=lambda _: 0.5).epoch == 2
 
 
 def test_weights_that_are_not_finite_are_never_saved(samples: list[Sample], tmp_path: Path) -> None:
