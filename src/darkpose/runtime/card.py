@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from darkpose.codec.heatmap import Method
 from darkpose.errors import DarkposeError
@@ -18,10 +18,11 @@ from darkpose.files.paths import check_regular
 from darkpose.runtime.flip import FlipTest
 from darkpose.schema import KeypointSchema
 from darkpose.weights.calibrations import Calibration, calibration_from_json, calibration_to_json
-from darkpose.weights.checkpoint import CheckpointConfig, config_from_json, schema_from_json
+from darkpose.weights.checkpoint import CheckpointConfig, check_schema, config_from_json, schema_from_json
 
 FORMAT = "2"
 KEY, SEAL_KEY = "darkpose", "darkpose_seal"  # of the file's metadata
+OUTPUTS = ("keypoints", "scores", "covariance", "heatmaps")  # covariance: with a calibration; heatmaps: if asked for
 Precision = Literal["fp32", "fp16", "int8"]
 CropType = Literal["uint8", "float32"]
 
@@ -39,11 +40,14 @@ class GraphCard:
         flip_test, method: built in.
         precision: number type of the network.
         crops: type of the input "crops".
-        outputs: names, in order.
+        outputs: names, in order, of `OUTPUTS`.
         opset: of ONNX; 0 if the file is not ONNX.
         weights: of the network: "sha256" (see `checkpoint.fingerprint`), "name", "terms".
         version: of the darkpose that wrote the file.
         calibration: of the covariances that the graph gives; None: it gives none.
+
+    Raises:
+        DarkposeError: a value is not one of these, or does not fit the schema.
     """
 
     schema: KeypointSchema
@@ -57,6 +61,24 @@ class GraphCard:
     weights: Mapping[str, str]
     version: str
     calibration: Calibration | None = None
+
+    def __post_init__(self) -> None:
+        check_schema(self.schema, self.config.network.keypoints)
+        kinds = {"flip_test": FlipTest, "method": Method, "precision": Precision, "crops": CropType}
+        for name, kind in kinds.items():
+            if (value := getattr(self, name)) not in get_args(kind):
+                raise DarkposeError(f"{name} must be one of {', '.join(get_args(kind))}, got {value!r:.99}")
+        required = {*OUTPUTS[:2], *(OUTPUTS[2:3] if self.calibration is not None else ())}
+        if len(set(self.outputs)) != len(self.outputs) or set(self.outputs) - {OUTPUTS[3]} != required:
+            raise DarkposeError(f"expected the outputs {', '.join(sorted(required))}, got {self.outputs!r:.200}")
+        if self.calibration is not None and len(self.calibration.scale) != len(self.schema):
+            found = len(self.calibration.scale)
+            raise DarkposeError(f"expected a calibration of {len(self.schema)} landmarks, got one of {found}")
+        if type(self.opset) is not int or not isinstance(self.version, str):
+            raise DarkposeError("expected a whole number as opset and a text as version")
+        told = self.weights.items()
+        if not all(isinstance(text, str) for pair in told for text in pair) or "sha256" not in self.weights:
+            raise DarkposeError("expected texts as the facts about the weights, among them sha256")
 
     def to_json(self) -> str:
         """The text in the file; its "schema" begins with name, names, edges."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import Pixels
-from darkpose.runtime.network import Runtime
+from darkpose.runtime.network import Runtime, runtime_error
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
@@ -69,7 +69,10 @@ class OnnxNetwork:
             inputs["matrices"] = np.tile(np.eye(2, 3, dtype=np.float32), (len(crops), 1, 1))
         options = onnxruntime.RunOptions()
         options.only_execute_path_to_fetches = True
-        (heatmaps,) = self._session.run(["heatmaps"], inputs, options)
+        try:
+            (heatmaps,) = self._session.run(["heatmaps"], inputs, options)
+        except Exception as error:  # onnxruntime has types of its own
+            raise runtime_error(self, crops, error) from error
         return heatmaps  # type: ignore[no-any-return]
 
     def __getstate__(self) -> dict[str, Any]:
