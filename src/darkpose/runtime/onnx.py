@@ -44,7 +44,10 @@ class OnnxNetwork:
         known = onnxruntime.get_available_providers()
         unknown = [name for name in providers if name not in known]
         if unknown:
-            raise DarkposeError(f"this onnxruntime has no provider {unknown[0]!r}; it has {', '.join(known)}")
+            raise DarkposeError(
+                f"this onnxruntime has no provider {unknown[0]!r}; it has {', '.join(known)}; others come with other "
+                "packages, CUDAExecutionProvider with onnxruntime-gpu"
+            )
         self._graph, self._threads, self._providers, self._crops = graph, threads, list(providers) or [CPU], crops
         self._left: list[Any] = []  # sessions of a parent process: freeing one would wait for its threads
         self._open()

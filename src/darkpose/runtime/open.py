@@ -205,6 +205,9 @@ def resolve_engine(engine: Engine, possible: Sequence[Runtime]) -> Engine:
     name = engine.runtime
     if name == "torch" and engine.providers:
         raise DarkposeError("providers are onnxruntime's and OpenVINO's; for torch name a device")
+    if foreign := [each for each in engine.providers if _is_onnxruntimes(each) != (name == "onnxruntime")]:
+        other = "onnxruntime" if name == "openvino" else "OpenVINO"
+        raise DarkposeError(f"{foreign[0]!r} is {other}'s; name providers of one runtime, and no other runtime")
     if name != "torch" and engine.compiled:
         raise DarkposeError("compiled is for torch; other runtimes compile the network anyway")
     if name != "torch" and engine.device not in ("auto", "cpu"):
@@ -216,11 +219,14 @@ def resolve_engine(engine: Engine, possible: Sequence[Runtime]) -> Engine:
     return engine
 
 
+def _is_onnxruntimes(provider: str) -> bool:
+    return provider.endswith("ExecutionProvider")
+
+
 def _choose(engine: Engine, possible: Sequence[Runtime]) -> tuple[Runtime, Sequence[str]]:
     """Runtime and providers for "auto"."""
     if engine.providers:
-        onnx = all(name.endswith("ExecutionProvider") for name in engine.providers)
-        return "onnxruntime" if onnx else "openvino", engine.providers
+        return "onnxruntime" if all(map(_is_onnxruntimes, engine.providers)) else "openvino", engine.providers
     if engine.compiled or engine.device not in ("auto", "cpu"):
         return "torch", ()
     if engine.device == "auto" and has_nvidia_driver():
