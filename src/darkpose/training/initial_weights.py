@@ -30,9 +30,10 @@ from darkpose.weights.zoo import DEFAULT, PICKLED, SHIPPED, default_for, shipped
 
 NOTHING, IMAGENET = "nothing", "imagenet"
 HEAD_STD = 0.001  # of random weights of a head, as published
-# HRNetV2-W18 by the HRNet authors, as published by OpenMMLab: the published face recipes start from it.
+# HRNetV2-W18 by the HRNet authors, as published by OpenMMLab: the published face recipes start from it. The first 8
+# digits of the hash are in the published name; projects that check their copy of the file have all.
 IMAGENET_URL = "https://download.openmmlab.com/pretrain/third_party/hrnetv2_w18-00eb2006.pth"
-IMAGENET_SHA256 = "00eb2006"
+IMAGENET_SHA256 = "00eb200687c1ed1fc1042767e5b965052f4c7338823ba4d36a790979a078b36b"
 _CLASSIFIER = ("incre_modules.", "downsamp_modules.", "final_layer.", "classifier.")
 
 
