@@ -59,8 +59,8 @@ def fetch(url: str, target: Path, *, sha256_prefix: str) -> Path:
         local = error.errno in _OF_FOLDER
         way = "set DARKPOSE_CACHE to a folder that can be written to" if local else "run again to resume"
         raise DarkposeError(
-            f"{url} could not be downloaded: {str(error) or type(error).__name__}; {way}, or download it by other means "
-            f"and save it as {target.absolute()}"
+            f"{url} could not be downloaded: {str(error) or type(error).__name__}; {way}, or download it by other "
+            f"means and save it as {target.absolute()}"
         ) from error
     return target
 

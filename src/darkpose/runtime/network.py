@@ -25,14 +25,18 @@ class Network(Protocol):
         """Heatmaps (N, K, S/4, S/4) float32 of crops (N, S, S, 3) uint8 RGB; a tensor where they are on a GPU.
 
         Raises:
-            DarkposeError: the runtime cannot run it: the crops have another shape, or there is too little memory.
+            NetworkError: the runtime cannot run it: the crops have another shape, or there is too little memory.
         """
         ...
 
 
-def runtime_error(network: Network, crops: Pixels, error: Exception) -> DarkposeError:
+class NetworkError(DarkposeError):
+    """The runtime cannot run the network: too little memory, a device that is gone. No image is the reason."""
+
+
+def runtime_error(network: Network, crops: Pixels, error: Exception) -> NetworkError:
     """What a runtime says when it cannot run a network, as one sentence."""
-    return DarkposeError(f"{network.runtime} cannot run it on crops of shape {crops.shape}: {reason_of(error)}")
+    return NetworkError(f"{network.runtime} cannot run it on crops of shape {crops.shape}: {reason_of(error)}")
 
 
 def reason_of(error: Exception) -> str:
