@@ -73,7 +73,8 @@ class KeypointSchema:
             )
         if len(set(self.names)) != len(self.names):
             repeated = sorted({name for name in self.names if self.names.count(name) > 1})
-            raise DarkposeError(f"schema {self.name}: landmark names must be unique, these repeat: {repeated}")
+            told = str(repeated)[:200]
+            raise DarkposeError(f"schema {self.name}: landmark names must be unique, these repeat: {told}")
         groups = (*self.flip_pairs, *self.outlines, self.nme_pair or (), self.left_eye, self.right_eye)
         if not all(isinstance(i, int) for group in groups for i in group):
             raise DarkposeError(f"schema {self.name}: landmark indices must be whole numbers")
@@ -89,7 +90,8 @@ class KeypointSchema:
             total = sum(map(len, self.parts))
             raise DarkposeError(f"schema {self.name} has {len(self.names)} landmarks, but its parts have {total}")
         if outside:
-            raise DarkposeError(f"schema {self.name} has {len(self.names)} landmarks, but uses the indices {outside}")
+            told = str(outside)[:200]
+            raise DarkposeError(f"schema {self.name} has {len(self.names)} landmarks, but uses the indices {told}")
 
     def __len__(self) -> int:
         return len(self.names)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from command_line import call
 from darkpose.cli.app import COMMANDS, EXTRAS, EXTRAS_OF_COMMANDS, main
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +50,37 @@ def test_a_missing_torch_is_one_line_that_names_the_extra(
 def test_another_missing_module_is_an_error_of_darkpose_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "darkpose.weights.models", None)
     with pytest.raises(ModuleNotFoundError):
+        main(["models"])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        MemoryError("Cannot allocate memory (os error 12)"),
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+        RuntimeError("can't start new thread"),
+    ],
+)
+def test_a_lack_of_memory_is_one_line(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr("darkpose.weights.models.models", fail)
+    code, out, err = call(capsys, "models")
+    assert (code, out) == (2, "")
+    assert err.startswith("darkpose: too little memory, address space (ulimit -v) or processes")
+    assert err.count("\n") == 1
+
+
+def test_another_error_is_one_of_darkpose_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise RuntimeError("a mistake of darkpose")
+
+    monkeypatch.setattr("darkpose.weights.models.models", fail)
+    with pytest.raises(RuntimeError, match="a mistake of darkpose"):
         main(["models"])
 
 

@@ -42,6 +42,14 @@ def test_half_precision_maps_are_decoded_as_their_float32_copies(method: Method)
     )
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_maps_longer_than_float64_are_decoded_as_float64(method: Method) -> None:
+    maps = some_maps().astype(np.longdouble)
+    points, scores = decode(maps, method=method)
+    assert points.dtype == scores.dtype == np.float64
+    np.testing.assert_array_equal(points, decode(maps.astype(np.float64), method=method).points)
+
+
 def test_views_are_decoded() -> None:
     maps = some_maps()
     expected = decode(maps).points
@@ -192,6 +200,8 @@ def test_a_map_without_a_cell_two_from_every_border_gives_the_maximum(size: tupl
         pytest.param(np.zeros((1, 1, 8, 8), np.int64), {}, "floating type, got int64", id="whole numbers"),
         pytest.param(np.zeros((1, 1, 8, 8), bool), {}, "floating type, got bool", id="truth values"),
         pytest.param(np.zeros((1, 1, 8, 8), complex), {}, "floating type, got complex128", id="complex"),
+        pytest.param(np.zeros((1, 1, 8, 8), object), {}, "floating type, got object", id="objects"),
+        pytest.param(np.zeros((1, 1, 8, 8), "U1"), {}, "floating type, got <U1", id="texts"),
         pytest.param(np.zeros((1, 1, 8, 8)), {"kernel_size": 10}, "positive odd number, got 10", id="even kernel"),
         pytest.param(np.zeros((1, 1, 8, 8)), {"kernel_size": 0}, "positive odd number, got 0", id="no kernel"),
         pytest.param(np.zeros((1, 1, 8, 8)), {"kernel_size": -3}, "positive odd number, got -3", id="negative kernel"),

@@ -31,6 +31,38 @@ def assert_equal(one: Decoded[Any], other: Decoded[Any]) -> None:
         np.testing.assert_array_equal(np.asarray(getattr(one, name)), np.asarray(getattr(other, name)))
 
 
+def unusual(values: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Tensors that are not dense tensors of numbers, of the same shape, by kind."""
+    return {
+        "sparse_coo": values.to_sparse(),
+        "_mkldnn": values.float().to_mkldnn(),
+        "meta": values.to("meta"),
+        "complex": values.to(torch.complex64),
+        "quantised": torch.quantize_per_tensor(values.float(), 0.1, 0, torch.quint8),
+        "nested": torch.nested.nested_tensor([values[0], values[0]]),
+    }
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["sparse_coo", "_mkldnn", "meta", "complex", "quantised", "nested"])
+def test_a_tensor_that_is_not_dense_or_has_no_numbers_is_refused(kind: str) -> None:
+    maps, points = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 2)
+    message = f"must be a dense tensor of numbers, got a tensor that is {kind}"
+    with pytest.raises(DarkposeError, match=f"heatmaps {message}"):
+        decode(unusual(maps)[kind])
+    with pytest.raises(DarkposeError, match=f"keypoints {message}"):
+        encode(unusual(points)[kind])
+    with pytest.raises(DarkposeError, match=f"visible {message}"):
+        encode(points, unusual(points[..., 0])[kind])
+    with pytest.raises(DarkposeError, match=f"out {message}"):
+        encode(points, out=unusual(torch.rand(2, 3, 64, 64))[kind])
+
+
+def test_a_view_whose_numbers_are_negated_is_decoded() -> None:
+    maps = torch.from_numpy(some_maps())
+    assert_equal(decode(torch._neg_view(-maps)), decode(maps))
+
+
 # ---------------------------------------------------------------------------------------------------------- decode
 
 

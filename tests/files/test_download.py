@@ -1,5 +1,6 @@
 """Downloads from a loopback server that can be told to misbehave."""
 
+import errno
 import hashlib
 import os
 import re
@@ -226,10 +227,35 @@ def test_two_at_once_download_it_once(server: Server, target: Path) -> None:
     assert server.asked == [""]
 
 
-def test_a_cache_that_cannot_be_made_is_told(server: Server, tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_made_is_told_with_the_variable(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DarkposeError, match=r"could not be downloaded: .*file"):
+    with pytest.raises(DarkposeError, match=r"could not be downloaded: .*file.*; set DARKPOSE_CACHE to a folder"):
         fetch(server.url(), tmp_path / "file" / "model.pth", sha256_prefix=SHA256)
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.ENOSPC])
+def test_a_cache_that_cannot_be_written_to_is_told_with_the_variable(
+    server: Server, target: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number), str(target.parent))
+
+    for name in ("darkpose.files.download.file_lock", "darkpose.files.http._append"):
+        with monkeypatch.context() as patch:
+            patch.setattr(name, refuse)
+            with pytest.raises(DarkposeError, match=rf"{os.strerror(number)}: .*; set DARKPOSE_CACHE to a folder"):
+                fetch(server.url(), target, sha256_prefix=SHA256)
+
+
+def test_a_check_by_the_first_digits_of_a_hash_is_said_to_be_weak_once(
+    server: Server, target: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fetch(server.url(), target, sha256_prefix=SHA256[:8])
+    assert capsys.readouterr().err.endswith(
+        "checked by the only 8 hex digits of its SHA-256 that are published: a weak check\n"
+    )
+    fetch(server.url(), target, sha256_prefix=SHA256[:8])
+    assert not capsys.readouterr().err
 
 
 def test_nothing_is_printed_without_a_terminal(server: Server, target: Path, capfd: pytest.CaptureFixture[str]) -> None:

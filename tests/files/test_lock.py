@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,28 @@ def test_who_does_not_wait_is_refused_until_the_holder_lets_go(tmp_path: Path) -
         refused = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "BlockingIOError" in refused.stderr
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks files by flock")
+def test_a_wait_for_another_process_is_told_after_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("darkpose.files.lock.MOMENT", 0.0)
+    told, locked = threading.Event(), threading.Event()
+    monkeypatch.setattr("builtins.print", lambda *words, **_: (sys.stderr.write(words[0]), told.set()))
+
+    def lock() -> None:
+        with file_lock(tmp_path / "lock", work="to download x"):
+            locked.set()
+
+    other = threading.Thread(target=lock)
+    with file_lock(tmp_path / "lock", work="to download x"):
+        other.start()
+        assert told.wait(60)
+        assert not locked.is_set()
+    assert locked.wait(60)
+    other.join()
+    assert capsys.readouterr().err == f"waiting for another process to download x ({tmp_path / 'lock'})"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="locks files by flock")

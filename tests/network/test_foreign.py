@@ -331,3 +331,18 @@ def test_a_compressed_archive_is_refused(path: Path) -> None:
             target.writestr(entry, source.read(entry))
     with pytest.raises(DarkposeError, match="got a compressed archive"):
         read_pth(path)
+
+
+def test_weights_that_hold_themselves_are_refused(tmp_path: Path) -> None:
+    content: dict[str, object] = {}
+    content["state_dict"] = content
+    torch.save(content, tmp_path / "x.pth")
+    with pytest.raises(DarkposeError, match=r"x\.pth: expected a state_dict of named tensors alone, .* state_dict$"):
+        read_pth(tmp_path / "x.pth")
+
+
+def test_a_tensor_with_any_number_of_landmarks_takes_no_memory_and_is_refused(tmp_path: Path) -> None:
+    weights = {"head.3.weight": torch.zeros(1).expand(10**9, 270, 1, 1), "backbone.conv1.weight": torch.zeros(1)}
+    torch.save(weights, tmp_path / "x.pth")
+    with pytest.raises(DarkposeError, match=r"x\.pth: expected four widths .*keypoints=1000000000"):
+        read_pth(tmp_path / "x.pth")

@@ -3,7 +3,7 @@
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,10 @@ import pytest
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import Pixels, read_image
 from darkpose.predict import stream as module
+from darkpose.predict.face import Face
 from darkpose.predict.predictor import Predictor
 from darkpose.predict.stream import batched, read_ahead, stream
+from darkpose.runtime.network import NetworkError
 
 BOX = [[178.0, 65.0, 270.0, 190.0]]
 NO_BOXES: list[list[float]] = []
@@ -49,6 +51,21 @@ def test_every_item_has_a_result_in_order_with_the_faces_that_the_predictor_find
         assert results[number].faces[0].keypoints.tolist() == expected.keypoints.tolist()
         assert results[number].faces[0].image is None
         assert results[number].image is not None
+
+
+def test_a_network_that_cannot_run_stops_the_run_and_is_no_problem_of_an_image(
+    predictor: Predictor, photo: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+
+    def locate(regions: Sequence[object]) -> list[Face]:
+        sizes.append(len(regions))
+        raise NetworkError("torch cannot run it")
+
+    monkeypatch.setattr(predictor, "locate", locate)
+    with pytest.raises(NetworkError, match="torch cannot run it"):
+        list(stream(predictor, range(3), lambda _: (photo, BOX), threads=0))
+    assert sizes == [3, 1]  # an image at a time needs less memory
 
 
 def test_an_error_of_one_item_is_its_problem(predictor: Predictor, photo: Pixels) -> None:

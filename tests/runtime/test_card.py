@@ -1,11 +1,14 @@
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from darkpose.errors import DarkposeError
 from darkpose.runtime.card import GraphCard, card_from_json, check_checksum, empty_checksum, with_checksum
-from darkpose.schema import W300_68, WFLW_98
+from darkpose.schema import W300_68, WFLW_98, KeypointSchema
+from darkpose.weights.calibrations import Calibration, calibration_to_json
 from darkpose.weights.checkpoint import CheckpointConfig, HRNetConfig
 
 CARD = GraphCard(
@@ -15,10 +18,11 @@ CARD = GraphCard(
     weights={"sha256": "0" * 64, "terms": "none"},
     version="1.2.3",
 )
+CALIBRATION = Calibration("300w-68", 4.0, (1.0, 1.0), (1.0, 1.0), {})
 
 
 def test_a_card_comes_back_from_its_text() -> None:
-    for card in (CARD, replace(CARD, schema=WFLW_98, config=replace(CARD.config, crop_size=128), precision="int8")):
+    for card in (CARD, replace(CARD, config=replace(CARD.config, crop_size=128), precision="int8")):
         assert card_from_json(card.to_json(), Path("x.onnx")) == card
 
 
@@ -28,6 +32,37 @@ def test_a_card_comes_back_from_its_text() -> None:
 def test_a_card_that_cannot_be_used_is_named(text: str) -> None:
     with pytest.raises(DarkposeError, match=r"^x\.onnx: its metadata cannot be used"):
         card_from_json(text, Path("x.onnx"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"schema": WFLW_98}, "finds 68 landmarks, but the schema wflw-98 names 98"),
+        ({"flip_test": "on"}, "flip_test: expected one of off, "),
+        ({"method": ["dark"]}, "method: expected one of argmax, "),
+        ({"precision": "int4"}, "precision: expected one of"),
+        ({"crops": "int8"}, "crops: expected one of"),
+        ({"outputs": ("keypoints",)}, "expected the outputs keypoints, scores, got"),
+        ({"outputs": ("keypoints", "scores", "scores")}, "expected the outputs"),
+        ({"outputs": ("keypoints", "scores", "covariance")}, "expected the outputs"),
+        ({"outputs": ("keypoints", "scores", 3)}, r"outputs.2.: expected a text"),
+        ({"opset": "20"}, "opset: expected a whole number"),
+        ({"version": None}, "version: expected a text"),
+        ({"weights": {}}, "which weights were exported"),
+        ({"weights": {"sha256": 3}}, "weights.sha256: expected a text"),
+        ({"calibration": CALIBRATION, "outputs": ("keypoints", "scores", "covariance")}, "calibration of 68 .* of 2"),
+    ],
+)
+def test_a_card_with_facts_that_do_not_fit_is_refused(changes: dict[str, Any], message: str) -> None:
+    text = json.dumps(json.loads(CARD.to_json()) | {key: _as_json(value) for key, value in changes.items()})
+    with pytest.raises(DarkposeError, match=f"its metadata cannot be used .*{message}"):
+        card_from_json(text, Path("x.onnx"))
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, Calibration):
+        return calibration_to_json(value)
+    return asdict(value) if isinstance(value, KeypointSchema) else value
 
 
 def test_a_card_of_another_version_is_refused() -> None:

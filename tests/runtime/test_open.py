@@ -2,7 +2,7 @@ import shutil
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -122,6 +122,21 @@ def test_covariances_of_a_file_whose_decoder_has_none_are_refused(
     monkeypatch.setattr(module, "open_exported", lambda _: quarter)
     with pytest.raises(DarkposeError, match=r"covariance needs the method .*'quarter'"):
         Predictor(exported_small, covariance=True)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "providers", "message"),
+    [
+        ("openvino", ("CUDAExecutionProvider",), "'CUDAExecutionProvider' is onnxruntime's"),
+        ("onnxruntime", ("CPUExecutionProvider", "GPU"), "'GPU' is OpenVINO's"),
+        ("auto", ("CPU", "CPUExecutionProvider"), "'CPUExecutionProvider' is onnxruntime's"),
+    ],
+)
+def test_providers_of_another_runtime_are_refused(
+    runtime: Runtime | Literal["auto"], providers: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(DarkposeError, match=message):
+        resolve_engine(Engine(runtime, providers=providers), RUNTIMES)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from darkpose.network.hrnet import HRNet
 from darkpose.network.load import load_checkpoint
 from darkpose.predict.predictor import Predictor
 from darkpose.runtime.network import NumberType
-from darkpose.runtime.torch import TorchNetwork, fast_network, fold_norms
+from darkpose.runtime.torch import TorchNetwork, fast_network, find_device, fold_norms
 
 CPU, NORMALISATION = torch.device("cpu"), Normalisation()
 NUMBERS: tuple[NumberType, ...] = ("fp32", "bf16")
@@ -47,6 +47,19 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(torch, "compile", compile_quickly)
     return modes
+
+
+@pytest.mark.parametrize("name", ["meta", "mps", "hpu", "opengl", "mkldnn", "lazy", "privateuseone", "", "3", "cpu:-4"])
+def test_a_device_that_cannot_calculate_here_is_refused_in_one_line(name: str) -> None:
+    with pytest.raises(DarkposeError, match=f"the device '{name}' cannot be used; this torch has cpu") as refused:
+        find_device(name)
+    assert "\n" not in str(refused.value)
+
+
+def test_crops_that_the_network_cannot_take_are_refused_in_one_line(network: HRNet) -> None:
+    with pytest.raises(DarkposeError, match=r"^torch cannot run it on crops of shape \(1, 40, 40, 3\): ") as refused:
+        ready(network)(some_crops(1, 40))
+    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Initial weights of a training run."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,40 @@ from darkpose.datasets.derive import derivation
 from darkpose.errors import DarkposeError
 from darkpose.network.checkpoint import Checkpoint, save_checkpoint
 from darkpose.network.hrnet import HRNet
-from darkpose.schema import AFLW_19, COFW_29, SCHEMAS, W300_68, WFLW_98, KeypointSchema, join_schemas
-from darkpose.training.initial_weights import IMAGENET, NOTHING, initial_model, nearest_rows, read_classifier
-from darkpose.weights.checkpoint import CheckpointConfig, HRNetConfig
+from darkpose.schema import (
+    AFLW_19,
+    COFW_29,
+    SCHEMAS,
+    W300_68,
+    WFLW_98,
+    KeypointSchema,
+    flip_pairs_from_names,
+    join_schemas,
+)
+from darkpose.training.initial_weights import (
+    IMAGENET,
+    NOTHING,
+    initial_model,
+    named_start,
+    nearest_rows,
+    read_classifier,
+)
+from darkpose.training.recipes import SMALL_SHAPE
+from darkpose.weights.checkpoint import W18, CheckpointConfig, HRNetConfig
+from darkpose.weights.zoo import FACES, SMALL, W300_ONLY
 
 FULL = HRNetConfig(19)
 JOINED = join_schemas(W300_68, WFLW_98, AFLW_19)
+TINY = HRNetConfig(68, widths=(2, 3, 4, 5), modules=(1, 1, 1), blocks=1, stem=4)
+OWN = ("left_eye", "right_eye", "nose_tip", "left_mouth_corner", "right_mouth_corner")
+MINE = KeypointSchema("mine", OWN, flip_pairs_from_names(OWN))
+
+
+def tiny(path: Path) -> HRNet:
+    """Write a small checkpoint of 68 landmarks."""
+    known = Checkpoint(HRNet(TINY).eval(), CheckpointConfig(TINY), W300_68, {})
+    save_checkpoint(known, path)
+    return known.model
 
 
 def classifier(path: Path, **changes: torch.Tensor | None) -> Path:
@@ -75,12 +104,57 @@ def test_if_imagenets_weights_are_not_available_the_error_says_what_to_do(
 
 
 def test_heatmaps_of_another_schema_are_copied_from_the_nearest_landmarks(tmp_path: Path) -> None:
-    network = HRNetConfig(68, widths=(2, 3, 4, 5), modules=(1, 1, 1), blocks=1, stem=4)
-    known = Checkpoint(HRNet(network), CheckpointConfig(network), W300_68, {})
-    save_checkpoint(known, tmp_path / "w.safetensors")
-    model = initial_model(str(tmp_path / "w.safetensors"), AFLW_19, seed=0)
+    known = tiny(tmp_path / "w.safetensors")
+    model = initial_model(str(tmp_path / "w.safetensors"), AFLW_19, seed=0, network=TINY)
     assert model is not None
-    assert torch.equal(model.head[3].bias[18], known.model.head[3].bias[8])  # type: ignore[index]  # chin
+    assert torch.equal(model.head[3].bias[18], known.head[3].bias[8])  # type: ignore[index]  # chin
+
+
+def test_ones_own_landmarks_start_with_a_new_last_layer_and_all_other_layers_of_the_weights(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known, path = tiny(tmp_path / "w.safetensors"), str(tmp_path / "w.safetensors")
+    model = initial_model(path, join_schemas(MINE, W300_68), seed=1, network=TINY)
+    assert f"5 of the 73 landmarks of mine+300w-68 are not among those of {path}" in capsys.readouterr().err
+    assert model is not None
+    theirs, ours = known.state_dict(), model.state_dict()
+    for name in theirs:
+        rows = ours[name][5:] if name.startswith("head.3.") else ours[name]
+        assert torch.equal(rows, theirs[name]), name
+    assert ours["head.3.weight"][:5].std().item() == pytest.approx(0.001, rel=0.3)
+    assert not ours["head.3.bias"][:5].any()
+    again = initial_model(path, join_schemas(MINE, W300_68), seed=1, network=TINY)
+    assert again is not None
+    assert torch.equal(again.state_dict()["head.3.weight"], ours["head.3.weight"])
+
+
+def test_default_means_the_shipped_weights_of_the_recipes_network() -> None:
+    assert named_start("default", MINE, replace(W18, keypoints=9)) == W300_ONLY
+    assert named_start("default", WFLW_98, W18) == FACES
+    assert named_start("default", MINE, SMALL_SHAPE) == SMALL
+    with pytest.raises(DarkposeError, match="no weights of the package have the recipe's network"):
+        named_start("default", MINE, TINY)
+
+
+def test_weights_of_another_network_are_refused_with_a_way_on(tmp_path: Path) -> None:
+    tiny(tmp_path / "w.safetensors")
+    with pytest.raises(DarkposeError, match=r"stem=4\), the recipe's is .* stem=64\); start from weights of that"):
+        initial_model(str(tmp_path / "w.safetensors"), MINE, seed=0)
+
+
+def test_a_file_of_another_project_with_any_number_of_landmarks_is_a_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = HRNet(HRNetConfig(5)).eval()
+    torch.save(known.state_dict(), tmp_path / "five.pt")
+    same = initial_model(str(tmp_path / "five.pt"), MINE, seed=0)
+    assert same is not None
+    assert torch.equal(same.state_dict()["head.3.weight"], known.state_dict()["head.3.weight"])
+    assert not capsys.readouterr().err
+    other = initial_model(str(tmp_path / "five.pt"), AFLW_19, seed=0)
+    assert other is not None
+    assert torch.equal(other.state_dict()["head.0.weight"], known.state_dict()["head.0.weight"])
+    assert "19 of the 19 landmarks of aflw-19 are not among those of" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("schema", [*SCHEMAS.values(), JOINED], ids=lambda schema: schema.name)
@@ -136,11 +210,11 @@ def test_every_landmark_starts_from_the_one_with_the_largest_weight(
         assert weights[row, chosen] == max(weights[row]), wanted.names[row]
 
 
-def test_schemas_that_do_not_correspond_are_both_named() -> None:
-    with pytest.raises(DarkposeError, match=r"cofw-29 .* 300w-68: not all landmarks"):
-        nearest_rows(COFW_29, W300_68)
-    with pytest.raises(DarkposeError, match=r"300w-68\+wflw-98\+aflw-19 .* cofw-29"):
-        nearest_rows(JOINED, COFW_29)
+def test_landmarks_of_a_schema_that_do_not_correspond_have_no_row() -> None:
+    assert (nearest_rows(COFW_29, W300_68) == -1).all()
+    assert (nearest_rows(JOINED, COFW_29) == -1).all()
+    rows = nearest_rows(W300_68, join_schemas(W300_68, MINE))
+    np.testing.assert_array_equal(rows, [*range(68), *[-1] * 5])
 
 
 def test_300w_can_start_from_wflw_since_most_of_their_points_are_shared() -> None:

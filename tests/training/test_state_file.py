@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -15,12 +16,18 @@ from darkpose.errors import DarkposeError
 from darkpose.files import atomic
 from darkpose.network.hrnet import HRNet, initialise
 from darkpose.training import state_file
+from darkpose.training.run import Run
 from darkpose.training.schedule import Cosine, Schedule
 
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
     return dots(tmp_path_factory.mktemp("dots"))
+
+
+def resume(path: Path) -> bool:
+    """Resume from a state that is refused before anything is restored."""
+    return state_file.StateFile(path, QUICK, faces="", origin="", every=1).resume(cast(Run, None))
 
 
 def test_a_folder_of_another_run_is_refused(samples: list[Sample], tmp_path: Path) -> None:
@@ -57,6 +64,62 @@ def test_a_state_of_other_initial_weights_or_another_validation_is_refused(
     with pytest.raises(DarkposeError, match=r"validated on a; .* validated on b"):
         train_dots(QUICK, samples, tmp_path, initial=networks[0], validation="validated on b")
     assert train_dots(QUICK, samples, tmp_path, initial=networks[0], validation="validated on a").epoch == 2
+
+
+def test_a_state_with_a_flipped_bit_or_without_its_end_is_refused(samples: list[Sample], tmp_path: Path) -> None:
+    train_dots(QUICK, samples, tmp_path, max_time=0)
+    whole = (tmp_path / "state.pt").read_bytes()
+    places = [0, 30, 100, *(round(part * (len(whole) - 1)) for part in (0.01, 0.2, 0.5, 0.9, 1.0))]
+    flipped = [whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :] for at in places]
+    for damaged in (*flipped, whole[:-100], b""):
+        (tmp_path / "state.pt").write_bytes(damaged)
+        with pytest.raises(DarkposeError, match=r"not the state of a run \((damaged|of another version)"):
+            resume(tmp_path / "state.pt")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ({}, "'config'"),
+        ([1], "indices"),
+        ({"model": {}, "config": QUICK.to_json()}, "'faces'"),
+        (HRNet, "refused, because opening it would run code"),
+    ],
+)
+def test_what_is_not_the_state_of_a_run_is_refused_without_advice_to_trust_it(
+    tmp_path: Path, content: object, reason: str
+) -> None:
+    torch.save(content, tmp_path / "state.pt")
+    with pytest.raises(DarkposeError, match="not the state of a run") as refused:
+        resume(tmp_path / "state.pt")
+    assert reason in str(refused.value)
+    assert "weights_only" not in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("key", ["model", "optimizer", "place"])
+def test_a_state_that_does_not_fit_the_network_is_refused(samples: list[Sample], tmp_path: Path, key: str) -> None:
+    train_dots(QUICK, samples, tmp_path, max_time=0)
+    state = torch.load(BytesIO((tmp_path / "state.pt").read_bytes().partition(b"\n")[2]), weights_only=True)
+    del state[key]
+    torch.save(state, tmp_path / "state.pt")
+    with pytest.raises(DarkposeError, match="it does not fit the network of this run"):
+        train_dots(QUICK, samples, tmp_path)
+
+
+def test_without_any_state_on_the_disk_nothing_is_validated_or_kept(
+    samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: Callable[[Path], object]) -> None:
+        raise DarkposeError(f"{path}: cannot be written: No space left on device") from OSError(28)
+
+    kept: list[object] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(state_file, "write_atomically", full)
+        with pytest.raises(DarkposeError, match="No space left on device"):
+            train_dots(QUICK, samples, tmp_path, validate=lambda _: 0.5, keep=lambda *facts: kept.append(facts))
+    assert not kept
+    assert train_dots(QUICK, samples, tmp_path, validate=lambda _: 0.5).epoch == 2
 
 
 def test_weights_that_are_not_finite_are_never_saved(samples: list[Sample], tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_a_published_model_has_its_published_numbers_and_is_here_once_downloaded
     wflw = next(model for model in models() if model.name.startswith("wflw"))
     assert wflw.error["pose (published)"] == 6.99
     assert wflw.file == ""
-    assert "downloaded at its first use" in "\n".join(wflw.lines())
+    assert "downloaded at its first use, checked by the only 8 hex digits" in "\n".join(wflw.lines())
     downloaded_file(ZOO[wflw.name]).write_bytes(b"x" * 200_000)
     again = next(model for model in models() if model.name.startswith("wflw"))
     assert again.megabytes == 0.2

@@ -97,6 +97,8 @@ def main(arguments: list[str] | None = None) -> None:
         except OSError:
             _close_output()
         sys.exit(2)
+    except Exception as error:
+        _fail(_lack_of_memory(error))
 
 
 def _fail(message: str) -> None:
@@ -115,6 +117,25 @@ def _how_to_install(error: ModuleNotFoundError, command: str) -> str:
         raise error
     extra = EXTRAS_OF_COMMANDS.get(command, EXTRAS[package])
     return f"this needs {package}, which is not installed: pip install 'darkpose[{extra}]'"
+
+
+# What libraries say when memory, address space or processes run out, besides MemoryError.
+LACKS = (
+    *("cannot allocate memory", "can't allocate memory", "bad_alloc", "failed to serialize proto"),
+    *("failed to map segment", "can't start new thread"),
+)
+
+
+def _lack_of_memory(error: Exception) -> str:
+    """What to do about an error that comes from too little memory.
+
+    Raises:
+        Exception: it is another error.
+    """
+    reason = " ".join(str(error).split()) or type(error).__name__
+    if not isinstance(error, MemoryError) and not any(lack in reason.lower() for lack in LACKS):
+        raise error
+    return f"too little memory, address space (ulimit -v) or processes (ulimit -u) for this: {reason[:200]}"
 
 
 def _close_output() -> None:

@@ -53,8 +53,8 @@ def train(
     out
         Folder of the run; required without --dry-run.
     start
-        Initial weights: nothing, imagenet (downloaded once) or its file, or name or path of a checkpoint. Default: as
-        in the recipe.
+        Initial weights: nothing, imagenet (downloaded once) or its file, or name or path of a checkpoint, also of
+        other landmarks; default: the shipped weights of the recipe's network. Without it: as in the recipe.
     max_time
         Stop and save after this time: seconds, or 90m, 7.5h.
     save_every

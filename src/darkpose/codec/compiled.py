@@ -1,12 +1,16 @@
 """Numba, if it is installed: compile functions for given types and keep the machine code on disk."""
 
 import hashlib
-import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache, partial
 from pathlib import Path
 from threading import RLock
 from typing import Any, TypeVar, cast
+
+from darkpose.errors import DarkposeError
+from darkpose.files.atomic import write_atomically
+from darkpose.files.lock import file_lock
 
 try:
     import numba
@@ -59,9 +63,43 @@ def compile_for(function: Function, *types: Any) -> Function:
     assert _compile
     function.__qualname__ = f"{function.__name__}_{_hash_of_sources()}"
     try:
-        return _compile([types], cache=True)(function)  # type: ignore[no-any-return]
-    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError):  # no such folder, a full disk, a broken file
+        with _undamaged_code(function):
+            return _compile([types], cache=True)(function)  # type: ignore[no-any-return]
+    except Exception:  # no folder for it, a full disk, files that Numba cannot read
         return _compile([types])(function)  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _undamaged_code(function: Function) -> Iterator[None]:
+    """Remove the kept code of a function unless its checksum is right; afterwards record that of the code then kept.
+
+    Numba reads its files without a check: a damaged one ends the process. Processes take turns.
+    """
+    from numba.core.caching import FunctionCache
+
+    folder, name = Path(FunctionCache(function).cache_path), function.__qualname__
+    record = folder / f"{name}.sha256"
+    with file_lock(folder / "darkpose.lock"):
+        kept, recorded = _checksum(folder, name), record.read_bytes() if record.exists() else b""
+        if kept != recorded:
+            for file in _kept_files(folder, name):
+                file.unlink()
+        yield
+        if (kept := _checksum(folder, name)) != recorded:
+            with suppress(DarkposeError):  # the next process will compile again
+                write_atomically(record, lambda temporary: temporary.write_bytes(kept))
+
+
+def _kept_files(folder: Path, name: str) -> list[Path]:
+    return sorted(file for file in folder.glob(f"*{name}-*") if file.suffix in (".nbi", ".nbc"))
+
+
+def _checksum(folder: Path, name: str) -> bytes:
+    """SHA-256 of the files that Numba keeps for a function, in hex."""
+    digest = hashlib.sha256()
+    for file in _kept_files(folder, name):
+        digest.update(f"{file.name} {file.stat().st_size} ".encode() + file.read_bytes())
+    return digest.hexdigest().encode()
 
 
 @cache

@@ -96,6 +96,10 @@ def encode(
         points, seen = tensors.as_points(keypoints, visible)
     else:
         points = as_float64(keypoints)
+        if is_tensor(visible):
+            from darkpose.codec import tensors
+
+            visible = tensors.plain(visible, "visible")
         seen = np.ones(points.shape[:2]) if visible is None else as_float64(visible)
     if points.ndim != 3 or points.shape[-1] != 2:
         raise DarkposeError(f"keypoints must be (N, K, 2) in heatmap px, got {tuple(points.shape)}")
@@ -123,6 +127,9 @@ def _is_side(value: object) -> bool:
 
 def _check_out(out: Any, keypoints: Any, shape: tuple[int, ...]) -> None:
     if is_tensor(keypoints):
+        from darkpose.codec import tensors
+
+        out = tensors.plain(out, "out") if is_tensor(out) else out
         fits = is_tensor(out) and out.device == keypoints.device and out.is_contiguous()
     else:
         fits = isinstance(out, np.ndarray) and out.flags.c_contiguous and out.flags.writeable and out.flags.aligned
@@ -142,8 +149,8 @@ def decode(
 
     Args:
         heatmaps: (N, K, H, W); NumPy array or torch tensor of a floating type; never modified, and copied only where it
-            is not contiguous (without Numba also where it is of half precision). Points and scores are float64 for
-            float64 maps, else float32.
+            is not contiguous or longer than float64 (without Numba also where it is of half precision). Points and
+            scores are float64 for float64 and longer maps, else float32.
         method: "argmax": the highest cell, the first of equal ones; "quarter": a quarter cell towards the higher
             neighbour; "dark": the paper's decoder: blur, logarithm, one Newton step. A maximum in the two outer rows or
             columns stays where it is (for "quarter": the two first, the one last). "dark+": the same where the maximum
@@ -158,8 +165,8 @@ def decode(
         `Decoded` of the same kind and on the same device as `heatmaps`.
 
     Raises:
-        DarkposeError: wrong rank or type, an empty map, an unknown method, an even kernel, a covariance of "argmax" or
-            "quarter".
+        DarkposeError: wrong rank or type (whole numbers, complex, sparse, nested, meta, ...), an empty map, an unknown
+            method, an even kernel, a covariance of "argmax" or "quarter".
 
     Notes:
         With Numba the first call for float32, float64 or half-precision maps compiles for 5 to 8 s of CPU time; the
@@ -171,7 +178,15 @@ def decode(
         On a GPU the call waits for the maps, to see whether any is clipped. `dark_torch.decode_torch` does not wait and
         is what torch.compile and torch.export take; it returns which maps were clipped.
     """
-    maps: Any = heatmaps if is_tensor(heatmaps) else np.asarray(heatmaps)
+    maps: Any
+    if is_tensor(heatmaps):
+        from darkpose.codec import tensors
+
+        maps = tensors.plain(heatmaps, "heatmaps")
+    else:
+        maps = np.asarray(heatmaps)
+        if maps.dtype.kind == "f" and maps.dtype.itemsize > 8:  # long double
+            maps = maps.astype(np.float64)
     if maps.ndim != 4 or maps.shape[2] < 1 or maps.shape[3] < 1:
         raise DarkposeError(f"heatmaps must be (N, K, H, W) with H, W >= 1, got {tuple(maps.shape)}")
     if method not in _METHODS:
@@ -185,8 +200,6 @@ def decode(
     blur = kernel_size if is_dark else 1
     found: Any
     if is_tensor(maps):
-        from darkpose.codec import tensors
-
         found = tensors.decode_tensor(maps, method, blur, covariance)
     else:
         found = decode_array(maps, method, blur, covariance)

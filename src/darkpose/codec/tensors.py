@@ -10,6 +10,7 @@ from torch import Tensor
 from darkpose.codec.arrays import as_float64, decode_array, draw, has_numba
 from darkpose.codec.dark_torch import decode_torch
 from darkpose.codec.targets import profiles, widest
+from darkpose.errors import DarkposeError
 
 
 class TensorsFound(NamedTuple):
@@ -20,13 +21,31 @@ class TensorsFound(NamedTuple):
     covariance: Tensor | None
 
 
+def plain(tensor: Tensor, name: str) -> Tensor:
+    """A tensor without its gradient.
+
+    Args:
+        tensor: any.
+        name: for the message.
+
+    Raises:
+        DarkposeError: it is sparse, nested, quantised, complex or without numbers (meta).
+    """
+    nested, complex = tensor.is_nested, tensor.is_complex()
+    if tensor.layout != torch.strided or nested or complex or tensor.is_meta or tensor.is_quantized:
+        kinds = {"nested": nested, "complex": complex, "meta": tensor.is_meta, "quantised": tensor.is_quantized}
+        kind = next((kind for kind, found in kinds.items() if found), str(tensor.layout).removeprefix("torch."))
+        raise DarkposeError(f"{name} must be a dense tensor of numbers, got a tensor that is {kind}")
+    return tensor.detach().resolve_neg()
+
+
 def as_points(keypoints: Tensor, visible: Any) -> tuple[Tensor, Tensor]:
     """Points in the widest type of their device, and visibilities (an array, a tensor or None) next to them."""
-    points = keypoints.detach().to(widest(keypoints.device))
+    points = plain(keypoints, "keypoints").to(widest(keypoints.device))
     if visible is None:
         return points, torch.ones_like(points[..., 0])
-    seen = visible if isinstance(visible, Tensor) else torch.from_numpy(as_float64(visible))
-    return points, seen.detach().to(points.device)
+    seen = plain(visible, "visible") if isinstance(visible, Tensor) else torch.from_numpy(as_float64(visible))
+    return points, seen.to(points.device)
 
 
 def draw_tensor(

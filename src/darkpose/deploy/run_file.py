@@ -11,12 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
-from darkpose.image.geometry import Floats, crop_to_image
+from darkpose.image.geometry import STRIDE, Floats, crop_to_image
 from darkpose.image.pixels import Pixels
 from darkpose.predict.landmarks import Landmarks
 from darkpose.runtime.card import KEY, GraphCard, card_from_json
 from darkpose.runtime.exported import open_exported
-from darkpose.runtime.network import Runtime
+from darkpose.runtime.graph import HEATMAPS
+from darkpose.runtime.network import Runtime, reason_of
 
 Arrays = dict[str, NDArray[np.float32]]
 BATCH = 16  # crops at a time
@@ -89,10 +90,18 @@ def open_file(path: Path, runtime: Runtime) -> FileRunner:
     """Load an exported `.onnx` file into one of `file_runtimes()`, on the CPU and in float32.
 
     Raises:
-        DarkposeError: the file cannot be used (see `open_exported`).
+        DarkposeError: the file cannot be used (see `open_exported`), or gives other outputs than its card says.
     """
     card = open_exported(path).card
-    run = _by_onnxruntime(path, card) if runtime == "onnxruntime" else _by_openvino(path, card)
+    size, count, side = card.config.crop_size, len(card.schema), card.config.crop_size // STRIDE
+    shapes = {"keypoints": (count, 2), "scores": (count,), "covariance": (count, 2, 2), HEATMAPS: (count, side, side)}
+    try:
+        run = _by_onnxruntime(path, card) if runtime == "onnxruntime" else _by_openvino(path, card)
+        found = run(np.zeros((1, size, size, 3), card.crops), np.eye(2, 3, dtype=np.float32)[None])
+    except Exception as error:  # the runtimes raise types of their own
+        raise DarkposeError(f"{path}: {runtime} cannot run it: {reason_of(error)}") from error
+    if wrong := [name for name in card.outputs if found[name].shape != (1, *shapes[name])]:
+        raise DarkposeError(f"{path}: its metadata does not fit its outputs {', '.join(wrong)}; export it again")
     return FileRunner(card, f"{runtime} {version(runtime)}", run)
 
 

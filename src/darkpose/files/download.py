@@ -1,11 +1,17 @@
 """Downloads that are resumed, cached and checked by their hash."""
 
+import errno
 import hashlib
 import os
+import sys
 from pathlib import Path
 
 from darkpose.errors import DarkposeError
 from darkpose.files.lock import file_lock
+
+WHOLE = 64  # hex digits of a SHA-256
+# Errors of the folder, not of the connection.
+_OF_FOLDER = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.ENOTDIR, errno.ENOENT, errno.EEXIST)
 
 
 def cache_folder() -> Path:
@@ -32,7 +38,8 @@ def fetch(url: str, target: Path, *, sha256_prefix: str) -> Path:
     Args:
         url: http or https.
         target: path of the file; its folder is made.
-        sha256_prefix: first hex digits of the SHA-256 of the file.
+        sha256_prefix: the SHA-256 of the file in hex, or its first digits where no more are known, which is told on
+            stderr after a download.
 
     Returns:
         The target.
@@ -44,14 +51,16 @@ def fetch(url: str, target: Path, *, sha256_prefix: str) -> Path:
     try:
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
-            with file_lock(target.with_name(target.name + ".lock")):
+            with file_lock(target.with_name(target.name + ".lock"), work=f"to download {target.name}"):
                 if not target.exists():
                     _download(url, target, sha256_prefix)
         _check(target, sha256_prefix)
     except OSError as error:
+        local = error.errno in _OF_FOLDER
+        way = "set DARKPOSE_CACHE to a folder that can be written to" if local else "run again to resume"
         raise DarkposeError(
-            f"{url} could not be downloaded: {str(error) or type(error).__name__}; run again to resume, or download it "
-            f"by other means and save it as {target.absolute()}"
+            f"{url} could not be downloaded: {str(error) or type(error).__name__}; {way}, or download it by other "
+            f"means and save it as {target.absolute()}"
         ) from error
     return target
 
@@ -70,6 +79,15 @@ def _download(url: str, target: Path, sha256_prefix: str) -> None:
             f"run again, or download the file by other means and save it as {target.absolute()}"
         )
     part.replace(target)
+    if len(sha256_prefix) < WHOLE:
+        print(f"{target}: {weak_check(sha256_prefix)}", file=sys.stderr)
+
+
+def weak_check(sha256_prefix: str) -> str:
+    """How far a file is checked of whose SHA-256 only the first digits are known; "" if all are."""
+    if len(sha256_prefix) >= WHOLE:
+        return ""
+    return f"checked by the only {len(sha256_prefix)} hex digits of its SHA-256 that are published: a weak check"
 
 
 def _digest(path: Path) -> str:

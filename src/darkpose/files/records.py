@@ -21,7 +21,7 @@ def parse_record(kind: type[Record], values: Any, where: str = "") -> Record:
 
     Args:
         kind: the dataclass.
-        values: a value for every field; a field with a default may be missing.
+        values: a value for every field; a field with a default may be missing, and a dataclass be there already.
         where: name of the values in messages; empty: they are the whole.
 
     Raises:
@@ -59,7 +59,7 @@ def parse_value(kind: Any, value: Any, where: str = "") -> Any:
         (kind,) = (each for each in inner if each is not NoneType)
         return None if value is None else parse_value(kind, value, where)
     if is_dataclass(kind):
-        return parse_record(kind, value, where)  # type: ignore[arg-type]
+        return value if isinstance(value, kind) else parse_record(kind, value, where)  # type: ignore[arg-type]
     if origin is tuple:
         return _parse_tuple(inner, value, where)
     if origin is Mapping and isinstance(value, dict):

@@ -62,6 +62,7 @@ LAYOUTS = (
 )
 NOT_WEIGHTS = ("data_preprocessor.mean", "data_preprocessor.std")
 WRAPPED = ("state_dict", "model_state_dict", "model", "net")  # keys of the weights in what training programs save
+MAX_WRAPPINGS = 4  # of each other
 PREFIXES = ("module.", "model.", "net.", "network.")  # of all names; of parallel training, Lightning, ...
 COMPILED = "_orig_mod."  # in names of what torch.compile has wrapped
 LAST = "head.3.weight"
@@ -98,13 +99,14 @@ def state_dict(content: Any, path: Path) -> dict[str, Tensor]:
         DarkposeError: there are none, or other things are among them.
     """
     weights = content if isinstance(content, dict) else None
-    while weights is not None and (inner := next((weights[key] for key in WRAPPED if _holds(weights, key)), None)):
-        weights = inner
+    for _ in range(MAX_WRAPPINGS):  # a wrapping may hold itself
+        weights = next((weights[key] for key in WRAPPED if _holds(weights, key)), weights) if weights else weights
     if not isinstance(weights, dict) or not weights:
         raise DarkposeError(f"{path}: expected a state_dict, alone or under that name, got {type(content).__name__}")
     others = [str(name) for name, value in weights.items() if not (isinstance(name, str) and isinstance(value, Tensor))]
     if others:
-        raise DarkposeError(f"{path}: expected a state_dict of named tensors alone, but it holds {', '.join(others)}")
+        few = ", ".join(others[:5])[:200]
+        raise DarkposeError(f"{path}: expected a state_dict of named tensors alone, but it holds {few}")
     named = {name.replace(COMPILED, ""): value for name, value in weights.items() if name not in NOT_WEIGHTS}
     while prefix := next((each for each in PREFIXES if all(name.startswith(each) for name in named)), ""):
         named = {name.removeprefix(prefix): value for name, value in named.items() if name != prefix}
@@ -127,7 +129,7 @@ def find_layout(names: Mapping[str, object], path: Path) -> Layout:
     """
     layout = next((each for each in LAYOUTS if any(name.startswith(each.marks) for name in names)), None)
     if layout is None:
-        few = ", ".join(list(names)[:3])
+        few = ", ".join(list(names)[:3])[:200]
         raise DarkposeError(f"{path}: not an HRNetV2 in a layout darkpose knows; its weights are called {few}, ...")
     if len({layout.ours(name) for name in names}) < len(names):
         raise DarkposeError(f"{path}: holds some weights twice, in the layout {layout.name} and in another")
@@ -169,7 +171,10 @@ def read_pth(path: Path, schema: KeypointSchema | None = None) -> Checkpoint:
         raise DarkposeError(
             f"{path}: expected {layout.theirs(LAST)} of shape (landmarks, 270, 1, 1), found none; a backbone alone?"
         )
-    network = HRNetConfig(len(weights[LAST]))
+    try:
+        network = HRNetConfig(len(weights[LAST]))
+    except DarkposeError as error:
+        raise DarkposeError(f"{path}: {error}") from error
     model = load_strictly(network, weights, str(path), lambda name: names.get(name, layout.theirs(name)))
     schema = schema or schema_of(network.keypoints, path)
     check_schema(schema, network.keypoints)

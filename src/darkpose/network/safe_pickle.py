@@ -76,10 +76,23 @@ def unpickle(path: Path) -> Any:
     """
     try:
         check_regular(path)
-        data = BytesIO(path.read_bytes())
+        data = path.read_bytes()
     except OSError as error:
         raise DarkposeError(f"{path}: cannot be read: {error.strerror or error}") from error
-    _check_size(data, path)
+    try:
+        return unpickle_bytes(data)
+    except DarkposeError as error:
+        raise DarkposeError(f"{path}: {error}") from error
+
+
+def unpickle_bytes(content: bytes) -> Any:
+    """As `unpickle`, of the bytes of a file.
+
+    Raises:
+        DarkposeError: they are damaged or of another kind, or ask for anything else.
+    """
+    data = BytesIO(content)
+    _check_size(data)
     allowed = list(ALLOWED)
     for _ in range(MAX_CLASSES):
         data.seek(0)
@@ -91,12 +104,12 @@ def unpickle(path: Path) -> Any:
             wanted = re.search(r"GLOBAL ([\w.]+)", str(error))
             name = wanted[1].rstrip(".") if wanted else ""
             if name.split(".")[0] not in DROPPED:
-                raise DarkposeError(f"{path}: {_explained(error)}") from error
+                raise DarkposeError(_explained(error)) from error
             allowed.append((_Discarded, name))
-    raise DarkposeError(f"{path}: expected at most {MAX_CLASSES} kinds of objects next to the weights")
+    raise DarkposeError(f"expected at most {MAX_CLASSES} kinds of objects next to the weights")
 
 
-def _check_size(data: BytesIO, path: Path) -> None:
+def _check_size(data: BytesIO) -> None:
     """Refuse a compressed archive, which could take any amount of memory."""
     size = data.getbuffer().nbytes
     if not zipfile.is_zipfile(data):
@@ -105,7 +118,7 @@ def _check_size(data: BytesIO, path: Path) -> None:
     with suppress(zipfile.BadZipFile, OSError, ValueError), zipfile.ZipFile(data) as archive:
         inflated = sum(entry.file_size for entry in archive.infolist())
     if inflated > MAX_INFLATED * size:
-        raise DarkposeError(f"{path}: expected a file as torch.save writes it, got a compressed archive")
+        raise DarkposeError("expected a file as torch.save writes it, got a compressed archive")
 
 
 def _explained(error: Exception) -> str:

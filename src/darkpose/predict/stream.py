@@ -14,6 +14,7 @@ from darkpose.image.opencv import cv2
 from darkpose.image.pixels import Pixels
 from darkpose.predict.face import Face
 from darkpose.predict.predictor import BoxKind, Predictor, Region
+from darkpose.runtime.network import NetworkError
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
@@ -59,6 +60,9 @@ def stream(
 
     Yields:
         One result per item, in order.
+
+    Raises:
+        NetworkError: the runtime cannot run the network, for example for lack of memory.
     """
     max_items = 4 * predictor.batch_size  # in a batch: more than faces, because some images have none
     images = read_ahead(
@@ -127,13 +131,19 @@ def _batches(images: Iterable[tuple[Item, _Image]], max_faces: int, max_items: i
 
 
 def _predict(predictor: Predictor, batch: _Batch[Item]) -> Iterator[StreamResult[Item]]:
-    """The faces of a batch; image by image if an image makes the whole batch fail."""
+    """The faces of a batch; image by image if an image makes the whole batch fail.
+
+    Raises:
+        NetworkError: the runtime cannot run the network, even for one image.
+    """
     try:
         faces = iter(predictor.locate([region for _, image in batch for region in image.regions]))
     except DarkposeError as error:
         if len(batch) > 1:
             for one in batch:
                 yield from _predict(predictor, [one])
+        elif isinstance(error, NetworkError):
+            raise
         else:
             yield StreamResult(batch[0][0], None, problem=str(error))
         return

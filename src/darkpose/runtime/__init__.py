@@ -8,6 +8,7 @@
 * graph.py: the network as an ONNX graph
 * graph_builder.py: nodes and initializers of an ONNX graph
 * exported.py: an exported `.onnx` file as a network
+* onnx_bytes.py: what the bytes of an ONNX file hold
 * card.py: metadata and checksum of an exported file
 * flip.py: the flip test
 """

@@ -8,7 +8,7 @@ makes a file on purpose can compute it, too.
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -20,10 +20,11 @@ from darkpose.files.records import parse_record
 from darkpose.runtime.flip import FlipTest
 from darkpose.schema import KeypointSchema
 from darkpose.weights.calibrations import Calibration, calibration_from_json, calibration_to_json
-from darkpose.weights.checkpoint import CheckpointConfig
+from darkpose.weights.checkpoint import CheckpointConfig, check_schema
 
 FORMAT = "2"
 KEY, CHECKSUM_KEY = "darkpose", "darkpose_checksum"  # of the file's metadata
+OUTPUTS = ("keypoints", "scores", "covariance", "heatmaps")  # covariance: with a calibration; heatmaps: if asked for
 Precision = Literal["fp32", "fp16", "int8"]
 CropType = Literal["uint8", "float32"]
 
@@ -41,11 +42,14 @@ class GraphCard:
         flip_test, method: built in.
         precision: number type of the network.
         crops: type of the input "crops".
-        outputs: names, in order.
+        outputs: names, in order, of `OUTPUTS`.
         opset: of ONNX; 0 if the file is not ONNX.
         weights: of the network: "sha256" (see `checkpoint.fingerprint`), "name", "terms".
         version: of the darkpose that wrote the file.
         calibration: of the covariances that the graph gives; None: it gives none.
+
+    Raises:
+        DarkposeError: a value is not one of these, or does not fit the schema.
     """
 
     schema: KeypointSchema
@@ -61,6 +65,13 @@ class GraphCard:
     calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
+        check_schema(self.schema, self.config.network.keypoints)
+        required = {*OUTPUTS[:2], *(OUTPUTS[2:3] if self.calibration is not None else ())}
+        if len(set(self.outputs)) != len(self.outputs) or set(self.outputs) - {OUTPUTS[3]} != required:
+            raise DarkposeError(f"expected the outputs {', '.join(sorted(required))}, got {self.outputs!r:.200}")
+        if self.calibration is not None and len(self.calibration.scale) != len(self.schema):
+            found = len(self.calibration.scale)
+            raise DarkposeError(f"expected a calibration of {len(self.schema)} landmarks, got one of {found}")
         if "sha256" not in self.weights:
             raise DarkposeError("it does not say which weights were exported")
 
@@ -80,9 +91,9 @@ def card_from_json(text: str, path: Path) -> GraphCard:
         values = parse_json(text)
         if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
             raise DarkposeError(f"expected format {FORMAT}")
-        calibration = values.pop("calibration", None)
-        card = parse_record(GraphCard, values)
-        return card if calibration is None else replace(card, calibration=calibration_from_json(calibration))
+        if (calibration := values.get("calibration")) is not None:
+            values["calibration"] = calibration_from_json(calibration)
+        return parse_record(GraphCard, values)
     except DarkposeError as error:
         raise DarkposeError(f"{path}: its metadata cannot be used ({error}); export it again") from error
 

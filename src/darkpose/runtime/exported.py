@@ -1,12 +1,13 @@
 """An exported `.onnx` file as a network: its heatmaps, without the decoder that is in the file."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from darkpose.errors import DarkposeError
-from darkpose.runtime.card import KEY, GraphCard, card_from_json, check_checksum
-from darkpose.runtime.graph import HEATMAPS
+from darkpose.runtime.card import KEY, GraphCard, Precision, card_from_json, check_checksum
+from darkpose.runtime.graph import CROPS, HEATMAPS
+from darkpose.runtime.graph_builder import FLOAT, HALF, UINT8
+from darkpose.runtime.onnx_bytes import OnnxFacts, read_facts, with_output
 
 
 @dataclass(frozen=True)
@@ -24,46 +25,44 @@ class ExportedFile:
     def with_heatmaps(self) -> bytes:
         """The bytes of the file with "heatmaps" among the outputs.
 
-        Bytes of a protobuf message that are appended to another one are merged into it: here a graph with one output.
+        Raises:
+            DarkposeError: the file has been changed.
         """
-        data = self.path.read_bytes()
-        if HEATMAPS in self.card.outputs:
-            return data
-        tensor_type = _field(2, _field(1, b"\x08\x01"))  # ValueInfoProto.type.tensor_type.elem_type = FLOAT
-        output = _field(1, HEATMAPS.encode()) + tensor_type
-        return data + _field(7, _field(12, output))  # ModelProto.graph, GraphProto.output
+        data = check_checksum(self.path)
+        return data if HEATMAPS in self.card.outputs else with_output(data, HEATMAPS)
 
 
 def open_exported(path: Path) -> ExportedFile:
-    """Check the checksum of an exported file and read its card.
+    """Check the checksum of an exported file, read its card, and compare both with its graph.
 
     Raises:
-        DarkposeError: it is missing, not exported by darkpose, damaged or changed.
+        DarkposeError: it is missing, not exported by darkpose, damaged or changed, its weights are in other files, or
+            its card does not fit its graph.
     """
     data = check_checksum(path)
-    entry = re.search(
-        rb"\x0a" + bytes([len(KEY)]) + KEY.encode() + rb"\x12", data
-    )  # StringStringEntryProto: key, value
-    if entry is None:
+    try:
+        facts = read_facts(data)
+    except ValueError as error:
+        raise DarkposeError(f"{path}: not a readable ONNX file ({error})") from error
+    if KEY not in facts.metadata:
         raise DarkposeError(f"{path}: expected a file that `darkpose export` wrote")
-    length, start = _read_varint(data, entry.end())
-    return ExportedFile(path, card_from_json(data[start : start + length].decode("utf-8", "replace"), path))
+    card = card_from_json(facts.metadata[KEY], path)
+    if not facts.whole:
+        raise DarkposeError(f"{path}: expected all weights in the file itself, some are elsewhere; export it again")
+    crops = FLOAT if card.crops == "float32" else UINT8
+    for what, told, found in (
+        ("the inputs", {CROPS: crops, "matrices": FLOAT}, facts.inputs),
+        ("the outputs", list(card.outputs), list(facts.outputs)),
+        ("the opset", card.opset, facts.opsets.get("")),
+        ("the precision", card.precision, _precision(facts)),
+    ):
+        if told != found:
+            raise DarkposeError(f"{path}: its graph has {what} {found}, its metadata says {told}; export it again")
+    return ExportedFile(path, card)
 
 
-def _field(number: int, content: bytes) -> bytes:
-    """A length-delimited field of a protobuf message."""
-    return bytes([number << 3 | 2]) + _varint(len(content)) + content
-
-
-def _varint(value: int) -> bytes:
-    return bytes([value & 0x7F | 0x80]) + _varint(value >> 7) if value > 0x7F else bytes([value])
-
-
-def _read_varint(data: bytes, at: int) -> tuple[int, int]:
-    """A varint and the position after it."""
-    value = shift = 0
-    while True:
-        value |= (data[at] & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if not data[at - 1] & 0x80:
-            return value, at
+def _precision(facts: OnnxFacts) -> Precision:
+    """The number type of the network in a graph."""
+    if "DequantizeLinear" in facts.operators:
+        return "int8"
+    return "fp16" if HALF in facts.types else "fp32"

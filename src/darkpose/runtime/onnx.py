@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import Pixels
-from darkpose.runtime.network import Runtime
+from darkpose.runtime.network import Runtime, runtime_error
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
@@ -44,7 +44,10 @@ class OnnxNetwork:
         known = onnxruntime.get_available_providers()
         unknown = [name for name in providers if name not in known]
         if unknown:
-            raise DarkposeError(f"this onnxruntime has no provider {unknown[0]!r}; it has {', '.join(known)}")
+            raise DarkposeError(
+                f"this onnxruntime has no provider {unknown[0]!r}; it has {', '.join(known)}; others come with other "
+                "packages, CUDAExecutionProvider with onnxruntime-gpu"
+            )
         self._graph, self._threads, self._providers, self._crops = graph, threads, list(providers) or [CPU], crops
         self._left: list[Any] = []  # sessions of a parent process: freeing one would wait for its threads
         self._open()
@@ -69,7 +72,10 @@ class OnnxNetwork:
             inputs["matrices"] = np.tile(np.eye(2, 3, dtype=np.float32), (len(crops), 1, 1))
         options = onnxruntime.RunOptions()
         options.only_execute_path_to_fetches = True
-        (heatmaps,) = self._session.run(["heatmaps"], inputs, options)
+        try:
+            (heatmaps,) = self._session.run(["heatmaps"], inputs, options)
+        except Exception as error:  # onnxruntime has types of its own
+            raise runtime_error(self, crops, error) from error
         return heatmaps  # type: ignore[no-any-return]
 
     def __getstate__(self) -> dict[str, Any]:

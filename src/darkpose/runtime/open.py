@@ -8,14 +8,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 
 from darkpose.codec.heatmap import Method
 from darkpose.errors import DarkposeError
+from darkpose.image.geometry import STRIDE
 from darkpose.runtime.card import Precision
-from darkpose.runtime.exported import open_exported
+from darkpose.runtime.exported import ExportedFile, open_exported
 from darkpose.runtime.flip import FlipTest
-from darkpose.runtime.network import Network, NumberType, Runtime
+from darkpose.runtime.network import Network, NumberType, Runtime, reason_of
 from darkpose.schema import KeypointSchema
 from darkpose.weights.calibrations import Calibration, calibration_beside
 from darkpose.weights.checkpoint import CheckpointConfig, CheckpointFile, fingerprint, open_checkpoint
@@ -156,9 +158,11 @@ def _open_exported(path: Path, engine: Engine) -> OpenedWeights:
     card, chosen = exported.card, resolve_engine(engine, ("openvino", "onnxruntime"))
 
     def make() -> Network:
-        if chosen.runtime == "openvino":
-            return _by_graph(path, chosen, crops=card.crops, int8=card.precision == "int8")
-        return _by_graph(exported.with_heatmaps(), chosen, crops=card.crops)
+        int8 = card.precision == "int8"
+        graph = path if chosen.runtime == "openvino" else exported.with_heatmaps()
+        network = _by_graph(graph, chosen, crops=card.crops, int8=int8)
+        _check_heatmaps(network, exported)
+        return network
 
     return OpenedWeights(
         partial(_made, path, chosen, make),
@@ -171,6 +175,18 @@ def _open_exported(path: Path, engine: Engine) -> OpenedWeights:
         card.flip_test,
         card.method,
     )
+
+
+def _check_heatmaps(network: Network, exported: ExportedFile) -> None:
+    """Run the network of an exported file once, and compare its heatmaps with the metadata."""
+    size, fits = exported.card.config.crop_size, "its graph does not fit its metadata"
+    expected = (1, len(exported.card.schema), size // STRIDE, size // STRIDE)
+    try:
+        found = network(np.zeros((1, size, size, 3), np.uint8)).shape
+    except DarkposeError as error:
+        raise DarkposeError(f"{exported.path}: {fits}, export it again: {error}") from error
+    if found != expected:
+        raise DarkposeError(f"{exported.path}: {fits}, export it again: expected heatmaps {expected}, got {found}")
 
 
 def _file_fingerprint(weights: CheckpointFile) -> str:
@@ -189,6 +205,9 @@ def resolve_engine(engine: Engine, possible: Sequence[Runtime]) -> Engine:
     name = engine.runtime
     if name == "torch" and engine.providers:
         raise DarkposeError("providers are onnxruntime's and OpenVINO's; for torch name a device")
+    if foreign := [each for each in engine.providers if _is_onnxruntimes(each) != (name == "onnxruntime")]:
+        other = "onnxruntime" if name == "openvino" else "OpenVINO"
+        raise DarkposeError(f"{foreign[0]!r} is {other}'s; name providers of one runtime, and no other runtime")
     if name != "torch" and engine.compiled:
         raise DarkposeError("compiled is for torch; other runtimes compile the network anyway")
     if name != "torch" and engine.device not in ("auto", "cpu"):
@@ -200,11 +219,14 @@ def resolve_engine(engine: Engine, possible: Sequence[Runtime]) -> Engine:
     return engine
 
 
+def _is_onnxruntimes(provider: str) -> bool:
+    return provider.endswith("ExecutionProvider")
+
+
 def _choose(engine: Engine, possible: Sequence[Runtime]) -> tuple[Runtime, Sequence[str]]:
     """Runtime and providers for "auto"."""
     if engine.providers:
-        onnx = all(name.endswith("ExecutionProvider") for name in engine.providers)
-        return "onnxruntime" if onnx else "openvino", engine.providers
+        return "onnxruntime" if all(map(_is_onnxruntimes, engine.providers)) else "openvino", engine.providers
     if engine.compiled or engine.device not in ("auto", "cpu"):
         return "torch", ()
     if engine.device == "auto" and has_nvidia_driver():
@@ -242,9 +264,7 @@ def _made(source: Path, engine: Engine, make: Callable[[], Network]) -> Network:
     except (DarkposeError, ImportError):
         raise
     except Exception as error:  # the runtimes raise types of their own
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-        reason = lines[-1] if lines[0].startswith("Exception from") else lines[0]  # OpenVINO first names its source
-        raise DarkposeError(f"{source}: {engine.runtime} cannot run it: {reason}") from error
+        raise DarkposeError(f"{source}: {engine.runtime} cannot run it: {reason_of(error)}") from error
 
 
 def _by_torch(checkpoint: Any, engine: Engine) -> Network:

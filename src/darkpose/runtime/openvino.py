@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import Pixels
-from darkpose.runtime.network import NumberType, Runtime
+from darkpose.runtime.network import NumberType, Runtime, runtime_error
 
 FEW = 3  # crops that are run one by one
 _TO_FLOAT = ("Convert", "Convert", "Subtract", "Multiply")  # operations after a rounding to 8 bits
@@ -77,7 +77,10 @@ class OpenVinoNetwork:
         if self._process != os.getpid():
             self._left.append(self._compiled)
             self._open()
-        heatmaps: NDArray[np.float32] = self._compiled(crops.astype(self._crops, copy=False))
+        try:
+            heatmaps: NDArray[np.float32] = self._compiled(crops.astype(self._crops, copy=False))
+        except (RuntimeError, MemoryError) as error:
+            raise runtime_error(self, crops, error) from error
         return heatmaps
 
     def __getstate__(self) -> dict[str, Any]:
@@ -122,12 +125,18 @@ class _Compiled:
 
 
 def up_to_heatmaps(model: Any) -> Any:
-    """The part of a model between its crops and its heatmaps."""
+    """The part of a model between its crops and its heatmaps.
+
+    Raises:
+        DarkposeError: it lacks one of them.
+    """
     import openvino
 
-    heatmaps = next(port for op in model.get_ops() for port in op.outputs() if "heatmaps" in port.get_names())
-    crops = next(port.get_node() for port in model.inputs if "crops" in port.get_names())
-    return openvino.Model([heatmaps], [crops])
+    heatmaps = [port for op in model.get_ops() for port in op.outputs() if "heatmaps" in port.get_names()]
+    crops = [port.get_node() for port in model.inputs if "crops" in port.get_names()]
+    if not heatmaps or not crops:
+        raise DarkposeError('expected a graph with an input "crops" and a tensor "heatmaps"')
+    return openvino.Model(heatmaps[:1], crops)
 
 
 def keep_sums_unrounded(model: Any) -> None:

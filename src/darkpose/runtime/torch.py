@@ -1,5 +1,6 @@
 """The network by torch: batch norms folded, channels last, convolutions in bfloat16, compiled."""
 
+import warnings
 from collections.abc import Callable
 from copy import deepcopy
 from itertools import pairwise
@@ -14,7 +15,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from darkpose.codec.threads import survive_fork
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import Normalisation, Pixels
-from darkpose.runtime.network import NumberType, Runtime
+from darkpose.runtime.network import NumberType, Runtime, runtime_error
 
 
 class TorchNetwork:
@@ -53,9 +54,12 @@ class TorchNetwork:
     def __call__(self, crops: Pixels) -> NDArray[np.float32] | Tensor:
         """Heatmaps (N, K, S/4, S/4) float32 of crops (N, S, S, 3) uint8 RGB: an array, or a tensor on a GPU."""
         survive_fork()
-        pixels = torch.from_numpy(crops).to(self.device)
-        inputs = (pixels * self._scale - self._offset).permute(0, 3, 1, 2)
-        heatmaps = self.model(inputs.contiguous()).float()
+        try:
+            pixels = torch.from_numpy(crops).to(self.device)
+            inputs = (pixels * self._scale - self._offset).permute(0, 3, 1, 2)
+            heatmaps = self.model(inputs.contiguous()).float()
+        except RuntimeError as error:  # crops of another shape, or too little memory
+            raise runtime_error(self, crops, error) from error
         return heatmaps if self.device.type != "cpu" else cast(NDArray[np.float32], heatmaps.contiguous().numpy())
 
 
@@ -68,11 +72,15 @@ def find_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        first_line = str(error).splitlines()[0]
-        raise DarkposeError(f"the device {name!r} cannot be used: {first_line}") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of devices that torch no longer has
+            device = torch.device(name)
+            if torch.ones(2, device=device).sum().item() != 2:  # the device "meta" knows shapes only
+                raise DarkposeError("it does not calculate")
+    except Exception as error:  # torch raises many types: it knows devices of other programs, too
+        reason = (str(error) or type(error).__name__).splitlines()[0].partition(". ")[0]
+        here = "cpu, cuda" if torch.cuda.is_available() else "cpu"
+        raise DarkposeError(f"the device {name!r} cannot be used; this torch has {here}: {reason}") from error
     return device
 
 

@@ -137,7 +137,7 @@ def _make_file(
     make_folder(path.parent)
     with ExitStack() as held:
         try:
-            held.enter_context(file_lock(path.parent / ".crops.lock"))
+            held.enter_context(file_lock(path.parent / ".crops.lock", work="to cut the crops"))
         except OSError as error:
             raise DarkposeError(f"{path.parent}: cannot be written to: {error.strerror or error}") from error
         index = read_index(path, *wanted)

@@ -10,8 +10,8 @@ Failures:
 * Ctrl-C, SIGTERM, time limit: the step is finished and the state saved.
 * Unreadable image: another face replaces it, and the log counts it. Ten in a row end the run. So does an unreadable
   image in a validation; the state was saved before it.
-* Full disk: the run continues with the old state and the log's lines in memory, and tries again. Only the save after a
-  validation, or at the end of the run, must succeed.
+* Full disk: the run continues with the old state and the log's lines in memory, and tries again. Only the save before
+  the first validation, after each, and at the end of the run must succeed.
 * Loss that is not finite: the run ends. Its batch is written to `not-finite-N.safetensors` (N: the process), and the
   state is an earlier one.
 """
@@ -202,7 +202,8 @@ class _Loop:
             validates = not stopped and config.validates_after(run.epoch + 1)
             if validates and self.validation is not None and main:
                 self.state.check_weights(run)
-                self.state.save_or_warn(run)  # a validation may take long, and may fail
+                # A validation may take long, and may fail. Kept weights without any state could not be gone on from.
+                (self.state.save_or_warn if self.state.path.exists() else self.state.save)(run)
                 self._validate(self.validation)
             if not stopped:
                 run.epoch, run.step = run.epoch + 1, 0

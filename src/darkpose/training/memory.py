@@ -1,10 +1,14 @@
 """Memory of the process: keep what large tensors free, and measure the peak."""
 
 import ctypes
-import resource
 import sys
 
 import torch
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
 
 # Parameters of glibc's mallopt.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
@@ -25,8 +29,10 @@ def keep_freed_memory() -> None:
 
 
 def peak_memory(device: torch.device) -> int:
-    """Peak memory in MiB: of the GPU if that is the device, else of this process."""
+    """Peak memory in MiB: of the GPU if that is the device, else of this process; 0 where the system does not tell."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) // 2**20
+    if resource is None:
+        return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak // (2**20 if sys.platform == "darwin" else 2**10)

@@ -24,7 +24,7 @@ from darkpose.runtime.torch import TorchNetwork
 from darkpose.schema import KeypointSchema
 from darkpose.training.augment import AugmentConfig
 from darkpose.training.config import DEFAULT_OPTIONS, RunOptions
-from darkpose.training.initial_weights import NOTHING, initial_model, seen_test_images
+from darkpose.training.initial_weights import NOTHING, initial_model, named_start, seen_test_images
 from darkpose.training.loop import Trained, Validation, train
 from darkpose.training.recipes import Recipe
 from darkpose.training.run_folder import first_process
@@ -158,7 +158,7 @@ def train_recipe(
 def run_task(task: Task, out: Path, *, start: str | None = None, options: RunOptions = DEFAULT_OPTIONS) -> Trained:
     """As `train_recipe`, with faces that have been read."""
     schema, config = task.recipe.train_set.schema, task.recipe.train
-    start = start or task.recipe.start
+    start = named_start(start or task.recipe.start, schema, config.network)
     initial = initial_model(start, schema, seed=config.seed, network=config.network)
     if config.select == "best-on-test-set" and first_process():
         tqdm.write(

@@ -1,4 +1,7 @@
-"""The state of a run in a file, `state.pt`: everything a killed run needs to continue bit for bit."""
+"""The state of a run in a file, `state.pt`: everything a killed run needs to continue bit for bit.
+
+A line with the SHA-256 of the rest, then a file of torch.save.
+"""
 
 import io
 import sys
@@ -6,6 +9,7 @@ import time
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -13,11 +17,15 @@ from tqdm import tqdm
 from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import write_atomically
+from darkpose.files.paths import check_regular
 from darkpose.network.checkpoint import model_fingerprint
 from darkpose.network.hrnet import HRNet
+from darkpose.network.safe_pickle import unpickle_bytes
 from darkpose.schema import KeypointSchema
 from darkpose.training.config import TrainConfig
 from darkpose.training.run import Run
+
+_HEADER = b"darkpose state 1, sha256 "
 
 
 class StateFile:
@@ -51,7 +59,15 @@ class StateFile:
         state = {"config": self._config, "faces": self.faces, "origin": self.origin, **run.state()}
         data = io.BytesIO()  # torch.save to a file hides why a write fails
         torch.save(state, data)
-        write_atomically(self.path, lambda temporary: temporary.write_bytes(data.getbuffer()))
+        content = data.getbuffer()
+        header = _HEADER + sha256(content).hexdigest().encode() + b"\n"
+
+        def write(temporary: Path) -> None:
+            with temporary.open("wb") as file:
+                file.write(header)
+                file.write(content)
+
+        write_atomically(self.path, write)
 
     def check_weights(self, run: Run) -> None:
         """Refuse weights that are not finite.
@@ -85,11 +101,10 @@ class StateFile:
         if not self.path.exists():
             return False
         try:
-            state = torch.load(self.path, map_location="cpu", weights_only=True)
-            same, faces = state["config"] == self._config, state["faces"]
-            origin = state.get("origin", self.origin)  # the first states have none
-        except Exception as error:  # a damaged pickle can fail in any way
-            raise DarkposeError(f"{self.path}: not the state of a run ({error}); remove it to start again") from error
+            state = _read(self.path)
+            same, faces, origin = state["config"] == self._config, state["faces"], state["origin"]
+        except (OSError, DarkposeError, LookupError, TypeError) as error:
+            raise self._refusal(error) from error
         if not same:
             folder = self.path.parent
             raise DarkposeError(f"{folder} holds a run of another configuration; choose another folder or remove it")
@@ -97,8 +112,37 @@ class StateFile:
             raise DarkposeError(f"{self.path} is of {faces}; this run is of {self.faces}; choose another folder")
         if origin != self.origin:
             raise DarkposeError(f"{self.path} is of a run {origin}; this one is {self.origin}; choose another folder")
-        run.restore(state)
+        try:
+            run.restore(state)
+        except Exception as error:  # torch raises many types where a state has other tensors
+            raise self._refusal("it does not fit the network of this run") from error
         return True
+
+    def _refusal(self, reason: object) -> DarkposeError:
+        folder = self.path.parent
+        return DarkposeError(
+            f"{self.path}: not the state of a run ({reason}); choose another folder, or remove {folder} to start again"
+        )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What a state holds.
+
+    Raises:
+        OSError: it cannot be read.
+        DarkposeError: it is damaged or of another kind.
+    """
+    check_regular(path)
+    data = path.read_bytes()
+    head, _, content = data.partition(b"\n")
+    if data.startswith(b"PK"):  # torch.save alone, as states were first written
+        head, content = _HEADER + sha256(data).hexdigest().encode(), data
+    if not head.startswith(_HEADER):
+        raise DarkposeError("of another version, or damaged")
+    if head.removeprefix(_HEADER) != sha256(content).hexdigest().encode():
+        raise DarkposeError("damaged: its checksum is another")
+    found: dict[str, Any] = unpickle_bytes(content)
+    return found
 
 
 # The two descriptions are stored in states and compared: with another wording, no run could be resumed.

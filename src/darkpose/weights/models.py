@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from darkpose.files.download import weak_check
 from darkpose.weights.checkpoint import open_checkpoint
 from darkpose.weights.zoo import SHIPPED, ZOO, default_for, downloaded_file, shipped_file
 
@@ -28,6 +29,7 @@ class Model:
         default_for: the schemas for which "default" means this model.
         file: path, if the file is on this machine; else empty.
         megabytes: size of the file, if it is on this machine.
+        check: how far a download is checked, if only a part of its SHA-256 is known; else empty.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Model:
     default_for: tuple[str, ...] = ()
     file: str = ""
     megabytes: float | None = None
+    check: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values; the schemas under the key "markups"."""
@@ -47,6 +50,7 @@ class Model:
         schemas = ", ".join(f"{name} ({count} landmarks)" for name, count in self.schemas.items())
         errors = ", ".join(f"{what} {value:.2f}" for what, value in self.error.items())
         file = f"{self.file}, {self.megabytes:.1f} MB" if self.file else "downloaded at its first use"
+        file += f", {self.check}" if self.check else ""
         default = f", the default for {' and '.join(self.default_for)}" if self.default_for else ""
         return [self.name + default, f"  {schemas}", f"  NME in per cent: {errors}", f"  {self.terms}", f"  {file}"]
 
@@ -74,7 +78,8 @@ def _published(name: str) -> Model:
     file = downloaded_file(model)
     local = (str(file), _megabytes(file)) if file.is_file() else ("", None)
     error = {f"{subset} (published)": value for subset, value in model.published.items()}
-    return Model(name, {model.schema.name: len(model.schema)}, error, model.terms, (), *local)
+    check = weak_check(model.sha256_prefix)
+    return Model(name, {model.schema.name: len(model.schema)}, error, model.terms, (), *local, check)
 
 
 def _megabytes(file: Path) -> float:
