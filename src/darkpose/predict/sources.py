@@ -11,6 +11,7 @@ from typing import IO, NamedTuple
 
 from darkpose.errors import DarkposeError
 from darkpose.files.paths import check_regular, exists, is_folder
+from darkpose.image.file_check import MAX_FILE
 from darkpose.predict.inputs import is_image, is_tar, list_files, no_images
 
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
@@ -49,7 +50,9 @@ class Source(NamedTuple):
                 if self.size > os.fstat(file.fileno()).st_size - self.offset:  # as a damaged header may say
                     raise DarkposeError("the tar file ends within this image")
                 file.seek(self.offset)
-                data = file.read(self.size)
+                data = file.read(self.size if 0 <= self.size <= MAX_FILE else MAX_FILE + 1)
+            if len(data) > MAX_FILE:
+                raise DarkposeError(f"the file has more than {MAX_FILE} bytes")
         except DarkposeError:
             raise
         except (OSError, ValueError) as error:  # ValueError: a NUL in a path
