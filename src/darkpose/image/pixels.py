@@ -56,8 +56,7 @@ def read_image(path: Path) -> Pixels:
     except DarkposeError as error:
         raise DarkposeError(f"{path}: {error}") from error
     except (OSError, ValueError) as error:  # ValueError: not a path, for example with a NUL
-        shown = str(path).encode("utf-8", "backslashreplace").decode()
-        raise DarkposeError(f"{shown}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise DarkposeError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 def decode_image(data: bytes) -> Pixels:

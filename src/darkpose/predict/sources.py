@@ -9,7 +9,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from darkpose.errors import DarkposeError
+from darkpose.errors import DarkposeError, printable
 from darkpose.files.paths import check_regular, exists, is_folder
 from darkpose.image.file_check import MAX_FILE
 from darkpose.predict.inputs import is_image, is_tar, list_files, no_images
@@ -218,8 +218,3 @@ def _is_compressed(path: str) -> bool:
             return file.read(4).startswith((b"\x1f\x8b", b"BZh", b"\xfd7zX", b"\x28\xb5\x2f\xfd"))
     except OSError:
         return False
-
-
-def printable(path: str) -> str:
-    r"""A path as text; bytes that are no text are written as \xff."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
