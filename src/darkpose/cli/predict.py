@@ -171,6 +171,8 @@ def predict(
     from darkpose.predict.predictor import Predictor
 
     given = _given_boxes(boxes)
+    if given:
+        given.check(item.path for item in inputs)
     if given and box_kind == "detector" and detector in ("yunet", "haar"):
         box_kind = cast(Kind, detector)
     options["runtime"] = runtime_for(model, scale, len(inputs))
@@ -293,7 +295,7 @@ def _write_shards(
         with Stopping() as stopping, shards, tqdm(unit="image", disable=None) as bar:
             records: Iterator[object]
             if scale.ray is None:
-                records = predict_shards(predictor, step, sources, shards)
+                records = predict_shards(predictor, step, sources, shards, stopped=lambda: stopping.reason)
             else:
                 records = predict_parts(step, sources, shards, actors=scale.ray)
             for _ in records:
