@@ -2,6 +2,7 @@
 # make test        lint, types and tests; installs everything
 # make test-core   the tests of the core where PyTorch is not installed
 # make test-slow   tests that take long: killed processes, Ray, C++, JavaScript, several training processes
+# make fuzz      damaged files of every kind for as long as one likes: TIME=1h
 # make setup       everything, into .venv
 # make bench       the codec's speed next to other packages': docs/benchmarks.md; the network's in every runtime: docs/deploy.md
 #                  (PHOTOGRAPHS=folder: with these faces, and in int8, too)
@@ -22,7 +23,7 @@ PYTEST := -m pytest --quiet --numprocesses $(WORKERS) --dist worksteal
 # Compile modules once and keep them: every later start is faster.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo test test-core test-slow bench clean
+.PHONY: setup demo test test-core test-slow fuzz bench clean
 
 setup: .venv/complete
 
@@ -59,6 +60,9 @@ test-core: .venv-core/ready
 
 test-slow: setup
 	$(BIN)/python -m pytest --quiet -m slow
+
+fuzz: setup
+	HYPOTHESIS_PROFILE=fuzz timeout $(or $(TIME),1h) $(BIN)/python -m pytest --quiet --timeout 0 -k fuzz || test $$? -eq 124
 
 bench: setup
 	$(BIN)/python benchmarks/codec.py benchmarks/results

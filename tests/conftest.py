@@ -29,7 +29,8 @@ if not Path("/dev/nvidiactl").exists():
     os.environ.setdefault("TRITON_INTERPRET", "1")  # Triton, if it is installed, reads this when it is imported
 
 settings.register_profile("no deadline", settings(), deadline=None)  # the machine may be busy
-settings.load_profile("no deadline")
+settings.register_profile("fuzz", deadline=None, max_examples=100_000, database=None)  # for as long as one likes
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "no deadline"))
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:

@@ -108,6 +108,7 @@ def predict(
     boxes: Annotated[list[str] | None, Parameter(group=INPUT, allow_leading_hyphen=True)] = None,
     detector: Annotated[str, Parameter(group=INPUT)] = "auto",
     box_kind: Annotated[Kind, Parameter(group=INPUT)] = "detector",
+    find: Annotated[Literal["usual", "small"], Parameter(group=INPUT)] = "usual",
     listed: Annotated[str | None, Parameter(name="--list", group=INPUT, allow_leading_hyphen=True)] = None,
     model: Model | None = None,
     output: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
@@ -132,6 +133,10 @@ def predict(
     box_kind
         Kind of the given boxes: of YuNet or Haar, tight around the landmarks, or a square to cut as it is; detector is
         the one of --detector, yunet for auto.
+    find
+        usual: faces of 16 px or more, in images of more than 1024 px of 1/64 of the longer side (yunet), or of 24 px or
+        1/20 of the shorter side (haar). small: of 16 px (yunet) or 24 px (haar) in images of any size, by tiles of the
+        image: slower by as many times as it has tiles of 0.1 megapixels.
     listed
         File with the path of an image or tar file in each line; - for standard input. For jsonl and parquet.
     output
@@ -150,7 +155,7 @@ def predict(
         ellipses of --draw.
     """
     model, scale = model or Model(), scale or Scale()
-    options = _options(model, scale, covariance)
+    options = {**_options(model, scale, covariance), "find": find}
     if format == "jsonl" or format == "parquet":
         if draw or scores or json:
             raise DarkposeError(f"--format {format} writes shards; --draw, --scores and --json are for other formats")

@@ -85,7 +85,14 @@ def predict_files(
                     raise
                 yield Outcome(item.path, problem=f"{item.path}: {error}")
                 continue
-        yield Outcome(item.path, result, "" if faces else f"{item.path}: no face found")
+        problem = "" if faces else f"{item.path}: no face found{_limit(predictor, result, boxes)}"
+        yield Outcome(item.path, result, problem)
+
+
+def _limit(predictor: Predictor, result: ImageResult, boxes: GivenBoxes | None) -> str:
+    """What the detector could not have found, for the line about an image without a face."""
+    smallest = None if boxes is not None else predictor.smallest_face(result.size)
+    return "" if smallest is None else f" (of {smallest:.0f} px or more; --find small finds smaller ones)"
 
 
 def _stops_the_run(error: DarkposeError) -> bool:
