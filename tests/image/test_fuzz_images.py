@@ -10,7 +10,7 @@ from darkpose.image.pixels import decode_image
 from fuzzing import EXAMPLES, check
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (33, 41, 3), np.uint8)
-SUFFIXES = [".jpg", ".png", ".webp", ".gif", ".tiff", ".bmp", ".jp2", ".pgm", ".ppm", ".pam"]
+SUFFIXES = [".jpg", ".png", ".webp", ".gif", ".tiff", ".bmp", ".jp2", ".ppm", ".pam"]
 FILES = {suffix: cv2.imencode(suffix, PICTURE)[1].tobytes() for suffix in SUFFIXES}
 FILES["progressive"] = cv2.imencode(".jpg", PICTURE, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
 FILES["restarts"] = cv2.imencode(".jpg", PICTURE, [cv2.IMWRITE_JPEG_RST_INTERVAL, 1])[1].tobytes()

@@ -22,7 +22,7 @@ def tar_file() -> bytes:
 
 
 WHOLE = tar_file()
-IN_ONE_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+IN_ONE_FOLDER = settings(EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def read_all(path: Path, *, is_list: bool) -> int:
@@ -36,7 +36,7 @@ def read_all(path: Path, *, is_list: bool) -> int:
     return count
 
 
-@settings(EXAMPLES, IN_ONE_FOLDER)
+@IN_ONE_FOLDER
 @given(st.one_of(st.binary(max_size=300), st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace"))))
 def test_any_bytes_are_a_list_or_refused(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "list.txt"
@@ -45,7 +45,7 @@ def test_any_bytes_are_a_list_or_refused(tmp_path: Path, data: bytes) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-@settings(EXAMPLES, IN_ONE_FOLDER)
+@IN_ONE_FOLDER
 @given(st.lists(st.tuples(st.integers(0, len(WHOLE)), st.binary(min_size=1, max_size=30)), max_size=6), st.booleans())
 def test_any_bytes_are_a_tar_file_or_refused(tmp_path: Path, changes: list[tuple[int, bytes]], is_cut: bool) -> None:
     data = bytearray(WHOLE)
