@@ -63,7 +63,7 @@ test-slow: setup
 	$(BIN)/python -m pytest --quiet -m slow
 
 fuzz: setup
-	EXAMPLES=$(EXAMPLES) $(BIN)/python $(PYTEST) --hypothesis-profile fuzz --timeout 0 tests/test_fuzz_*.py
+	EXAMPLES=$(EXAMPLES) $(BIN)/python $(PYTEST) --hypothesis-profile fuzz --timeout 0 $(wildcard tests/test_fuzz_*.py tests/*/test_fuzz_*.py)
 
 bench: setup
 	$(BIN)/python benchmarks/codec.py benchmarks/results

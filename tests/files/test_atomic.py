@@ -1,11 +1,12 @@
 """Atomic writing."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from darkpose.errors import DarkposeError
-from darkpose.files.atomic import write_atomically
+from darkpose.files.atomic import remove_leftovers, write_atomically
 
 
 def files_in(folder: Path) -> list[str]:
@@ -67,7 +68,24 @@ def test_a_place_that_cannot_hold_a_file_is_refused(tmp_path: Path) -> None:
     assert files_in(tmp_path) == ["file", "folder"]
 
 
-def test_a_writer_that_writes_nothing_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DarkposeError, match="cannot be written"):
-        write_atomically(tmp_path / "result.bin", lambda path: None)
-    assert files_in(tmp_path) == []
+def test_a_writer_that_writes_nothing_makes_an_empty_file(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "result.bin", lambda path: None)
+    assert (tmp_path / "result.bin").read_bytes() == b""
+
+
+def test_leftovers_of_killed_processes_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    for name in (".darkpose-0123456789ab.partial", ".movie.mkv.partial", "mine.partial", ".darkpose-notes"):
+        (tmp_path / name).touch()
+    write_atomically(tmp_path / "result.bin", lambda path: path.write_bytes(b"new"))
+    assert files_in(tmp_path) == [".darkpose-notes", ".movie.mkv.partial", "mine.partial", "result.bin"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no flock")
+def test_the_file_that_another_process_is_writing_stays(tmp_path: Path) -> None:
+    def write(path: Path) -> None:
+        path.write_bytes(b"half")
+        remove_leftovers(tmp_path)
+        assert path.read_bytes() == b"half"
+
+    write_atomically(tmp_path / "result.bin", write)
+    assert files_in(tmp_path) == ["result.bin"]

@@ -219,7 +219,7 @@ def test_a_crop_of_a_picture_too_wide_for_opencv_equals_that_of_its_part(rotatio
 def test_other_formats_than_jpeg_and_png_are_held_to_the_pixel_limit(tmp_path: Path) -> None:
     path = tmp_path / "huge.pgm"
     path.write_bytes(b"P5\n20000 20000\n255\n" + bytes(1000))
-    with pytest.raises(DarkposeError, match="more than 268435456 pixels"):
+    with pytest.raises(DarkposeError, match="limit is 268435456 pixels"):
         read_image(path)
 
 

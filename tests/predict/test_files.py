@@ -1,5 +1,8 @@
 """Image files: one outcome per image, and the files that are written."""
 
+import csv
+import errno
+import io
 import json
 import os
 from pathlib import Path
@@ -12,7 +15,8 @@ import pytest
 from darkpose.errors import DarkposeError
 from darkpose.files.pts import read_pts
 from darkpose.image.pixels import read_image
-from darkpose.predict.files import OutputFolder, predict_files
+from darkpose.predict import files
+from darkpose.predict.files import RUN_FILES, Format, OutputFolder, predict_files
 from darkpose.predict.given_boxes import GivenBoxes
 from darkpose.predict.inputs import Input, find_images
 from darkpose.predict.landmarks import Landmarks
@@ -43,13 +47,24 @@ def test_no_output_overwrites_another_or_an_input(predictor: Predictor, astronau
         assert picture.read_bytes() == astronaut.read_bytes()
 
 
-def test_file_names_that_are_no_text_are_kept(predictor: Predictor, astronaut: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("format", ["csv", "coco", "json"])
+def test_file_names_that_are_no_text_are_written_as_text(
+    predictor: Predictor, astronaut: Path, tmp_path: Path, format: str
+) -> None:
     name = os.fsdecode(b"bad\xff.png")
     (tmp_path / name).write_bytes(astronaut.read_bytes())
     items = find_images([str(tmp_path)])
-    with OutputFolder(tmp_path / "out", "csv", W300_68, draw=False, scores=False) as folder:
+    with OutputFolder(tmp_path / "out", format, W300_68, draw=False, scores=False) as folder:  # type: ignore[arg-type]
         list(predict_files(predictor, items, boxes=GivenBoxes([BOX]), write=folder.write))
-    assert b"bad\xff.png" in (tmp_path / "out" / "landmarks.csv").read_bytes()
+    (written,) = (tmp_path / "out").iterdir()
+    text = written.read_bytes().decode()
+    found = {
+        "csv": lambda: next(csv.DictReader(io.StringIO(text)))["image"],
+        "coco": lambda: json.loads(text)["images"][0]["file_name"],
+        "json": lambda: json.loads(text)["image"],
+    }[format]()
+    assert found == f"{tmp_path}/bad\\xff.png"
+    text.encode()
 
 
 def inputs(tmp_path: Path, astronaut: Path) -> list[Input]:
@@ -131,11 +146,60 @@ def test_an_interrupted_run_keeps_its_results(
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    (written,) = tmp_path.iterdir()
+    (written,) = tmp_path.glob("landmarks.*[!d]")
     if format == "coco":
         assert len(json.loads(written.read_text())["images"]) >= 3
     else:
         assert len(written.read_text().splitlines()) >= 1 + 3 * 68
+
+
+@pytest.mark.parametrize("format", ["csv", "coco"])
+@pytest.mark.parametrize("end", ["killed", "full disk", "full disk at the end"])
+def test_a_run_that_could_not_end_goes_on_with_the_images_that_are_left(
+    predictor: Predictor, astronaut: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: Format, end: str
+) -> None:
+    items = written(astronaut, tmp_path, 4)
+    boxes, out = GivenBoxes([BOX]), tmp_path / "out"
+
+    def make(folder: OutputFolder, items: list[Input]) -> None:
+        list(predict_files(predictor, items, boxes=boxes, write=folder.write))
+
+    whole = OutputFolder(tmp_path / "whole", format, W300_68, draw=False, scores=False, inputs=items)
+    with whole:
+        make(whole, items)
+    folder = OutputFolder(out, format, W300_68, draw=False, scores=False, inputs=items, facts={"weights": 1})
+    make(folder, items[:2])
+    if end == "killed":
+        with (out / f"{RUN_FILES[format]}.unfinished").open("ab") as file:
+            file.write(b'{"image": "half')
+    elif end == "full disk":
+        monkeypatch.setattr(Path, "open", full)
+        with pytest.raises(DarkposeError, match="No space left on device; the same command continues"):
+            make(folder, items[2:])
+    else:
+        monkeypatch.setattr(files, "write_lines", full_at_the_end)
+        with pytest.raises(DarkposeError, match="the same command continues"), folder:
+            pass
+    monkeypatch.undo()
+    with pytest.raises(DarkposeError, match="an unfinished run with other options"):
+        OutputFolder(out, format, W300_68, draw=False, scores=False, facts={"weights": 2})
+    again = OutputFolder(out, format, W300_68, draw=False, scores=False, inputs=items, facts={"weights": 1})
+    assert again.unfinished is not None
+    assert again.unfinished.kept == {"images": 2, "faces": 2, "faceless": 0}
+    left = again.remaining(items)
+    assert left == items[2:]
+    with again:
+        make(again, left)
+    (result,) = out.iterdir()
+    assert result.read_text() == (tmp_path / "whole" / RUN_FILES[format]).read_text()
+
+
+def full(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def full_at_the_end(*_: object) -> None:
+    raise DarkposeError("landmarks: cannot be written") from OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_an_output_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:

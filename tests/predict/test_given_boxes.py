@@ -78,3 +78,24 @@ def test_json_that_python_cannot_hold_is_one_sentence(tmp_path: Path, text: str)
     (tmp_path / "boxes.json").write_text(text)
     with pytest.raises(DarkposeError, match=r"boxes\.json: not a boxes file"):
         GivenBoxes([str(tmp_path / "boxes.json")]).of(Path("b.png"))
+
+
+def test_an_image_is_found_however_its_path_is_spelt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "in")
+    (tmp_path / "a.json").write_text('{"in/a.jpg": [[1, 2, 3, 4]], "a.jpg": [[9, 9, 10, 10]]}')
+    monkeypatch.chdir(tmp_path)
+    boxes = GivenBoxes(["a.json"])
+    for name in ("in/a.jpg", "./in/a.jpg", "in/../in/a.jpg", "link/a.jpg", str(tmp_path / "in" / "a.jpg")):
+        assert boxes.of(Path(name)) == [[1, 2, 3, 4]]
+    assert boxes.of(tmp_path / "a.jpg") == [[9, 9, 10, 10]]
+
+
+def test_a_file_name_that_fits_several_images_is_refused_with_the_choices(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("image,x0,y0,x1,y1\na.jpg,1,2,3,4\n")
+    boxes = GivenBoxes([str(tmp_path / "a.csv")])
+    assert boxes.of(Path("x/a.jpg")) == boxes.of(Path("./x/a.jpg")) == [[1, 2, 3, 4]]
+    with pytest.raises(DarkposeError, match=r"y/a\.jpg: the boxes file has a\.jpg, .* x/a\.jpg, too"):
+        boxes.of(Path("y/a.jpg"))
+    with pytest.raises(DarkposeError, match=r"write their paths"):
+        GivenBoxes([str(tmp_path / "a.csv")]).check([Path("x/a.jpg"), Path("y/a.jpg")])

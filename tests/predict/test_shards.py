@@ -71,7 +71,7 @@ def test_a_run_that_was_stopped_continues_with_the_next_input(tmp_path: Path, fo
 
 def test_a_run_that_was_killed_loses_the_current_part_only(tmp_path: Path) -> None:
     write(tmp_path, 10, stop=7, flush=False)
-    (tmp_path / ".0123456789ab.partial").write_text("half a part")
+    (tmp_path / ".darkpose-0123456789ab.partial").write_text("half a part")
     assert write(tmp_path, 10) == list(range(4, 10))
     assert not list(tmp_path.glob("*.partial"))
 

@@ -248,3 +248,31 @@ def test_values_do_not_wait_for_a_slow_next_item() -> None:
         assert [next(ahead)[0] for _ in range(3)] == [0, 1, 2]
         arrived.set()
         assert next(ahead) == (3, 3)
+
+
+def test_a_reader_that_waits_for_ever_does_not_hold_up_an_interrupt(
+    predictor: Predictor, photo: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.2)
+    monkeypatch.setattr(module, "POLL", 0.05)
+    never, done = threading.Event(), []
+
+    def read(number: int) -> tuple[Pixels, Any]:
+        if number == 3:
+            never.wait()
+        return photo, BOX
+
+    for result in stream(predictor, range(9), read, threads=2, stopped=lambda: True):
+        done.append(result.item)
+    assert done == [0, 1, 2]
+    never.set()
+
+
+def test_an_interrupt_is_raised_while_a_reader_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.2)
+    never = threading.Event()
+    values = read_ahead(lambda item: never.wait() if item else True, range(3), threads=1, max_items=3)
+    assert next(values) == (0, True)
+    with pytest.raises(KeyboardInterrupt):
+        values.throw(KeyboardInterrupt)
+    never.set()

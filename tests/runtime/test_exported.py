@@ -182,7 +182,11 @@ def test_crops_of_another_size_are_refused_in_one_line(small_files: dict[bool, P
 @pytest.mark.parametrize(
     ("runtime", "provider", "message"),
     [
-        ("onnxruntime", "AbacusExecutionProvider", "no provider 'AbacusExecutionProvider'; it has .*CPUExecutionProvider"),
+        (
+            "onnxruntime",
+            "AbacusExecutionProvider",
+            "no provider 'AbacusExecutionProvider'; it has .*CPUExecutionProvider",
+        ),
         ("openvino", "ABACUS", "no device 'ABACUS'; it has .*CPU"),
         ("openvino", "CPU.3", r"openvino cannot run it: (?!Exception from)\S+"),
     ],

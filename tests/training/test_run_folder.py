@@ -25,7 +25,7 @@ def test_a_second_run_in_the_same_folder_is_refused_while_the_first_is_running(t
 
 
 def test_half_written_files_of_a_killed_run_are_removed(tmp_path: Path) -> None:
-    (tmp_path / ".0123456789ab.partial").write_bytes(b"half")
+    (tmp_path / ".darkpose-0123456789ab.partial").write_bytes(b"half")
     with own_folder(tmp_path):
         assert sorted(file.name for file in tmp_path.iterdir()) == [".lock"]
 

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from darkpose.detect.yunet import local_yunet
+from darkpose.errors import shown
 from darkpose.files.download import cache_folder
 from darkpose.runtime.open import RUNTIMES, Engine, has_nvidia_driver, resolve_engine
 from darkpose.weights.checkpoint import open_checkpoint
@@ -53,9 +54,9 @@ def _aligned(facts: Mapping[str, Any], indent: str = "") -> list[str]:
     found = []
     for name, value in facts.items():
         if isinstance(value, Mapping):
-            found += [f"{indent}{name}", *_aligned(value, f"{indent}  ")]
+            found += [shown(f"{indent}{name}"), *_aligned(value, f"{indent}  ")]
         else:
-            found.append(f"{indent}{name:12} {value}")
+            found.append(shown(f"{indent}{name:12} {value}"))
     return found
 
 

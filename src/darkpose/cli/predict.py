@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 from cyclopts import Group, Parameter
 
 from darkpose.cli.numbers import Count
-from darkpose.errors import DarkposeError
+from darkpose.errors import DarkposeError, shown
 from darkpose.files.paths import is_file
 from darkpose.stopping import TERMINATIONS, unless_ignored
 
@@ -108,6 +108,7 @@ def predict(
     boxes: Annotated[list[str] | None, Parameter(group=INPUT, allow_leading_hyphen=True)] = None,
     detector: Annotated[str, Parameter(group=INPUT)] = "auto",
     box_kind: Annotated[Kind, Parameter(group=INPUT)] = "detector",
+    find: Annotated[Literal["usual", "small"], Parameter(group=INPUT)] = "usual",
     listed: Annotated[str | None, Parameter(name="--list", group=INPUT, allow_leading_hyphen=True)] = None,
     model: Model | None = None,
     output: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
@@ -132,6 +133,10 @@ def predict(
     box_kind
         Kind of the given boxes: of YuNet or Haar, tight around the landmarks, or a square to cut as it is; detector is
         the one of --detector, yunet for auto.
+    find
+        usual: faces of 16 px or more, in images of more than 1024 px of 1/64 of the longer side (yunet), or of 24 px or
+        1/20 of the shorter side (haar). small: of 16 px (yunet) or 24 px (haar) in images of any size, by tiles of the
+        image: slower by as many times as it has tiles of 0.1 megapixels.
     listed
         File with the path of an image or tar file in each line; - for standard input. For jsonl and parquet.
     output
@@ -150,7 +155,7 @@ def predict(
         ellipses of --draw.
     """
     model, scale = model or Model(), scale or Scale()
-    options = _options(model, scale, covariance)
+    options = {**_options(model, scale, covariance), "find": find}
     if format == "jsonl" or format == "parquet":
         if draw or scores or json:
             raise DarkposeError(f"--format {format} writes shards; --draw, --scores and --json are for other formats")
@@ -171,6 +176,8 @@ def predict(
     from darkpose.predict.predictor import Predictor
 
     given = _given_boxes(boxes)
+    if given:
+        given.check(item.path for item in inputs)
     if given and box_kind == "detector" and detector in ("yunet", "haar"):
         box_kind = cast(Kind, detector)
     options["runtime"] = runtime_for(model, scale, len(inputs))
@@ -179,10 +186,20 @@ def predict(
     target = output or (None if json and not draw and format is None else DEFAULT_OUTPUT)
     folder = None
     if target is not None:
-        folder = OutputFolder(target, format or "json", predictor.schema, draw=draw, scores=scores, inputs=inputs)
+        facts = _facts(predictor, given, box_kind)
+        folder = OutputFolder(
+            target, format or "json", predictor.schema, draw=draw, scores=scores, inputs=inputs, facts=facts
+        )
     tally = _Tally(len(inputs))
+    if folder is not None and folder.unfinished is not None:
+        tally.read, tally.faces, tally.faceless = (
+            folder.unfinished.kept[name] for name in ("images", "faces", "faceless")
+        )
+        inputs = folder.remaining(inputs)
+        if tally.read:
+            _tell(f"{_count(tally.read, 'image')} of an unfinished run kept")
     try:
-        bar = tqdm(total=tally.inputs, unit="image", disable=None)
+        bar = tqdm(total=len(inputs), unit="image", disable=None)
         with termination_as_interrupt(), bar, folder or nullcontext():
             write = folder.write if folder else None
             for outcome in predict_files(
@@ -191,7 +208,7 @@ def predict(
                 bar.update()
                 tally.count(outcome)
                 if outcome.problem:
-                    bar.write(f"darkpose: {outcome.problem}", file=sys.stderr)
+                    bar.write(f"darkpose: {shown(outcome.problem)}", file=sys.stderr)
                 if json and outcome.result is not None:
                     print(to_json(outcome.result), flush=True)
     except KeyboardInterrupt:
@@ -199,10 +216,17 @@ def predict(
         return 130
     _tell_facts(predictor, covariance)
     if not json:
-        print(f"{_count(tally.faces, 'face')} in {_count(tally.read, 'image')} -> {target}/")
+        print(f"{_count(tally.faces, 'face')} in {_count(tally.read, 'image')} -> {shown(str(target))}/")
     if tally.unused or tally.faceless:
         _tell(f"{_count(tally.unused, 'image')} could not be used, {tally.faceless} without a face")
     return 1 if tally.unused or tally.faceless else 0
+
+
+def _facts(predictor: "Predictor", boxes: "GivenBoxes | None", box_kind: "BoxKind") -> dict[str, Any]:
+    """JSON values of everything the results depend on except the images."""
+    if boxes is None:
+        return {**predictor.facts(), "detector": predictor.detector.name}
+    return {**predictor.facts(), "boxes": boxes.digest(), "box_kind": box_kind}
 
 
 def _options(model: Model, scale: Scale, covariance: bool) -> dict[str, Any]:
@@ -276,7 +300,7 @@ def _write_shards(
         with Stopping() as stopping, shards, tqdm(unit="image", disable=None) as bar:
             records: Iterator[object]
             if scale.ray is None:
-                records = predict_shards(predictor, step, sources, shards)
+                records = predict_shards(predictor, step, sources, shards, stopped=lambda: stopping.reason)
             else:
                 records = predict_parts(step, sources, shards, actors=scale.ray)
             for _ in records:
@@ -291,7 +315,9 @@ def _write_shards(
     _tell_facts(predictor, options["covariance"], on_cluster=scale.ray is not None)
     counts = shards.summary()
     statuses = ", ".join(f"{counts[status]} {status}" for status in ("done", "no face", "unreadable"))
-    print(f"{_count(counts['inputs'], 'image')}: {statuses}; {_count(counts['faces'], 'face')} -> {folder}/")
+    print(
+        f"{_count(counts['inputs'], 'image')}: {statuses}; {_count(counts['faces'], 'face')} -> {shown(str(folder))}/"
+    )
     if stopped:
         _tell(INTERRUPTED)
         return 130
@@ -314,7 +340,7 @@ def _tell_facts(predictor: "Predictor", covariance: bool, *, on_cluster: bool = 
 
 
 def _tell(message: str) -> None:
-    print(f"darkpose: {message}", file=sys.stderr)
+    print(f"darkpose: {shown(message)}", file=sys.stderr)
 
 
 @contextmanager

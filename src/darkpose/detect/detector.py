@@ -34,6 +34,12 @@ def detector_facts(detector: Detector) -> dict[str, Any]:
     return {"detector": detector.name, **{f"detector_{name}": value for name, value in facts.items()}}
 
 
+def smallest_face(detector: Detector, size: tuple[int, int]) -> float | None:
+    """Side in px of the smallest faces that a detector mostly finds in images (width, height); None: not known."""
+    smallest = getattr(detector, "smallest", None)
+    return None if smallest is None else smallest(size)
+
+
 def named_detector(name: str) -> Detector | None:
     """The detector "haar", "yunet" or a YuNet file at a path; None for "auto", the best one available.
 

@@ -30,10 +30,14 @@ class Haar:
     def __init__(self) -> None:
         self._cascade = _Cascade()
 
+    def smallest(self, size: tuple[int, int]) -> float:
+        """Side in px of the smallest faces that it searches for in images (width, height)."""
+        return max(24, min(size) // 20)
+
     def __call__(self, image: Pixels) -> Detections:
         """Faces in an image (H, W, 3) uint8 RGB."""
         grey = cv2.equalizeHist(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
-        smallest = max(24, min(image.shape[:2]) // 20)
+        smallest = int(self.smallest((image.shape[1], image.shape[0])))
         found, _, weights = self._cascade.classifier.detectMultiScale3(
             grey, scaleFactor=1.1, minNeighbors=5, minSize=(smallest, smallest), outputRejectLevels=True
         )

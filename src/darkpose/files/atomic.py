@@ -3,11 +3,15 @@
 import os
 import secrets
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from darkpose.errors import DarkposeError
+
+PREFIX, SUFFIX = ".darkpose-", ".partial"  # of the names of temporary files
+_cleaned: set[str] = set()  # folders
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -21,11 +25,13 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         DarkposeError: the folder is missing, or the disk is full or read-only. No temporary file stays, and an earlier
             file at `path` is unchanged.
     """
-    temporary = path.with_name(f".{secrets.token_hex(6)}.partial")
+    temporary = path.with_name(f"{PREFIX}{secrets.token_hex(6)}{SUFFIX}")
     try:
-        write(temporary)
-        with temporary.open("rb+") as file:  # Windows flushes only what is open for writing
-            os.fsync(file.fileno())
+        _remove_leftovers_once(path.parent)
+        with open(temporary, "xb") as held, _locked(held):  # it has a writer
+            write(temporary)
+            with temporary.open("rb+") as file:  # Windows flushes only what is open for writing
+                os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
         raise DarkposeError(f"{path}: cannot be written: {error.strerror or error}") from error
@@ -43,17 +49,57 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8", errors="surrogateescape"))
 
 
-def remove_leftovers(folder: Path, *, older: float = 0.0) -> None:
-    """Remove the temporary files of killed processes from a folder.
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write parts of a UTF-8 text as `write_atomically` does; they are not held in memory.
 
-    Args:
-        folder: the folder; other processes must not be writing files there that are older than `older`.
-        older: least age in seconds.
+    Raises:
+        DarkposeError: as `write_atomically`.
     """
-    for leftover in folder.glob(".*.partial"):
-        with suppress(OSError):
-            if not older or time.time() - leftover.stat().st_mtime > older:
+
+    def write(temporary: Path) -> None:
+        with temporary.open("w", encoding="utf-8", newline="") as file:
+            file.writelines(lines)
+
+    write_atomically(path, write)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files of killed processes from a folder; those that a process writes to stay."""
+    for leftover in folder.glob(f"{PREFIX}*{SUFFIX}"):
+        with suppress(OSError), leftover.open("rb") as file:
+            if _is_abandoned(file):
                 leftover.unlink()
+
+
+def _is_abandoned(file: IO[bytes]) -> bool:
+    """Whether no process has a lock on the file; where there are no locks, whether it is older than a day."""
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):
+        return time.time() - os.fstat(file.fileno()).st_mtime > 24 * 3600
+    return True
+
+
+def _remove_leftovers_once(folder: Path) -> None:
+    """Remove leftovers before the first file that this process writes into a folder."""
+    real = os.path.realpath(folder)
+    if real not in _cleaned:
+        _cleaned.add(real)
+        remove_leftovers(folder)
+
+
+@contextmanager
+def _locked(file: IO[bytes]) -> Iterator[None]:
+    """Hold a lock on a file where there are locks."""
+    with suppress(ImportError, OSError):
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX)
+    yield
 
 
 def make_folder(folder: Path) -> None:

@@ -34,6 +34,20 @@ def check_regular(path: str | Path) -> None:
         raise OSError(errno.EINVAL, f"expected a regular file, got {kind}")
 
 
+def read_limited(path: str | Path, limit: int) -> bytes:
+    """Read a regular file that has at most `limit` bytes.
+
+    Raises:
+        OSError: it has more, is no regular file, or cannot be read.
+    """
+    check_regular(path)
+    with open(path, "rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"it has more than {limit} bytes")
+    return data
+
+
 def no_link(path: str, flags: int) -> int:
     """An opener for `open` that refuses a symbolic link, which somebody else may have put there."""
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o644)

@@ -1,37 +1,54 @@
-"""Checks of image files before decoding: size, and truncation; and what OpenCV does not read in their headers.
-
-OpenCV decodes a truncated JPEG file to a half-grey image without an error, and allocates any size that a header gives.
-"""
+"""Checks of image files before decoding: size, memory and check sums; and what OpenCV does not read in headers."""
 
 import re
+import zlib
 
 from darkpose.errors import DarkposeError
+from darkpose.image.headers import Header, read_header
+from darkpose.image.jpeg import Jpeg, read_jpeg
 from darkpose.image.opencv import MAX_PIXELS
 
+MAX_MEMORY = 1 << 30  # bytes that decoding one image may take at its peak, besides the file
+MAX_FILE = 1 << 30  # bytes
+
 _SPACE = rb"(?:\s|#[^\n]*\n)+"  # comments count as space
-_NETPBM = re.compile(rb"P[2356]" + 3 * (_SPACE + rb"(\d{1,9})") + rb"\s")
+_NETPBM = re.compile(rb"P[1-6]" + 2 * (_SPACE + rb"(\d{1,9})") + rb"(?:" + _SPACE + rb"(\d{1,9}))?\s")
 _PAM = re.compile(rb"P7\s(?:.*\n)*?MAXVAL\s+(\d{1,9})\s")
+_PAM_SIDES = tuple(re.compile(rb"^%b\s+(\d{1,9})\s" % side, re.MULTILINE) for side in (b"WIDTH", b"HEIGHT"))
+_PIXELS_OF_PNG = (b"IHDR", b"PLTE", b"IDAT")
 
 
-def check_image_file(data: bytes) -> None:
-    """Check the bytes of an image file; of formats other than JPEG and PNG, OpenCV checks more.
+def check_image_file(data: bytes) -> Jpeg | None:
+    """Check the bytes of an image file.
+
+    Returns:
+        The headers, of a JPEG file.
 
     Raises:
-        DarkposeError: the file is empty, truncated, too large or AVIF.
+        DarkposeError: the file is empty, truncated, damaged, too large or of a format that is not read.
     """
     if not data:
         raise DarkposeError("the file is empty")
-    size = None
-    if data.startswith(b"\xff\xd8"):
-        size = _check_jpeg(data)
-    elif data.startswith(b"\x89PNG\r\n\x1a\n"):
-        size = (int.from_bytes(data[16:20]), int.from_bytes(data[20:24]))
-        if b"IEND" not in data[24:]:
-            raise DarkposeError("the PNG file is truncated: its end is missing")
-    elif data[4:8] == b"ftyp":
+    if data[4:8] == b"ftyp":
         _refuse_heif(data)
-    if size is not None:
-        check_pixel_count(*size)
+    jpeg = None
+    if data.startswith(b"\xff\xd8"):
+        jpeg = read_jpeg(data)
+        header = None if jpeg is None else Header(*jpeg.size, 7 if jpeg.is_plain else 4 + 4 * len(jpeg.sampling))
+    else:
+        header = _netpbm(data) or read_header(data)
+    if header is None:
+        raise DarkposeError("not an image, or damaged, or of a format that is not read")
+    check_pixel_count(header.width, header.height)
+    if header.width * header.height * header.memory > MAX_MEMORY:
+        limit = MAX_MEMORY // header.memory
+        raise DarkposeError(
+            f"the image is {header.width} x {header.height}; the limit is {limit} pixels for this kind of file, "
+            "scale it down"
+        )
+    if data.startswith(b"\x89PNG"):
+        _check_png(data)
+    return jpeg
 
 
 def check_pixel_count(width: int, height: int) -> None:
@@ -44,23 +61,28 @@ def check_pixel_count(width: int, height: int) -> None:
         raise DarkposeError(f"the image is {width} x {height}; the limit is {MAX_PIXELS} pixels, scale it down")
 
 
-def _check_jpeg(data: bytes) -> tuple[int, int] | None:
-    """(width, height) from the frame header, if there is one; the segments are read up to the compressed pixels."""
-    position, size = 2, None
-    while position + 4 <= len(data) and data[position] == 0xFF:
-        marker, length = data[position + 1], int.from_bytes(data[position + 2 : position + 4])
-        if marker == 0xFF:  # fill byte
-            position += 1
-            continue
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = data[position + 5 : position + 7], data[position + 7 : position + 9]
-            size = (int.from_bytes(width), int.from_bytes(height))
-        position += 2 + length
-        if marker == 0xDA:  # pixels follow, in which 0xFF is always followed by 0 or a restart marker
-            if b"\xff\xd9" not in data[position:]:
-                break
-            return size
-    raise DarkposeError("the JPEG file is truncated: its end is missing")
+def _netpbm(data: bytes) -> Header | None:
+    """The header of a PBM, PGM, PPM or PAM file."""
+    if data.startswith(b"P7"):
+        sides = [each.search(data[:4096]) for each in _PAM_SIDES]
+        return Header(*(int(side[1]) for side in sides if side), 13) if all(sides) else None
+    found = _NETPBM.match(data)
+    return None if found is None else Header(int(found[1]), int(found[2]), 13)
+
+
+def _check_png(data: bytes) -> None:
+    """Check the parts that hold pixels by their check sums, which OpenCV leaves out in animations."""
+    at = 8
+    while at + 12 <= len(data):
+        length, kind = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8]
+        if kind == b"IEND":
+            return
+        end = at + 8 + length
+        if kind in _PIXELS_OF_PNG and zlib.crc32(memoryview(data)[at + 4 : end]) != int.from_bytes(data[end : end + 4]):
+            reason = "truncated: its end is missing" if end + 4 > len(data) else "damaged: a check sum is wrong"
+            raise DarkposeError(f"the PNG file is {reason}")
+        at = end + 4
+    raise DarkposeError("the PNG file is truncated: its end is missing")
 
 
 def white_level(data: bytes) -> int:
@@ -69,8 +91,8 @@ def white_level(data: bytes) -> int:
     Raises:
         DarkposeError: it is not from 1 to 65535.
     """
-    found = _NETPBM.match(data) or _PAM.match(data[:4096])
-    white = 255 if found is None else int(found[found.re.groups])
+    found = None if data[:2] in (b"P1", b"P4") else _NETPBM.match(data) or _PAM.match(data[:4096])
+    white = 255 if found is None else int(found[found.re.groups] or 255)
     if not 1 <= white <= 65535:
         raise DarkposeError(f"the header of the file says that white is {white}; expected 1 to 65535")
     if white == 1 and data.startswith(b"P7"):  # OpenCV takes it for bits

@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import write_atomically
-from darkpose.files.paths import check_regular
-from darkpose.image.file_check import check_image_file, check_pixel_count, white_level
+from darkpose.files.paths import read_limited
+from darkpose.image.file_check import MAX_FILE, check_image_file, check_pixel_count, white_level
 from darkpose.image.geometry import Floats, box_to_crop, image_to_crop, transform
+from darkpose.image.jpeg import decode_jpeg
 from darkpose.image.opencv import MAX_PIXELS, cv2
 
 if TYPE_CHECKING:
@@ -51,13 +52,11 @@ def read_image(path: Path) -> Pixels:
         DarkposeError: the file cannot be read, is empty, truncated or no image, or has more than `opencv.MAX_PIXELS`.
     """
     try:
-        check_regular(path)
-        return decode_image(path.read_bytes())
+        return decode_image(read_limited(path, MAX_FILE))
     except DarkposeError as error:
         raise DarkposeError(f"{path}: {error}") from error
     except (OSError, ValueError) as error:  # ValueError: not a path, for example with a NUL
-        shown = str(path).encode("utf-8", "backslashreplace").decode()
-        raise DarkposeError(f"{shown}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise DarkposeError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 def decode_image(data: bytes) -> Pixels:
@@ -68,12 +67,12 @@ def decode_image(data: bytes) -> Pixels:
     Raises:
         DarkposeError: the file is empty, truncated or no image, or has more than `opencv.MAX_PIXELS`.
     """
-    check_image_file(data)
+    jpeg = check_image_file(data)
     white = white_level(data)
     scaled = white not in (255, 65535)  # OpenCV reads values up to these
     flags = cv2.IMREAD_COLOR_RGB | (cv2.IMREAD_ANYDEPTH if scaled else 0)
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        image = _decoded(data, flags) if jpeg is None else decode_jpeg(data, jpeg, lambda file: _decoded(file, flags))
     except cv2.error as error:
         reason = f"it has more than {MAX_PIXELS} pixels" if "MAX_IMAGE_PIXELS" in str(error) else error.err
         raise DarkposeError(f"OpenCV cannot decode it: {reason}") from error
@@ -81,8 +80,12 @@ def decode_image(data: bytes) -> Pixels:
         raise DarkposeError("not an image, or damaged, or of a format that OpenCV cannot decode")
     check_pixel_count(image.shape[1], image.shape[0])
     if scaled:
-        image = np.minimum(np.rint(image * np.float32(255 / white)), 255)
+        image = cv2.convertScaleAbs(image, alpha=255 / white)
     return np.asarray(image, np.uint8)
+
+
+def _decoded(data: bytes, flags: int) -> NDArray[np.generic] | None:
+    return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
 
 
 def as_rgb(image: NDArray[np.generic]) -> Pixels:

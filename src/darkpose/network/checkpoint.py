@@ -71,8 +71,8 @@ def load_strictly(
         elif not _usable(value):
             problems.append(f"not finite numbers: {spell(key)}")
     if problems:
-        listed = "\n  ".join(problems)
-        raise DarkposeError(f"{source}: the weights do not fit {config}, problems: {len(problems)}\n  {listed}")
+        listed = "; ".join(problems)
+        raise DarkposeError(f"{source}: the weights do not fit {config}, problems: {len(problems)}: {listed}")
     cast = {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
     model.load_state_dict(cast, assign=True)
     return model.eval().requires_grad_(False)

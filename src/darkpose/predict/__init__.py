@@ -19,4 +19,5 @@ sources      images in files, folders, globs, tar files and lists, one at a time
 stream       many images through one Predictor: threads, batches, order
 supervision  conversion to supervision.KeyPoints
 turned       faces that are turned by a quarter or half of a circle
+unfinished   results of a run that makes one file, kept as they come
 """

@@ -2,28 +2,30 @@
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Any, Literal
 
 from numpy.typing import ArrayLike
 
-from darkpose.errors import DarkposeError
-from darkpose.files.atomic import make_folder, write_text
+from darkpose.errors import DarkposeError, printable
+from darkpose.files.atomic import make_folder, write_lines, write_text
 from darkpose.image.pixels import Pixels, read_image, write_image
 from darkpose.predict.draw import draw_faces, zoom_for
-from darkpose.predict.formats import ImageResult, to_coco, to_csv, to_json, to_pts
+from darkpose.predict.formats import ImageResult, coco_lines, csv_lines, to_dict, to_json, to_pts
 from darkpose.predict.given_boxes import GivenBoxes
 from darkpose.predict.inputs import OVERLAY, Input
 from darkpose.predict.predictor import BoxKind, Predictor
 from darkpose.predict.stream import stream
+from darkpose.predict.unfinished import Unfinished
 from darkpose.schema import KeypointSchema
 
 FATAL = (errno.ENOSPC, errno.EROFS, errno.ENOENT, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC))
 Format = Literal["json", "csv", "pts", "coco"]
+RUN_FILES = {"csv": "landmarks.csv", "coco": "landmarks.coco.json"}  # the file of a whole run
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,14 @@ def predict_files(
                     raise
                 yield Outcome(item.path, problem=f"{item.path}: {error}")
                 continue
-        yield Outcome(item.path, result, "" if faces else f"{item.path}: no face found")
+        problem = "" if faces else f"{item.path}: no face found{_limit(predictor, result, boxes)}"
+        yield Outcome(item.path, result, problem)
+
+
+def _limit(predictor: Predictor, result: ImageResult, boxes: GivenBoxes | None) -> str:
+    """What the detector could not have found, for the line about an image without a face."""
+    smallest = None if boxes is not None else predictor.smallest_face(result.size)
+    return "" if smallest is None else f" (of {smallest:.0f} px or more; --find small finds smaller ones)"
 
 
 def _stops_the_run(error: DarkposeError) -> bool:
@@ -94,6 +103,7 @@ def _stops_the_run(error: DarkposeError) -> bool:
 class OutputFolder(AbstractContextManager["OutputFolder"]):
     """Writes results to a folder; the file of a whole run (CSV, COCO) at the end, also if the run is interrupted.
 
+    The results for that file are appended to another as they come (see `unfinished`), so that none is lost.
     Every file gets a new name: no file is written twice in a run, and no input image is overwritten.
     """
 
@@ -106,6 +116,7 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
         draw: bool,
         scores: bool,
         inputs: Iterable[Input] = (),
+        facts: Mapping[str, Any] | None = None,
     ) -> None:
         """Make the folder.
 
@@ -116,14 +127,23 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
             draw: also write each image with its landmarks.
             scores: draw the scores, too.
             inputs: images that must not be overwritten.
+            facts: JSON values of everything the results depend on except the images.
 
         Raises:
-            DarkposeError: the folder cannot be made.
+            DarkposeError: the folder cannot be made, or has an unfinished run with other facts.
         """
         self.folder, self.format, self.schema, self.draw, self.scores = folder, format, schema, draw, scores
         self._used_paths = {os.path.realpath(item.path) for item in inputs}
-        self._results: list[ImageResult] = []  # for the file of a whole run
         make_folder(folder)
+        self.unfinished: Unfinished | None = None  # for the file of a whole run
+        if format in RUN_FILES:
+            run = {"format": format, "markup": schema.name, **(facts or {})}
+            self.unfinished = Unfinished(folder / f"{RUN_FILES[format]}.unfinished", run)
+
+    def remaining(self, inputs: Sequence[Input]) -> list[Input]:
+        """The inputs that an unfinished run has no results of."""
+        done = set() if self.unfinished is None else self.unfinished.done
+        return [item for item in inputs if printable(str(item.path)) not in done]
 
     def write(self, name: Path, image: Pixels, result: ImageResult) -> None:
         """Write the files of one image."""
@@ -135,8 +155,8 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
             for number, face in enumerate(result.faces):
                 suffix = ".pts" if len(result.faces) == 1 else f"_{number}.pts"
                 write_text(self._new_path(base, suffix), to_pts(face))
-        else:
-            self._results.append(result)
+        elif self.unfinished is not None:
+            self.unfinished.add(to_dict(result))
         if self.draw:
             zoom = zoom_for(image, result.faces)
             drawn = draw_faces(image, result.faces, scores=self.scores, zoom=zoom)
@@ -153,10 +173,13 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Write the file of the whole run."""
-        if kind is not None and not self._results:
+        """Write the file of the whole run; the unfinished results stay if the run was interrupted."""
+        if self.unfinished is None or (kind is not None and not self.unfinished.done):
             return
-        if self.format == "csv":
-            write_text(self.folder / "landmarks.csv", to_csv(self._results))
-        elif self.format == "coco":
-            write_text(self.folder / "landmarks.coco.json", to_coco(self._results, self.schema))
+        lines = csv_lines(self.unfinished) if self.format == "csv" else coco_lines(self.unfinished, self.schema)
+        try:
+            write_lines(self.folder / RUN_FILES[self.format], lines)
+        except DarkposeError as failure:
+            raise DarkposeError(f"{failure}; the same command continues the run") from failure.__cause__
+        if kind is None:
+            self.unfinished.remove()

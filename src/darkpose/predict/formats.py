@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from darkpose.errors import printable
 from darkpose.files.json_text import finite_or_none, format_json
 from darkpose.files.pts import format_pts
 from darkpose.predict.face import Face
@@ -37,7 +38,7 @@ def to_dict(result: ImageResult) -> dict[str, Any]:
     Faces with covariances have "covariances": [[xx, xy], [xy, yy]] in image px^2 per landmark, null if not known.
     """
     return {
-        "image": result.image,
+        "image": printable(result.image),
         "width": result.size[0],
         "height": result.size[1],
         "faces": [_face_to_dict(face) for face in result.faces],
@@ -71,9 +72,9 @@ def _number(value: float, digits: int) -> float | None:
     return finite_or_none(round(float(value), digits))
 
 
-def _text(value: float, digits: int) -> str:
-    """A number of CSV; empty if it is not finite."""
-    return f"{value:.{digits}f}" if np.isfinite(value) else ""
+def _text(value: float | None, digits: int) -> str:
+    """A number of CSV; empty if there is none."""
+    return "" if value is None else f"{value:.{digits}f}"
 
 
 def _matrix(covariance: NDArray[np.floating[Any]]) -> list[list[float]] | None:
@@ -93,18 +94,27 @@ def to_csv(results: Sequence[ImageResult]) -> str:
 
     If a face has covariances, also xx, xy and yy in image px^2, empty if not known.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    has_covariances = any(face.covariance is not None for result in results for face in result.faces)
+    return "".join(csv_lines([to_dict(result) for result in results]))
+
+
+def csv_lines(entries: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """The rows of `to_csv` for entries as `to_dict` makes them; read twice."""
+    has_covariances = any("covariances" in face for entry in entries for face in entry["faces"])
     columns = ["image", "face", "landmark", "name", "x", "y", "score"]
-    writer.writerow([*columns, "xx", "xy", "yy"] if has_covariances else columns)
-    for result in results:
-        for number, face in enumerate(result.faces):
-            for k, ((x, y), score) in enumerate(zip(face.keypoints, face.scores, strict=True)):
-                row = [result.image, number, k, face.schema.names[k], _text(x, 3), _text(y, 3), _text(score, 4)]
-                matrix = None if face.covariance is None else _matrix(face.covariance[k])
-                values = [f"{matrix[i][j]:.4f}" for i, j in ((0, 0), (0, 1), (1, 1))] if matrix else ["", "", ""]
-                writer.writerow([*row, *values] if has_covariances else row)
+    yield _csv_row([*columns, "xx", "xy", "yy"] if has_covariances else columns)
+    for entry in entries:
+        for number, face in enumerate(entry["faces"]):
+            each = zip(face["names"], face["keypoints"], face["scores"], strict=True)
+            for k, (name, (x, y), score) in enumerate(each):
+                row = [entry["image"], number, k, name, _text(x, 3), _text(y, 3), _text(score, 4)]
+                matrix = face["covariances"][k] if "covariances" in face else None
+                values = [_text(matrix[i][j], 4) for i, j in ((0, 0), (0, 1), (1, 1))] if matrix else ["", "", ""]
+                yield _csv_row([*row, *values] if has_covariances else row)
+
+
+def _csv_row(values: Sequence[object]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(values)
     return text.getvalue()
 
 
@@ -118,26 +128,33 @@ def to_coco(results: Sequence[ImageResult], schema: KeypointSchema) -> str:
 
     A landmark that is not finite has 0, 0, 0.
     """
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    for image_id, result in enumerate(results, 1):
-        width, height = result.size
-        images.append({"id": image_id, "file_name": result.image, "width": width, "height": height})
-        for face in result.faces:
-            annotations.append({"id": len(annotations) + 1, "image_id": image_id, **_coco_annotation(face)})
+    return "".join(coco_lines([to_dict(result) for result in results], schema))
+
+
+def coco_lines(entries: Iterable[Mapping[str, Any]], schema: KeypointSchema) -> Iterator[str]:
+    """The text of `to_coco` for entries as `to_dict` makes them, in parts; read twice."""
     edges = sorted({(a + 1, b + 1) for line in schema.outlines for a, b in pairwise(line)})
     category = {"id": 1, "name": "face", "keypoints": list(schema.names), "skeleton": edges}
-    content = {"images": images, "annotations": annotations, "categories": [category]}
-    return format_json(content)
+    images = (
+        {"id": number, "file_name": entry["image"], "width": entry["width"], "height": entry["height"]}
+        for number, entry in enumerate(entries, 1)
+    )
+    faces = ((number, face) for number, entry in enumerate(entries, 1) for face in entry["faces"])
+    annotations = (
+        {"id": number, "image_id": image, **_coco_annotation(face)} for number, (image, face) in enumerate(faces, 1)
+    )
+    for name, values in (("images", images), ("annotations", annotations), ("categories", [category])):
+        yield f'{"{" if name == "images" else ", "}"{name}": ['
+        for number, value in enumerate(values):
+            yield (", " if number else "") + format_json(value)
+        yield "]"
+    yield "}"
 
 
-def _coco_annotation(face: Face) -> dict[str, Any]:
-    x0, y0, x1, y1 = (round(float(value), 3) for value in face.box)
-    seen = [bool(np.isfinite(point).all()) for point in face.keypoints]
-    points = [
-        [round(float(x), 3), round(float(y), 3), 2] if known else [0, 0, 0]
-        for (x, y), known in zip(face.keypoints, seen, strict=True)
-    ]
+def _coco_annotation(face: Mapping[str, Any]) -> dict[str, Any]:
+    x0, y0, x1, y1 = face["box"]
+    seen = [None not in point for point in face["keypoints"]]
+    points = [[*point, 2] if known else [0, 0, 0] for point, known in zip(face["keypoints"], seen, strict=True)]
     return {
         "category_id": 1,
         "keypoints": [value for point in points for value in point],
@@ -145,5 +162,5 @@ def _coco_annotation(face: Face) -> dict[str, Any]:
         "bbox": [x0, y0, round(x1 - x0, 3), round(y1 - y0, 3)],
         "area": round((x1 - x0) * (y1 - y0), 3),
         "iscrowd": 0,
-        "score": _mean_score(face),
+        "score": face["score"],
     }

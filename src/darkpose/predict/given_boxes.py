@@ -1,7 +1,9 @@
 """Boxes from the command line: four numbers, or a JSON or CSV file."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from darkpose.errors import DarkposeError
@@ -19,8 +21,8 @@ class GivenBoxes:
     """Boxes by image.
 
     "x0,y0,x1,y1" (image px) is a box in every image. A file has boxes by image: JSON
-    `{"photo.jpg": [[x0, y0, x1, y1], ...]}` or CSV with the columns image, x0, y0, x1, y1. The boxes of several values
-    are combined.
+    `{"photo.jpg": [[x0, y0, x1, y1], ...]}` or CSV with the columns image, x0, y0, x1, y1. An image is found by its
+    path, however it is spelt, or by its file name, if no other image has it. The boxes of several values are combined.
     """
 
     def __init__(self, values: Sequence[str]) -> None:
@@ -37,21 +39,63 @@ class GivenBoxes:
             else:
                 for name, boxes in _read(Path(value)).items():
                     self._by_image.setdefault(str(Path(name)), []).extend(boxes)
+        self._named: dict[str, Path] = {}  # by file name: the first image that was found by it
+        self._by_place: dict[str, list[str]] = {}
+        for name in self._by_image:
+            self._by_place.setdefault(_place(Path(name)), []).append(name)
 
     def digest(self) -> str:
         """SHA-256 of all boxes, in hex."""
         return hashlib.sha256(format_json([self._everywhere, self._by_image], sort_keys=True).encode()).hexdigest()
 
     def of(self, image: Path) -> Boxes:
-        """Boxes of an image, by its path as given or by its file name.
+        """Boxes of an image, by its path, however it is spelt, or by its file name.
 
         Raises:
-            DarkposeError: there are no boxes for it.
+            DarkposeError: there are no boxes for it, or the file names it in several ways.
         """
-        named = self._by_image.get(str(image), self._by_image.get(image.name))
-        if named is None and not self._everywhere:
+        keys = self._keys_of(image)
+        if not keys and not self._everywhere:
             raise DarkposeError(f"{image}: this image is not in the boxes file")
-        return [*self._everywhere, *(named or [])]
+        return [*self._everywhere, *(box for key in keys for box in self._by_image[key])]
+
+    def _keys_of(self, image: Path) -> list[str]:
+        """The names in the boxes file that are this image: those of its path, else its file name."""
+        if not self._by_image:
+            return []
+        same = self._by_place.get(_place(image), [])
+        if not same and image.name in self._by_image:
+            self._check_single(image)
+            return [image.name]
+        return same
+
+    def check(self, images: Iterable[Path]) -> None:
+        """Refuse images that a boxes file names by a file name that several have.
+
+        Raises:
+            DarkposeError: there are such images.
+        """
+        for image in images:
+            self._keys_of(image)
+
+    def _check_single(self, image: Path) -> None:
+        """Refuse a file name that an earlier image has, too."""
+        other = self._named.setdefault(image.name, image)
+        if _place(other) != _place(image):
+            raise DarkposeError(
+                f"{image}: the boxes file has {image.name}, which is the name of {other}, too; write their paths there"
+            )
+
+
+def _place(path: Path) -> str:
+    """Where a path is, however it is spelt; links to the file itself are kept apart."""
+    try:
+        return f"{_real(str(Path.cwd() / path.parent))}/{path.name}"
+    except ValueError:  # a NUL, which no file has
+        return str(path)
+
+
+_real = lru_cache(maxsize=4096)(os.path.realpath)
 
 
 def _four_numbers(text: str) -> list[float] | None:

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from darkpose.codec.heatmap import Method
-from darkpose.detect.detector import Detector, best_detector, named_detector
+from darkpose.detect.detector import Detector, best_detector, named_detector, smallest_face
 from darkpose.detect.haar import Haar
+from darkpose.detect.tiles import Tiled
 from darkpose.detect.yunet import YuNet
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import whole_pixels
@@ -33,6 +34,7 @@ Image = Union[str, Path, NDArray[np.generic], "PilImage"]
 _finding = threading.Lock()
 MAX_BATCH, MAX_THREADS = 4096, 1024
 FARTHEST = 1e6  # px; coordinates beyond are no boxes of photographs
+Find = Literal["usual", "small"]
 BoxKind = Literal["detector", "yunet", "haar", "landmarks", "square"]
 
 
@@ -81,6 +83,7 @@ class Predictor:
         numbers: NumberType = "fp32",
         compiled: bool = False,
         shape_prior: str | Path | ShapePrior | None = None,
+        find: Find = "usual",
     ) -> None:
         """Load the weights; the detector is loaded with the first image without boxes.
 
@@ -107,6 +110,8 @@ class Predictor:
             shape_prior: draw landmarks towards the shapes of faces (see `shape_prior`): the file of a prior, or
                 "wflw-98", the one in the package. For hidden, blurred and lost faces; unusual expressions lose a
                 little. Scores and covariances remain those of the heatmaps.
+            find: "small": search tiles of the image at its full size, too, by whichever detector, for small faces; time
+                grows with the image.
 
         Raises:
             DarkposeError: the weights, their calibration, the prior, the runtime or the device cannot be used, the
@@ -118,6 +123,7 @@ class Predictor:
         _check_choice("method", method or "dark", get_args(Method))
         _check_choice("runtime", runtime, ("auto", *get_args(Runtime)))
         _check_choice("numbers", numbers, get_args(NumberType))
+        _check_choice("find", find, get_args(Find))
         _check_count("batch_size", batch_size, MAX_BATCH)
         _check_count("threads", threads, MAX_THREADS)
         engine = Engine(runtime, device, threads, providers, numbers, compiled)
@@ -143,7 +149,9 @@ class Predictor:
         )
         self._fingerprint, self._precision, self._numbers = opened.fingerprint, opened.precision, numbers
         self._given_detector = named_detector(detector) if isinstance(detector, str) else detector
-        self._detector = self._given_detector
+        self._detector, self._finding_small = self._given_detector, find == "small"
+        if self._detector is not None and self._finding_small:
+            self._detector = Tiled(self._detector)
         self.detector_note = ""
 
     def facts(self) -> dict[str, Any]:
@@ -164,6 +172,7 @@ class Predictor:
             "calibration": None if self.calibration is None else self.calibration.digest(),
             "precision": self._precision,
             "numbers": self._numbers,
+            **({"find": "small"} if self._finding_small else {}),
             **({"runtime": self._find.network.runtime} if rounded else {}),
             **({} if self._prior is None else {"shape_prior": self._prior.digest()}),
         }
@@ -173,8 +182,13 @@ class Predictor:
         """The face detector, looked up at the first use."""
         with _finding:  # once, whichever thread comes first
             if self._detector is None:
-                self._detector, self.detector_note = best_detector()
+                found, self.detector_note = best_detector()
+                self._detector = Tiled(found) if self._finding_small else found
             return self._detector
+
+    def smallest_face(self, size: tuple[int, int]) -> float | None:
+        """Side in px of the smallest faces mostly found in images (width, height); None: not known."""
+        return smallest_face(self.detector, size)
 
     @overload
     def __call__(self, image: Image, boxes: ArrayLike | None = None, box_kind: BoxKind = "detector") -> list[Face]: ...  # type: ignore[overload-overlap]

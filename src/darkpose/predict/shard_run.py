@@ -1,6 +1,6 @@
 """Predictions for any number of images, written in shards; a run that was stopped or killed can be continued."""
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -69,7 +69,12 @@ class Step:
 
 
 def predict_shards(
-    predictor: Predictor, step: Step, sources: Iterable[Source], shards: Shards
+    predictor: Predictor,
+    step: Step,
+    sources: Iterable[Source],
+    shards: Shards,
+    *,
+    stopped: Callable[[], object] = lambda: False,
 ) -> Generator[Record, None, None]:
     """Predict the inputs that have no record yet; every source gets one record, in order.
 
@@ -80,6 +85,7 @@ def predict_shards(
         step: how images are predicted.
         sources: the images, in the same order as in earlier runs.
         shards: entered.
+        stopped: whether to end before an image that is still being read.
 
     Yields:
         The records that this run adds.
@@ -91,23 +97,29 @@ def predict_shards(
     # Existing records are read before the first missing input: here and not in a thread, so that Ctrl-C stops it.
     first = next(missing, None)
     numbered = missing if first is None else chain([first], missing)
-    for record in predict_images(predictor, step, numbered):
+    for record in predict_images(predictor, step, numbered, stopped=stopped):
         shards.add(record)
         yield record
-    shards.finish()
+    if not stopped():
+        shards.finish()
 
 
 def predict_images(
-    predictor: Predictor, step: Step, numbered: Iterable[tuple[int | None, EncodedImage]]
+    predictor: Predictor,
+    step: Step,
+    numbered: Iterable[tuple[int | None, EncodedImage]],
+    *,
+    stopped: Callable[[], object] = lambda: False,
 ) -> Iterator[Record]:
-    """The records of images, in order; each image is given with its number."""
+    """The records of images, in order; each image is given with its number. `stopped` as in `stream`."""
 
     def read(numbered_image: tuple[int | None, EncodedImage]) -> tuple[Pixels, ArrayLike | None]:
         _, image = numbered_image
         given = None if step.boxes is None else step.boxes.of(Path(image.name))
         return decode_image(image.read()), given
 
-    yield from map(_record, stream(predictor, numbered, read, box_kind=step.box_kind, threads=step.threads))
+    results = stream(predictor, numbered, read, box_kind=step.box_kind, threads=step.threads, stopped=stopped)
+    yield from map(_record, results)
 
 
 def _record(result: StreamResult[tuple[int | None, EncodedImage]]) -> Record:

@@ -9,8 +9,9 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from darkpose.errors import DarkposeError
+from darkpose.errors import DarkposeError, printable
 from darkpose.files.paths import check_regular, exists, is_folder
+from darkpose.image.file_check import MAX_FILE
 from darkpose.predict.inputs import is_image, is_tar, list_files, no_images
 
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
@@ -49,7 +50,9 @@ class Source(NamedTuple):
                 if self.size > os.fstat(file.fileno()).st_size - self.offset:  # as a damaged header may say
                     raise DarkposeError("the tar file ends within this image")
                 file.seek(self.offset)
-                data = file.read(self.size)
+                data = file.read(self.size if 0 <= self.size <= MAX_FILE else MAX_FILE + 1)
+            if len(data) > MAX_FILE:
+                raise DarkposeError(f"the file has more than {MAX_FILE} bytes")
         except DarkposeError:
             raise
         except (OSError, ValueError) as error:  # ValueError: a NUL in a path
@@ -215,8 +218,3 @@ def _is_compressed(path: str) -> bool:
             return file.read(4).startswith((b"\x1f\x8b", b"BZh", b"\xfd7zX", b"\x28\xb5\x2f\xfd"))
     except OSError:
         return False
-
-
-def printable(path: str) -> str:
-    r"""A path as text; bytes that are no text are written as \xff."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

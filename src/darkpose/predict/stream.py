@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -18,6 +19,8 @@ from darkpose.runtime.network import NetworkError
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
+PATIENCE = 5.0  # seconds for threads to end; one that waits for a disk that is gone never does
+POLL = 0.5  # seconds
 MAX_PIXELS_HELD = 1 << 26  # decoded and waiting for a batch, and as many in the batch: 0.2 GB each
 
 
@@ -44,6 +47,7 @@ def stream(
     *,
     box_kind: BoxKind = "detector",
     threads: int | None = None,
+    stopped: Callable[[], object] = lambda: False,
 ) -> Iterator[StreamResult[Item]]:
     """Predict the faces of many images; a problem with one image does not stop the others.
 
@@ -57,6 +61,7 @@ def stream(
             threads. A DarkposeError, an OpenCV error and a lack of memory become the problem of that item.
         box_kind: of the boxes, as `Predictor` takes it.
         threads: that read images and detect faces while the network runs; None: `default_threads`; 0: none.
+        stopped: whether to end before an image that is still being read.
 
     Yields:
         One result per item, in order.
@@ -72,6 +77,7 @@ def stream(
         max_items=2 * max_items,
         size=lambda image: image.pixel_count,
         max_size=MAX_PIXELS_HELD,
+        stopped=stopped,
     )
     for batch in _batches(images, predictor.batch_size, max_items):
         yield from _predict(predictor, batch)
@@ -166,6 +172,7 @@ def read_ahead(
     max_items: int,
     size: Callable[[Value], float] = lambda _: 0,
     max_size: float = float("inf"),
+    stopped: Callable[[], object] = lambda: False,
 ) -> Generator[tuple[Item, Value], None, None]:
     """Call `work` on items in threads, ahead of the caller; yield items and values in the order of the items.
 
@@ -177,6 +184,7 @@ def read_ahead(
         size: of a value.
         max_size: no item is taken while the values that wait to be yielded have this size together. So values of less
             than this size, and one per thread, are held.
+        stopped: whether to end before a value that is still worked on; asked while nothing comes.
     """
     if threads < 1:
         yield from ((item, work(item)) for item in items)
@@ -186,12 +194,13 @@ def read_ahead(
     for worker in workers:
         worker.start()
     try:
-        yield from queue
+        yield from queue.values(stopped)
     finally:
         queue.stop()
+        deadline = time.monotonic() + PATIENCE
         for worker in workers:  # OpenCV aborts if Python ends while threads run it
             if worker is not threading.current_thread():
-                worker.join()
+                worker.join(max(0.0, deadline - time.monotonic()))
 
 
 class _Queue(Generic[Item, Value]):
@@ -223,7 +232,7 @@ class _Queue(Generic[Item, Value]):
                 value = self._work(item)
                 done = (item, value, self._size(value))
                 del value
-            except BaseException as error:  # raised again by `__iter__`
+            except BaseException as error:  # raised again by `values`
                 done = error
             with self._changed:
                 self._done[number] = done
@@ -252,11 +261,13 @@ class _Queue(Generic[Item, Value]):
     def _has_room(self) -> bool:
         return self._taken - self._yielded < self._max_items and self._size_done < self._max_size
 
-    def __iter__(self) -> Iterator[tuple[Item, Value]]:
+    def values(self, stopped: Callable[[], object]) -> Iterator[tuple[Item, Value]]:
         """Items and values, in order."""
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._yielded in self._done)
+                while not self._changed.wait_for(lambda: self._yielded in self._done, POLL):
+                    if stopped():
+                        return
                 done = self._done.pop(self._yielded)
                 if isinstance(done, StopIteration):
                     return

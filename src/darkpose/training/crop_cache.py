@@ -33,7 +33,6 @@ from darkpose.training.augment import AugmentConfig
 from darkpose.training.crop_file import FORMAT, JpegFile, PixelFile, read_index, write_crops
 
 QUALITY = 95
-ABANDONED = 3600.0  # seconds without a write after which a temporary file is removed
 SIGMAS = 3  # standard deviations of the shift that the margin covers
 
 _CHUNK = 64  # images whose crops are in memory at once
@@ -142,7 +141,7 @@ def _make_file(
             raise DarkposeError(f"{path.parent}: cannot be written to: {error.strerror or error}") from error
         index = read_index(path, *wanted)
         if index is None:
-            remove_leftovers(path.parent, older=ABANDONED)
+            remove_leftovers(path.parent)
             write_atomically(
                 path, lambda temporary: write_crops(temporary, _cut(crops, wanted[2], uncompressed), *wanted)
             )
