@@ -30,7 +30,12 @@ def test_a_wait_for_another_process_is_told_after_a_moment(
 ) -> None:
     monkeypatch.setattr("darkpose.files.lock.MOMENT", 0.0)
     told, locked = threading.Event(), threading.Event()
-    monkeypatch.setattr("builtins.print", lambda *words, **_: (sys.stderr.write(words[0]), told.set()))
+
+    def tell(message: str, **_: object) -> None:
+        sys.stderr.write(message)
+        told.set()
+
+    monkeypatch.setattr("builtins.print", tell)
 
     def lock() -> None:
         with file_lock(tmp_path / "lock", work="to download x"):

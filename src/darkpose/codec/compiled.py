@@ -77,7 +77,8 @@ def _undamaged_code(function: Function) -> Iterator[None]:
     """
     from numba.core.caching import FunctionCache
 
-    folder, name = Path(FunctionCache(function).cache_path), function.__qualname__
+    folder = Path(FunctionCache(function).cache_path)  # type: ignore[no-untyped-call]
+    name = function.__qualname__
     record = folder / f"{name}.sha256"
     with file_lock(folder / "darkpose.lock"):
         kept, recorded = _checksum(folder, name), record.read_bytes() if record.exists() else b""

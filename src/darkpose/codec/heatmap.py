@@ -99,8 +99,9 @@ def encode(
         if is_tensor(visible):
             from darkpose.codec import tensors
 
-            visible = tensors.plain(visible, "visible")
-        seen = np.ones(points.shape[:2]) if visible is None else as_float64(visible)
+            seen = as_float64(tensors.plain(visible, "visible"))
+        else:
+            seen = np.ones(points.shape[:2]) if visible is None else as_float64(visible)
     if points.ndim != 3 or points.shape[-1] != 2:
         raise DarkposeError(f"keypoints must be (N, K, 2) in heatmap px, got {tuple(points.shape)}")
     if not isinstance(size, Sequence | np.ndarray) or len(size) != 2 or not all(_is_side(side) for side in size):

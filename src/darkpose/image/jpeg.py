@@ -36,7 +36,7 @@ _LAST = 16  # bytes that a file cannot lack and have all of its pixels
 _SPARSE = 4096  # bytes without any 0xFF, which is every 200th byte of photographs
 _ZEROS = bytes(32)
 
-Decode = Callable[[bytes], NDArray[np.generic] | None]
+Decode = Callable[[bytes], NDArray[np.integer] | None]
 
 
 class Scan(NamedTuple):
@@ -169,7 +169,7 @@ def _intervals(jpeg: Jpeg, scan: Scan) -> int:
     return max(1, -(-sides[0] * sides[1] // scan.interval))
 
 
-def decode_jpeg(data: bytes, jpeg: Jpeg, decode: Decode) -> NDArray[np.generic] | None:
+def decode_jpeg(data: bytes, jpeg: Jpeg, decode: Decode) -> NDArray[np.integer] | None:
     """Decode a JPEG file of which no pixels are missing; None: the decoder cannot read it.
 
     Args:
@@ -184,9 +184,10 @@ def decode_jpeg(data: bytes, jpeg: Jpeg, decode: Decode) -> NDArray[np.generic] 
         return decode(data)
     if not jpeg.is_plain:
         image = decode(data)
-        suspect = image is not None and (len(jpeg.sampling) == 4 or _has_grey(image))
-        if suspect and not np.array_equal(image, decode(_filled(data, jpeg))):
-            raise DarkposeError(DAMAGED)
+        if image is not None and (len(jpeg.sampling) == 4 or _has_grey(image)):
+            other = decode(_filled(data, jpeg))
+            if other is None or not np.array_equal(image, other):
+                raise DarkposeError(DAMAGED)
         return image
     pixels = data[: jpeg.scans[0].end].rstrip(b"\xff")
     image = decode(pixels + _NO_CODE)
@@ -198,13 +199,13 @@ def decode_jpeg(data: bytes, jpeg: Jpeg, decode: Decode) -> NDArray[np.generic] 
     return image
 
 
-def _has_grey(image: NDArray[np.generic]) -> bool:
+def _has_grey(image: NDArray[np.integer]) -> bool:
     """Whether some blocks of 8 px in a row have the grey that libjpeg fills in."""
     sides = image.shape[1] // 8, image.shape[0] // 8
     if min(sides) < 1:
         return False
     means = cv2.resize(image, sides, interpolation=cv2.INTER_AREA).astype(np.int16)
-    grey = (np.abs(means - 128) <= 1).all(axis=2)
+    grey = np.all(np.abs(means - 128) <= 1, axis=2)
     return any(bool((line[:-2] & line[1:-1] & line[2:]).any()) for line in (grey, grey.T))
 
 

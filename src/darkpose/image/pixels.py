@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING, TypeGuard, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -79,13 +79,12 @@ def decode_image(data: bytes) -> Pixels:
     if image is None:
         raise DarkposeError("not an image, or damaged, or of a format that OpenCV cannot decode")
     check_pixel_count(image.shape[1], image.shape[0])
-    if scaled:
-        image = cv2.convertScaleAbs(image, alpha=255 / white)
-    return np.asarray(image, np.uint8)
+    return np.asarray(cv2.convertScaleAbs(image, alpha=255 / white) if scaled else image, np.uint8)
 
 
-def _decoded(data: bytes, flags: int) -> NDArray[np.generic] | None:
-    return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+def _decoded(data: bytes, flags: int) -> NDArray[np.integer] | None:
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    return None if image is None else cast(NDArray[np.integer], image)
 
 
 def as_rgb(image: NDArray[np.generic]) -> Pixels:

@@ -76,10 +76,10 @@ def _shipped(name: str) -> Model:
 def _published(name: str) -> Model:
     model = ZOO[name]
     file = downloaded_file(model)
-    local = (str(file), _megabytes(file)) if file.is_file() else ("", None)
+    path, size = (str(file), _megabytes(file)) if file.is_file() else ("", None)
     error = {f"{subset} (published)": value for subset, value in model.published.items()}
     check = weak_check(model.sha256_prefix)
-    return Model(name, {model.schema.name: len(model.schema)}, error, model.terms, (), *local, check)
+    return Model(name, {model.schema.name: len(model.schema)}, error, model.terms, (), path, size, check)
 
 
 def _megabytes(file: Path) -> float:
