@@ -25,9 +25,11 @@ def read_header(data: bytes) -> Header | None:
     try:
         if data.startswith(b"\x89PNG\r\n\x1a\n") and data[12:16] == b"IHDR":
             is_animated = b"acTL" in data
-            return Header(*struct.unpack(">II", data[16:24]), 13 if is_animated else 7)
+            width, height = struct.unpack(">II", data[16:24])
+            return Header(width, height, 13 if is_animated else 7)
         if data.startswith((b"GIF87a", b"GIF89a")):
-            return Header(*struct.unpack("<HH", data[6:10]), 9)
+            width, height = struct.unpack("<HH", data[6:10])
+            return Header(width, height, 9)
         if data.startswith(b"BM"):
             return _bmp(data)
         if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
@@ -43,7 +45,8 @@ def read_header(data: bytes) -> Header | None:
 
 def _bmp(data: bytes) -> Header:
     if data[14:18] == b"\x0c\0\0\0":
-        return Header(*struct.unpack("<HH", data[18:22]), 7)
+        width, height = struct.unpack("<HH", data[18:22])
+        return Header(width, height, 7)
     width, height = struct.unpack("<ii", data[18:26])
     return Header(abs(width), abs(height), 7)
 

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -84,7 +84,7 @@ def decode_image(data: bytes) -> Pixels:
     return np.asarray(image, np.uint8)
 
 
-def _decoded(data: bytes, flags: int) -> NDArray[np.generic] | None:
+def _decoded(data: bytes, flags: int) -> NDArray[Any] | None:
     return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
 
 
