@@ -58,11 +58,11 @@ def test_file_names_that_are_no_text_are_written_as_text(
         list(predict_files(predictor, items, boxes=GivenBoxes([BOX]), write=folder.write))
     (written,) = (tmp_path / "out").iterdir()
     text = written.read_bytes().decode()
-    found = {
-        "csv": lambda: next(csv.DictReader(io.StringIO(text)))["image"],
-        "coco": lambda: json.loads(text)["images"][0]["file_name"],
-        "json": lambda: json.loads(text)["image"],
-    }[format]()  # type: ignore[no-untyped-call]
+    if format == "csv":
+        found = next(csv.DictReader(io.StringIO(text)))["image"]
+    else:
+        content = json.loads(text)
+        found = content["image"] if format == "json" else content["images"][0]["file_name"]
     assert found == f"{tmp_path}/bad\\xff.png"
     text.encode()
 

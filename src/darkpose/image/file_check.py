@@ -65,7 +65,7 @@ def _netpbm(data: bytes) -> Header | None:
     """The header of a PBM, PGM, PPM or PAM file."""
     if data.startswith(b"P7"):
         width, height = (each.search(data[:4096]) for each in _PAM_SIDES)
-        return Header(int(width[1]), int(height[1]), 13) if width and height else None
+        return None if width is None or height is None else Header(int(width[1]), int(height[1]), 13)
     found = _NETPBM.match(data)
     return None if found is None else Header(int(found[1]), int(found[2]), 13)
 

@@ -16,7 +16,7 @@ import random
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,7 @@ _LAST = 16  # bytes that a file cannot lack and have all of its pixels
 _SPARSE = 4096  # bytes without any 0xFF, which is every 200th byte of photographs
 _ZEROS = bytes(32)
 
-Decode = Callable[[bytes], NDArray[np.integer] | None]
+Decode = Callable[[bytes], NDArray[Any] | None]
 
 
 class Scan(NamedTuple):
@@ -169,7 +169,7 @@ def _intervals(jpeg: Jpeg, scan: Scan) -> int:
     return max(1, -(-sides[0] * sides[1] // scan.interval))
 
 
-def decode_jpeg(data: bytes, jpeg: Jpeg, decode: Decode) -> NDArray[np.integer] | None:
+def decode_jpeg(data: bytes, jpeg: Jpeg, decode: Decode) -> NDArray[Any] | None:
     """Decode a JPEG file of which no pixels are missing; None: the decoder cannot read it.
 
     Args:
@@ -185,8 +185,8 @@ def decode_jpeg(data: bytes, jpeg: Jpeg, decode: Decode) -> NDArray[np.integer] 
     if not jpeg.is_plain:
         image = decode(data)
         if image is not None and (len(jpeg.sampling) == 4 or _has_grey(image)):
-            other = decode(_filled(data, jpeg))
-            if other is None or not np.array_equal(image, other):
+            filled = decode(_filled(data, jpeg))
+            if filled is None or not np.array_equal(image, filled):
                 raise DarkposeError(DAMAGED)
         return image
     pixels = data[: jpeg.scans[0].end].rstrip(b"\xff")
@@ -199,13 +199,13 @@ def decode_jpeg(data: bytes, jpeg: Jpeg, decode: Decode) -> NDArray[np.integer] 
     return image
 
 
-def _has_grey(image: NDArray[np.integer]) -> bool:
+def _has_grey(image: NDArray[Any]) -> bool:
     """Whether some blocks of 8 px in a row have the grey that libjpeg fills in."""
     sides = image.shape[1] // 8, image.shape[0] // 8
     if min(sides) < 1:
         return False
     means = cv2.resize(image, sides, interpolation=cv2.INTER_AREA).astype(np.int16)
-    grey = np.all(np.abs(means - 128) <= 1, axis=2)
+    grey = np.asarray((np.abs(means - 128) <= 1).all(axis=2))
     return any(bool((line[:-2] & line[1:-1] & line[2:]).any()) for line in (grey, grey.T))
 
 

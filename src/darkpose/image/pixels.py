@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeGuard, cast
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -82,9 +82,8 @@ def decode_image(data: bytes) -> Pixels:
     return np.asarray(cv2.convertScaleAbs(image, alpha=255 / white) if scaled else image, np.uint8)
 
 
-def _decoded(data: bytes, flags: int) -> NDArray[np.integer] | None:
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    return None if image is None else cast(NDArray[np.integer], image)
+def _decoded(data: bytes, flags: int) -> NDArray[Any] | None:
+    return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
 
 
 def as_rgb(image: NDArray[np.generic]) -> Pixels:
