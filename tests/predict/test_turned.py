@@ -1,15 +1,16 @@
-"""Faces that are turned: the crop in four directions."""
+"""Faces that are turned: crops by the roll that a detector gives, or in four directions."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from darkpose import Predictor
 from darkpose.detect.boxes import BoxCorrection, Detections
-from darkpose.image.geometry import Floats
-from darkpose.image.pixels import Pixels, read_image
-from darkpose.predict.turned import QUARTER, find_turned
+from darkpose.image.geometry import Floats, image_to_crop, transform
+from darkpose.image.pixels import Pixels, read_image, warp_image
+from darkpose.predict.turned import UPRIGHT, CropFinder
 
 BOX = np.array([[180.0, 69, 271, 170]])  # of the astronaut
 
@@ -19,11 +20,14 @@ class Given:
 
     name, correction = "fake", BoxCorrection((0.0, 0.128), 0.9)
 
-    def __init__(self, boxes: Floats) -> None:
-        self.boxes = boxes
+    def __init__(self, boxes: Floats, rolls: list[float] | None = None) -> None:
+        self.boxes, self.rolls = boxes, rolls
 
     def __call__(self, image: Pixels) -> Detections:
-        return Detections(self.boxes, np.ones(len(self.boxes)))
+        scores = np.ones(len(self.boxes))
+        if self.rolls is None:
+            return Detections(self.boxes, scores)
+        return Detections(self.boxes, scores, self.correction(self.boxes), np.array(self.rolls))
 
 
 def turned_by(image: Pixels, points: Floats, turns: int) -> tuple[Pixels, Floats]:
@@ -42,13 +46,6 @@ def turned_box(image: Pixels, turns: int) -> Floats:
 @pytest.fixture(scope="module")
 def image(astronaut: Path) -> Pixels:
     return read_image(astronaut)
-
-
-def test_a_quarter_turns_directions_back() -> None:
-    marked = np.zeros((5, 5), np.uint8)
-    marked[2, 4] = 1  # to the right of the centre
-    down, right = np.argwhere(np.rot90(marked))[0] - 2
-    assert (QUARTER @ [right, down]).tolist() == [2, 0]
 
 
 @pytest.mark.parametrize("turns", range(4))
@@ -80,6 +77,37 @@ def test_given_boxes_are_of_upright_faces(image: Pixels) -> None:
 def test_no_turn_gives_what_upright_crops_give(image: Pixels) -> None:
     predictor = Predictor("300w-small-dark", "cpu", runtime="onnxruntime", detector=Given(BOX))
     (face,), crop_boxes = predictor(image), Given.correction(BOX)
-    config = predictor.config
-    found = find_turned(predictor._find, [image], BOX, crop_boxes, 0, config.crop_size, config.padding)
+    finder = CropFinder(predictor._find, predictor.config.crop_size, predictor.config.padding)
+    found = finder.turned([image], crop_boxes, np.array([0]))
     np.testing.assert_allclose(found.keypoints[0], face.keypoints, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("roll", [-150, -60, 10, 50, 120, 180])
+def test_a_face_of_known_roll_has_the_landmarks_of_the_upright_one(image: Pixels, roll: int) -> None:
+    settings: dict[str, Any] = {"runtime": "onnxruntime", "covariance": True}
+    (upright,) = Predictor("300w-small-dark", "cpu", detector=Given(BOX), **settings)(image)
+    centre = (Given.correction(BOX)[0, :2] + Given.correction(BOX)[0, 2:]) / 2
+    matrix = image_to_crop(centre, 300, (300, 300), -roll)
+    other, side = warp_image(image, matrix, (300, 300)), Given.correction(BOX)[0, 2] - Given.correction(BOX)[0, 0]
+    detector = Given(np.array([[150 - side / 2, 150 - side / 2, 150 + side / 2, 150 + side / 2]]), [float(roll)])
+    detector.correction = BoxCorrection()
+    (face,) = Predictor("300w-small-dark", "cpu", detector=detector, **settings)(other)
+    assert face.rolled == (roll % 360 if abs(roll) > UPRIGHT else 0)
+    expected = transform(matrix, upright.keypoints)
+    np.testing.assert_allclose(face.keypoints, expected, rtol=0, atol=2.0)
+    assert face.covariance is not None
+    assert upright.covariance is not None
+    turn = matrix[:, :2]
+    np.testing.assert_allclose(
+        np.median(face.covariance, axis=0), np.median(turn @ upright.covariance @ turn.T, axis=0), rtol=0.5, atol=0.3
+    )
+
+
+def test_faces_keep_their_places_when_some_are_turned(image: Pixels) -> None:
+    boxes = np.concatenate([BOX, BOX + 2, BOX - 2])
+    rolls = [0.0, 180.0, 5.0]
+    predictor = Predictor("300w-small-dark", "cpu", runtime="onnxruntime", detector=Given(boxes, rolls))
+    faces = predictor(image)
+    assert [face.rolled for face in faces] == [0, 180, 0]
+    (alone,) = Predictor("300w-small-dark", "cpu", runtime="onnxruntime", detector=Given(BOX - 2, [5.0]))(image)
+    np.testing.assert_allclose(faces[2].keypoints, alone.keypoints, rtol=0, atol=1e-3)

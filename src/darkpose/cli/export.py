@@ -31,7 +31,8 @@ def export(
     Parameters
     ----------
     weights
-        Name or path of a checkpoint; default: the shipped weights.
+        Name or path of a checkpoint; default: the shipped weights; detector: darkpose's face detector, an .onnx file
+        that takes images (N, H, W, 3) and gives boxes, scores and rolls. The options are for landmark networks.
     out
         File to write: .onnx, or .pt2 (torch.export).
     schema
@@ -55,6 +56,12 @@ def export(
     json
         Print the report as JSON.
     """
+    if weights == "detector":
+        from darkpose.deploy.detector_graph import export_detector
+        from darkpose.weights.face_detector import open_face_detector
+
+        print("\n".join(export_detector(open_face_detector(), out)))
+        return 0
     from darkpose.deploy.export import ExportOptions
     from darkpose.deploy.export_file import export_file
     from darkpose.detect.detector import named_detector

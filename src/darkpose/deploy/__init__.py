@@ -2,6 +2,7 @@
 
 export            a checkpoint -> the bytes of one file with network and decoder (ONNX or torch.export)
 export_file       writes such a file, with a report of the comparison with torch: `darkpose export`
+detector_graph    the ONNX graph of the face detector: images -> faces
 landmark_graph    the ONNX graph: crops -> landmarks in image px
 decoder_graph     its decoder: heatmaps -> points, scores and covariances
 graph_values      values of such a graph that calculate with + and *

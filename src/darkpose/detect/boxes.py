@@ -1,5 +1,6 @@
 """Detected boxes, and the correction that turns them into landmark boxes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -32,13 +33,40 @@ class BoxCorrection:
 
 
 class Detections(NamedTuple):
-    """Faces in one image: boxes (M, 4) float64 x0, y0, x1, y1 in image px; scores (M,) float64, best first."""
+    """Faces in one image, best first.
+
+    Attributes:
+        boxes: (M, 4) float64 x0, y0, x1, y1, image px.
+        scores: (M,) float64.
+        crop_boxes: (M, 4) likewise, of landmarks in the frame of each face; None: to be corrected from `boxes`.
+        rolls: (M,) float64, degrees by which the faces are turned clockwise on the screen; None: not known.
+    """
 
     boxes: NDArray[np.float64]
     scores: NDArray[np.float64]
+    crop_boxes: NDArray[np.float64] | None = None
+    rolls: NDArray[np.float64] | None = None
 
     @classmethod
     def sorted(cls, boxes: NDArray[np.float64], scores: NDArray[np.float64]) -> "Detections":
         """Boxes (M, 4) and scores (M,), sorted by score, best first."""
-        order = np.argsort(-scores, kind="stable")
-        return cls(boxes[order], scores[order])
+        return cls(boxes, scores).part(np.argsort(-scores, kind="stable"))
+
+    def part(self, which: NDArray[np.intp] | NDArray[np.bool_]) -> "Detections":
+        """Some of the faces, or all in another order."""
+        return Detections(*(None if each is None else each[which] for each in self))  # type: ignore[arg-type]
+
+    def moved(self, factor: NDArray[np.float64], shift: NDArray[np.float64]) -> "Detections":
+        """The faces with boxes (box + shift) * factor, both (2,): from a tile of a smaller image into the image."""
+        boxes, crop_boxes = (
+            None if each is None else (each + np.tile(shift, 2)) * np.tile(factor, 2)
+            for each in (self.boxes, self.crop_boxes)
+        )
+        return Detections(boxes, self.scores, crop_boxes, self.rolls)  # type: ignore[arg-type]
+
+    @classmethod
+    def joined(cls, parts: Sequence["Detections"]) -> "Detections":
+        """The faces of several detections by one detector, best first."""
+        fields = (None if each[0] is None else np.concatenate(each) for each in zip(*parts, strict=True))
+        joined = cls(*fields)  # type: ignore[arg-type]
+        return joined.part(np.argsort(-joined.scores, kind="stable"))

@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from darkpose.detect.boxes import BoxCorrection, Detections
+from darkpose.detect.face_detector import FaceDetector
 from darkpose.detect.haar import Haar
 from darkpose.detect.yunet import YuNet, find_yunet
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import Pixels
+from darkpose.runtime.open import Engine
+from darkpose.weights.face_detector import open_face_detector
 
 
 class Detector(Protocol):
@@ -16,7 +19,7 @@ class Detector(Protocol):
 
     Attributes:
         name: for example "yunet".
-        correction: from its boxes to landmark boxes.
+        correction: from its boxes to landmark boxes, where its detections do not have these.
     """
 
     name: str
@@ -29,7 +32,7 @@ class Detector(Protocol):
 
 def detector_facts(detector: Detector) -> dict[str, Any]:
     """JSON values of what the boxes of a detector, and the crops around them, depend on."""
-    settings = detector.settings if isinstance(detector, YuNet) else {}
+    settings = detector.settings if isinstance(detector, YuNet | FaceDetector) else {}
     facts = {**settings, "correction": asdict(detector.correction)}
     return {"detector": detector.name, **{f"detector_{name}": value for name, value in facts.items()}}
 
@@ -40,24 +43,41 @@ def smallest_face(detector: Detector, size: tuple[int, int]) -> float | None:
     return None if smallest is None else smallest(size)
 
 
-def named_detector(name: str) -> Detector | None:
-    """The detector "haar", "yunet" or a YuNet file at a path; None for "auto", the best one available.
+def named_detector(name: str, engine: Engine | None = None) -> Detector | None:
+    """The detector "darkpose", "yunet", "haar", or one in a file; None for "auto", the best one available.
+
+    Args:
+        name: or the path of a YuNet file (`.onnx`) or of weights of darkpose's detector (`.safetensors`).
+        engine: what runs darkpose's detector; None: the fastest on this machine.
 
     Raises:
         DarkposeError: the name is unknown, or the file is not available or cannot be loaded.
     """
     if name == "auto":
         return None
+    if name == "darkpose":
+        return FaceDetector(engine=engine)
     if name == "haar":
         return Haar()
-    if name != "yunet" and not Path(name).is_file():
-        raise DarkposeError(f'the detector must be "auto", "yunet", "haar" or the path of a YuNet file, got {name!r}')
-    return YuNet(find_yunet() if name == "yunet" else Path(name))
+    if name == "yunet":
+        return YuNet(find_yunet())
+    path = Path(name)
+    if not path.is_file():
+        raise DarkposeError(
+            'the detector must be "auto", "darkpose", "yunet", "haar" or the path of a YuNet file (.onnx) or of '
+            f"weights of darkpose's detector (.safetensors), got {name!r}"
+        )
+    return FaceDetector(open_face_detector(path), engine) if path.suffix == ".safetensors" else YuNet(path)
 
 
-def best_detector() -> tuple[Detector, str]:
-    """YuNet if its file is available, else Haar; and the reason in a sentence, empty for YuNet."""
+def best_detector(engine: Engine | None = None) -> tuple[Detector, str]:
+    """YuNet if its file is available, else darkpose's own; and the reason in a sentence, empty for YuNet.
+
+    Args:
+        engine: what runs darkpose's detector; None: the fastest on this machine.
+    """
     try:
         return YuNet(find_yunet()), ""
     except DarkposeError as error:
-        return Haar(), f"faces are found by OpenCV's Haar cascade, which misses turned faces; YuNet: {error}"
+        found = FaceDetector(engine=engine)
+        return found, f"faces are found by darkpose's own detector, which misses more upright faces; YuNet: {error}"

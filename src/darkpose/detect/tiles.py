@@ -41,19 +41,17 @@ def find_in_tiles(detect: Callable[[Pixels], Detections], image: Pixels) -> Dete
         detect: finds faces in an image (H, W, 3) uint8 RGB.
         image: (H, W, 3) uint8 RGB.
     """
-    whole = detect(image)
-    boxes, scores = [whole.boxes], [whole.scores]
+    parts = [detect(image)]
     level = image
     while max(level.shape[:2]) > TILE:
-        factor = np.tile([image.shape[1] / level.shape[1], image.shape[0] / level.shape[0]], 2)
+        factor = np.array(image.shape[1::-1]) / level.shape[1::-1]
         for x, y in _corners(level.shape[:2]):
             tile = np.ascontiguousarray(level[y : y + TILE, x : x + TILE])
             found = detect(tile)
-            kept = _uncut(found.boxes, tile, (x, y), level)
-            boxes.append((found.boxes[kept] + (x, y, x, y)) * factor)
-            scores.append(found.scores[kept])
+            kept = found.part(_uncut(found.boxes, tile, (x, y), level))
+            parts.append(kept.moved(factor, np.array([x, y])))
         level = np.asarray(cv2.resize(level, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8)
-    return _once(Detections.sorted(np.concatenate(boxes), np.concatenate(scores)))
+    return _once(Detections.joined(parts))
 
 
 def _corners(shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:
@@ -87,4 +85,4 @@ def _once(found: Detections) -> Detections:
         smaller = np.minimum(areas[kept], areas[number])
         if not ((shared > SAME_FACE * joined) | (shared > 0.8 * smaller)).any():
             kept.append(number)
-    return Detections(boxes[kept], found.scores[kept])
+    return found.part(np.array(kept, np.intp))

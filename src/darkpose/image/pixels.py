@@ -159,6 +159,12 @@ def blur_image(image: Pixels, sigma: float) -> Pixels:
     return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.uint8)
 
 
+def resized(image: Pixels, size: tuple[int, int]) -> Pixels:
+    """An image (H, W, 3) at another size (width, height): areas averaged where it shrinks, bilinear where it grows."""
+    shrinks = size[0] < image.shape[1] or size[1] < image.shape[0]
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR), np.uint8)
+
+
 def planes(image: Pixels) -> Pixels:
     """Convert an image (H, W, 3) to (3, H, W)."""
     channels = np.empty((3, *image.shape[:2]), np.uint8)

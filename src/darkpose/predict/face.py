@@ -28,8 +28,9 @@ class Face:
         covariance: (K, 2, 2) float32, image px^2: of the error of each landmark, calibrated (see `covariance`);
             NaN where it is not known; None if not asked for.
         runtime: what ran the network: "onnxruntime", "openvino" or "torch".
-        rolled: degrees, 0, 90, 180 or 270, by which the crop was turned counter-clockwise for an upright face: tried
-            where the scores of a detected face are low (see `predict.turned`).
+        rolled: degrees, 0 to 359, by which the crop was turned counter-clockwise for an upright face: by the roll that
+            darkpose's detector gives, or by quarters where the scores of other detectors' faces are low (see
+            `predict.turned`).
     """
 
     keypoints: NDArray[np.float32]

@@ -18,11 +18,11 @@ from darkpose.detect.tiles import Tiled
 from darkpose.detect.yunet import YuNet
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import whole_pixels
-from darkpose.image.pixels import Pixels, as_rgb, cut_crops, from_pil, is_pil, read_image
+from darkpose.image.pixels import Pixels, as_rgb, from_pil, is_pil, read_image
 from darkpose.predict.face import Face
 from darkpose.predict.landmarks import LandmarkFinder, check_finite
 from darkpose.predict.shape_prior import ShapePrior, as_shape_prior
-from darkpose.predict.turned import best_turned
+from darkpose.predict.turned import CropFinder
 from darkpose.runtime.flip import FlipTest
 from darkpose.runtime.network import NumberType, Runtime
 from darkpose.runtime.open import Engine, OpenedWeights, open_weights
@@ -46,6 +46,7 @@ class Region(NamedTuple):
     crop_box: NDArray[np.float64]
     found_by: str
     detection_score: float
+    roll: float = float("nan")  # degrees, clockwise on the screen; NaN: not known
 
 
 class Predictor:
@@ -58,9 +59,9 @@ class Predictor:
         schema: of the landmarks.
         config: crop, padding and other settings of the network.
         provenance: where the weights come from.
+        detector_note: a sentence about the detector in use, if a better one is not available; else empty.
         runtime: what runs the network, for people: "onnxruntime 1.32.0 (CPUExecutionProvider)", "torch 2.13.0 (cpu,
             fp32)", ...
-        detector_note: a sentence about the detector in use, if a better one is not available; else empty.
         calibrated: whether the covariances of the faces were asked for and are known.
         calibration: of the covariances; None where they were not asked for or are not known.
         batch_size: faces per forward pass.
@@ -96,7 +97,7 @@ class Predictor:
             schema: of weights that know several: "300w-68", "wflw-98", "aflw-19"; None: their first.
             method: decoder of the heatmaps; None: the one named in an exported file, else "dark".
             detector: of faces, or a name or path that `named_detector` takes; None: YuNet if its file is available,
-                else OpenCV's Haar cascade.
+                else darkpose's own.
             batch_size: faces per forward pass.
             covariance: give the covariance of every landmark (`Face.covariance`), calibrated by the `.calibration.json`
                 file next to the weights; NaN where there is none for the schema.
@@ -148,7 +149,10 @@ class Predictor:
             self.calibration,
         )
         self._fingerprint, self._precision, self._numbers = opened.fingerprint, opened.precision, numbers
-        self._given_detector = named_detector(detector) if isinstance(detector, str) else detector
+        self._detector_engine = Engine(opened.network.runtime, device, threads, providers)
+        if isinstance(detector, str):
+            detector = named_detector(detector, self._detector_engine)
+        self._given_detector = detector
         self._detector, self._finding_small = self._given_detector, find == "small"
         if self._detector is not None and self._finding_small:
             self._detector = Tiled(self._detector)
@@ -182,7 +186,7 @@ class Predictor:
         """The face detector, looked up at the first use."""
         with _finding:  # once, whichever thread comes first
             if self._detector is None:
-                found, self.detector_note = best_detector()
+                found, self.detector_note = best_detector(self._detector_engine)
                 self._detector = Tiled(found) if self._finding_small else found
             return self._detector
 
@@ -246,15 +250,16 @@ class Predictor:
         if boxes is None:
             detector = self.detector
             found = detector(pixels)
-            crop_boxes, given = detector.correction(found.boxes), found.boxes
-            found_by, scores = detector.name, found.scores
+            crop_boxes = detector.correction(found.boxes) if found.crop_boxes is None else found.crop_boxes
+            given, found_by, scores, rolls = found.boxes, detector.name, found.scores, found.rolls
         else:
             given = _checked_boxes(boxes, pixels)
             crop_boxes = self._crop_boxes(given, box_kind)
-            found_by, scores = "given", np.full(len(given), np.nan)
+            found_by, scores, rolls = "given", np.full(len(given), np.nan), None
+        rolls = np.full(len(given), np.nan) if rolls is None else rolls
         return [
-            Region(pixels, box, crop_box, found_by, float(score))
-            for box, crop_box, score in zip(given, crop_boxes, scores, strict=True)
+            Region(pixels, box, crop_box, found_by, float(score), float(roll))
+            for box, crop_box, score, roll in zip(given, crop_boxes, scores, rolls, strict=True)
         ]
 
     def _crop_boxes(self, boxes: NDArray[np.float64], box_kind: BoxKind) -> NDArray[np.float64]:
@@ -273,17 +278,17 @@ class Predictor:
             return []
         boxes = np.stack([region.crop_box for region in regions])
         images = [region.image for region in regions]
-        crop_size, padding = self.config.crop_size, self.config.padding
-        found = self._find(*cut_crops(images, boxes, crop_size, padding))
+        finder, rolls = CropFinder(self._find, self.config.crop_size, self.config.padding), _rolls(regions)
+        found, degrees = finder.known(images, boxes, rolls)
         check_finite(found)
-        detected = np.array([region.found_by != "given" for region in regions])
-        given = np.stack([region.box for region in regions])
-        found, turns = best_turned(
-            self._find, found, images, given, boxes, may_turn=detected, crop_size=crop_size, padding=padding
-        )
+        may_turn = np.isnan(rolls) & np.array([region.found_by != "given" for region in regions])
+        if may_turn.any():
+            given = np.stack([region.box for region in regions])
+            found, tried = finder.tried(found, images, given, boxes, may_turn)
+            degrees = np.where(may_turn, tried, degrees)
         points = found.keypoints.copy()
         if self._prior is not None:
-            upright = turns == 0  # the prior knows no others
+            upright = degrees == 0  # the prior knows no others
             points[upright] = self._prior(points[upright], found.scores[upright], boxes[upright])
         spreads = [None] * len(regions) if found.covariance is None else found.covariance
         return [
@@ -297,12 +302,17 @@ class Predictor:
                 region.image,
                 spread,
                 self._find.network.runtime,
-                90 * int(turned),
+                int(turned),
             )
             for keypoints, scores, region, spread, turned in zip(
-                points, found.scores, regions, spreads, turns, strict=True
+                points, found.scores, regions, spreads, degrees, strict=True
             )
         ]
+
+
+def _rolls(regions: Sequence[Region]) -> NDArray[np.float64]:
+    """(N,) degrees, clockwise on the screen; NaN where it is not known."""
+    return np.array([region.roll for region in regions])
 
 
 def _pixels(image: Image) -> Pixels:

@@ -9,6 +9,7 @@ Source of the architecture: `network.hrnet`.
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,43 @@ _TYPES = {"F32": (FLOAT, 4), "F16": (HALF, 2)}
 Initializer = Callable[[str], Any]  # name of a weight -> onnx.TensorProto
 
 
+class LinkedWeights:
+    """The weights of a safetensors file as initializers that point into it.
+
+    Args:
+        path: of the file; a graph refers to it by its name, so both must be in one folder.
+        rows: of the last layer, those of one schema.
+
+    Attributes:
+        shapes: of the weights in the file, by name.
+        digest: SHA-256 of the file, in hex.
+    """
+
+    def __init__(self, path: Path, rows: slice = slice(None)) -> None:
+        self._onnx, data, self._path, self._rows = import_onnx(), path.read_bytes(), path, rows
+        length = int.from_bytes(data[:8], "little")
+        self._header, self._start = parse_json(data[8 : 8 + length].decode()), 8 + length
+        self.shapes = {name: tuple(entry["shape"]) for name, entry in self._header.items() if name != "__metadata__"}
+        self.digest = hashlib.sha256(data).hexdigest()
+
+    def link(self, name: str) -> Any:
+        """The initializer of one weight, a byte range of the file."""
+        entry = self._header[name]
+        if entry["dtype"] not in _TYPES:
+            raise DarkposeError(f"{self._path}: expected float32 or float16, {name} is {entry['dtype']}")
+        kind, size = _TYPES[entry["dtype"]]
+        (first, last), shape = entry["data_offsets"], list(entry["shape"])
+        if name.startswith(LAST_LAYER):
+            start, stop, _ = self._rows.indices(shape[0])
+            row = size * int(np.prod(shape[1:]))
+            first, last, shape[0] = first + start * row, first + stop * row, stop - start
+        tensor = self._onnx.TensorProto(name=name, data_type=kind, dims=shape)
+        tensor.data_location = self._onnx.TensorProto.EXTERNAL
+        for key, value in {"location": self._path.name, "offset": self._start + first, "length": last - first}.items():
+            tensor.external_data.add(key=key, value=str(value))
+        return tensor
+
+
 def linked_graph(weights: CheckpointFile) -> bytes:
     """An ONNX graph whose weights stay in the safetensors file.
 
@@ -40,29 +78,8 @@ def linked_graph(weights: CheckpointFile) -> bytes:
     Raises:
         DarkposeError: the package onnx is missing, or the file has weights in another type than float32 or float16.
     """
-    onnx, data = import_onnx(), weights.path.read_bytes()
-    length = int.from_bytes(data[:8], "little")
-    header, start = parse_json(data[8 : 8 + length].decode()), 8 + length
-
-    def link(name: str) -> Any:
-        """An initializer of a byte range of the file; of the last layer the rows of the schema."""
-        entry = header[name]
-        if entry["dtype"] not in _TYPES:
-            raise DarkposeError(f"{weights.path}: expected float32 or float16, {name} is {entry['dtype']}")
-        kind, size = _TYPES[entry["dtype"]]
-        (first, last), shape = entry["data_offsets"], list(entry["shape"])
-        if name.startswith(LAST_LAYER):
-            row = size * int(np.prod(shape[1:]))
-            first, last = first + weights.rows.start * row, first + weights.rows.stop * row
-            shape[0] = weights.rows.stop - weights.rows.start
-        tensor = onnx.TensorProto(name=name, data_type=kind, dims=shape)
-        tensor.data_location = onnx.TensorProto.EXTERNAL
-        for key, value in {"location": weights.path.name, "offset": start + first, "length": last - first}.items():
-            tensor.external_data.add(key=key, value=str(value))
-        return tensor
-
-    shapes = {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
-    return _whole(weights.config, shapes, link, {DIGEST_KEY: hashlib.sha256(data).hexdigest()})
+    file = LinkedWeights(weights.path, weights.rows)
+    return _whole(weights.config, file.shapes, file.link, {DIGEST_KEY: file.digest})
 
 
 def embedded_graph(config: CheckpointConfig, arrays: Mapping[str, NDArray[Any]]) -> bytes:

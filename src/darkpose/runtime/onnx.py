@@ -27,16 +27,22 @@ class OnnxNetwork:
     runtime: Runtime = "onnxruntime"
 
     def __init__(
-        self, graph: Path | bytes, *, threads: int | None = None, providers: Sequence[str] = (), crops: str = "uint8"
+        self,
+        graph: Path | bytes,
+        *,
+        threads: int | None = None,
+        providers: Sequence[str] = (),
+        crops: str = "uint8",
+        ends: tuple[str, str] = ("crops", "heatmaps"),
     ) -> None:
         """Load a graph.
 
         Args:
-            graph: ONNX file, or the bytes of one, with an input "crops" and an output "heatmaps". An input "matrices",
-                as exported files have, gets identity matrices.
+            graph: ONNX file, or the bytes of one. An input "matrices", as exported files have, gets identity matrices.
             threads: CPU threads; None: onnxruntime chooses.
             providers: execution providers, best first; none: the CPU.
             crops: type of the input.
+            ends: names of input and output.
 
         Raises:
             DarkposeError: onnxruntime lacks a provider.
@@ -49,6 +55,7 @@ class OnnxNetwork:
                 "packages, CUDAExecutionProvider with onnxruntime-gpu"
             )
         self._graph, self._threads, self._providers, self._crops = graph, threads, list(providers) or [CPU], crops
+        self._ends = ends
         self._left: list[Any] = []  # sessions of a parent process: freeing one would wait for its threads
         self._open()
         told = f", {threads} thread{'' if threads == 1 else 's'}" if threads else ""
@@ -67,13 +74,13 @@ class OnnxNetwork:
         if self._process != os.getpid():
             self._left.append(self._session)
             self._open()
-        inputs: dict[str, NDArray[Any]] = {"crops": crops.astype(self._crops, copy=False)}
+        inputs: dict[str, NDArray[Any]] = {self._ends[0]: crops.astype(self._crops, copy=False)}
         if self._matrices:
             inputs["matrices"] = np.tile(np.eye(2, 3, dtype=np.float32), (len(crops), 1, 1))
         options = onnxruntime.RunOptions()
         options.only_execute_path_to_fetches = True
         try:
-            (heatmaps,) = self._session.run(["heatmaps"], inputs, options)
+            (heatmaps,) = self._session.run([self._ends[1]], inputs, options)
         except Exception as error:  # onnxruntime has types of its own
             raise runtime_error(self, crops, error) from error
         return heatmaps  # type: ignore[no-any-return]

@@ -115,7 +115,7 @@ def _open_file(file: Path, schema: str | None, engine: Engine) -> OpenedWeights:
         return _by_graph(weights.graph if shipped else _graph_of(weights.config, weights.arrays()), chosen)
 
     return OpenedWeights(
-        partial(_made, file, chosen, make),
+        partial(made, file, chosen, make),
         weights.schema,
         weights.config,
         weights.provenance,
@@ -140,7 +140,7 @@ def _open_pickled(given: str | Path, file: Path, schema: str | None, engine: Eng
         return _by_graph(_graph_of(checkpoint.config, model_arrays(checkpoint.model)), chosen)
 
     return OpenedWeights(
-        partial(_made, file, chosen, make),
+        partial(made, file, chosen, make),
         checkpoint.schema,
         checkpoint.config,
         checkpoint.provenance,
@@ -165,7 +165,7 @@ def _open_exported(path: Path, engine: Engine) -> OpenedWeights:
         return network
 
     return OpenedWeights(
-        partial(_made, path, chosen, make),
+        partial(made, path, chosen, make),
         card.schema,
         card.config,
         card.weights,
@@ -257,7 +257,7 @@ def _onnxruntime_on_gpu() -> bool:
     return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
 
 
-def _made(source: Path, engine: Engine, make: Callable[[], Network]) -> Network:
+def made(source: Path, engine: Engine, make: Callable[[], Network]) -> Network:
     """Make the network; an error of the runtime becomes one sentence."""
     try:
         return make()

@@ -38,16 +38,18 @@ class OpenVinoNetwork:
         numbers: NumberType = "fp32",
         crops: str = "uint8",
         int8: bool = False,
+        ends: tuple[str, str] = ("crops", "heatmaps"),
     ) -> None:
         """Load a graph.
 
         Args:
-            graph: ONNX file, or the bytes of one, with an input "crops" and a tensor "heatmaps".
+            graph: ONNX file, or the bytes of one.
             threads: CPU threads; None: OpenVINO chooses.
             devices: OpenVINO's devices, best first, among several of which its AUTO chooses; none: the CPU.
             numbers: "bf16": calculate in bfloat16 where the device can.
             crops: type of the input.
             int8: the graph is quantised.
+            ends: names of the input and of the tensor that is wanted.
 
         Raises:
             DarkposeError: OpenVINO lacks a device.
@@ -61,6 +63,7 @@ class OpenVinoNetwork:
         if threads:
             hints["INFERENCE_NUM_THREADS"] = str(threads)
         self._graph, self._device, self._hints, self._crops, self._int8 = graph, device, hints, crops, int8
+        self._ends = ends
         self._left: list[Any] = []  # of a parent process: freeing it would wait for its threads
         self._open()
         told = self._compiled.facts(numbers)
@@ -70,7 +73,7 @@ class OpenVinoNetwork:
 
     def _open(self) -> None:
         self._process = os.getpid()
-        self._compiled: Any = _Compiled(self._graph, self._device, self._hints, self._int8)
+        self._compiled: Any = _Compiled(self._graph, self._device, self._hints, self._int8, self._ends)
 
     def __call__(self, crops: Pixels) -> NDArray[np.float32]:
         """Heatmaps (N, K, S/4, S/4) of crops (N, S, S, 3) uint8 RGB."""
@@ -90,11 +93,14 @@ class OpenVinoNetwork:
 class _Compiled:
     """A model compiled for one crop and, when many come, for any number; each holds the weights once more."""
 
-    def __init__(self, graph: Path | bytes, device: str, hints: dict[str, str], int8: bool) -> None:
+    def __init__(
+        self, graph: Path | bytes, device: str, hints: dict[str, str], int8: bool, ends: tuple[str, str]
+    ) -> None:
         model = openvino_core().read_model(io.BytesIO(graph) if isinstance(graph, bytes) else graph)
         if int8:
             keep_sums_unrounded(model)
-        self._model, self._device, self._hints, self._lock = up_to_heatmaps(model), device, hints, Lock()
+        self._model, self._device, self._hints, self._lock = part_between(model, *ends), device, hints, Lock()
+        self._input = ends[0]
         self._requests: dict[int, Any] = {}
         self._request(1)
 
@@ -112,7 +118,7 @@ class _Compiled:
         with self._lock:  # a request serves one thread; it uses all CPU threads anyway
             parts = np.split(crops, len(crops)) if 1 <= len(crops) <= FEW else [crops]
             request = self._request(len(parts[0]) if len(parts[0]) == 1 else -1)
-            found = [request.infer({"crops": part}, share_inputs=True)[0] for part in parts]
+            found = [request.infer({self._input: part}, share_inputs=True)[0] for part in parts]
             return np.concatenate(found)
 
     def facts(self, numbers: NumberType) -> list[str]:
@@ -124,19 +130,19 @@ class _Compiled:
         return [*devices, str(compiled.get_property(hint).get_type_name()).replace("f32", "fp32")]
 
 
-def up_to_heatmaps(model: Any) -> Any:
-    """The part of a model between its crops and its heatmaps.
+def part_between(model: Any, start: str, end: str) -> Any:
+    """The part of a model between an input and a tensor, by their names.
 
     Raises:
         DarkposeError: it lacks one of them.
     """
     import openvino
 
-    heatmaps = [port for op in model.get_ops() for port in op.outputs() if "heatmaps" in port.get_names()]
-    crops = [port.get_node() for port in model.inputs if "crops" in port.get_names()]
-    if not heatmaps or not crops:
-        raise DarkposeError('expected a graph with an input "crops" and a tensor "heatmaps"')
-    return openvino.Model(heatmaps[:1], crops)
+    last = [port for op in model.get_ops() for port in op.outputs() if end in port.get_names()]
+    first = [port.get_node() for port in model.inputs if start in port.get_names()]
+    if not last or not first:
+        raise DarkposeError(f'expected a graph with an input "{start}" and a tensor "{end}"')
+    return openvino.Model(last[:1], first)
 
 
 def keep_sums_unrounded(model: Any) -> None:

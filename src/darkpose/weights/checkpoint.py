@@ -49,8 +49,8 @@ class HRNetConfig:
 
     def __post_init__(self) -> None:
         channels, depths = (self.keypoints, *self.widths, self.stem), (*self.modules, self.blocks)
-        fits = all(_is_count(number, MAX_CHANNELS) for number in channels)
-        fits = fits and all(_is_count(number, MAX_DEPTH) for number in depths)
+        fits = all(is_count(number, MAX_CHANNELS) for number in channels)
+        fits = fits and all(is_count(number, MAX_DEPTH) for number in depths)
         if not fits or len(self.widths) != 4 or len(self.modules) != 3:
             raise DarkposeError(
                 f"expected four widths and three modules, whole numbers from 1 to {MAX_CHANNELS} (channels) and to "
@@ -58,7 +58,8 @@ class HRNetConfig:
             )
 
 
-def _is_count(number: object, most: int) -> bool:
+def is_count(number: object, most: int) -> bool:
+    """Whether a value of a file is a whole number from 1 to `most`."""
     return isinstance(number, int) and not isinstance(number, bool) and 1 <= number <= most
 
 
@@ -88,13 +89,13 @@ class CheckpointConfig:
     pixel_convention: Literal["crop/4"] = "crop/4"
 
     def __post_init__(self) -> None:
-        if not _is_count(self.crop_size, MAX_CROP) or self.crop_size % 32:
+        if not is_count(self.crop_size, MAX_CROP) or self.crop_size % 32:
             raise DarkposeError(f"crop_size must be a multiple of 32 from 32 to {MAX_CROP}, got {self.crop_size!r:.99}")
         for name in ("padding", "sigma"):
             value = getattr(self, name)
             if not isinstance(value, int | float) or not 0 < value < 100:
                 raise DarkposeError(f"{name} must be a positive number below 100, got {value!r:.99}")
-        if not _is_count(self.kernel_size, MAX_KERNEL):
+        if not is_count(self.kernel_size, MAX_KERNEL):
             odd = f"an odd number of at most {MAX_KERNEL}"
             raise DarkposeError(f"kernel_size must be {odd}, got {self.kernel_size!r:.99}")
         modulation_kernel(self.kernel_size)
@@ -176,7 +177,7 @@ def open_checkpoint(path: Path) -> CheckpointFile:
     Raises:
         DarkposeError: the file is damaged, not darkpose's, or of another version.
     """
-    metadata = _metadata(path)
+    metadata = read_metadata(path)
     if metadata.get("darkpose") != FORMAT:
         raise DarkposeError(
             f"{path}: expected a darkpose checkpoint of format {FORMAT}, got {metadata.get('darkpose', 'none')!r}"
@@ -190,7 +191,12 @@ def open_checkpoint(path: Path) -> CheckpointFile:
     return CheckpointFile(path, found.config, found.schema, found.provenance, slice(0, len(found.schema)))
 
 
-def _metadata(path: Path) -> dict[str, str]:
+def read_metadata(path: Path) -> dict[str, str]:
+    """The metadata of a safetensors file.
+
+    Raises:
+        DarkposeError: it cannot be read.
+    """
     try:
         check_regular(path)
         with safe_open(path, "numpy") as file:

@@ -1,0 +1,96 @@
+"""The graph of the face detector against torch, and its exported file against both."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from darkpose.detect.cells import faces_of, without_duplicates
+from darkpose.errors import DarkposeError
+from darkpose.image.pixels import Pixels
+from darkpose.runtime.face_detector import open_cells
+from darkpose.runtime.face_detector_graph import face_detector_graph
+from darkpose.runtime.open import Engine
+from darkpose.weights.face_detector import FORMAT, FaceDetectorConfig, FaceDetectorFile, open_face_detector
+from darkpose.weights.zoo import SHIPPED, shipped_file
+from needed import needs
+
+TINY = FaceDetectorConfig((4, 6, 8, 10, 12), (1, 1, 1, 2), 8)
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> FaceDetectorFile:
+    """A network of random weights and norms."""
+    pytest.importorskip("onnx")
+    torch = pytest.importorskip("torch")
+    from safetensors.torch import save
+
+    from darkpose.network.face_detector import FaceDetectorNetwork
+
+    torch.manual_seed(0)
+    network = FaceDetectorNetwork(TINY)
+    weights = {
+        name: torch.rand_like(value) + 0.5 if name.endswith(("running_var", "norm.weight")) else value
+        for name, value in network.state_dict().items()
+    }
+    weights |= {f"heads.{grid}.1.weight": torch.randn(7, TINY.pyramid, 1, 1) / 2 for grid in range(3)}
+    halves = {name: (value.half() if value.ndim == 4 else value).contiguous() for name, value in weights.items()}
+    path = tmp_path_factory.mktemp("detector") / "tiny.safetensors"
+    values = {"darkpose_face_detector": FORMAT, "config": json.dumps(asdict(TINY)), "provenance": "{}"}
+    path.write_bytes(save(halves, values))
+    found = open_face_detector(path)
+    found.graph.write_bytes(face_detector_graph(found))
+    return found
+
+
+@pytest.fixture(scope="module")
+def images() -> Pixels:
+    return np.random.default_rng(1).integers(0, 256, (2, 96, 160, 3), np.uint8)
+
+
+@needs("openvino")
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_every_runtime_gives_the_cells_of_torch(file: FaceDetectorFile, images: Pixels, runtime: str) -> None:
+    expected = np.asarray(open_cells(file, Engine("torch"))(images))
+    assert expected.shape == (2, 7, 20 * 12 + 10 * 6 + 5 * 3)
+    found = open_cells(file, Engine(runtime))(images)  # type: ignore[arg-type]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5)
+
+
+def test_the_exported_file_gives_the_faces_of_the_detector(file: FaceDetectorFile, images: Pixels) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    from darkpose.deploy.detector_graph import detector_graph
+
+    session = onnxruntime.InferenceSession(detector_graph(file).SerializeToString(), providers=["CPUExecutionProvider"])
+    names = [each.name for each in session.get_outputs()]
+    all_cells = np.asarray(open_cells(file, Engine("onnxruntime"))(images))
+    threshold = float(1 / (1 + np.exp(-np.quantile(all_cells[:, 0], 0.8))))
+    inputs = {"images": images, "threshold": np.array([threshold], np.float32)}
+    found = dict(zip(names, session.run(None, inputs), strict=True))
+    for index, cells in enumerate(all_cells):
+        faces = without_duplicates(faces_of(cells, (160, 96), threshold))
+        mine = found["image"] == index
+        assert mine.sum() == len(faces.scores) > 3
+        np.testing.assert_allclose(found["scores"][mine], faces.scores, rtol=1e-5)
+        np.testing.assert_allclose(found["center"][mine], faces.center, atol=1e-3)
+        np.testing.assert_allclose(found["size"][mine], faces.size, rtol=1e-4)
+        np.testing.assert_allclose(found["boxes"][mine], faces.upright_boxes(), atol=1e-3)
+        apart = np.deg2rad(found["roll"][mine]) - faces.roll
+        np.testing.assert_allclose(np.cos(apart), 1, atol=1e-6)
+
+
+def test_the_graph_in_the_package_is_that_of_the_weights_in_the_package() -> None:
+    pytest.importorskip("onnx")
+    shipped = open_face_detector()
+    assert shipped.graph.read_bytes() == face_detector_graph(shipped), "run scripts/network_graphs.py"
+
+
+def test_other_files_are_refused_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(DarkposeError, match=r"expected a face detector of darkpose.*weights of a landmark network"):
+        open_face_detector(shipped_file(SHIPPED[0]))
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(b"12345678{}")
+    with pytest.raises(DarkposeError, match="not a readable safetensors file"):
+        open_face_detector(other)
