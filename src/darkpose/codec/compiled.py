@@ -75,10 +75,10 @@ def _undamaged_code(function: Function) -> Iterator[None]:
 
     Numba reads its files without a check: a damaged one ends the process. Processes take turns.
     """
-    from numba.core.caching import FunctionCache
+    from numba.core import caching
 
-    folder = Path(FunctionCache(function).cache_path)  # type: ignore[no-untyped-call]
-    name = function.__qualname__
+    places: Any = caching
+    folder, name = Path(places.FunctionCache(function).cache_path), function.__qualname__
     record = folder / f"{name}.sha256"
     with file_lock(folder / "darkpose.lock"):
         kept, recorded = _checksum(folder, name), record.read_bytes() if record.exists() else b""

@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from darkpose.datasets.sample import Sample
+from darkpose.errors import DarkposeError
 from darkpose.schema import KeypointSchema
 from darkpose.stopping import ignore_signals
 from darkpose.training.config import DEFAULT_OPTIONS, RunOptions, TrainConfig
@@ -22,6 +23,8 @@ from darkpose.training.gpu.resident_crops import SHARE, free_memory, load_crops
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+
+PATIENCE = 600.0  # seconds without a batch of the loader processes, after which they are given up
 
 
 @dataclass(frozen=True)
@@ -43,21 +46,57 @@ class Feed:
         """The micro-batches of some epochs, all from the same loader processes.
 
         The loader processes end with the context: otherwise a traceback would keep them, and they this process, alive.
+
+        Raises:
+            DarkposeError: loader processes cannot start, are killed, or give no batch for `PATIENCE` seconds.
         """
-        loading = iter(
-            DataLoader(
-                self.faces,
-                batch_sampler=chain.from_iterable(epochs),
-                num_workers=workers,
-                pin_memory=self.device.type == "cuda",
-                worker_init_fn=ignore_signals,
+        with _plain_errors():
+            loading = iter(
+                DataLoader(
+                    self.faces,
+                    batch_sampler=chain.from_iterable(epochs),
+                    num_workers=workers,
+                    pin_memory=self.device.type == "cuda",
+                    worker_init_fn=ignore_signals,
+                    timeout=PATIENCE if workers else 0,
+                )
             )
-        )
         try:
-            yield map(self.to_batch, loading)
+            yield map(self.to_batch, _each(loading))
         finally:
             if hasattr(loading, "_shutdown_workers"):
                 loading._shutdown_workers()
+                for process in loading._workers:  # type: ignore[attr-defined]  # one that hangs ignores the signal by which torch ends it
+                    process.kill()
+
+
+def _each(loading: Iterator[Any]) -> Iterator[Any]:
+    """What the loader processes read."""
+    while True:
+        try:
+            with _plain_errors():
+                batch = next(loading)
+        except StopIteration:
+            return
+        yield batch
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Errors of loader processes, which torch raises as OSError or RuntimeError, as one sentence."""
+    try:
+        yield
+    except DarkposeError:
+        raise
+    except (OSError, RuntimeError) as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        known = ("dataloader", "shared memory", "shm", "too many open files", "no space left", "cannot allocate")
+        if not any(word in str(error).lower() for word in known) and not isinstance(error, OSError):
+            raise
+        raise DarkposeError(
+            f"the processes that load images cannot go on ({lines[-1][:200]}); they need room in /dev/shm, memory and "
+            "open files (ulimit -n); try fewer of them: --workers 0 loads in the process that trains"
+        ) from error
 
 
 def make_feed(
