@@ -17,7 +17,8 @@ from darkpose.datasets.w300 import TRAIN_FOLDERS, read_300w
 from darkpose.detect.detector import Detector
 from darkpose.detect.haar import Haar
 from darkpose.detect.yunet import YuNet
-from darkpose.evaluation.crop_boxes import SAME_FACE, overlaps
+from darkpose.evaluation.crop_boxes import SAME_FACE
+from darkpose.evaluation.detection import box_overlaps
 from darkpose.image.pixels import read_image
 
 
@@ -28,7 +29,7 @@ def measure(detector: Detector, samples: list[Sample]) -> dict[str, object]:
         boxes = detector(read_image(sample.image)).boxes
         if not len(boxes):
             continue
-        shared = overlaps(boxes, sample.box)
+        shared = box_overlaps(boxes, sample.box[None])[:, 0]
         best = int(shared.argmax())
         extra += len(boxes) - 1
         if shared[best] < SAME_FACE:

@@ -68,7 +68,7 @@ def stages(predictor: Any, path: str) -> dict[str, float]:
     found = {}
     image = read_image(Path(path))
     found["decode JPEG"] = lap()
-    boxes = predictor.detector.correction(predictor.detector(image).boxes)
+    boxes = predictor.detector(image).landmark_boxes(predictor.detector.correction)
     found["detect"] = lap()
     if not len(boxes):
         return found

@@ -1,20 +1,23 @@
 """The choice of a detector."""
 
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from darkpose.detect.detector import best_detector, detector_facts, named_detector
+from darkpose.detect.face_detector import FaceDetector
 from darkpose.detect.haar import Haar
 from darkpose.detect.yunet import YUNET_SHA256, YuNet
 from darkpose.errors import DarkposeError
+from darkpose.weights.zoo import shipped_file
 
 
 @pytest.mark.usefixtures("offline")
-def test_without_yunet_haar_is_used_and_the_reason_is_told() -> None:
+def test_without_yunet_darkposes_own_is_used_and_the_reason_is_told() -> None:
     detector, note = best_detector()
-    assert detector.name == "haar"
-    assert "Haar cascade" in note
+    assert detector.name == "darkpose"
+    assert "darkpose's own detector" in note
     assert "offline" in note
 
 
@@ -22,12 +25,25 @@ def test_detectors_are_found_by_name(shared_data: Path) -> None:
     file = shared_data / "yunet_n_320_320.onnx"
     assert isinstance(named_detector("haar"), Haar)
     assert isinstance(named_detector(str(file)), YuNet)
+    assert isinstance(named_detector("darkpose"), FaceDetector)
+    assert isinstance(named_detector(str(shipped_file("face-detector"))), FaceDetector)
     assert named_detector("auto") is None
 
 
 def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(DarkposeError, match=r"\"auto\".*got 'mtcnn'"):
         named_detector("mtcnn")
+
+
+def test_weights_of_landmarks_are_no_detector() -> None:
+    with pytest.raises(DarkposeError, match=r"expected a face detector of darkpose.*a landmark network"):
+        named_detector(str(shipped_file("300w-small-dark")))
+
+
+def test_the_facts_of_darkposes_detector_name_its_file_and_settings() -> None:
+    facts = detector_facts(FaceDetector(threshold=0.4))
+    assert facts["detector_sha256"] == sha256(shipped_file("face-detector").read_bytes()).hexdigest()
+    assert (facts["detector"], facts["detector_threshold"], facts["detector_sides"]) == ("darkpose", 0.4, [640])
 
 
 def test_the_facts_of_yunet_name_its_file_and_settings(shared_data: Path) -> None:

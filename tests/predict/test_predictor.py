@@ -197,7 +197,7 @@ def test_an_unknown_box_kind_or_device_is_one_clear_error(
         ({"batch_size": 10**6}, "batch_size must be at most 4096, got 1000000"),
         ({"threads": 10**6}, "threads must be at most 1024, got 1000000"),
         ({"threads": True}, "threads must be a whole number of at least 1, got True"),
-        ({"detector": "yolo"}, 'the detector must be "auto", "yunet", "haar" or the path of a YuNet file, got .yolo'),
+        ({"detector": "yolo"}, 'the detector must be "auto", "darkpose", "yunet", "haar" or .*, got .yolo'),
     ],
 )
 def test_settings_that_cannot_be_are_refused_before_the_first_image(

@@ -47,7 +47,7 @@ def benchmark(
     images
         Images, folders or globs with faces, measured from the image to landmarks. Default: drawn faces.
     detector
-        Detector of these faces: auto, yunet, haar, or the path of a YuNet file.
+        Detector of these faces: auto, yunet, darkpose, haar, or the path of a file.
     output
         JSON file to write.
     plot

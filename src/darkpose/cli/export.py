@@ -52,7 +52,7 @@ def export(
     faces
         Images, folders or globs with faces for the comparison and for int8. Repeat for several. Default: drawn faces.
     detector
-        Detector of these faces: auto, yunet, haar, or the path of a YuNet file.
+        Detector of these faces: auto, yunet, darkpose, haar, or the path of a file.
     json
         Print the report as JSON.
     """

@@ -129,14 +129,16 @@ def predict(
         Box of a face instead of a detector: x0,y0,x1,y1 in image px, or a .json or .csv file of boxes by image. Repeat
         for several.
     detector
-        auto (YuNet if its file is available, else haar), yunet, haar, or the path of a YuNet file.
+        auto (YuNet if its file is available, else darkpose), yunet, darkpose (which finds turned faces), haar, or the
+        path of a YuNet file or of weights of darkpose's detector.
     box_kind
         Kind of the given boxes: of YuNet or Haar, tight around the landmarks, or a square to cut as it is; detector is
         the one of --detector, yunet for auto.
     find
-        usual: faces of 16 px or more, in images of more than 1024 px of 1/64 of the longer side (yunet), or of 24 px or
-        1/20 of the shorter side (haar). small: of 16 px (yunet) or 24 px (haar) in images of any size, by tiles of the
-        image: slower by as many times as it has tiles of 0.1 megapixels.
+        usual: faces of 16 px or more, in images of more than 1024 px of 1/64 of the longer side (yunet); of 1/40 of the
+        longer side (darkpose); of 24 px or 1/20 of the shorter side (haar). small: of 16 px (yunet), 12 px (darkpose)
+        or 24 px (haar) in images of any size, by tiles of the image: slower by as many times as it has tiles of 0.1
+        megapixels.
     listed
         File with the path of an image or tar file in each line; - for standard input. For jsonl and parquet.
     output

@@ -10,6 +10,7 @@ crop              faces cut out without augmentation
 derive            landmarks of one schema derived from another
 drawn_data_sets   drawn faces in the files of WFLW and AFLW
 drawn_face        drawn faces with exact landmarks
+face_boxes        boxes and rolls of faces, for the detector
 face_plan         landmarks and polygons of a drawn face
 head_model        random heads in three dimensions
 joined            several data sets in one joined schema

@@ -100,7 +100,7 @@ def _with_faces(files: Iterator[bytes], detector: Detector) -> Iterator[tuple[by
             image = decode_image(data)
         except DarkposeError:  # not an image, or a damaged one
             continue
-        boxes = detector.correction(detector(image).boxes)
+        boxes = detector(image).landmark_boxes(detector.correction)
         if len(boxes):
             yield data, image, boxes[0]
 
@@ -112,7 +112,7 @@ def time_front(files: Sequence[bytes], detector: Detector, config: CheckpointCon
         clock = Clock()
         image = decode_image(data)
         clock("decode image")
-        box = detector.correction(detector(image).boxes)[0]
+        box = detector(image).landmark_boxes(detector.correction)[0]
         clock("detect")
         list(cut_crops([image], box, config.crop_size, config.padding)[0])
         clock("crop")

@@ -68,6 +68,6 @@ def _best_faces(files: Sequence[Path], detector: Detector) -> Iterator[tuple[Pix
             image = read_image(file)
         except DarkposeError:
             continue
-        boxes = detector.correction(detector(image).boxes)
+        boxes = detector(image).landmark_boxes(detector.correction)
         if len(boxes):
             yield image, boxes[0]

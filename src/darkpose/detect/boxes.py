@@ -52,6 +52,10 @@ class Detections(NamedTuple):
         """Boxes (M, 4) and scores (M,), sorted by score, best first."""
         return cls(boxes, scores).part(np.argsort(-scores, kind="stable"))
 
+    def landmark_boxes(self, correction: BoxCorrection) -> NDArray[np.float64]:
+        """(M, 4) to cut crops around: those that the detector knows, else its boxes as `correction` corrects them."""
+        return correction(self.boxes) if self.crop_boxes is None else self.crop_boxes
+
     def part(self, which: NDArray[np.intp] | NDArray[np.bool_]) -> "Detections":
         """Some of the faces, or all in another order."""
         return Detections(*(None if each is None else each[which] for each in self))  # type: ignore[arg-type]

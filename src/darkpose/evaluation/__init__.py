@@ -9,6 +9,7 @@
 * report.py: the errors of every subset
 * comparison.py: two predictions of the same faces
 * metrics.py: NME, failure rate, AUC, bootstrap intervals
+* detection.py: average precision and recall of face detectors
 * report_folder.py: an evaluation as report.md with its pictures
 * course.py: the steps and validations in the log of a training run
 * plots.py: error curves, errors on a mean face, training curves, parity and speed of exported files

@@ -4,21 +4,21 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from darkpose.datasets.sample import Sample
 from darkpose.detect.detector import Detector
 from darkpose.errors import DarkposeError
+from darkpose.evaluation.detection import box_overlaps
 from darkpose.image.geometry import landmark_box
 from darkpose.image.pixels import read_image
 
-DETECTORS = ("detector", "yunet", "haar")
+DETECTORS = ("detector", "yunet", "darkpose", "haar")
 SAME_FACE = 0.3  # least intersection over union of a detection with the annotated box
 BoxRule = Callable[[int, Sample], Sample | None]  # face number, sample -> sample with its box; None: no box
 
 
 def is_detector(name: str) -> bool:
-    """Whether a box rule uses a face detector: "detector" (the best that is available), "yunet" or "haar"."""
+    """Whether a box rule uses a face detector: the best that is available, or one by its name."""
     return name in DETECTORS
 
 
@@ -27,8 +27,8 @@ def box_rule(name: str, detector: Detector | None = None) -> BoxRule:
 
     Args:
         name: "annotation": the box of the data set, as published; "landmarks": the tight box of the annotated
-            landmarks; "detector", "yunet" or "haar": the detection that overlaps the annotated box most, corrected as
-            in `Predictor`; "jitter:S": the annotated box, moved along each axis by S * N(0, 1) of its longer side and
+            landmarks; "detector", "yunet", "darkpose" or "haar": the detection that overlaps the annotated box most,
+            as in `Predictor`; "jitter:S": the annotated box, moved along each axis by S * N(0, 1) of its longer side and
             scaled by exp(S * N(0, 1)), with the face number as seed.
         detector: for rules that use one.
 
@@ -50,7 +50,7 @@ def box_rule(name: str, detector: Detector | None = None) -> BoxRule:
         spread = -1.0
     if kind != "jitter" or not 0 <= spread <= 1:
         raise DarkposeError(
-            f"boxes must be annotation, landmarks, detector, yunet, haar or jitter:S with S from 0 to 1, got {name!r}"
+            f"boxes must be annotation, landmarks, {', '.join(DETECTORS)} or jitter:S with S from 0 to 1, got {name!r}"
         )
     return lambda face, sample: _jittered(sample, spread, np.random.default_rng(face))
 
@@ -61,17 +61,9 @@ def _tight(sample: Sample) -> Sample:
     return replace(sample, box=landmark_box(sample.keypoints[seen])) if seen.any() else sample
 
 
-def overlaps(boxes: NDArray[np.float64], box: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Intersection over union of boxes (M, 4) with a box (4,)."""
-    low, high = np.maximum(boxes[:, :2], box[:2]), np.minimum(boxes[:, 2:], box[2:])
-    shared = np.clip(high - low, 0, None).prod(axis=1)
-    areas = [(b[..., 2:] - b[..., :2]).prod(axis=-1) for b in (boxes, box)]
-    return np.asarray(shared / (areas[0] + areas[1] - shared))
-
-
 def _detected(sample: Sample, detector: Detector) -> Sample | None:
-    boxes = detector.correction(detector(read_image(sample.image)).boxes)
-    shared = overlaps(boxes, sample.box)
+    boxes = detector(read_image(sample.image)).landmark_boxes(detector.correction)
+    shared = box_overlaps(boxes, sample.box[None])[:, 0]
     if not len(shared) or shared.max() < SAME_FACE:
         return None
     return replace(sample, box=boxes[int(shared.argmax())])

@@ -250,7 +250,7 @@ class Predictor:
         if boxes is None:
             detector = self.detector
             found = detector(pixels)
-            crop_boxes = detector.correction(found.boxes) if found.crop_boxes is None else found.crop_boxes
+            crop_boxes = found.landmark_boxes(detector.correction)
             given, found_by, scores, rolls = found.boxes, detector.name, found.scores, found.rolls
         else:
             given = _checked_boxes(boxes, pixels)

@@ -11,4 +11,6 @@
 * onnx_bytes.py: what the bytes of an ONNX file hold
 * card.py: metadata and checksum of an exported file
 * flip.py: the flip test
+* face_detector.py: the network of the face detector, ready to run
+* face_detector_graph.py: that network as an ONNX graph
 """

@@ -15,6 +15,10 @@ crop_file       format of that file
 feed            batches on the device of a run
 gpu             augmentation, cached crops and CUDA graphs on a GPU
 
+Of the face detector:
+face_pictures   random training pictures
+face_targets    targets and loss
+
 A step:
 losses          mean squared error and adaptive wing
 step            one optimizer step
