@@ -28,8 +28,8 @@ def box_rule(name: str, detector: Detector | None = None) -> BoxRule:
     Args:
         name: "annotation": the box of the data set, as published; "landmarks": the tight box of the annotated
             landmarks; "detector", "yunet", "darkpose" or "haar": the detection that overlaps the annotated box most,
-            as in `Predictor`; "jitter:S": the annotated box, moved along each axis by S * N(0, 1) of its longer side and
-            scaled by exp(S * N(0, 1)), with the face number as seed.
+            as in `Predictor`; "jitter:S": the annotated box, moved along each axis by S * N(0, 1) of its longer side
+            and scaled by exp(S * N(0, 1)), with the face number as seed.
         detector: for rules that use one.
 
     Raises:
