@@ -112,7 +112,7 @@ def test_without_an_output_or_json_a_folder_is_made_here(astronaut: Path, small_
         ),
         pytest.param(["predict", "{astronaut}", "--boxes", "1,2,3"], "expected a box", id="half a box"),
         pytest.param(
-            ["predict", "{astronaut}", "--detector", "a.onnx"], "the path of a YuNet file, got", id="detector"
+            ["predict", "{astronaut}", "--detector", "a.onnx"], "the path of a YuNet file (.onnx)", id="detector"
         ),
         pytest.param(["predict", "{astronaut}", "--batch-size", "0"], "batch_size must be", id="no batch"),
         pytest.param(["predict", "{astronaut}", "--device", "abacus"], "'abacus' cannot be used", id="device"),
