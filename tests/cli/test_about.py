@@ -56,7 +56,7 @@ def test_a_pth_file_is_not_read(tmp_path: Path) -> None:
 def test_the_detector_is_yunet_if_its_file_is_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert "downloaded" in about()["detector"]
     monkeypatch.setenv("DARKPOSE_YUNET", str(tmp_path / "missing.onnx"))
-    assert about()["detector"].startswith("darkpose (")
+    assert about()["detector"].startswith("haar (")
     (tmp_path / "missing.onnx").write_text("a file")
     assert about()["detector"] == f"yunet ({tmp_path / 'missing.onnx'})"
     monkeypatch.delenv("DARKPOSE_YUNET")

@@ -14,10 +14,10 @@ from darkpose.weights.zoo import shipped_file
 
 
 @pytest.mark.usefixtures("offline")
-def test_without_yunet_darkposes_own_is_used_and_the_reason_is_told() -> None:
+def test_without_yunet_haar_is_used_and_the_reason_is_told() -> None:
     detector, note = best_detector()
-    assert detector.name == "darkpose"
-    assert "darkpose's own detector" in note
+    assert detector.name == "haar"
+    assert "Haar cascade" in note
     assert "offline" in note
 
 

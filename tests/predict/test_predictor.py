@@ -327,7 +327,7 @@ def test_a_broken_calibration_and_a_method_without_covariance_are_refused(calibr
     with pytest.raises(DarkposeError, match='covariance needs the method "dark" or "dark\\+"'):
         Predictor(calibrated_weights, "cpu", method="quarter", covariance=True)
     file_beside(calibrated_weights).write_text("{")
-    with pytest.raises(DarkposeError, match="not a readable JSON file"):
+    with pytest.raises(DarkposeError, match="not JSON"):
         Predictor(calibrated_weights, "cpu", covariance=True)
     Predictor(calibrated_weights, "cpu")  # which does not ask
 

@@ -106,5 +106,5 @@ def _detector() -> str:
     if file is not None:
         return f"yunet ({file})"
     if given := os.environ.get("DARKPOSE_YUNET"):
-        return f"darkpose (there is no file {given}, named by $DARKPOSE_YUNET)"
-    return "yunet, downloaded at the first use; without a connection darkpose"
+        return f"haar (there is no file {given}, named by $DARKPOSE_YUNET)"
+    return "yunet, downloaded at the first use; without a connection haar, which misses turned faces"

@@ -129,8 +129,8 @@ def predict(
         Box of a face instead of a detector: x0,y0,x1,y1 in image px, or a .json or .csv file of boxes by image. Repeat
         for several.
     detector
-        auto (YuNet if its file is available, else darkpose), yunet, darkpose (which finds turned faces), haar, or the
-        path of a YuNet file or of weights of darkpose's detector.
+        auto (YuNet if its file is available, else haar), yunet, haar, darkpose (darkpose's own, still in training), or
+        the path of a YuNet file or of weights of darkpose's detector.
     box_kind
         Kind of the given boxes: of YuNet or Haar, tight around the landmarks, or a square to cut as it is; detector is
         the one of --detector, yunet for auto.

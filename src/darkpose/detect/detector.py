@@ -70,14 +70,9 @@ def named_detector(name: str, engine: Engine | None = None) -> Detector | None:
     return FaceDetector(open_face_detector(path), engine) if path.suffix == ".safetensors" else YuNet(path)
 
 
-def best_detector(engine: Engine | None = None) -> tuple[Detector, str]:
-    """YuNet if its file is available, else darkpose's own; and the reason in a sentence, empty for YuNet.
-
-    Args:
-        engine: what runs darkpose's detector; None: the fastest on this machine.
-    """
+def best_detector() -> tuple[Detector, str]:
+    """YuNet if its file is available, else Haar; and the reason in a sentence, empty for YuNet."""
     try:
         return YuNet(find_yunet()), ""
     except DarkposeError as error:
-        found = FaceDetector(engine=engine)
-        return found, f"faces are found by darkpose's own detector, which misses more upright faces; YuNet: {error}"
+        return Haar(), f"faces are found by OpenCV's Haar cascade, which misses turned faces; YuNet: {error}"

@@ -97,7 +97,7 @@ class Predictor:
             schema: of weights that know several: "300w-68", "wflw-98", "aflw-19"; None: their first.
             method: decoder of the heatmaps; None: the one named in an exported file, else "dark".
             detector: of faces, or a name or path that `named_detector` takes; None: YuNet if its file is available,
-                else darkpose's own.
+                else OpenCV's Haar cascade.
             batch_size: faces per forward pass.
             covariance: give the covariance of every landmark (`Face.covariance`), calibrated by the `.calibration.json`
                 file next to the weights; NaN where there is none for the schema.
@@ -149,9 +149,8 @@ class Predictor:
             self.calibration,
         )
         self._fingerprint, self._precision, self._numbers = opened.fingerprint, opened.precision, numbers
-        self._detector_engine = Engine(opened.network.runtime, device, threads, providers)
         if isinstance(detector, str):
-            detector = named_detector(detector, self._detector_engine)
+            detector = named_detector(detector, Engine(opened.network.runtime, device, threads, providers))
         self._given_detector = detector
         self._detector, self._finding_small = self._given_detector, find == "small"
         if self._detector is not None and self._finding_small:
@@ -186,7 +185,7 @@ class Predictor:
         """The face detector, looked up at the first use."""
         with _finding:  # once, whichever thread comes first
             if self._detector is None:
-                found, self.detector_note = best_detector(self._detector_engine)
+                found, self.detector_note = best_detector()
                 self._detector = Tiled(found) if self._finding_small else found
             return self._detector
 

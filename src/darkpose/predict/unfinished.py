@@ -6,13 +6,13 @@ Each line is on the disk before the next image. When all images are done, the fi
 removed. The same command continues a run that was killed or ran into a full disk.
 """
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from darkpose.errors import DarkposeError
+from darkpose.files.json_text import format_json, parse_json
 
 Entry = dict[str, Any]  # as `formats.to_dict` makes it
 
@@ -38,7 +38,7 @@ class Unfinished:
         """
         self.path, self.done = path, set[str]()
         self.kept = {"images": 0, "faces": 0, "faceless": 0}
-        head = json.dumps({"darkpose_unfinished": 1, **facts})
+        head = format_json({"darkpose_unfinished": 1, **facts})
         try:
             if not path.exists():
                 path.write_text(head + "\n", encoding="utf-8")
@@ -70,7 +70,7 @@ class Unfinished:
         Raises:
             DarkposeError: the disk is full or gone; what was there before stays.
         """
-        line = json.dumps(entry, allow_nan=False).encode() + b"\n"
+        line = format_json(entry).encode() + b"\n"
         try:
             with self.path.open("ab") as file:
                 file.write(line)
@@ -90,9 +90,9 @@ class Unfinished:
             file.readline()
             for number, line in enumerate(file, 2):
                 try:
-                    entry = json.loads(line)
+                    entry = parse_json(line)
                     entry["image"], entry["faces"]
-                except (ValueError, KeyError, TypeError) as error:
+                except (ValueError, KeyError, TypeError) as error:  # DarkposeError included
                     raise DarkposeError(f"{self.path}: line {number} is damaged ({error}); remove the file") from error
                 yield entry
 
