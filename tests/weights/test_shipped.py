@@ -28,14 +28,15 @@ def test_the_package_holds_checkpoints_of_about_19_and_7_megabytes_and_their_car
     graphs = (f"{schema}.onnx" for schema in ("300w-68", "wflw-98", "aflw-19"))
     endings = ("md", "safetensors", "calibration.json", *graphs)
     prior = ["wflw-98.prior.md", "wflw-98.prior.safetensors"]
-    assert names == sorted([*(f"{name}.{end}" for name in SHIPPED for end in endings), *prior])
+    detector = [f"face-detector.{ending}" for ending in ("md", "onnx", "safetensors")]
+    assert names == sorted([*(f"{name}.{end}" for name in SHIPPED for end in endings), *prior, *detector])
     megabytes = {name: len((folder / f"{name}.safetensors").read_bytes()) / 1e6 for name in SHIPPED}
     assert megabytes == pytest.approx({W300_ONLY: 19.8, FACES: 19.8, SMALL: 7.3}, abs=0.5)
 
 
 def test_the_cards_name_the_files_digests() -> None:
     folder = files("darkpose") / "weights" / "shipped"
-    for name in SHIPPED:
+    for name in (*SHIPPED, "face-detector"):
         digest = sha256((folder / f"{name}.safetensors").read_bytes()).hexdigest()
         assert digest in (folder / f"{name}.md").read_text(encoding="utf-8")
 
