@@ -16,6 +16,8 @@ from darkpose.errors import DarkposeError, printable, shown
         ("two\nlines\r\t", r"two\nlines\r\t"),
         ("\x9b31m", r"\x9b31m"),
         ("\ud800", r"\ud800"),
+        ("cat\u202egpj.exe", r"cat\u202egpj.exe"),
+        ("كلب\u200f.png", "كلب\u200f.png"),
     ],
 )
 def test_one_line_for_a_terminal_has_no_control_characters(text: str, expected: str) -> None:

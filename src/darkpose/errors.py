@@ -17,12 +17,16 @@ def printable(text: str) -> str:
 
 
 def shown(text: str) -> str:
-    r"""One line for a terminal: as `printable`, and control characters, which a terminal would obey, as \x1b or \n."""
+    r"""One line for a terminal: as `printable`, and characters that a terminal would obey as \x1b, \n or \u202e."""
     if text.isprintable():
         return text
     return "".join(repr(each)[1:-1] if _is_control(each) else each for each in printable(text))
 
 
+# Ends of lines; characters that show a text in another order than it is written.
+_LINES_AND_DIRECTIONS = "\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
 def _is_control(character: str) -> bool:
     code = ord(character)
-    return code < 32 or 127 <= code < 160 or character in "\u2028\u2029"
+    return code < 32 or 127 <= code < 160 or character in _LINES_AND_DIRECTIONS

@@ -162,6 +162,23 @@ def test_boxes_take_one_value_each_and_may_be_negative(
     assert [face["box"] for face in json.loads(out)["faces"]] == [[-5, -5, 90, 90], [178, 65, 270, 190]]
 
 
+@pytest.mark.parametrize("format", ["csv", "jsonl"])
+@pytest.mark.parametrize("detector", ["haar", "darkpose"])
+def test_given_boxes_are_those_of_the_named_detector_in_every_format(
+    capsys: pytest.CaptureFixture[str], astronaut: Path, small_weights: Path, tmp_path: Path, format: str, detector: str
+) -> None:
+    def landmarks(*options: str) -> str:
+        out = tmp_path / "".join(options)
+        flags = ("--weights", small_weights, "--boxes", BOX, "--format", format, "--output", out)
+        code, _, _ = call(capsys, "predict", astronaut, *flags, *options)
+        assert code == 0
+        (file,) = (*out.glob("part-*"), *out.glob("landmarks.csv"))
+        return file.read_text()
+
+    assert landmarks("--detector", detector) == landmarks("--detector", "yunet", "--box-kind", detector)
+    assert landmarks("--detector", detector) != landmarks("--detector", "yunet")
+
+
 def test_a_detector_can_be_named(capsys: pytest.CaptureFixture[str], astronaut: Path, small_weights: Path) -> None:
     code, out, err = call(capsys, "predict", astronaut, "--weights", small_weights, "--json", "--detector", "haar")
     assert code == 0

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from darkpose.detect.detector import best_detector, detector_facts, named_detector
+from darkpose.detect.detector import best_detector, chosen_detector, detector_facts, kind_of, named_detector
 from darkpose.detect.face_detector import FaceDetector
 from darkpose.detect.haar import Haar
 from darkpose.detect.yunet import YUNET_SHA256, YuNet
@@ -33,6 +33,25 @@ def test_detectors_are_found_by_name(shared_data: Path) -> None:
 def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(DarkposeError, match=r"\"auto\".*got 'mtcnn'"):
         named_detector("mtcnn")
+
+
+@pytest.mark.usefixtures("offline")
+def test_a_chosen_detector_has_a_reason_only_where_it_stands_in_for_another() -> None:
+    found, reason = chosen_detector("haar")
+    assert (found.name, reason) == ("haar", "")
+    found, reason = chosen_detector("auto")
+    assert found.name == "darkpose"
+    assert "offline" in reason
+
+
+def test_whose_boxes_are_given_is_known_without_loading_a_detector(tmp_path: Path) -> None:
+    for name, kind in (("auto", "yunet"), ("yunet", "yunet"), ("haar", "haar"), ("darkpose", "darkpose")):
+        assert kind_of(name) == kind
+    for name, kind in (("own.safetensors", "darkpose"), ("own.onnx", "yunet")):
+        (tmp_path / name).touch()
+        assert kind_of(str(tmp_path / name)) == kind
+    with pytest.raises(DarkposeError, match="got 'mtcnn'"):
+        kind_of("mtcnn")
 
 
 def test_weights_of_landmarks_are_no_detector() -> None:

@@ -223,7 +223,9 @@ def test_other_formats_than_jpeg_and_png_are_held_to_the_pixel_limit(tmp_path: P
         read_image(path)
 
 
-@pytest.mark.parametrize("std", [(0.0, 1.0, 1.0), (1.0, 1.0), (1.0, float("nan"), 1.0)])
+@pytest.mark.parametrize(
+    "std", [(0.0, 1.0, 1.0), (1.0, 1.0), (1.0, float("nan"), 1.0), (1.0, 1e-40, 1.0), (1.0, 1.0, 1e300)]
+)
 def test_a_normalisation_that_cannot_be_is_refused(std: tuple[float, ...]) -> None:
     with pytest.raises(DarkposeError, match="three positive"):
         Normalisation(std=std)  # type: ignore[arg-type]

@@ -181,13 +181,21 @@ def test_a_run_that_could_not_end_goes_on_with_the_images_that_are_left(
         with pytest.raises(DarkposeError, match="the same command continues"), folder:
             pass
     monkeypatch.undo()
+    if end != "full disk at the end":
+        assert folder.unfinished is not None
+        with pytest.raises(DarkposeError, match="another process writes this run"):
+            OutputFolder(out, format, W300_68, draw=False, scores=False, inputs=items, facts={"weights": 1})
+        folder.unfinished.__exit__(None, None, None)  # as at the end of its process
     with pytest.raises(DarkposeError, match="an unfinished run with other options"):
         OutputFolder(out, format, W300_68, draw=False, scores=False, facts={"weights": 2})
     again = OutputFolder(out, format, W300_68, draw=False, scores=False, inputs=items, facts={"weights": 1})
     assert again.unfinished is not None
     assert again.unfinished.kept == {"images": 2, "faces": 2, "faceless": 0}
+    with pytest.raises(DarkposeError, match=r"an unfinished run of other images, for example .*0\.png"):
+        again.remaining(items[1:])
+    left = again.remaining(find_images([os.path.relpath(item.path) for item in items]))  # spelt in another way
+    assert [item.path.name for item in left] == ["2.png", "3.png"]
     left = again.remaining(items)
-    assert left == items[2:]
     with again:
         make(again, left)
     (result,) = out.iterdir()

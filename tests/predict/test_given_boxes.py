@@ -1,5 +1,6 @@
 """Boxes from the command line."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,13 @@ def test_other_files_are_refused_by_name(tmp_path: Path, name: str, content: str
 def test_a_value_that_is_neither_box_nor_file_is_refused(value: str) -> None:
     with pytest.raises(DarkposeError, match="expected a box as x0,y0,x1,y1"):
         GivenBoxes([value])
+
+
+def test_a_file_that_is_missing_or_no_regular_file_is_told_so(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.json")
+    for name, message in (("a.json", "no regular file"), ("b.csv", "there is no such file")):
+        with pytest.raises(DarkposeError, match=message):
+            GivenBoxes([str(tmp_path / name)])
 
 
 def test_boxes_of_several_files_are_combined_and_paths_may_begin_with_a_dot(tmp_path: Path) -> None:

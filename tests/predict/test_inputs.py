@@ -89,6 +89,17 @@ def test_an_image_that_is_named_in_several_ways_is_given_once(tmp_path: Path, mo
     assert found.path == Path("in/a.jpg")
 
 
+@pytest.mark.parametrize("argument", ["", "*.jpg"])
+def test_what_is_no_file_but_has_the_name_of_an_image_is_an_input_whose_reader_says_so(
+    tmp_path: Path, argument: str
+) -> None:
+    touch(tmp_path / "a.jpg", tmp_path / "folder.jpg" / "notes.txt")
+    os.mkfifo(tmp_path / "b.jpg")
+    (tmp_path / "c.jpg").symlink_to("nowhere")
+    found = find_images([str(tmp_path / argument)])
+    assert [item.path.name for item in found] == ["a.jpg", "b.jpg", "c.jpg"]
+
+
 def test_a_long_name_is_shortened_so_that_its_outputs_can_be_written(tmp_path: Path) -> None:
     names = [f"{'m' * 230}{end}.png" for end in "ab"] + ["é" * 125 + ".png"]
     touch(*(tmp_path / name for name in names))

@@ -292,6 +292,13 @@ def test_a_size_that_cannot_be_is_a_problem_of_the_tar_file(tmp_path: Path, size
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_a_list_that_is_a_fifo_or_a_device_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "list")
+    for file in (str(tmp_path / "list"), "/dev/zero"):
+        with pytest.raises(DarkposeError, match=r"expected a regular file, got a .* \(- is standard input\)"):
+            find_sources([], file)
+
+
 def test_a_fifo_is_a_source_with_a_problem(tmp_path: Path) -> None:
     for name in ("a.jpg", "b.tar"):
         os.mkfifo(tmp_path / name)

@@ -60,8 +60,8 @@ def benchmark(
     from torch import get_num_threads
 
     from darkpose.deploy.benchmark import benchmark as measure
-    from darkpose.detect.detector import best_detector, named_detector
-    from darkpose.errors import DarkposeError
+    from darkpose.detect.detector import chosen_detector
+    from darkpose.errors import DarkposeError, shown
     from darkpose.evaluation.plots import plot_speed
     from darkpose.files.atomic import write_text
     from darkpose.files.figure import check_matplotlib
@@ -78,12 +78,15 @@ def benchmark(
         raise DarkposeError(f"{misplaced[0]}: not an image; name exported files before --images")
     if plot is not None:
         check_matplotlib(plot)
+    finder, reason = chosen_detector(detector)
+    if reason:
+        print(f"darkpose: {shown(reason)}", file=sys.stderr)
     found = measure(
         weights,
         schema=schema,
         files=files,
         photographs=[each.path for each in find_images(images)] if images else (),
-        detector=named_detector(detector) or best_detector()[0],
+        detector=finder,
         batches=batch or (1, 8, 32),
         threads=get_num_threads() if threads is None else threads,
         device=device,

@@ -8,7 +8,7 @@ from cyclopts import Group, Parameter
 
 from darkpose.cli.numbers import Count
 from darkpose.cli.result import print_result
-from darkpose.errors import DarkposeError
+from darkpose.errors import DarkposeError, shown
 
 WAYS, OUTPUT = Group("Ways to predict", sort_key=2), Group("Output", sort_key=3)
 
@@ -116,6 +116,7 @@ def evaluate(
             against=against or (),
             shared=shared,
             shape_prior=shape_prior,
+            tell=lambda reason: print(f"darkpose: {shown(reason)}", file=sys.stderr),
         )
     except KeyboardInterrupt:
         print("darkpose: interrupted; run the same command again to continue", file=sys.stderr)

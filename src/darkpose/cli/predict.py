@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
@@ -29,7 +29,7 @@ FEW_IMAGES = 16
 INTERRUPTED = "interrupted; run the same command again to continue"
 
 INPUT, MODEL = Group("Input and faces", sort_key=1), Group("Model", sort_key=2)
-Kind = Literal["detector", "yunet", "haar", "landmarks", "square"]
+Kind = Literal["detector", "yunet", "darkpose", "haar", "landmarks", "square"]
 OUTPUT, SCALE = Group("Output", sort_key=3), Group("Scale", sort_key=4)
 
 
@@ -132,7 +132,7 @@ def predict(
         auto (YuNet if its file is available, else haar), yunet, haar, darkpose (darkpose's own, still in training), or
         the path of a YuNet file or of weights of darkpose's detector.
     box_kind
-        Kind of the given boxes: of YuNet or Haar, tight around the landmarks, or a square to cut as it is; detector is
+        Kind of the given boxes: of a detector, tight around the landmarks, or a square to cut as it is; detector is
         the one of --detector, yunet for auto.
     find
         usual: faces of 16 px or more, in images of more than 1024 px of 1/64 of the longer side (yunet); of 1/40 of the
@@ -180,8 +180,7 @@ def predict(
     given = _given_boxes(boxes)
     if given:
         given.check(item.path for item in inputs)
-    if given and box_kind == "detector" and detector in ("yunet", "haar"):
-        box_kind = cast(Kind, detector)
+    box_kind = _maker(detector) if given and box_kind == "detector" else box_kind
     options["runtime"] = runtime_for(model, scale, len(inputs))
     predictor = Predictor(**options, detector=None if given else detector)
     draw = draw or scores
@@ -226,8 +225,10 @@ def predict(
 
 def _facts(predictor: "Predictor", boxes: "GivenBoxes | None", box_kind: "BoxKind") -> dict[str, Any]:
     """JSON values of everything the results depend on except the images."""
+    from darkpose.detect.detector import detector_facts
+
     if boxes is None:
-        return {**predictor.facts(), "detector": predictor.detector.name}
+        return {**predictor.facts(), **detector_facts(predictor.detector)}
     return {**predictor.facts(), "boxes": boxes.digest(), "box_kind": box_kind}
 
 
@@ -263,6 +264,13 @@ def runtime_for(model: Model, scale: Scale, images: int) -> str:
     return "onnxruntime"
 
 
+def _maker(detector: str) -> Kind:
+    """The kind of boxes given with `--detector`."""
+    from darkpose.detect.detector import kind_of
+
+    return kind_of(detector)
+
+
 def _given_boxes(values: list[str] | None) -> "GivenBoxes | None":
     if not values:
         return None
@@ -295,7 +303,9 @@ def _write_shards(
     detector, boxes, box_kind, workers = faces
     for name in ("weights", "shape_prior"):
         options[name] = options[name] and _absolute(options[name])
-    step = Step(options, detector, _given_boxes(boxes), box_kind, workers)
+    given = _given_boxes(boxes)
+    box_kind = _maker(detector) if given and box_kind == "detector" else box_kind
+    step = Step(options, detector, given, box_kind, workers)
     try:
         predictor = step.predictor(**({} if scale.ray is None else {"device": "cpu"}))
         shards = Shards(folder, format, step.facts(predictor), size=scale.shard_size)

@@ -112,8 +112,8 @@ def export_file(
     calibrating = options.precision == "int8"
     if calibrating and not photographs:
         raise DarkposeError("int8 takes its scales from faces: give photographs of some dozens of faces with --faces")
-    finder = (detector or best_detector()[0]) if photographs else None
-    tell("looking for faces" + (f" ({finder.name})" if finder else ""))
+    finder, reason = (detector, "") if detector or not photographs else best_detector()
+    tell("looking for faces" + (f" ({reason or finder.name})" if finder else ""))
     faces = _faces(checkpoint, photographs, finder, calibrating)
     count = min(COMPARED, len(faces.crops) // 4)  # in int8 the other faces set the scales
     compared, scaled = (faces.part(0, count), faces.part(count)) if calibrating else (faces, faces.part(0, 0))

@@ -2,16 +2,20 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from darkpose.detect.boxes import BoxCorrection, Detections
 from darkpose.detect.face_detector import FaceDetector
 from darkpose.detect.haar import Haar
 from darkpose.detect.yunet import YuNet, find_yunet
 from darkpose.errors import DarkposeError
+from darkpose.files.paths import is_file
 from darkpose.image.pixels import Pixels
 from darkpose.runtime.open import Engine
 from darkpose.weights.face_detector import open_face_detector
+
+# From the boxes of the detectors to landmark boxes.
+CORRECTIONS = {each.name: each.correction for each in (YuNet, FaceDetector, Haar)}
 
 
 class Detector(Protocol):
@@ -61,13 +65,42 @@ def named_detector(name: str, engine: Engine | None = None) -> Detector | None:
         return Haar()
     if name == "yunet":
         return YuNet(find_yunet())
+    path = _existing(name)
+    return FaceDetector(open_face_detector(path), engine) if path.suffix == ".safetensors" else YuNet(path)
+
+
+def kind_of(name: str) -> Literal["yunet", "darkpose", "haar"]:
+    """Which detector a name that `named_detector` takes is, without loading it; YuNet for "auto".
+
+    Raises:
+        DarkposeError: the name is unknown.
+    """
+    if name in ("auto", "yunet"):
+        return "yunet"
+    if name == "haar":
+        return "haar"
+    return "darkpose" if name == "darkpose" or _existing(name).suffix == ".safetensors" else "yunet"
+
+
+def _existing(name: str) -> Path:
+    """The path of a detector's file."""
     path = Path(name)
-    if not path.is_file():
+    if not is_file(path):
         raise DarkposeError(
             'the detector must be "auto", "darkpose", "yunet", "haar" or the path of a YuNet file (.onnx) or of '
             f"weights of darkpose's detector (.safetensors), got {name!r}"
         )
-    return FaceDetector(open_face_detector(path), engine) if path.suffix == ".safetensors" else YuNet(path)
+    return path
+
+
+def chosen_detector(name: str, engine: Engine | None = None) -> tuple[Detector, str]:
+    """As `named_detector`; for "auto" as `best_detector`, with its reason.
+
+    Raises:
+        DarkposeError: as `named_detector`.
+    """
+    named = named_detector(name, engine)
+    return best_detector(engine) if named is None else (named, "")
 
 
 def best_detector() -> tuple[Detector, str]:

@@ -1,6 +1,6 @@
 """Evaluation on a benchmark: write the predictions of weights to files, then measure the files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -11,7 +11,7 @@ from typing import Any
 from darkpose.codec.heatmap import Method
 from darkpose.datasets.reading import is_drawn
 from darkpose.datasets.sample import nme_normalisers, samples_digest
-from darkpose.detect.detector import Detector, best_detector, detector_facts, named_detector
+from darkpose.detect.detector import Detector, chosen_detector, detector_facts
 from darkpose.errors import DarkposeError
 from darkpose.evaluation.benchmarks import Benchmark
 from darkpose.evaluation.crop_boxes import box_rule, is_detector
@@ -62,6 +62,7 @@ def evaluate_benchmark(
     against: Sequence[Path] = (),
     shared: bool = False,
     shape_prior: str | Path | ShapePrior | None = None,
+    tell: Callable[[str], object] = lambda _: None,
 ) -> Evaluation:
     """Evaluate on a benchmark: predict the faces that are missing in the files of predictions, then measure the files.
 
@@ -76,6 +77,7 @@ def evaluate_benchmark(
         against: other files of predictions, to compare with face by face.
         shared: if the predictions are in another schema, measure the landmarks that both schemas have.
         shape_prior: also measure landmarks pulled towards it, and put them first; the files do not change.
+        tell: called with why the boxes "detector" are not of the best one, for people.
 
     Raises:
         DarkposeError: data, weights or a file cannot be used, or do not fit each other.
@@ -86,7 +88,7 @@ def evaluate_benchmark(
     for file in against:
         align_predictions(file, faces)
     if weights is not None:
-        files = _predict(faces, weights, predictions, options)
+        files = _predict(faces, weights, predictions, options, tell)
     elif predictions is not None:
         files = [predictions]
     else:
@@ -94,7 +96,13 @@ def evaluate_benchmark(
     return measure_files([*files, *against], faces, shape_prior)
 
 
-def _predict(faces: AnnotatedFaces, weights: str, predictions: Path | None, options: PredictOptions) -> list[Path]:
+def _predict(
+    faces: AnnotatedFaces,
+    weights: str,
+    predictions: Path | None,
+    options: PredictOptions,
+    tell: Callable[[str], object],
+) -> list[Path]:
     """Predict the faces that are missing in the files of the variants; the files."""
     benchmark = faces.benchmark
     weights = resolve_name(weights, options.schema or faces.schema.name)
@@ -105,7 +113,7 @@ def _predict(faces: AnnotatedFaces, weights: str, predictions: Path | None, opti
         files = [_variant_file(base, variant) for variant in variants]
     else:
         files = [predictions, *(_variant_file(predictions, variant) for variant in variants[1:])]
-    detectors = {each.boxes: _detector(each.boxes) for each in variants if is_detector(each.boxes)}
+    detectors = {each.boxes: _detector(each.boxes, tell) for each in variants if is_detector(each.boxes)}
     rules = {each.boxes: box_rule(each.boxes, detectors.get(each.boxes)) for each in variants}
     headers = [_header(faces, opened, weights, variant, detectors) for variant in variants]
     protocol, config, network = benchmark.protocol, opened.config, opened.network
@@ -140,8 +148,11 @@ def _variant_file(file: Path, variant: Variant) -> Path:
     return file.with_name(f"{file.name.removesuffix(file.suffix)}.{way}{file.suffix}")
 
 
-def _detector(name: str) -> Detector:
-    return named_detector("auto" if name == "detector" else name) or best_detector()[0]
+def _detector(name: str, tell: Callable[[str], object]) -> Detector:
+    found, reason = chosen_detector("auto" if name == "detector" else name)
+    if reason:
+        tell(reason)
+    return found
 
 
 def _header(

@@ -1,8 +1,12 @@
-"""File checks that return False where `pathlib` raises: folders without permission, names that are too long."""
+"""File checks that return False where `pathlib` raises: folders without permission, names that are too long.
+
+Also: whether two paths are the same file, and reading of regular files only.
+"""
 
 import errno
 import os
 import stat
+from functools import lru_cache
 from pathlib import Path
 
 
@@ -19,6 +23,17 @@ def is_file(path: str | Path) -> bool:
 def exists(path: str | Path) -> bool:
     """Whether the path exists."""
     return os.path.exists(path)  # noqa: PTH110  (Path.exists raises)
+
+
+def place(path: Path) -> str:
+    """Where a path is, however it is spelt; links to the file itself are kept apart."""
+    try:
+        return f"{_real(str(Path.cwd() / path.parent))}/{path.name}"
+    except ValueError:  # a NUL, which no file has
+        return str(path)
+
+
+_real = lru_cache(maxsize=4096)(os.path.realpath)
 
 
 def check_regular(path: str | Path) -> None:

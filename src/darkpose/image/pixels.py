@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Pixels = NDArray[np.uint8]
 MAX_WARPED_SIDE = 32767  # px; OpenCV warps no larger images
 
+FARTHEST_MEAN = 1e6  # of pixels in [0, 1]; larger numbers would not fit float32
+
 
 @dataclass(frozen=True)
 class Normalisation:
@@ -32,10 +34,11 @@ class Normalisation:
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
 
     def __post_init__(self) -> None:
-        numbers = [*self.mean, *self.std]
-        if len(self.mean) != 3 or len(self.std) != 3 or not np.isfinite(numbers).all() or min(self.std) <= 0:
+        fits = len(self.mean) == len(self.std) == 3 and all(abs(number) <= FARTHEST_MEAN for number in self.mean)
+        if not fits or not all(1 / FARTHEST_MEAN <= number <= FARTHEST_MEAN for number in self.std):
             raise DarkposeError(
-                f"expected three finite means and three positive standard deviations, got {self.mean} and {self.std}"
+                f"expected three means and three positive standard deviations, of at most {FARTHEST_MEAN:g}, got "
+                f"{self.mean} and {self.std}"
             )
 
     def __call__(self, crops: Pixels) -> NDArray[np.float32]:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from darkpose.errors import DarkposeError, printable
 from darkpose.files.atomic import make_folder, write_lines, write_text
+from darkpose.files.paths import place
 from darkpose.image.pixels import Pixels, read_image, write_image
 from darkpose.predict.draw import draw_faces, zoom_for
 from darkpose.predict.formats import ImageResult, coco_lines, csv_lines, to_dict, to_json, to_pts
@@ -141,9 +142,16 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
             self.unfinished = Unfinished(folder / f"{RUN_FILES[format]}.unfinished", run)
 
     def remaining(self, inputs: Sequence[Input]) -> list[Input]:
-        """The inputs that an unfinished run has no results of."""
-        done = set() if self.unfinished is None else self.unfinished.done
-        return [item for item in inputs if printable(str(item.path)) not in done]
+        """The inputs that an unfinished run has no results of.
+
+        Raises:
+            DarkposeError: that run has images that are not among the inputs.
+        """
+        if self.unfinished is None:
+            return list(inputs)
+        places = [_place(item.path) for item in inputs]
+        self.unfinished.check(places)
+        return [item for item, where in zip(inputs, places, strict=True) if where not in self.unfinished.done]
 
     def write(self, name: Path, image: Pixels, result: ImageResult) -> None:
         """Write the files of one image."""
@@ -156,7 +164,7 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
                 suffix = ".pts" if len(result.faces) == 1 else f"_{number}.pts"
                 write_text(self._new_path(base, suffix), to_pts(face))
         elif self.unfinished is not None:
-            self.unfinished.add(to_dict(result))
+            self.unfinished.add({"place": _place(Path(result.image)), **to_dict(result)})
         if self.draw:
             zoom = zoom_for(image, result.faces)
             drawn = draw_faces(image, result.faces, scores=self.scores, zoom=zoom)
@@ -174,12 +182,23 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Write the file of the whole run; the unfinished results stay if the run was interrupted."""
-        if self.unfinished is None or (kind is not None and not self.unfinished.done):
+        if self.unfinished is None:
             return
-        lines = csv_lines(self.unfinished) if self.format == "csv" else coco_lines(self.unfinished, self.schema)
+        with self.unfinished:
+            if kind is None or self.unfinished.done:
+                self._write_run(self.unfinished)
+        if kind is None:
+            self.unfinished.remove()
+
+    def _write_run(self, results: Unfinished) -> None:
+        lines = csv_lines(results) if self.format == "csv" else coco_lines(results, self.schema)
         try:
             write_lines(self.folder / RUN_FILES[self.format], lines)
         except DarkposeError as failure:
-            raise DarkposeError(f"{failure}; the same command continues the run") from failure.__cause__
-        if kind is None:
-            self.unfinished.remove()
+            if isinstance(failure.__cause__, OSError):
+                raise DarkposeError(f"{failure}; the same command continues the run") from failure.__cause__
+            raise
+
+
+def _place(path: Path) -> str:
+    return printable(place(path))

@@ -1,14 +1,12 @@
 """Boxes from the command line: four numbers, or a JSON or CSV file."""
 
 import hashlib
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 
 from darkpose.errors import DarkposeError
 from darkpose.files.json_text import format_json, parse_json
-from darkpose.files.paths import is_file
+from darkpose.files.paths import exists, is_file, place
 from darkpose.files.records import parse_value
 from darkpose.files.table import parse_table
 from darkpose.files.text import read_text
@@ -42,7 +40,7 @@ class GivenBoxes:
         self._named: dict[str, Path] = {}  # by file name: the first image that was found by it
         self._by_place: dict[str, list[str]] = {}
         for name in self._by_image:
-            self._by_place.setdefault(_place(Path(name)), []).append(name)
+            self._by_place.setdefault(place(Path(name)), []).append(name)
 
     def digest(self) -> str:
         """SHA-256 of all boxes, in hex."""
@@ -63,7 +61,7 @@ class GivenBoxes:
         """The names in the boxes file that are this image: those of its path, else its file name."""
         if not self._by_image:
             return []
-        same = self._by_place.get(_place(image), [])
+        same = self._by_place.get(place(image), [])
         if not same and image.name in self._by_image:
             self._check_single(image)
             return [image.name]
@@ -81,21 +79,10 @@ class GivenBoxes:
     def _check_single(self, image: Path) -> None:
         """Refuse a file name that an earlier image has, too."""
         other = self._named.setdefault(image.name, image)
-        if _place(other) != _place(image):
+        if place(other) != place(image):
             raise DarkposeError(
                 f"{image}: the boxes file has {image.name}, which is the name of {other}, too; write their paths there"
             )
-
-
-def _place(path: Path) -> str:
-    """Where a path is, however it is spelt; links to the file itself are kept apart."""
-    try:
-        return f"{_real(str(Path.cwd() / path.parent))}/{path.name}"
-    except ValueError:  # a NUL, which no file has
-        return str(path)
-
-
-_real = lru_cache(maxsize=4096)(os.path.realpath)
 
 
 def _four_numbers(text: str) -> list[float] | None:
@@ -109,7 +96,9 @@ def _four_numbers(text: str) -> list[float] | None:
 def _read(path: Path) -> dict[str, Boxes]:
     kind = path.suffix.lower()
     if kind not in (".json", ".csv") or not is_file(path):
-        raise DarkposeError(f"{path}: expected a box as x0,y0,x1,y1, or a .json or .csv file of boxes")
+        found = "" if kind not in (".json", ".csv") else "no regular file" if exists(path) else "there is no such file"
+        expected = "expected a box as x0,y0,x1,y1, or a .json or .csv file of boxes"
+        raise DarkposeError(f"{path}: {found + '; ' if found else ''}{expected}")
     text = read_text(path)
     try:
         return _parse_json(text) if kind == ".json" else _parse_csv(text, path.name)

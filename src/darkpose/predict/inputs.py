@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from darkpose.errors import DarkposeError
-from darkpose.files.paths import exists, is_file, is_folder
+from darkpose.files.paths import exists, is_folder, place
 
 OVERLAY = ".landmarks.png"  # end of the names of pictures that darkpose draws
 SUFFIXES = {
@@ -38,10 +38,10 @@ def find_images(arguments: Sequence[str]) -> list[Input]:
         DarkposeError: a path does not exist, a folder has no images or cannot be read, a glob matches nothing, or an
             argument is a tar file.
     """
-    found: dict[Path, tuple[Path, Path]] = {}  # by real folder and name: a file may be named in several ways
+    found: dict[str, tuple[Path, Path]] = {}  # by place: a file may be named in several ways
     for argument in arguments:
         for path, name in _with_names(argument):
-            found.setdefault(Path(os.path.realpath(path.parent)) / path.name, (path, name))
+            found.setdefault(place(path), (path, name))
     taken: set[Path] = set()
     return [Input(path, _unique(name, taken)) for path, name in found.values()]
 
@@ -98,7 +98,8 @@ def list_files(argument: str) -> Iterator[Path]:
     elif exists(path):
         yield path
     elif glob.has_magic(argument):
-        files = sorted(path for name in glob.iglob(argument, recursive=True) if is_file(path := Path(name)))
+        matches = glob.iglob(argument, recursive=True)
+        files = sorted(path for name in matches if not is_folder(path := Path(name)))
         if not files:
             raise DarkposeError(f"{argument}: no file matches")
         yield from files
@@ -115,10 +116,10 @@ def _files_in(folder: Path, above: tuple[str, ...] = ()) -> Iterator[Path]:
         raise DarkposeError(f"{folder}: the folder cannot be read: {error.strerror or error}") from error
     for name in names:
         path = folder / name
-        if is_file(path) or not exists(path):  # a broken link, or no permission to see it: the reader reports it
-            if is_image(path) or is_tar(path):
+        if not is_folder(path):
+            if is_image(path) or is_tar(path):  # if it is a FIFO, a broken link or not to be seen, the reader says so
                 yield path
-        elif is_folder(path):
+        else:
             real = os.path.realpath(path)
             if real in (*above, os.path.realpath(folder)):
                 continue

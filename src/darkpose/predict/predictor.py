@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from darkpose.codec.heatmap import Method
-from darkpose.detect.detector import Detector, best_detector, named_detector, smallest_face
-from darkpose.detect.haar import Haar
+from darkpose.detect.detector import CORRECTIONS, Detector, best_detector, named_detector, smallest_face
 from darkpose.detect.tiles import Tiled
 from darkpose.detect.yunet import YuNet
 from darkpose.errors import DarkposeError
@@ -35,7 +34,7 @@ _finding = threading.Lock()
 MAX_BATCH, MAX_THREADS = 4096, 1024
 FARTHEST = 1e6  # px; coordinates beyond are no boxes of photographs
 Find = Literal["usual", "small"]
-BoxKind = Literal["detector", "yunet", "haar", "landmarks", "square"]
+BoxKind = Literal["detector", "yunet", "darkpose", "haar", "landmarks", "square"]
 
 
 class Region(NamedTuple):
@@ -217,10 +216,10 @@ class Predictor:
                 gives is applied to PIL images as to files; the landmarks are in px of the upright image.
             boxes: (M, 4) x0, y0, x1, y1 in image px; for a list of images, one such array (or None) per image. None:
                 faces are detected.
-            box_kind: what given boxes are: "yunet", "haar": that detector's, brought to the crop the network knows;
-                "detector": those of the detector that this predictor was given, else YuNet's; "landmarks": the tight
-                extent of the landmarks, the published crop; "square": a data set's own square, cut as it is (with the
-                padding only).
+            box_kind: what given boxes are: "yunet", "darkpose", "haar": that detector's, brought to the crop the
+                network knows; "detector": those of the detector that this predictor was given, else YuNet's;
+                "landmarks": the tight extent of the landmarks, the published crop; "square": a data set's own square,
+                cut as it is (with the padding only).
 
         Returns:
             A list of faces, in the order of the boxes (or best detection first); for a list of images, a list of lists.
@@ -268,8 +267,7 @@ class Predictor:
         if box_kind == "square":
             return boxes
         maker = self._given_detector if box_kind == "detector" else None
-        correction = (Haar if box_kind == "haar" else YuNet).correction if maker is None else maker.correction
-        return correction(boxes)
+        return (CORRECTIONS.get(box_kind, YuNet.correction) if maker is None else maker.correction)(boxes)
 
     def locate(self, regions: Sequence[Region]) -> list[Face]:
         """The second half of a call: the faces of regions, of any images, through the network in batches."""

@@ -1,5 +1,6 @@
 """The images in files, folders, globs, tar files and lists, one at a time, however many there are."""
 
+import errno
 import os
 import sys
 import tarfile
@@ -136,9 +137,11 @@ def _standard_input() -> AbstractContextManager[IO[str]]:
 
 def _open(list_file: str) -> IO[str]:
     try:
+        check_regular(list_file)
         return open(list_file, encoding="utf-8-sig", errors="surrogateescape")
     except OSError as error:
-        raise DarkposeError(f"{list_file}: the list cannot be read: {error.strerror or error}") from error
+        hint = " (- is standard input)" if error.errno == errno.EINVAL else ""
+        raise DarkposeError(f"{list_file}: the list cannot be read: {error.strerror or error}{hint}") from error
 
 
 def _members(path: str) -> Iterator[Source]:
