@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from darkpose.errors import DarkposeError
+from darkpose.files.atomic import append, write_text
 
 Entry = dict[str, Any]  # as `formats.to_dict` makes it
 
@@ -41,7 +42,7 @@ class Unfinished:
         head = json.dumps({"darkpose_unfinished": 1, **facts})
         try:
             if not path.exists():
-                path.write_text(head + "\n", encoding="utf-8")
+                write_text(path, head + "\n")
             self._drop_half_a_line()
             with path.open(encoding="utf-8") as file:
                 first = file.readline().rstrip("\n")
@@ -70,10 +71,9 @@ class Unfinished:
         Raises:
             DarkposeError: the disk is full or gone; what was there before stays.
         """
-        line = json.dumps(entry, allow_nan=False).encode() + b"\n"
+        line = json.dumps(entry, allow_nan=False) + "\n"
         try:
-            with self.path.open("ab") as file:
-                file.write(line)
+            append(self.path, line)
         except OSError as error:
             raise DarkposeError(
                 f"{self.path}: cannot be written: {error.strerror or error}; the same command continues the run"
