@@ -100,7 +100,7 @@ def chosen_detector(name: str, engine: Engine | None = None) -> tuple[Detector, 
         DarkposeError: as `named_detector`.
     """
     named = named_detector(name, engine)
-    return best_detector(engine) if named is None else (named, "")
+    return best_detector() if named is None else (named, "")
 
 
 def best_detector() -> tuple[Detector, str]:

@@ -6,7 +6,6 @@ Each line is on the disk before the next image. When all images are done, the fi
 removed. The same command continues a run that was killed or ran into a full disk.
 """
 
-import errno
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
@@ -16,6 +15,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from darkpose.errors import DarkposeError
+from darkpose.files.atomic import append
 from darkpose.files.json_text import format_json, parse_json
 from darkpose.files.lock import lock_open_file
 from darkpose.files.paths import check_regular, exists
@@ -101,13 +101,9 @@ class Unfinished(AbstractContextManager["Unfinished"]):
         Raises:
             DarkposeError: the disk is full or gone; what was there before stays.
         """
-        line = format_json(entry).encode() + b"\n"
         try:
-            with self.path.open("rb+", buffering=0) as file:
-                end = file.seek(0, os.SEEK_END)
-                if file.write(line) < len(line):
-                    os.truncate(self.path, end)
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self.path.stat()  # a file that somebody removed is not begun again
+            append(self.path, format_json(entry) + "\n")
         except OSError as error:
             raise DarkposeError(
                 f"{self.path}: cannot be written: {error.strerror or error}; the same command continues the run"
