@@ -75,14 +75,14 @@ def test_on_a_full_disk_lines_are_kept_until_they_can_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log, full = RunLog(tmp_path / "log.jsonl", writes=True), True
-    append = runlog._append
+    append = runlog.append
 
     def refuse(path: Path, text: str) -> None:
         if full:
             raise OSError(28, "No space left on device")
         append(path, text)
 
-    monkeypatch.setattr(runlog, "_append", refuse)
+    monkeypatch.setattr(runlog, "append", refuse)
     log.write(epoch=1)
     log.write(epoch=2)
     assert not log.path.exists()

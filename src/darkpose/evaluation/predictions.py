@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
+from darkpose.files.atomic import append
 from darkpose.files.json_text import format_json, parse_json, parse_json_lines, shortened
 from darkpose.files.lock import lock_open_file
 from darkpose.files.records import parse_value
@@ -223,8 +224,7 @@ class PredictionsWriter:
             DarkposeError: the file cannot be written.
         """
         try:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.writelines(format_json(face) + "\n" for face in faces)
+            append(self.path, "".join(format_json(face) + "\n" for face in faces))
         except OSError as error:
             raise DarkposeError(f"{self.path}: cannot be written: {error.strerror or error}") from error
         self.done.update(face["face"] for face in faces)

@@ -110,9 +110,10 @@ def _draw_worst(path: Path, evaluation: Evaluation, by_face: Floats) -> list[str
     chosen = found[np.argsort(-by_face[found], kind="stable")][:WORST]
     samples = [evaluation.samples[i] for i in chosen]
     try:
-        write_image(path, error_sheet(samples, evaluation.points[chosen]))
+        sheet = error_sheet(samples, evaluation.points[chosen])
     except DarkposeError:  # no face was found, or the images are missing
         return []
+    write_image(path, sheet)
     return [f"{i}: {sample.image.name}, NME {by_face[i]:.2f}" for i, sample in zip(chosen, samples, strict=True)]
 
 

@@ -1,5 +1,6 @@
-"""Atomic writing: a file is complete or absent."""
+"""Atomic writing: a file is complete or absent, and what is appended to one is there or not."""
 
+import errno
 import os
 import secrets
 import time
@@ -61,6 +62,22 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
             file.writelines(lines)
 
     write_atomically(path, write)
+
+
+def append(path: Path, text: str) -> None:
+    """Append UTF-8 text to a file, all of it or nothing; only a killed process leaves a part. A missing file is made.
+
+    Raises:
+        OSError: the disk is full, read-only or gone.
+    """
+    with path.open("ab", buffering=0) as file:
+        before, data = os.fstat(file.fileno()).st_size, text.encode()
+        try:
+            if file.write(data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # for the rest
+        except BaseException:
+            os.ftruncate(file.fileno(), before)
+            raise
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -1,6 +1,5 @@
 """The log of a training run: one JSON line per step and per validation."""
 
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 from tqdm import tqdm
 
 from darkpose.errors import DarkposeError
-from darkpose.files.atomic import write_atomically
+from darkpose.files.atomic import append, write_atomically
 from darkpose.files.json_text import format_json, parse_json_lines
 from darkpose.files.text import read_text
 
@@ -52,7 +51,7 @@ class RunLog:
             return
         self._waiting.append(format_json(values) + "\n")
         try:
-            _append(self.path, "".join(self._waiting))
+            append(self.path, "".join(self._waiting))
             self._waiting.clear()
         except OSError as error:
             if len(self._waiting) == 1:
@@ -73,16 +72,3 @@ def _is_before(line: Mapping[str, Any], epoch: int, iteration: int | None) -> bo
     if iteration is None or "iter" not in line:
         return bool(line["epoch"] <= epoch)
     return bool(line["iter"] < iteration)
-
-
-def _append(path: Path, text: str) -> None:
-    """Append all of a text or nothing."""
-    with path.open("ab", buffering=0) as file:
-        before = os.fstat(file.fileno()).st_size
-        data = text.encode()
-        try:
-            if file.write(data) != len(data):
-                raise OSError("only part of a line was written")
-        except OSError:
-            os.ftruncate(file.fileno(), before)
-            raise
