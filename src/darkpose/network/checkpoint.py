@@ -3,13 +3,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import write_atomically
@@ -18,6 +18,8 @@ from darkpose.network.heads import with_rows
 from darkpose.network.hrnet import HRNet
 from darkpose.schema import KeypointSchema
 from darkpose.weights.checkpoint import FORMAT, CheckpointConfig, HRNetConfig, fingerprint, open_checkpoint
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,23 @@ def load_strictly(
     """
     with torch.device("meta"):
         model = HRNet(config)
+    return fill_strictly(model, weights, f"{source}: the weights do not fit {config}", spell)
+
+
+def fill_strictly(
+    model: Network, weights: Mapping[str, Tensor], refusal: str, spell: Callable[[str], str] = str
+) -> Network:
+    """Give a network on the device "meta" exactly these weights, as float32; it is then in evaluation mode.
+
+    Args:
+        model: the network.
+        weights: by its names.
+        refusal: begins the message.
+        spell: as for `load_strictly`.
+
+    Raises:
+        DarkposeError: as `load_strictly`.
+    """
     expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     problems = [f"missing: {spell(key)} {shape}" for key, shape in expected.items() if key not in weights]
     problems += [
@@ -72,7 +91,7 @@ def load_strictly(
             problems.append(f"not finite numbers: {spell(key)}")
     if problems:
         listed = "; ".join(problems)
-        raise DarkposeError(f"{source}: the weights do not fit {config}, problems: {len(problems)}: {listed}")
+        raise DarkposeError(f"{refusal}, problems: {len(problems)}: {listed}")
     cast = {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
     model.load_state_dict(cast, assign=True)
     return model.eval().requires_grad_(False)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from darkpose.errors import DarkposeError
+from darkpose.network.checkpoint import fill_strictly
 from darkpose.weights.face_detector import CELL_STRIDES, CELL_VALUES, FaceDetectorConfig, FaceDetectorFile
 
 KERNELS = (3, 3, 5, 5)  # of the blocks at strides 4, 8, 16 and 32
@@ -90,16 +90,13 @@ def load_face_detector(file: FaceDetectorFile) -> FaceDetectorNetwork:
     """The network with the weights of a file, in evaluation mode, float32.
 
     Raises:
-        DarkposeError: the weights do not fit the configuration.
+        DarkposeError: the file cannot be read, or its weights do not fit its configuration; every one that does not is
+            listed.
     """
     with torch.device("meta"):
         network = FaceDetectorNetwork(file.config)
     weights = {name: torch.from_numpy(values) for name, values in file.arrays().items()}
-    try:
-        network.load_state_dict(weights, assign=True)
-    except RuntimeError as error:
-        raise DarkposeError(f"{file.path}: the weights do not fit the network: {error}") from error
-    return network.eval().requires_grad_(False)
+    return fill_strictly(network, weights, f"{file.path}: the weights do not fit {file.config}")
 
 
 class Cells(nn.Module):

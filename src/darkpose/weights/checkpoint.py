@@ -25,8 +25,8 @@ from darkpose.schema import KeypointSchema
 
 FORMAT = "1"
 Arrays = Mapping[str, NDArray[Any]]
-# The largest numbers of a configuration. HRNetV2-W64 has 512 channels, at most 4 modules and 4 blocks.
-MAX_CHANNELS, MAX_DEPTH, MAX_CROP, MAX_KERNEL = 4096, 64, 4096, 255
+# The largest numbers of a configuration. HRNetV2-W64 has 512 channels, at most 4 modules, 4 blocks, 104 in all.
+MAX_CHANNELS, MAX_DEPTH, MAX_BLOCKS, MAX_CROP, MAX_KERNEL = 4096, 64, 256, 4096, 255
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,9 @@ class HRNetConfig:
                 f"expected four widths and three modules, whole numbers from 1 to {MAX_CHANNELS} (channels) and to "
                 f"{MAX_DEPTH} (modules, blocks), got {str(self)[:300]}"
             )
+        blocks = self.blocks * sum(count * branches for count, branches in zip(self.modules, (2, 3, 4), strict=True))
+        if blocks > MAX_BLOCKS:  # a network of more takes minutes to build
+            raise DarkposeError(f"expected at most {MAX_BLOCKS} blocks in all modules and branches, got {blocks}")
 
 
 def is_count(number: object, most: int) -> bool:
@@ -158,8 +161,9 @@ LAST_LAYER = "head.3."  # the 1x1 convolution whose output channels are the heat
 
 
 def as_float32(values: NDArray[Any]) -> NDArray[Any]:
-    """Floating-point weights as float32; whole numbers as they are."""
-    return values.astype(np.float32, copy=False) if values.dtype.kind == "f" else values
+    """Floating-point weights as float32, too large ones as infinity; whole numbers as they are."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32, copy=False) if values.dtype.kind == "f" else values
 
 
 @dataclass(frozen=True)

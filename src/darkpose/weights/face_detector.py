@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,14 @@ class FaceDetectorFile:
         return arrays
 
 
+@dataclass(frozen=True)
+class _Facts:
+    """The metadata of a file, each field a JSON text."""
+
+    config: FaceDetectorConfig
+    provenance: Mapping[str, Any]
+
+
 def open_face_detector(path: Path | None = None) -> FaceDetectorFile:
     """Read the metadata of a detector's file; None: the one in the package.
 
@@ -103,7 +111,8 @@ def open_face_detector(path: Path | None = None) -> FaceDetectorFile:
         found = "the weights of a landmark network" if "darkpose" in metadata else "something else"
         raise DarkposeError(f"{path}: expected a face detector of darkpose, format {FORMAT}; it holds {found}")
     try:
-        config = parse_record(FaceDetectorConfig, parse_json(metadata["config"]))
-        return FaceDetectorFile(path, config, dict(parse_json(metadata["provenance"])))
-    except (LookupError, TypeError, ValueError) as error:  # DarkposeError included
+        names = (each.name for each in fields(_Facts) if each.name in metadata)
+        found = parse_record(_Facts, {name: parse_json(metadata[name]) for name in names})
+    except DarkposeError as error:
         raise DarkposeError(f"{path}: its metadata cannot be used ({error})") from error
+    return FaceDetectorFile(path, found.config, found.provenance)
