@@ -68,9 +68,9 @@ class Faults:
             yield
 
     def _open(self, real: Callable[..., Any], path: Any, mode: str = "r", *rest: Any, **more: Any) -> Any:
-        if isinstance(path, int) or not set("wax") & set(mode):
+        if isinstance(path, int) or not set("wax+") & set(mode):
             return real(path, mode, *rest, **more)
-        if "w" in mode or not exists(path):
+        if "w" in mode or ("r" not in mode and not exists(path)):
             self.change(path)
         return _Watched(real(path, mode, *rest, **more), partial(self.change, path))
 
