@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 import pytest
 
+from darkpose.files.paths import exists
+
 Kind = Literal["interrupt", "full", "kill"]
 KINDS: tuple[Kind, ...] = ("interrupt", "full", "kill")
 
@@ -66,14 +68,14 @@ class Faults:
             yield
 
     def _open(self, real: Callable[..., Any], path: Any, mode: str = "r", *rest: Any, **more: Any) -> Any:
-        if isinstance(path, int) or not set("wax") & set(mode):
+        if isinstance(path, int) or not set("wax+") & set(mode):
             return real(path, mode, *rest, **more)
-        if "w" in mode or not Path(path).exists():
+        if "w" in mode or ("r" not in mode and not exists(path)):
             self.change(path)
         return _Watched(real(path, mode, *rest, **more), partial(self.change, path))
 
     def _call(self, real: Callable[..., Any], name: str, path: Any, *rest: Any, **more: Any) -> Any:
-        if Path(path).exists() != (name == "mkdir"):
+        if exists(path) != (name == "mkdir"):
             self.change(path, takes_space=name == "mkdir")
         return real(path, *rest, **more)
 

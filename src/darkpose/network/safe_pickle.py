@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
+from pickletools import genops
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,7 @@ DROPPED = (
     *("argparse", "pathlib", "datetime"),
 )
 MAX_CLASSES = 100  # of such objects
+MAX_NAME = 1000  # characters of a class or function that a file asks for
 MAX_INFLATED = 4  # bytes in memory for a byte of the file; torch.save does not compress
 
 
@@ -93,6 +95,7 @@ def unpickle_bytes(content: bytes) -> Any:
     """
     data = BytesIO(content)
     _check_size(data)
+    _check_names(data)
     allowed = list(ALLOWED)
     for _ in range(MAX_CLASSES):
         data.seek(0)
@@ -119,6 +122,34 @@ def _check_size(data: BytesIO) -> None:
         inflated = sum(entry.file_size for entry in archive.infolist())
     if inflated > MAX_INFLATED * size:
         raise DarkposeError("expected a file as torch.save writes it, got a compressed archive")
+
+
+def _check_names(data: BytesIO) -> None:
+    """Refuse names of absurd length: PyTorch searches its own message about one in quadratic time."""
+    is_absurd = False
+    with suppress(zipfile.BadZipFile, OSError, ValueError, NotImplementedError):  # PyTorch says what is wrong
+        if zipfile.is_zipfile(data):
+            with zipfile.ZipFile(data) as archive:
+                names = [name for name in archive.namelist() if name.endswith("data.pkl")]
+                streams = [BytesIO(archive.read(name)) for name in names]
+        else:
+            data.seek(0)
+            streams = [data] * 4  # of an old file: magic number, version, machine and content
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of odd escapes in names
+                is_absurd = any(
+                    code.name == "GLOBAL" and len(str(name)) > MAX_NAME
+                    for each in streams
+                    for code, name, _ in genops(each)
+                )
+        except UnicodeDecodeError:  # a name that is not ASCII, after which others may follow
+            is_absurd = True
+    if is_absurd:
+        raise DarkposeError(
+            "expected a checkpoint written by torch.save, but the file is damaged or of another kind "
+            f"(a name of a class is not ASCII, or has more than {MAX_NAME} letters)"
+        )
 
 
 def _explained(error: Exception) -> str:
