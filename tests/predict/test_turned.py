@@ -104,10 +104,23 @@ def test_a_face_of_known_roll_has_the_landmarks_of_the_upright_one(image: Pixels
 
 
 def test_faces_keep_their_places_when_some_are_turned(image: Pixels) -> None:
-    boxes = np.concatenate([BOX, BOX + 2, BOX - 2])
-    rolls = [0.0, 180.0, 5.0]
-    predictor = Predictor("300w-small-dark", "cpu", runtime="onnxruntime", detector=Given(boxes, rolls))
-    faces = predictor(image)
+    down, _ = turned_by(image, BOX, 2)
+    beside = turned_box(image, 2) + np.array([image.shape[1], 0, image.shape[1], 0])
+    detector = Given(np.concatenate([BOX, beside, BOX - 2]), [0.0, 180.0, 5.0])
+    detector.correction = BoxCorrection(scale=1.1)
+    predictor = Predictor("300w-small-dark", "cpu", runtime="onnxruntime", detector=detector)
+    faces = predictor(np.concatenate([image, down], axis=1))
     assert [face.rolled for face in faces] == [0, 180, 0]
-    (alone,) = Predictor("300w-small-dark", "cpu", runtime="onnxruntime", detector=Given(BOX - 2, [5.0]))(image)
+    assert faces[1].is_reliable
+    detector.boxes, detector.rolls = BOX - 2, [5.0]
+    (alone,) = predictor(image)
     np.testing.assert_allclose(faces[2].keypoints, alone.keypoints, rtol=0, atol=1e-3)
+
+
+def test_a_wrong_roll_is_made_good_by_turning_the_crop(image: Pixels) -> None:
+    other, _ = turned_by(image, BOX, 2)
+    for picture, box, wrong, right in ((other, turned_box(image, 2), 0.0, 180), (image, BOX, 180.0, 0)):
+        detector = Given(box, [wrong])
+        (face,) = Predictor("300w-small-dark", "cpu", runtime="onnxruntime", detector=detector)(picture)
+        assert face.rolled == right
+        assert face.is_reliable

@@ -278,11 +278,10 @@ class Predictor:
         finder, rolls = CropFinder(self._find, self.config.crop_size, self.config.padding), _rolls(regions)
         found, degrees = finder.known(images, boxes, rolls)
         check_finite(found)
-        may_turn = np.isnan(rolls) & np.array([region.found_by != "given" for region in regions])
-        if may_turn.any():
+        detected = np.array([region.found_by != "given" for region in regions])
+        if detected.any():
             given = np.stack([region.box for region in regions])
-            found, tried = finder.tried(found, images, given, boxes, may_turn)
-            degrees = np.where(may_turn, tried, degrees)
+            found, degrees = finder.tried(found, degrees, images, given, boxes, detected)
         points = found.keypoints.copy()
         if self._prior is not None:
             upright = degrees == 0  # the prior knows no others

@@ -75,28 +75,34 @@ class CropFinder:
         return _in_order(found, np.concatenate(parts)), degrees
 
     def tried(
-        self, found: Landmarks, images: list[Pixels], boxes: Floats, crop_boxes: Floats, may_turn: NDArray[np.bool_]
+        self,
+        found: Landmarks,
+        degrees: NDArray[np.intp],
+        images: list[Pixels],
+        boxes: Floats,
+        crop_boxes: Floats,
+        may_turn: NDArray[np.bool_],
     ) -> tuple[Landmarks, NDArray[np.intp]]:
-        """The best of four directions for faces with low scores.
+        """The best of four directions, and of that so far, for faces with low scores.
 
         Args:
-            found: the landmarks of the upright crops.
+            found: the landmarks so far.
+            degrees: (N,) by which each of their crops was turned counter-clockwise.
             images: (H, W, 3) uint8 RGB, one for each face.
             boxes: (N, 4) of the detector, image px.
             crop_boxes: (N, 4) to cut upright faces around; what they are below the boxes, they are beside them here.
-            may_turn: (N,) faces whose direction is not known.
+            may_turn: (N,) faces whose direction is not known for certain.
 
         Returns:
-            The landmarks, and by how many degrees (N,) each crop was turned counter-clockwise.
+            The landmarks, and by how many degrees (N,) each crop was turned.
         """
-        degrees = np.zeros(len(boxes), np.intp)
         low = np.flatnonzero(may_turn & (found.scores.mean(axis=1) < LOW))
         if not low.size:
             return found, degrees
-        keypoints, scores = found.keypoints.copy(), found.scores.copy()
+        keypoints, scores, degrees = found.keypoints.copy(), found.scores.copy(), degrees.copy()
         spread = None if found.covariance is None else found.covariance.copy()
         some, best = [images[index] for index in low], found.scores[low].mean(axis=1) + MARGIN
-        for angle in (90, 180, 270):
+        for angle in (90, 180, 270, *([0] if degrees[low].any() else [])):
             turned = _turned_boxes(boxes[low], crop_boxes[low], angle)
             other = self.turned(some, turned, np.full(len(low), angle))
             score = other.scores.mean(axis=1)
