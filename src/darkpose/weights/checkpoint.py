@@ -151,9 +151,7 @@ class CheckpointFile:
         Raises:
             DarkposeError: the file cannot be read, or has weights that are not finite.
         """
-        arrays = {name: as_float32(values) for name, values in read_arrays(self.path).items()}
-        if wrong := [name for name, values in arrays.items() if not np.isfinite(values).all()]:
-            raise DarkposeError(f"{self.path}: expected finite numbers, {', '.join(wrong[:5])} has others")
+        arrays = finite_arrays(self.path)
         return {name: values[self.rows] if name.startswith(LAST_LAYER) else values for name, values in arrays.items()}
 
 
@@ -164,6 +162,18 @@ def as_float32(values: NDArray[Any]) -> NDArray[Any]:
     """Floating-point weights as float32, too large ones as infinity; whole numbers as they are."""
     with np.errstate(over="ignore"):
         return values.astype(np.float32, copy=False) if values.dtype.kind == "f" else values
+
+
+def finite_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """All weights of a safetensors file by name; floating-point weights as float32.
+
+    Raises:
+        DarkposeError: the file cannot be read, or has weights that are not finite.
+    """
+    arrays = {name: as_float32(values) for name, values in read_arrays(path).items()}
+    if wrong := [name for name, values in arrays.items() if not np.isfinite(values).all()]:
+        raise DarkposeError(f"{path}: expected finite numbers, {', '.join(wrong[:5])} has others")
+    return arrays
 
 
 @dataclass(frozen=True)

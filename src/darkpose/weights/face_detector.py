@@ -6,14 +6,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
 from darkpose.files.json_text import parse_json
 from darkpose.files.records import parse_record
 from darkpose.image.pixels import Normalisation
-from darkpose.weights.checkpoint import MAX_CHANNELS, MAX_DEPTH, as_float32, is_count, read_arrays, read_metadata
+from darkpose.weights.checkpoint import MAX_CHANNELS, MAX_DEPTH, finite_arrays, is_count, read_metadata
 from darkpose.weights.zoo import shipped_file
 
 FORMAT = "1"
@@ -85,10 +84,7 @@ class FaceDetectorFile:
         Raises:
             DarkposeError: the file cannot be read, or has weights that are not finite.
         """
-        arrays = {name: as_float32(values) for name, values in read_arrays(self.path).items()}
-        if wrong := [name for name, values in arrays.items() if not np.isfinite(values).all()]:
-            raise DarkposeError(f"{self.path}: expected finite numbers, {', '.join(wrong[:5])} has others")
-        return arrays
+        return finite_arrays(self.path)
 
 
 @dataclass(frozen=True)
