@@ -28,9 +28,10 @@ os.environ["OMP_NUM_THREADS"] = "1"  # results and times do not depend on how ma
 if not Path("/dev/nvidiactl").exists():
     os.environ.setdefault("TRITON_INTERPRET", "1")  # Triton, if it is installed, reads this when it is imported
 
-settings.register_profile("no deadline", settings(), deadline=None)  # the machine may be busy
+# The same examples in every run; `make fuzz` tries others. No deadline: the machine may be busy.
+settings.register_profile("same examples", settings(), deadline=None, derandomize=True)
 settings.register_profile("fuzz", settings(), deadline=None, max_examples=int(os.environ.get("EXAMPLES", "10000")))
-settings.load_profile("no deadline")
+settings.load_profile("same examples")
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:

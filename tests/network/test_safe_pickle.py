@@ -132,6 +132,14 @@ def test_a_truncated_file_is_refused_in_one_sentence(keep: int, new_format: bool
         unpickle(path)
 
 
+def test_an_archive_that_says_it_is_one_of_several_is_refused(path: Path) -> None:
+    torch.save(WEIGHTS, path)
+    whole, of_eight = path.read_bytes(), struct.pack("<4sLQL", b"PK\x06\x07", 0, 0, 8)
+    path.write_bytes(whole[:-22] + of_eight + whole[-22:])
+    with pytest.raises(DarkposeError, match=r"model\.pth: expected a .*damaged archive: .* span multiple"):
+        unpickle(path)
+
+
 @pytest.mark.parametrize(
     "content", [b"hello\n", b"<!DOCTYPE html><html>", b"\x80\x02}q\x00.", b"PK\x03\x04" + b"\0" * 99]
 )

@@ -113,13 +113,14 @@ def unpickle_bytes(content: bytes) -> Any:
 
 
 def _check_size(data: BytesIO) -> None:
-    """Refuse a compressed archive, which could take any amount of memory."""
-    size = data.getbuffer().nbytes
-    if not zipfile.is_zipfile(data):
-        return
-    inflated = 0
-    with suppress(zipfile.BadZipFile, OSError, ValueError), zipfile.ZipFile(data) as archive:
-        inflated = sum(entry.file_size for entry in archive.infolist())
+    """Refuse a compressed archive, which could take any amount of memory, and one whose sizes cannot be read."""
+    size, inflated = data.getbuffer().nbytes, 0
+    try:
+        if zipfile.is_zipfile(data):
+            with zipfile.ZipFile(data) as archive:
+                inflated = sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise DarkposeError(f"expected a file as torch.save writes it, got a damaged archive: {error}") from error
     if inflated > MAX_INFLATED * size:
         raise DarkposeError("expected a file as torch.save writes it, got a compressed archive")
 
