@@ -72,6 +72,13 @@ def test_a_missing_recipe_and_a_file_without_one_are_named(tmp_path: Path) -> No
         find_recipe(str(tmp_path / "empty.py"))
 
 
+@pytest.mark.parametrize("part", ["train_set", "benchmark", "train"])
+def test_a_part_of_another_type_is_refused(part: str) -> None:
+    recipe = RECIPES["wflw-dark"]
+    with pytest.raises(DarkposeError, match=rf"recipe wflw-dark: {part} must be a \w+, got a str"):
+        replace(recipe, **{part: "wflw"})  # type: ignore[arg-type]
+
+
 def test_only_recipes_with_faces_of_wflw_train_on_its_test_faces() -> None:
     changed = on_test_faces(RECIPES["faces-gpu"])
     assert changed.train_set.name == "faces-wflw-test"

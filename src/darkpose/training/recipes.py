@@ -25,6 +25,9 @@ class Recipe:
         train: settings of the run.
         start: initial weights, see `initial_weights.initial_model`.
         teacher: name or path of the teacher's checkpoint, if `train.teaching` needs one.
+
+    Raises:
+        DarkposeError: a part is of another type.
     """
 
     name: str
@@ -33,6 +36,14 @@ class Recipe:
     train: TrainConfig
     start: str = NOTHING
     teacher: str = ""
+
+    def __post_init__(self) -> None:
+        parts = {"train_set": DataSet, "benchmark": Benchmark, "train": TrainConfig}
+        for name, kind in parts.items():
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                expected, got = kind.__name__, type(value).__name__
+                raise DarkposeError(f"recipe {self.name}: {name} must be a {expected}, got a {got}")
 
 
 # HRNetV2-W18 and DARK for faces as published: 60 epochs of Adam at 2e-3, a tenth from epoch 40 and again from 55,
