@@ -1,5 +1,6 @@
 """Parquet files of records."""
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -46,6 +47,13 @@ def test_records_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert read_parquet(tmp_path / "a.parquet") == RECORDS
     write_parquet(tmp_path / "none.parquet", [])
     assert read_parquet(tmp_path / "none.parquet") == []
+
+
+def test_the_path_may_be_no_utf_8(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    path = tmp_path / os.fsdecode(b"\xff.parquet")
+    write_parquet(path, RECORDS)
+    assert read_parquet(path) == RECORDS
 
 
 def test_there_is_a_row_per_face_and_one_for_an_image_without(tmp_path: Path) -> None:

@@ -68,7 +68,9 @@ def write_parquet(path: Path, records: Sequence[Mapping[str, Any]], metadata: Ma
     need_pyarrow(path)
     import pyarrow.parquet as pq
 
-    pq.write_table(to_table(records, metadata), path, compression="zstd", write_page_checksum=True)
+    table = to_table(records, metadata)
+    with path.open("wb") as file:  # pyarrow takes no path that is not UTF-8
+        pq.write_table(table, file, compression="zstd", write_page_checksum=True)
 
 
 def read_parquet(path: Path) -> list[dict[str, Any]]:
