@@ -9,6 +9,7 @@ import sys
 
 from cyclopts import App, Parameter
 
+from darkpose.cli.result import tell
 from darkpose.errors import DarkposeError
 
 # Modules and first lines of the help of the commands, so that only the command that runs is imported.
@@ -91,7 +92,7 @@ def main(arguments: list[str] | None = None) -> None:
         _close_output()
         sys.exit(1)
     except OSError as error:  # for example a full disk
-        print(f"darkpose: {error}", file=sys.stderr)
+        tell(str(error))
         try:
             sys.stdout.flush()
         except OSError:
@@ -102,7 +103,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _fail(message: str) -> None:
-    print(f"darkpose: {message}", file=sys.stderr)
+    tell(message)
     sys.exit(2)
 
 
