@@ -46,13 +46,9 @@ def test_faces_are_found_in_photographs_and_broken_files_are_named_and_passed_ov
     assert broken.startswith(f"{tmp_path}/broken.png: not an image")
     assert counted == "of 3 photographs 1 could not be used, 1 without a face"
     assert len(found_crops(files, CONFIG, Haar(), 5).crops) == 2
-    with pytest.raises(
-        DarkposeError, match="at least 3 faces, found 2 in 4 files by haar: 1 could not be used, 1 without"
-    ):
+    with pytest.raises(DarkposeError, match="at least 3 faces, found 2 in 4 files by haar: 1 could not be used"):
         found_crops(files, CONFIG, Haar(), 5, least=3)
-    with pytest.raises(
-        DarkposeError, match="with a face, found 0 in 2 files by haar: 1 could not be used, 1 without a face"
-    ):
+    with pytest.raises(DarkposeError, match=r"with a face, found 0 in 2 .*: 1 could not be used, 1 without a face"):
         found_crops(files[:2], CONFIG, Haar(), 5)
 
 
