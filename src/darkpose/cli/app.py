@@ -79,7 +79,6 @@ def main(arguments: list[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):  # names of files may have letters that the encoding lacks
             stream.reconfigure(errors="backslashreplace")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's threads would start, wait and not be used
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # darkpose reports damaged images itself
     given = sys.argv[1:] if arguments is None else arguments
     command = next(iter(given), "")
     try:

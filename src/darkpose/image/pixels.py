@@ -15,7 +15,7 @@ from darkpose.files.paths import read_limited
 from darkpose.image.file_check import MAX_FILE, check_image_file, check_pixel_count, white_level
 from darkpose.image.geometry import Floats, box_to_crop, image_to_crop, transform
 from darkpose.image.jpeg import decode_jpeg
-from darkpose.image.opencv import MAX_PIXELS, cv2
+from darkpose.image.opencv import MAX_PIXELS, cv2, quiet
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
@@ -65,7 +65,8 @@ def read_image(path: Path) -> Pixels:
 def decode_image(data: bytes) -> Pixels:
     """Decode the bytes of an image file to (H, W, 3) uint8 RGB.
 
-    EXIF orientation is applied. Grey and CMYK become RGB, 16 bits become 8, and an alpha channel is ignored.
+    EXIF orientation is applied. Grey and CMYK become RGB, 16 bits become 8, and an alpha channel is ignored. OpenCV
+    logs nothing meanwhile, in no thread; of a damaged JPEG file libjpeg may write a line to standard error.
 
     Raises:
         DarkposeError: the file is empty, truncated or no image, or has more than `opencv.MAX_PIXELS`.
@@ -86,7 +87,8 @@ def decode_image(data: bytes) -> Pixels:
 
 
 def _decoded(data: bytes, flags: int) -> NDArray[Any] | None:
-    return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    with quiet:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
 
 
 def as_rgb(image: NDArray[np.generic]) -> Pixels:
@@ -198,7 +200,8 @@ def write_image(path: Path, image: Pixels) -> None:
         DarkposeError: the suffix is unknown, or the file cannot be written.
     """
     try:
-        encoded, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        with quiet:
+            encoded, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     except cv2.error as error:
         raise DarkposeError(f"{path}: OpenCV cannot write this image format ({error.err})") from error
     if not encoded:
