@@ -400,6 +400,8 @@ def test_what_is_no_path_or_no_numbers_is_told(small_weights: Path) -> None:
     image = np.zeros((64, 64, 3), np.uint8)
     with pytest.raises(DarkposeError, match="boxes must be numbers"):
         predictor(image, torch.tensor([[1.0, 2, 30, 40]], requires_grad=True))
+    with pytest.raises(DarkposeError, match="boxes: some values are masked"):
+        predictor(image, np.ma.array([[1, 2, 30, 40]], mask=[[False, False, True, False]]))
     with pytest.warns(PendingDeprecationWarning):
         assert predictor(np.matrix(image[..., 0])) == []
 

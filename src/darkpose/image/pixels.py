@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from darkpose.errors import DarkposeError
+from darkpose.errors import DarkposeError, check_unmasked
 from darkpose.files.atomic import write_atomically
 from darkpose.files.paths import read_limited
 from darkpose.image.file_check import MAX_FILE, check_image_file, check_pixel_count, white_level
@@ -98,8 +98,9 @@ def as_rgb(image: NDArray[np.generic]) -> Pixels:
         image: (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA; uint8, or uint16, which is scaled down.
 
     Raises:
-        DarkposeError: the shape or type is another, or there are no pixels.
+        DarkposeError: the shape or type is another, there are no pixels, or some are masked.
     """
+    check_unmasked("image", image)
     image = np.asarray(image)  # np.matrix would keep two axes
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)) or not image.size:
         advice = "; transpose it: image.transpose(1, 2, 0)" if image.ndim == 3 and image.shape[0] in (1, 3, 4) else ""
