@@ -76,7 +76,7 @@ def export(
         checkpoint,
         out,
         options,
-        calibration=calibration_beside(weights_file(weights, schema), checkpoint.schema.name),
+        calibration=calibration_beside(weights_file(weights, schema), checkpoint.schema),
         photographs=[each.path for each in find_images(faces)] if faces else (),
         detector=named_detector(detector) if faces else None,
         tell=tell,
