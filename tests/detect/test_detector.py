@@ -8,6 +8,7 @@ import pytest
 from darkpose.detect.detector import best_detector, chosen_detector, detector_facts, kind_of, named_detector
 from darkpose.detect.face_detector import FaceDetector
 from darkpose.detect.haar import Haar
+from darkpose.detect.tiles import Tiled
 from darkpose.detect.yunet import YUNET_SHA256, YuNet
 from darkpose.errors import DarkposeError
 from darkpose.weights.zoo import shipped_file
@@ -63,6 +64,12 @@ def test_the_facts_of_darkposes_detector_name_its_file_and_settings() -> None:
     facts = detector_facts(FaceDetector(threshold=0.4))
     assert facts["detector_sha256"] == sha256(shipped_file("face-detector").read_bytes()).hexdigest()
     assert (facts["detector"], facts["detector_threshold"], facts["detector_sides"]) == ("darkpose", 0.4, [640])
+
+
+def test_the_facts_of_a_detector_on_tiles_are_those_of_the_detector() -> None:
+    one, other = FaceDetector(), FaceDetector(threshold=0.4)
+    assert detector_facts(Tiled(one)) == detector_facts(one) != detector_facts(Tiled(other))
+    assert detector_facts(Tiled(Haar())) == detector_facts(Haar())
 
 
 def test_the_facts_of_yunet_name_its_file_and_settings(shared_data: Path) -> None:
