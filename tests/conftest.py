@@ -178,7 +178,7 @@ def _exported(name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
         if not file.exists():
             file.parent.mkdir()
             checkpoint = load_checkpoint(name)
-            calibration = calibration_beside(weights_file(name), checkpoint.schema.name)
+            calibration = calibration_beside(weights_file(name), checkpoint.schema)
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(export_file, "COMPARED", 8)
                 export_file.export_file(checkpoint, file, ExportOptions(heatmaps=True), calibration=calibration)

@@ -35,13 +35,7 @@ def run(out: Path, at: int, arguments: list[str]) -> tuple[int, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=needs(*NEEDED.get(name, "").split()))
-        for name in ("json", "csv", "parquet", "evaluate", "train")
-    ],
-)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=needs(*NEEDED.get(name, "").split())) for name in JOBS])
 def test_a_command_that_is_killed_gives_what_it_always_gives_when_it_is_run_again(
     name: str, inputs: Path, small_weights: Path, tmp_path: Path
 ) -> None:
@@ -49,11 +43,11 @@ def test_a_command_that_is_killed_gives_what_it_always_gives_when_it_is_run_agai
     before = files_in(begun(job, out))
     arguments = [str(argument) for argument in job.arguments(inputs, small_weights, out)]
     code, told = run(out, 0, arguments)
-    assert code == 0, told
+    assert code in (0, 1), told  # 1: some images have no face, or the like
     whole, count = files_in(out), int(told.split()[-1])
     for at in (count // 3, count // 2, count - 2):
         assert run(begun(job, out), at, arguments)[0] == -signal.SIGKILL
         check_what_is_left(job, files_in(out), before, whole, "kill", f"kill at change {at}")
-        code, told = run(out, 0, arguments)
-        assert code == 0, told
+        again, told = run(out, 0, arguments)
+        assert again == code, told
         assert files_in(out) == whole

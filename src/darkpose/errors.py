@@ -1,11 +1,30 @@
 """Errors the user can fix."""
 
+import sys
+
 
 class DarkposeError(ValueError):
     """An input cannot be used; the message says what was expected, what came, where, and how to fix it."""
 
     def __init__(self, message: str) -> None:
         super().__init__(shown(message))
+
+
+def check_unmasked(name: str, values: object) -> None:
+    """Refuse a NumPy array of which values are masked: other functions would take what is under the mask.
+
+    Args:
+        name: of the values, for the message.
+        values: anything.
+
+    Raises:
+        DarkposeError: some are masked.
+    """
+    masks = sys.modules.get("numpy.ma")  # not imported: nothing can be masked
+    if masks is not None and masks.is_masked(values):
+        raise DarkposeError(
+            f"{name}: some values are masked, but masks are not used; fill them (.filled) or leave them out"
+        )
 
 
 def printable(text: str) -> str:

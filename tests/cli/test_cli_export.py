@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,3 +61,40 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(
     assert told.startswith("darkpose: ")
     assert message in told
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("offline")
+def test_photographs_that_cannot_be_used_are_named_and_counted(
+    small_weights: Path, astronaut: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photographs, broken = tmp_path / "photographs", tmp_path / "photographs" / "broken.jpg"
+    photographs.mkdir()
+    (photographs / "face.png").symlink_to(astronaut)
+    broken.write_bytes(b"no picture")
+    call = ["export", str(small_weights), str(tmp_path / "x.onnx"), "--method", "quarter", "--faces", str(photographs)]
+    assert ended_with(call) == 0
+    told = capsys.readouterr().err
+    assert told.count(f"darkpose: {broken}: not an image") == 1
+    assert "darkpose: of 2 photographs 1 could not be used, 0 without a face\n" in told
+    (photographs / "face.png").unlink()
+    assert ended_with([*call[:2], str(tmp_path / "y.onnx"), "--faces", str(photographs), "--precision", "int8"]) == 2
+    told = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "expected photographs with at least 12 faces, found 0 in 1 files by haar: 1 could not be used" in told
+    assert not (tmp_path / "y.onnx").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("nätz.onnx", "n\\xe4tz.onnx"), ("two\nlines.onnx", "two\\nlines.onnx")], ids=["letter", "line"]
+)
+def test_the_line_about_an_exported_detector_suits_every_terminal(name: str, told: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "darkpose", "export", "detector", name],
+        capture_output=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.decode("ascii").splitlines()[0].startswith(f"{told}: the face detector, ")
+    assert done.stdout.count(b"\n") == 1
+    assert (tmp_path / name).exists()

@@ -7,14 +7,19 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from command_line import BOX, RUNTIME, call, run
 from darkpose.cli.predict import FEW_IMAGES, Model, Scale, runtime_for, termination_as_interrupt
+from darkpose.detect.face_detector import FaceDetector
 from darkpose.image.pixels import read_image, write_image
+from darkpose.predict.files import Outcome, predict_files
+from darkpose.weights.face_detector import open_face_detector
 
 
 @pytest.mark.usefixtures("offline")
@@ -177,6 +182,55 @@ def test_given_boxes_are_those_of_the_named_detector_in_every_format(
 
     assert landmarks("--detector", detector) == landmarks("--detector", "yunet", "--box-kind", detector)
     assert landmarks("--detector", detector) != landmarks("--detector", "yunet")
+
+
+@pytest.mark.parametrize("find", ["usual", "small"])
+@pytest.mark.parametrize("format", ["csv", "coco"])
+def test_an_unfinished_run_goes_on_with_the_same_detector_file_only(
+    format: str,
+    find: str,
+    capsys: pytest.CaptureFixture[str],
+    astronaut: Path,
+    small_weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    images, detector = tmp_path / "images", tmp_path / open_face_detector().path.name
+    images.mkdir()
+    for name in ("a.png", "b.png"):
+        write_image(images / name, read_image(astronaut)[40:300, 100:360])
+    shipped = open_face_detector()
+    detector.write_bytes(shipped.path.read_bytes())
+    detector.with_suffix(".onnx").write_bytes(shipped.graph.read_bytes())
+    call_of = ("predict", images, "--weights", small_weights, "--format", format, "--find", find, "--detector")
+
+    def interrupted(*arguments: Any, **more: Any) -> Iterator[Outcome]:
+        yield next(predict_files(*arguments, **more))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("darkpose.predict.files.predict_files", interrupted)
+        assert call(capsys, *call_of, detector, "--output", tmp_path / "out")[0] == 130
+    (unfinished,) = (tmp_path / "out").glob("*.unfinished")
+    begun = unfinished.read_text()
+    facts = json.loads(begun.splitlines()[0])
+    assert (facts["detector"], facts["detector_sha256"]) == ("darkpose", shipped.digest())
+    assert facts["detector_threshold"] == FaceDetector().settings["threshold"]
+
+    for other in ("haar", "darkpose"):  # darkpose: the same file in another place
+        code, _, err = call(capsys, *call_of, other, "--output", tmp_path / "out")
+        assert (code == 2) == (other == "haar"), err
+        assert ("an unfinished run with other options" in err) == (other == "haar")
+        if other == "darkpose":
+            assert "1 image of an unfinished run kept" in err
+    unfinished.write_text(begun)
+    data = bytearray(detector.read_bytes())
+    data[-2] ^= 1  # the last bit of a weight
+    detector.write_bytes(data)
+    code, _, err = call(capsys, *call_of, detector, "--output", tmp_path / "out")
+    assert code == 2
+    assert "an unfinished run with other options" in err
+    assert unfinished.read_text() == begun
 
 
 def test_a_detector_can_be_named(capsys: pytest.CaptureFixture[str], astronaut: Path, small_weights: Path) -> None:

@@ -211,3 +211,11 @@ def test_a_map_without_a_cell_two_from_every_border_gives_the_maximum(size: tupl
 def test_unusable_input_is_refused(maps: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(DarkposeError, match=message):
         decode(maps, **options)
+
+
+def test_masked_heatmaps_are_refused_and_those_with_an_empty_mask_are_decoded() -> None:
+    maps = np.ma.array(some_maps(), mask=False)
+    np.testing.assert_array_equal(decode(maps).points, decode(maps.data).points)
+    maps[0, 0, 9, 12] = np.ma.masked
+    with pytest.raises(DarkposeError, match="heatmaps: some values are masked"):
+        decode(maps)

@@ -168,6 +168,19 @@ def test_landmarks_that_are_no_numbers_are_refused() -> None:
         encode(np.array([[[None, 1.0]]], dtype=object))
 
 
+@pytest.mark.parametrize("name", ["keypoints", "visible", "out"])
+def test_masked_values_are_refused(name: str) -> None:
+    given: dict[str, Any] = {
+        "keypoints": np.ma.zeros((1, 2, 2)),
+        "visible": np.ma.ones((1, 2)),
+        "out": np.ma.zeros((1, 2, 64, 64), np.float32),
+    }
+    encode(**given)
+    given[name][0, 1] = np.ma.masked
+    with pytest.raises(DarkposeError, match=f"{name}: some values are masked"):
+        encode(**given)
+
+
 @pytest.mark.parametrize(("x", "weight"), [(69.9, 1), (70.0, 0), (-7.0, 1), (-7.1, 0)])
 def test_a_landmark_has_no_weight_from_three_sigma_and_a_px_outside_on(x: float, weight: float) -> None:
     assert encode(np.array([[[x, 30.0]]]))[1][0, 0] == weight

@@ -40,11 +40,12 @@ def unusual(values: torch.Tensor) -> dict[str, torch.Tensor]:
         "complex": values.to(torch.complex64),
         "quantised": torch.quantize_per_tensor(values.float(), 0.1, 0, torch.quint8),
         "nested": torch.nested.nested_tensor([values[0], values[0]]),
+        "masked": torch.masked.masked_tensor(values, values > 0.5),
     }
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("kind", ["sparse_coo", "_mkldnn", "meta", "complex", "quantised", "nested"])
+@pytest.mark.parametrize("kind", ["sparse_coo", "_mkldnn", "meta", "complex", "quantised", "nested", "masked"])
 def test_a_tensor_that_is_not_dense_or_has_no_numbers_is_refused(kind: str) -> None:
     maps, points = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 2)
     message = f"must be a dense tensor of numbers, got a tensor that is {kind}"

@@ -199,11 +199,18 @@ def test_a_file_of_other_weights_is_refused(small_file: Path, small_weights: Pat
         check_same_weights(small_file, "default", load_checkpoint("default"))
 
 
-def test_files_that_are_not_photographs_are_skipped(astronaut: Path, tmp_path: Path) -> None:
+def test_files_that_are_not_photographs_are_named_and_passed_over(
+    small_weights: Path, astronaut: Path, tmp_path: Path
+) -> None:
     (tmp_path / "broken.jpg").write_bytes(astronaut.read_bytes()[:1000])
     paths = [tmp_path / "nowhere.jpg", tmp_path / "broken.jpg", astronaut]
-    (found,) = benchmark_faces._with_faces(benchmark_faces._readable(paths), Everywhere())
-    assert found[0] == astronaut.read_bytes()
+    told: list[str] = []
+    found = find_faces(paths, Everywhere(), load_checkpoint(small_weights).config, told.append)
+    assert found.files == [astronaut.read_bytes()]
+    assert [line.partition(":")[0] for line in told[:2]] == [str(path) for path in paths[:2]]
+    assert told[2:] == ["of 3 photographs 2 could not be used, 0 without a face"]
+    with pytest.raises(DarkposeError, match="found 0 in 2 files by yunet: 2 could not be used"):
+        find_faces(paths[:2], Everywhere(), load_checkpoint(small_weights).config)
 
 
 def test_photographs_without_faces_are_refused(small_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:

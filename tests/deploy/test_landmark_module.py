@@ -16,6 +16,7 @@ from darkpose.predict.covariance import excess
 from darkpose.predict.landmarks import LandmarkFinder
 from darkpose.runtime.flip import FlipTest
 from darkpose.runtime.torch import TorchNetwork
+from darkpose.schema import W300_68
 from darkpose.weights.calibrations import calibration_beside
 from darkpose.weights.zoo import weights_file
 
@@ -55,7 +56,7 @@ def test_the_graph_finds_what_the_predictor_finds(
     checkpoint: Checkpoint, faces: FaceCrops, flip_test: FlipTest, method: Method
 ) -> None:
     uncertain = method in ("dark", "dark+")
-    calibration = calibration_beside(weights_file("300w-small-dark"), "300w-68") if uncertain else None
+    calibration = calibration_beside(weights_file("300w-small-dark"), W300_68) if uncertain else None
     assert calibration is not None or not uncertain
     config = checkpoint.config
     expected = LandmarkFinder(

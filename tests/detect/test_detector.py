@@ -8,8 +8,11 @@ import pytest
 from darkpose.detect.detector import best_detector, chosen_detector, detector_facts, kind_of, named_detector
 from darkpose.detect.face_detector import FaceDetector
 from darkpose.detect.haar import Haar
+from darkpose.detect.tiles import Tiled
 from darkpose.detect.yunet import YUNET_SHA256, YuNet
 from darkpose.errors import DarkposeError
+from darkpose.runtime.open import Engine
+from darkpose.weights.face_detector import open_face_detector
 from darkpose.weights.zoo import shipped_file
 
 
@@ -63,6 +66,26 @@ def test_the_facts_of_darkposes_detector_name_its_file_and_settings() -> None:
     facts = detector_facts(FaceDetector(threshold=0.4))
     assert facts["detector_sha256"] == sha256(shipped_file("face-detector").read_bytes()).hexdigest()
     assert (facts["detector"], facts["detector_threshold"], facts["detector_sides"]) == ("darkpose", 0.4, [640])
+
+
+def test_a_graph_without_its_weights_is_refused_and_the_runtime_says_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shipped = open_face_detector()
+    data = shipped.path.read_bytes()
+    (tmp_path / shipped.graph.name).write_bytes(shipped.graph.read_bytes())
+    (tmp_path / shipped.path.name).write_bytes(data)
+    file = open_face_detector(tmp_path / shipped.path.name)
+    file.path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(DarkposeError, match="onnxruntime cannot run it"):
+        FaceDetector(file, Engine("onnxruntime"))
+    assert not capfd.readouterr().err
+
+
+def test_the_facts_of_a_detector_on_tiles_are_those_of_the_detector() -> None:
+    one, other = FaceDetector(), FaceDetector(threshold=0.4)
+    assert detector_facts(Tiled(one)) == detector_facts(one) != detector_facts(Tiled(other))
+    assert detector_facts(Tiled(Haar())) == detector_facts(Haar())
 
 
 def test_the_facts_of_yunet_name_its_file_and_settings(shared_data: Path) -> None:

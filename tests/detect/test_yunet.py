@@ -74,6 +74,20 @@ def test_a_missing_or_damaged_yunet_file_is_one_clear_error(tmp_path: Path) -> N
         YuNet(tmp_path / "broken.onnx")
 
 
+def test_another_network_is_refused_when_it_is_loaded(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    onnx = pytest.importorskip("onnx")
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    for operator, message in (("Relu", "Layer with requested id"), ("NoSuchOperator", "NoSuchOperator")):
+        node = helper.make_node(operator, ["x"], ["y"])
+        values = [helper.make_tensor_value_info(name, kind, [1, 3, 320, 320]) for name in "xy"]
+        graph = helper.make_graph([node], "g", values[:1], values[1:])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 12)], ir_version=7)
+        (tmp_path / "other.onnx").write_bytes(model.SerializeToString())
+        with pytest.raises(DarkposeError, match=rf"other\.onnx: OpenCV cannot load it as a YuNet detector .*{message}"):
+            YuNet(tmp_path / "other.onnx")
+    assert not capfd.readouterr().err  # OpenCV itself says nothing
+
+
 def test_the_environment_names_the_yunet_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DARKPOSE_YUNET", str(tmp_path / "mine.onnx"))
     assert find_yunet() == tmp_path / "mine.onnx"

@@ -185,6 +185,16 @@ def test_changed_weights_do_not_continue_the_predictions_of_others(
         evaluate_benchmark(benchmark, root, tmp_path / "p.jsonl", weights=weights, options=CPU)
 
 
+def test_a_prior_that_cannot_be_used_is_refused_before_anything_is_predicted(
+    root: Path, tmp_path: Path, benchmark: Benchmark
+) -> None:
+    weights = tiny_weights(tmp_path / "w.safetensors", W300_68)
+    for prior, message in (("wflw-98", "schema wflw-98"), (tmp_path / "gone", "not a readable shape prior")):
+        with pytest.raises(DarkposeError, match=message):
+            evaluate_benchmark(benchmark, root, tmp_path / "p.jsonl", weights=weights, options=CPU, shape_prior=prior)
+    assert not (tmp_path / "p.jsonl").exists()
+
+
 def test_weights_for_another_schema_are_refused_unless_shared_landmarks_are_asked_for(
     root: Path, tmp_path: Path, benchmark: Benchmark
 ) -> None:

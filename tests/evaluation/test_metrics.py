@@ -99,6 +99,7 @@ def test_hidden_landmarks_may_be_anything() -> None:
 
 
 FACES = np.zeros((2, 5, 2))
+MASKED = np.ma.array(FACES, mask=FACES == 0)
 
 
 @pytest.mark.parametrize(
@@ -111,6 +112,10 @@ FACES = np.zeros((2, 5, 2))
         pytest.param((FACES, FACES, [1, np.nan]), "face 1 has the normaliser nan", id="NaN"),
         pytest.param((FACES, FACES, [np.inf, 1]), "face 0 has the normaliser inf", id="infinite"),
         pytest.param((FACES, FACES, [1, -2]), "face 1 has the normaliser -2", id="negative"),
+        pytest.param((MASKED, FACES, [1, 1]), "predicted: some values are masked", id="predicted"),
+        pytest.param((FACES, MASKED, [1, 1]), "annotated: some values are masked", id="annotated"),
+        pytest.param((FACES, FACES, MASKED[:, 0, 0] + 1), "normaliser: some values are masked", id="normaliser"),
+        pytest.param((FACES, FACES, [1, 1], MASKED[..., 0]), "visible: some values are masked", id="seen"),
         pytest.param((FACES, FACES, [1, 1], np.ones(5)), r"visible must be \(2, 5\).*got \(5,\)", id="visible"),
     ],
 )

@@ -135,6 +135,12 @@ def test_arrays_that_are_no_images_are_refused(array: NDArray[np.generic]) -> No
         as_rgb(array)
 
 
+def test_an_image_with_masked_pixels_is_refused(picture: Pixels) -> None:
+    assert (as_rgb(np.ma.array(picture)) == picture).all()
+    with pytest.raises(DarkposeError, match="image: some values are masked"):
+        as_rgb(np.ma.masked_greater(picture, 200))
+
+
 def test_arrays_of_every_kind_become_rgb(picture: Pixels) -> None:
     alpha = np.dstack([picture, np.full((30, 40), 9, np.uint8)])
     assert (as_rgb(picture) == picture).all()

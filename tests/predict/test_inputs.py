@@ -52,9 +52,25 @@ def test_images_of_the_same_name_get_different_output_names(tmp_path: Path) -> N
     assert names == ["a", "a_png", "a_jpg", "a_2"]
 
 
+@pytest.mark.parametrize("pattern", ["*", "**", "**/*", "[ab]*"])
+def test_a_folder_that_a_glob_matches_is_searched_like_one_that_is_named(tmp_path: Path, pattern: str) -> None:
+    touch(*(tmp_path / name for name in ("a.jpg", "album/1.jpg", "album/deep/2.jpg", "album/notes.txt", "album/t.tar")))
+    (tmp_path / "b empty" / "too").mkdir(parents=True)
+    found = find_images([str(tmp_path / pattern)])
+    assert [str(item.path.relative_to(tmp_path)) for item in found] == ["a.jpg", "album/1.jpg", "album/deep/2.jpg"]
+    from_folder = ["album/1", "album/deep/2"] if pattern == "**" else ["1", "deep/2"]  # as for the folder that matches
+    assert [str(item.name) for item in found] == ["a", *from_folder]
+
+
+def test_a_glob_whose_folders_have_no_images_is_refused(tmp_path: Path) -> None:
+    touch(tmp_path / "album" / "notes.txt")
+    with pytest.raises(DarkposeError, match=r"al\*: there are no images in the folders that match"):
+        find_images([str(tmp_path / "al*")])
+
+
 @pytest.mark.parametrize(
     ("argument", "message"),
-    [("missing.jpg", "no such file"), ("none*.jpg", "no file matches"), ("", "no images")],
+    [("missing.jpg", "no such file"), ("none*.jpg", "nothing matches"), ("", "no images")],
 )
 def test_arguments_without_images_are_refused(tmp_path: Path, argument: str, message: str) -> None:
     with pytest.raises(DarkposeError, match=message):
@@ -71,8 +87,9 @@ def test_a_subfolder_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch:
         return scan(folder)
 
     monkeypatch.setattr(os, "scandir", guarded)  # root reads every folder
-    with pytest.raises(DarkposeError, match=r"closed: .*cannot be read"):
-        find_images([str(tmp_path)])
+    for argument in ("", "*", "c*", "closed"):
+        with pytest.raises(DarkposeError, match=r"closed: .*cannot be read"):
+            find_images([str(tmp_path / argument)])
 
 
 def test_pictures_of_other_formats_in_a_folder_are_inputs_too(tmp_path: Path) -> None:

@@ -326,6 +326,9 @@ def test_without_a_calibration_for_the_markup_covariances_are_not_known(
 def test_a_broken_calibration_and_a_method_without_covariance_are_refused(calibrated_weights: Path) -> None:
     with pytest.raises(DarkposeError, match='covariance needs the method "dark" or "dark\\+"'):
         Predictor(calibrated_weights, "cpu", method="quarter", covariance=True)
+    write_calibrations([Calibration("300w-68", 7.8, (0.5,) * 67, (0.1,) * 67, {})], file_beside(calibrated_weights))
+    with pytest.raises(DarkposeError, match=r"mine.calibration.json: .*68 landmarks of 300w-68, got one of 67"):
+        Predictor(calibrated_weights, "cpu", covariance=True)
     file_beside(calibrated_weights).write_text("{")
     with pytest.raises(DarkposeError, match="not JSON"):
         Predictor(calibrated_weights, "cpu", covariance=True)
@@ -400,6 +403,8 @@ def test_what_is_no_path_or_no_numbers_is_told(small_weights: Path) -> None:
     image = np.zeros((64, 64, 3), np.uint8)
     with pytest.raises(DarkposeError, match="boxes must be numbers"):
         predictor(image, torch.tensor([[1.0, 2, 30, 40]], requires_grad=True))
+    with pytest.raises(DarkposeError, match="boxes: some values are masked"):
+        predictor(image, np.ma.array([[1, 2, 30, 40]], mask=[[False, False, True, False]]))
     with pytest.warns(PendingDeprecationWarning):
         assert predictor(np.matrix(image[..., 0])) == []
 

@@ -170,6 +170,19 @@ def test_a_file_of_weights_is_refused(tmp_path: Path) -> None:
         read_shape_prior(tmp_path / "w.safetensors")
 
 
+def test_a_prior_of_complex_numbers_is_refused(prior: ShapePrior, tmp_path: Path) -> None:
+    from safetensors import safe_open
+    from safetensors.numpy import load_file, save_file
+
+    file = tmp_path / "p.safetensors"
+    write_shape_prior(prior, file)
+    with safe_open(file, "numpy") as opened:
+        metadata = opened.metadata()
+    save_file({name: values.astype(np.complex64) for name, values in load_file(file).items()}, file, metadata)
+    with pytest.raises(DarkposeError, match=r"p\.safetensors: expected a shape prior"):
+        read_shape_prior(file)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -146,11 +146,45 @@ def test_names_that_are_no_text_become_text_and_the_files_are_read(tmp_path: Pat
     assert source.read() == b"here"
 
 
+@pytest.mark.parametrize("pattern", ["*", "**"])
+def test_a_folder_that_a_glob_matches_is_searched_like_one_that_is_named(tmp_path: Path, pattern: str) -> None:
+    touch(*(tmp_path / name for name in ("a.jpg", "album/1.jpg", "album/deep/2.jpg", "album/notes.txt", "z/notes.txt")))
+    pack(tmp_path / "album" / "t.tar", m__jpg=b"1")
+    expected = ["a.jpg", "album/1.jpg", "album/deep/2.jpg", "album/t.tar/m.jpg"]
+    assert names(tmp_path / pattern) == [str(tmp_path / name) for name in expected]
+
+
+def test_a_folder_that_a_glob_matches_and_that_cannot_be_read_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path / "a.jpg", tmp_path / "closed" / "1.jpg")
+    scan = os.scandir
+
+    def guarded(folder: Any) -> Any:
+        if Path(folder).name == "closed":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", guarded)  # root reads every folder
+    image, closed = find_sources([str(tmp_path / "*")])
+    assert (image.problem, closed.problem) == ("", "the folder cannot be read")
+    with pytest.raises(DarkposeError, match="no images in the folders that match"):
+        find_sources([str(tmp_path / "c*")])
+
+
+def test_a_line_of_a_list_that_is_a_folder_is_reported(tmp_path: Path) -> None:
+    touch(tmp_path / "album" / "1.jpg")
+    (tmp_path / "list.txt").write_text(f"{tmp_path}/album\n")
+    (source,) = find_sources([], str(tmp_path / "list.txt"))
+    with pytest.raises(DarkposeError, match="directory"):
+        source.read()
+
+
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
         ("missing.jpg", "no such file"),
-        ("none*.jpg", "no file matches"),
+        ("none*.jpg", "nothing matches"),
         ("", "no images"),
         ("a.tar.gz", "not compressed"),
     ],

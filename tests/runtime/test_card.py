@@ -50,7 +50,10 @@ def test_a_card_that_cannot_be_used_is_named(text: str) -> None:
         ({"version": None}, "version: expected a text"),
         ({"weights": {}}, "which weights were exported"),
         ({"weights": {"sha256": 3}}, "weights.sha256: expected a text"),
-        ({"calibration": CALIBRATION, "outputs": ("keypoints", "scores", "covariance")}, "calibration of 68 .* of 2"),
+        (
+            {"calibration": CALIBRATION, "outputs": ("keypoints", "scores", "covariance")},
+            "calibration of the 68 .* of 2",
+        ),
     ],
 )
 def test_a_card_with_facts_that_do_not_fit_is_refused(changes: dict[str, Any], message: str) -> None:

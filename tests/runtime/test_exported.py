@@ -171,12 +171,15 @@ def test_a_file_with_a_checksum_that_is_no_model_is_refused(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("runtime", HERE)
-def test_crops_of_another_size_are_refused_in_one_line(small_files: dict[bool, Path], runtime: Runtime) -> None:
+def test_crops_of_another_size_are_refused_in_one_line(
+    small_files: dict[bool, Path], runtime: Runtime, capfd: pytest.CaptureFixture[str]
+) -> None:
     network = open_weights(small_files[True], None, Engine(runtime)).network
     told = rf"^{runtime} cannot run it on crops of shape \(1, 32, 32, 3\): .+"
     with pytest.raises(DarkposeError, match=told) as refused:
         network(np.zeros((1, 32, 32, 3), np.uint8))
     assert "\n" not in str(refused.value)
+    assert not capfd.readouterr().err  # the runtime itself says nothing
 
 
 @pytest.mark.parametrize(

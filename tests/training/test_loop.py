@@ -214,6 +214,17 @@ def test_no_samples_and_a_loss_that_is_not_finite_are_named(samples: list[Sample
         train_dots(QUICK, samples, tmp_path, initial=broken)
 
 
+@pytest.mark.parametrize(("faces", "batch_size"), [(5, 4), (6, 1), (1, 4)], ids=["the last", "all", "the only one"])
+def test_a_batch_of_one_crop_of_32_px_is_refused_before_the_run(
+    faces: int, batch_size: int, samples: list[Sample], tmp_path: Path
+) -> None:
+    config = replace(QUICK, batch_size=batch_size, epochs=1)
+    with pytest.raises(DarkposeError, match=f"two faces in every batch, but {faces} faces in batches of {batch_size}"):
+        train_dots(config, samples[:faces], tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    train_dots(replace(config, crop_size=64), samples[:faces], tmp_path / "run")
+
+
 def test_without_accelerate_the_extra_is_named(
     samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

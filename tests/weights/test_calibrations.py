@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from darkpose.errors import DarkposeError
+from darkpose.schema import KeypointSchema
 from darkpose.weights.calibrations import (
     Calibration,
     calibration_beside,
@@ -20,15 +21,27 @@ THREE = Calibration("three", 7.8, (0.5, 2.0, 0.1), (0.3, 0.1, 1.0), {"on": "a"})
 TWO = Calibration("two", 7.8, (0.5, 0.0), (0.3, 0.1), {})
 
 
+def schema(name: str, landmarks: int) -> KeypointSchema:
+    return KeypointSchema(name, tuple(map(str, range(landmarks))), ())
+
+
 def test_a_file_gives_the_calibrations_back_by_markup(tmp_path: Path) -> None:
     weights = tmp_path / "my.own.safetensors"
-    assert calibration_beside(weights, "two") is None
+    two, four = schema("two", 2), schema("four", 4)
+    assert calibration_beside(weights, two) is None
     file = file_beside(weights)
     assert file.name == "my.own.calibration.json"
     write_calibrations([THREE, TWO], file)
     assert read_calibrations(file) == {"three": THREE, "two": TWO}
-    assert calibration_beside(weights, "two") == TWO
-    assert calibration_beside(weights, "four") is None
+    assert calibration_beside(weights, two) == TWO
+    assert calibration_beside(weights, four) is None
+
+
+def test_a_calibration_of_another_number_of_landmarks_is_refused_with_its_file(tmp_path: Path) -> None:
+    weights = tmp_path / "mine.safetensors"
+    write_calibrations([THREE], file_beside(weights))
+    with pytest.raises(DarkposeError, match=r"mine.calibration.json: .* the 4 landmarks of three, got one of 3"):
+        calibration_beside(weights, schema("three", 4))
 
 
 def test_a_landmark_without_a_calibration_is_null_in_the_file(tmp_path: Path) -> None:

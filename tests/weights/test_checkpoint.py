@@ -20,7 +20,7 @@ from darkpose.image.pixels import Normalisation
 from darkpose.network.checkpoint import Checkpoint, load_strictly, read_safetensors, save_checkpoint, with_provenance
 from darkpose.network.hrnet import HRNet
 from darkpose.schema import AFLW_19, COFW_29, W300_68, KeypointSchema, join_schemas
-from darkpose.weights.checkpoint import CheckpointConfig, HRNetConfig
+from darkpose.weights.checkpoint import CheckpointConfig, HRNetConfig, open_checkpoint, read_metadata
 
 SMALL = HRNetConfig(19, widths=(2, 3, 4, 5), modules=(1, 1, 1), blocks=1, stem=4)
 
@@ -56,6 +56,17 @@ def rewritten(path: Path, change: Callable[[dict[str, str]], object]) -> Path:
 
 def set_json(field: str, **values: object) -> Callable[[dict[str, str]], object]:
     return lambda metadata: metadata.update({field: json.dumps({**json.loads(metadata[field]), **values})})
+
+
+def set_number(field: str, name: str, number: str) -> Callable[[dict[str, str]], object]:
+    """The field with a number as it is written."""
+    return lambda metadata: metadata.update(
+        {field: json.dumps({**json.loads(metadata[field]), name: 0.125}).replace("0.125", number)}
+    )
+
+
+def nested(depth: int) -> str:
+    return '{"a": ' * depth + "1" + "}" * depth
 
 
 @contextmanager
@@ -135,6 +146,16 @@ def test_a_file_of_a_later_format_is_refused(path: Path) -> None:
         (lambda metadata: metadata.update(config="{"), "Expecting"),
         (lambda metadata: metadata.update(config="[]"), "config: expected an object"),
         (lambda metadata: metadata.update(provenance="5"), "provenance: expected an object"),
+        (lambda metadata: metadata.update(provenance="[]"), r"provenance: expected an object, got \[\]"),
+        (lambda metadata: metadata.update(config=nested(150)), "more than 100 lists and objects in each other"),
+        (lambda metadata: metadata.update(provenance=nested(20000)), "more than 100 lists and objects in each other"),
+        (set_number("config", "padding", "1e999"), "the number 1e999 is too large"),
+        (set_number("config", "padding", "-1e999"), "the number -1e999 is too large"),
+        (set_number("config", "crop_size", "9" * 400), "a number of 400 digits, 9+..., is too large"),
+        (set_number("config", "crop_size", "9" * 299), "crop_size must be a multiple of 32"),
+        (set_number("config", "kernel_size", "9" * 299), "kernel_size must be an odd number of at most 255"),
+        (set_number("config", "sigma", "9" * 299), "sigma must be a positive number below 100"),
+        (set_number("provenance", "nme", "1e999"), "the number 1e999 is too large"),
         (set_json("config", surprise=1), "surprise"),
         (set_json("config", network=5), "network: expected an object"),
         (set_json("config", network={"keypoints": 19, "depth": 3}), "depth"),
@@ -282,3 +303,15 @@ def test_weights_that_are_not_finite_floats_are_listed(path: Path) -> None:
         read_safetensors(path)
     assert "not finite numbers: head.3.bias" in str(caught.value)
     assert "not finite numbers: head.3.weight" in str(caught.value)
+
+
+def test_complex_weights_are_refused_with_torch_and_without(path: Path) -> None:
+    weights, metadata = load_file(path), read_metadata(path)
+    weights["head.3.weight"] = weights["head.3.weight"].to(torch.complex64)
+    save_file(weights, path, metadata)
+    with pytest.raises(
+        DarkposeError, match=r"problems: 1: expected a plain tensor of floats: head\.3\.weight is complex"
+    ):
+        read_safetensors(path)
+    with pytest.raises(DarkposeError, match=r"model\.safetensors: expected finite real numbers, head\.3\.weight has"):
+        open_checkpoint(path).arrays()

@@ -9,6 +9,7 @@ import sys
 
 from cyclopts import App, Parameter
 
+from darkpose.cli.result import tell
 from darkpose.errors import DarkposeError
 
 # Modules and first lines of the help of the commands, so that only the command that runs is imported.
@@ -78,7 +79,6 @@ def main(arguments: list[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):  # names of files may have letters that the encoding lacks
             stream.reconfigure(errors="backslashreplace")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's threads would start, wait and not be used
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # darkpose reports damaged images itself
     given = sys.argv[1:] if arguments is None else arguments
     command = next(iter(given), "")
     try:
@@ -91,7 +91,7 @@ def main(arguments: list[str] | None = None) -> None:
         _close_output()
         sys.exit(1)
     except OSError as error:  # for example a full disk
-        print(f"darkpose: {error}", file=sys.stderr)
+        tell(str(error))
         try:
             sys.stdout.flush()
         except OSError:
@@ -102,7 +102,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _fail(message: str) -> None:
-    print(f"darkpose: {message}", file=sys.stderr)
+    tell(message)
     sys.exit(2)
 
 

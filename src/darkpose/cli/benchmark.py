@@ -1,11 +1,12 @@
 """`darkpose benchmark`: time per face in every runtime on this machine."""
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+
+from darkpose.cli.result import print_result, tell
 
 
 def benchmark(
@@ -61,7 +62,7 @@ def benchmark(
 
     from darkpose.deploy.benchmark import benchmark as measure
     from darkpose.detect.detector import chosen_detector
-    from darkpose.errors import DarkposeError, shown
+    from darkpose.errors import DarkposeError
     from darkpose.evaluation.plots import plot_speed
     from darkpose.files.atomic import write_text
     from darkpose.files.figure import check_matplotlib
@@ -80,7 +81,7 @@ def benchmark(
         check_matplotlib(plot)
     finder, reason = chosen_detector(detector)
     if reason:
-        print(f"darkpose: {shown(reason)}", file=sys.stderr)
+        tell(reason)
     found = measure(
         weights,
         schema=schema,
@@ -92,12 +93,11 @@ def benchmark(
         device=device,
         rounds=rounds,
         memory=not no_memory,
-        tell=lambda step: print(f"darkpose: {step} ...", file=sys.stderr),
+        tell=tell,
     )
-    text = format_json(found.to_dict(), indent=1) + "\n"
-    print(text if json else "\n".join(found.lines()), end="" if json else "\n", flush=True)
+    print_result(found.to_dict(), found.lines(), json=json)
     if output is not None:
-        write_text(output, text)
+        write_text(output, format_json(found.to_dict(), indent=1) + "\n")
     if plot is not None:
         first = found.batches[0]
         plot_speed(

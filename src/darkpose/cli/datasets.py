@@ -1,13 +1,12 @@
 """`darkpose datasets check` and `make`: published and drawn data sets on disk."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
 from darkpose.cli.numbers import Count
-from darkpose.cli.result import print_result
+from darkpose.cli.result import print_lines, print_result, tell
 from darkpose.errors import DarkposeError
 
 datasets = App(name="datasets", help="Check or make a data set.", help_format="markdown")
@@ -56,10 +55,10 @@ def check(
         try:
             faces = contact_sheet(samples, data_set.schema)
         except DarkposeError as error:
-            print(f"darkpose: no contact sheet: {error}", file=sys.stderr)
+            tell(f"no contact sheet: {error}")
             return 1
         write_image(sheet, faces)
-        print(f"darkpose: {sheet}: random faces with their landmarks", file=sys.stderr)
+        tell(f"{sheet}: random faces with their landmarks")
     return 0 if report.whole else 1
 
 
@@ -104,7 +103,7 @@ def make(
     try:
         write(root, **sizes, seed=seed, workers=workers)
     except KeyboardInterrupt:
-        print(f"darkpose: interrupted; run the same command again to continue in {root}", file=sys.stderr)
+        tell(f"interrupted; run the same command again to continue in {root}")
         return 130
-    print(f"{root}: drawn faces in the file layout of {name.upper()}")
+    print_lines(f"{root}: drawn faces in the file layout of {name.upper()}")
     return 0

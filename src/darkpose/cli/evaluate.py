@@ -1,14 +1,13 @@
 """`darkpose evaluate`: errors of weights or predictions on a test set."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
 
 from darkpose.cli.numbers import Count
-from darkpose.cli.result import print_result
-from darkpose.errors import DarkposeError, shown
+from darkpose.cli.result import print_result, tell
+from darkpose.errors import DarkposeError
 
 WAYS, OUTPUT = Group("Ways to predict", sort_key=2), Group("Output", sort_key=3)
 
@@ -116,10 +115,10 @@ def evaluate(
             against=against or (),
             shared=shared,
             shape_prior=shape_prior,
-            tell=lambda reason: print(f"darkpose: {shown(reason)}", file=sys.stderr),
+            tell=tell,
         )
     except KeyboardInterrupt:
-        print("darkpose: interrupted; run the same command again to continue", file=sys.stderr)
+        tell("interrupted; run the same command again to continue")
         return 130
     try:
         if report is not None:

@@ -1,10 +1,9 @@
 """`darkpose export`: weights as one file for programs without darkpose."""
 
-import sys
 from pathlib import Path
 from typing import Literal
 
-from darkpose.cli.result import print_result
+from darkpose.cli.result import print_lines, print_result, tell
 
 
 def export(
@@ -50,7 +49,8 @@ def export(
     opset
         Version of the ONNX operators.
     faces
-        Images, folders or globs with faces for the comparison and for int8. Repeat for several. Default: drawn faces.
+        Images, folders or globs with faces for the comparison and for int8; those that cannot be used are named and
+        passed over. Repeat for several. Default: drawn faces.
     detector
         Detector of these faces: auto, yunet, darkpose, haar, or the path of a file.
     json
@@ -60,7 +60,7 @@ def export(
         from darkpose.deploy.detector_graph import export_detector
         from darkpose.weights.face_detector import open_face_detector
 
-        print("\n".join(export_detector(open_face_detector(), out)))
+        print_lines(*export_detector(open_face_detector(), out))
         return 0
     from darkpose.deploy.export import ExportOptions
     from darkpose.deploy.export_file import export_file
@@ -76,13 +76,13 @@ def export(
         checkpoint,
         out,
         options,
-        calibration=calibration_beside(weights_file(weights, schema), checkpoint.schema.name),
+        calibration=calibration_beside(weights_file(weights, schema), checkpoint.schema),
         photographs=[each.path for each in find_images(faces)] if faces else (),
         detector=named_detector(detector) if faces else None,
-        tell=lambda step: print(f"darkpose: {step} ...", file=sys.stderr),
+        tell=tell,
     )
     print_result(exported.to_dict(), exported.lines(), json=json)
     if not exported.verified:
         old = f"; {out} is from an earlier export" if out.exists() else ""
-        print(f"darkpose: {exported.file}: differs from torch by more than allowed{old}", file=sys.stderr)
+        tell(f"{exported.file}: differs from torch by more than allowed{old}")
     return 0 if exported.verified else 1

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Group, Parameter
 
 from darkpose.cli.numbers import Count
+from darkpose.cli.result import print_json, print_lines, tell
 from darkpose.errors import DarkposeError, shown
 from darkpose.files.paths import is_file
 from darkpose.stopping import TERMINATIONS, unless_ignored
@@ -174,7 +175,7 @@ def predict(
     from tqdm import tqdm
 
     from darkpose.predict.files import OutputFolder, predict_files
-    from darkpose.predict.formats import to_json
+    from darkpose.predict.formats import to_dict
     from darkpose.predict.predictor import Predictor
 
     given = _given_boxes(boxes)
@@ -198,7 +199,7 @@ def predict(
         )
         inputs = folder.remaining(inputs)
         if tally.read:
-            _tell(f"{_count(tally.read, 'image')} of an unfinished run kept")
+            tell(f"{_count(tally.read, 'image')} of an unfinished run kept")
     try:
         bar = tqdm(total=len(inputs), unit="image", disable=None)
         with termination_as_interrupt(), bar, folder or nullcontext():
@@ -211,15 +212,15 @@ def predict(
                 if outcome.problem:
                     bar.write(f"darkpose: {shown(outcome.problem)}", file=sys.stderr)
                 if json and outcome.result is not None:
-                    print(to_json(outcome.result), flush=True)
+                    print_json(to_dict(outcome.result))
     except KeyboardInterrupt:
-        _tell(f"interrupted after {tally.seen} of {_count(tally.inputs, 'image')}")
+        tell(f"interrupted after {tally.seen} of {_count(tally.inputs, 'image')}")
         return 130
     _tell_facts(predictor, covariance)
     if not json:
-        print(f"{_count(tally.faces, 'face')} in {_count(tally.read, 'image')} -> {shown(str(target))}/")
+        print_lines(f"{_count(tally.faces, 'face')} in {_count(tally.read, 'image')} -> {target}/")
     if tally.unused or tally.faceless:
-        _tell(f"{_count(tally.unused, 'image')} could not be used, {tally.faceless} without a face")
+        tell(f"{_count(tally.unused, 'image')} could not be used, {tally.faceless} without a face")
     return 1 if tally.unused or tally.faceless else 0
 
 
@@ -322,16 +323,15 @@ def _write_shards(
             shards.flush()
         stopped = bool(stopping.reason)
     except KeyboardInterrupt:
-        _tell(INTERRUPTED)
+        tell(INTERRUPTED)
         return 130
     _tell_facts(predictor, options["covariance"], on_cluster=scale.ray is not None)
     counts = shards.summary()
     statuses = ", ".join(f"{counts[status]} {status}" for status in ("done", "no face", "unreadable"))
-    print(
-        f"{_count(counts['inputs'], 'image')}: {statuses}; {_count(counts['faces'], 'face')} -> {shown(str(folder))}/"
-    )
+    found = _count(counts["faces"], "face")
+    print_lines(f"{_count(counts['inputs'], 'image')}: {statuses}; {found} -> {folder}/")
     if stopped:
-        _tell(INTERRUPTED)
+        tell(INTERRUPTED)
         return 130
     return 0 if counts["done"] == counts["inputs"] else 1
 
@@ -344,15 +344,11 @@ def _absolute(name: str) -> str:
 def _tell_facts(predictor: "Predictor", covariance: bool, *, on_cluster: bool = False) -> None:
     """Report the detector if a better one is not available, missing calibrations, and the runtime."""
     if predictor.detector_note:
-        _tell(predictor.detector_note)
+        tell(predictor.detector_note)
     if covariance and not predictor.calibrated:
-        _tell(f"the weights have no calibration for {predictor.schema.name}: covariances are unknown")
+        tell(f"the weights have no calibration for {predictor.schema.name}: covariances are unknown")
     if not on_cluster:
-        _tell(f"runtime: {predictor.runtime}")
-
-
-def _tell(message: str) -> None:
-    print(f"darkpose: {shown(message)}", file=sys.stderr)
+        tell(f"runtime: {predictor.runtime}")
 
 
 @contextmanager

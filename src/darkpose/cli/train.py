@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Group, Parameter, validators
 
 from darkpose.cli.numbers import Count
+from darkpose.cli.result import print_lines, print_result
 from darkpose.errors import DarkposeError
 
 if TYPE_CHECKING:
@@ -88,7 +89,6 @@ def train(
     """
     from dataclasses import asdict, replace
 
-    from darkpose.files.json_text import format_json
     from darkpose.training.config import RunOptions
     from darkpose.training.process import set_up_process
     from darkpose.training.recipe_run import overfit_task, read_task, train_recipe
@@ -124,19 +124,14 @@ def train(
         task = read_task(experiment, root)
         plan = plan_run(overfit_task(task, overfit) if overfit else task, start=start, options=options)
         if first_process():
-            print(format_json({**asdict(plan), "hours": plan.hours}) if json else plan)
+            print_result({**asdict(plan), "hours": plan.hours}, str(plan).splitlines(), json=json)
         return 0
     if out is None:
         raise DarkposeError("give the folder of the run with --out")
     trained = train_recipe(experiment, root, out, start=start, overfit=overfit, options=options)
     if first_process():
-        if json:
-            print(format_json(_outcome(out / "weights.safetensors", trained)))
-        elif trained.stopped in ("signal", "time"):
-            at = f"epoch {trained.epoch}, step {trained.step}"
-            print(f"stopped after {at}, and saved; run the same command again to continue")
-        else:
-            print(_summary(_outcome(out / "weights.safetensors", trained)))
+        outcome = _outcome(out / "weights.safetensors", trained)
+        print_result(outcome, [_summary(outcome)], json=json)
     return 130 if trained.stopped == "signal" else 0
 
 
@@ -157,6 +152,9 @@ def _outcome(weights: Path, trained: "Trained") -> dict[str, Any]:
 
 def _summary(outcome: Mapping[str, Any]) -> str:
     """The result of a run for people."""
+    if outcome["stopped"] in ("signal", "time"):
+        at = f"epoch {outcome['epoch']}, step {outcome['step']}"
+        return f"stopped after {at}, and saved; run the same command again to continue"
     if outcome["weights"] is None:
         return f"ended after epoch {outcome['epoch']}; no weights in its folder"
     kept, lowest = outcome["validation_nme"], outcome["best_validation_nme"]
@@ -201,5 +199,5 @@ def plot(*logs: Path, output: Path = Path("training.png")) -> int:
     if len(set(names)) < len(names):
         names = [str(file) for file in files]
     plot_training(output, {name: read_log(file) for name, file in zip(names, files, strict=True)})
-    print(f"{output}: {len(files)} run{'' if len(files) == 1 else 's'}")
+    print_lines(f"{output}: {len(files)} run{'' if len(files) == 1 else 's'}")
     return 0

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from darkpose.cli.result import print_result
+from darkpose.cli.result import print_lines, print_result
 
 
 def convert(source: Path, target: Path) -> int:
@@ -21,7 +21,7 @@ def convert(source: Path, target: Path) -> int:
     from darkpose.network.load import convert as convert_checkpoint
 
     checkpoint = convert_checkpoint(source, target)
-    print(f"{target}: {checkpoint.schema.name}, {len(checkpoint.schema)} landmarks")
+    print_lines(f"{target}: {checkpoint.schema.name}, {len(checkpoint.schema)} landmarks")
     return 0
 
 

@@ -10,7 +10,7 @@ from darkpose.codec import dark
 from darkpose.codec.dark import Found, modulation_kernel
 from darkpose.codec.loaded_torch import is_tensor
 from darkpose.codec.targets import profiles
-from darkpose.errors import DarkposeError
+from darkpose.errors import DarkposeError, check_unmasked
 
 
 @cache
@@ -21,15 +21,20 @@ def has_numba() -> bool:
     return AVAILABLE
 
 
-def as_float64(values: Any) -> NDArray[np.float64]:
+def as_float64(values: Any, name: str) -> NDArray[np.float64]:
     """An array of numbers, or a tensor, as an array in float64.
 
+    Args:
+        values: the array.
+        name: for the message.
+
     Raises:
-        DarkposeError: it does not hold numbers.
+        DarkposeError: it does not hold numbers, or some are masked.
     """
+    check_unmasked(name, values)
     array = values.detach().cpu().double().numpy() if is_tensor(values) else np.asarray(values)
     if array.dtype.kind not in "fiub":
-        raise DarkposeError(f"expected an array of numbers, got {array.dtype}")
+        raise DarkposeError(f"{name}: expected an array of numbers, got {array.dtype}")
     return array.astype(np.float64, copy=False)
 
 

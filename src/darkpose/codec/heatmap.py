@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from darkpose.codec.arrays import as_float64, decode_array, draw
 from darkpose.codec.loaded_torch import is_tensor
 from darkpose.codec.targets import centres_and_weights
-from darkpose.errors import DarkposeError
+from darkpose.errors import DarkposeError, check_unmasked
 
 if TYPE_CHECKING:
     import torch
@@ -82,7 +82,7 @@ def encode(
         than 3 sigma outside.
 
     Raises:
-        DarkposeError: a wrong shape, a `sigma` or `size` that is not positive, or an unsuitable `out`.
+        DarkposeError: a wrong shape, masked values, a `sigma` or `size` that is not positive, or an unsuitable `out`.
 
     Notes:
         With Numba the first call compiles for about 1.3 s of CPU time; the compiled code is kept on disk, as for
@@ -95,13 +95,13 @@ def encode(
 
         points, seen = tensors.as_points(keypoints, visible)
     else:
-        points = as_float64(keypoints)
+        points = as_float64(keypoints, "keypoints")
         if is_tensor(visible):
             from darkpose.codec import tensors
 
-            seen = as_float64(tensors.plain(visible, "visible"))
+            seen = as_float64(tensors.plain(visible, "visible"), "visible")
         else:
-            seen = np.ones(points.shape[:2]) if visible is None else as_float64(visible)
+            seen = np.ones(points.shape[:2]) if visible is None else as_float64(visible, "visible")
     if points.ndim != 3 or points.shape[-1] != 2:
         raise DarkposeError(f"keypoints must be (N, K, 2) in heatmap px, got {tuple(points.shape)}")
     if not isinstance(size, Sequence | np.ndarray) or len(size) != 2 or not all(_is_side(side) for side in size):
@@ -133,6 +133,7 @@ def _check_out(out: Any, keypoints: Any, shape: tuple[int, ...]) -> None:
         out = tensors.plain(out, "out") if is_tensor(out) else out
         fits = is_tensor(out) and out.device == keypoints.device and out.is_contiguous()
     else:
+        check_unmasked("out", out)
         fits = isinstance(out, np.ndarray) and out.flags.c_contiguous and out.flags.writeable and out.flags.aligned
     kind = str(getattr(out, "dtype", "")).removeprefix("torch.")
     if not fits or tuple(out.shape) != shape or kind != "float32":
@@ -166,8 +167,8 @@ def decode(
         `Decoded` of the same kind and on the same device as `heatmaps`.
 
     Raises:
-        DarkposeError: wrong rank or type (whole numbers, complex, sparse, nested, meta, ...), an empty map, an unknown
-            method, an even kernel, a covariance of "argmax" or "quarter".
+        DarkposeError: wrong rank or type (whole numbers, complex, sparse, nested, meta, ...), masked values, an empty
+            map, an unknown method, an even kernel, a covariance of "argmax" or "quarter".
 
     Notes:
         With Numba the first call for float32, float64 or half-precision maps compiles for 5 to 8 s of CPU time; the
@@ -185,6 +186,7 @@ def decode(
 
         maps = tensors.plain(heatmaps, "heatmaps")
     else:
+        check_unmasked("heatmaps", heatmaps)
         maps = np.asarray(heatmaps)
         if maps.dtype.kind == "f" and maps.dtype.itemsize > 8:  # long double
             maps = maps.astype(np.float64)

@@ -29,11 +29,16 @@ def plain(tensor: Tensor, name: str) -> Tensor:
         name: for the message.
 
     Raises:
-        DarkposeError: it is sparse, nested, quantised, complex or without numbers (meta).
+        DarkposeError: it is sparse, nested, quantised, complex, masked or without numbers (meta).
     """
-    nested, complex = tensor.is_nested, tensor.is_complex()
-    if tensor.layout != torch.strided or nested or complex or tensor.is_meta or tensor.is_quantized:
-        kinds = {"nested": nested, "complex": complex, "meta": tensor.is_meta, "quantised": tensor.is_quantized}
+    kinds = {
+        "nested": tensor.is_nested,
+        "complex": tensor.is_complex(),
+        "meta": tensor.is_meta,
+        "quantised": tensor.is_quantized,
+        "masked": hasattr(tensor, "get_mask"),  # torch.masked.MaskedTensor
+    }
+    if tensor.layout != torch.strided or any(kinds.values()):
         kind = next((kind for kind, found in kinds.items() if found), str(tensor.layout).removeprefix("torch."))
         raise DarkposeError(f"{name} must be a dense tensor of numbers, got a tensor that is {kind}")
     return tensor.detach().resolve_neg()
@@ -44,8 +49,9 @@ def as_points(keypoints: Tensor, visible: Any) -> tuple[Tensor, Tensor]:
     points = plain(keypoints, "keypoints").to(widest(keypoints.device))
     if visible is None:
         return points, torch.ones_like(points[..., 0])
-    seen = plain(visible, "visible") if isinstance(visible, Tensor) else torch.from_numpy(as_float64(visible))
-    return points, seen.to(points.device)
+    if isinstance(visible, Tensor):
+        return points, plain(visible, "visible").to(points.device)
+    return points, torch.from_numpy(as_float64(visible, "visible")).to(points.device)
 
 
 def draw_tensor(

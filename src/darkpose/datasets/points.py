@@ -21,7 +21,7 @@ from darkpose.datasets.reading import (
     uses_file_box,
 )
 from darkpose.datasets.sample import Sample
-from darkpose.errors import DarkposeError
+from darkpose.errors import DarkposeError, shown
 from darkpose.files.table import parse_table
 from darkpose.files.text import read_text
 from darkpose.image.geometry import Floats
@@ -179,9 +179,9 @@ def _schema(
     if flip_pairs is None:
         pairs = list(flip_pairs_from_names(schema.names))
         inferred = ", ".join(f"{names[i]} <-> {names[j]}" for i, j in pairs) or "none, as no name has left_ or right_"
-        warnings.warn(
+        told = (
             f"{file}: flip pairs inferred from the names of the landmarks: {inferred}; to avoid this warning, give "
-            "flip_pairs=[(NAME, NAME), ...], or () if there are none",
-            stacklevel=3,
+            "flip_pairs=[(NAME, NAME), ...], or () if there are none"
         )
+        warnings.warn(shown(told), stacklevel=3)
     return KeypointSchema(name, schema.names, tuple(pairs), edges)

@@ -50,7 +50,7 @@ def benchmark(
         weights: path or name of a checkpoint.
         schema: of weights that know several; None: their first.
         files: further exported `.onnx` files.
-        photographs: image files with a face each; files without one are skipped; none: faces drawn by darkpose.
+        photographs: image files with a face each; others are passed over; none: faces drawn by darkpose.
         detector: of the faces.
         batches: faces at a time.
         threads: CPU threads, of all ways and OpenCV.
@@ -58,7 +58,7 @@ def benchmark(
         rounds: in which all ways are measured.
         seconds: of calls of a way at a batch size in a round; at least one call.
         memory: measure the memory, too, each way in a new process.
-        tell: called with each step, for people.
+        tell: called with each step and the reason for each photograph that cannot be used, for people.
 
     Raises:
         DarkposeError: weights or a file cannot be used, a number is not positive, or no face is found.
@@ -69,13 +69,13 @@ def benchmark(
     if len({file.name for file in files}) < len(files):
         raise DarkposeError(f"the files need different names, got {', '.join(str(file) for file in files)}")
     sizes = sorted(set(batches))
-    tell("opening the networks")
+    tell("opening the networks ...")
     checkpoint = load_checkpoint(weights, schema=schema)
     for file in files:
         check_same_weights(file, weights, checkpoint)
     ways, left_out = find_ways(weights, files)
     with _use_threads(threads):
-        faces = find_faces(photographs, detector, checkpoint.config)
+        faces = find_faces(photographs, detector, checkpoint.config, tell)
         opened, not_opened = _open_ways(ways, weights, schema, device, threads)
         calls: dict[tuple[str, int], Call] = {
             (way.name, size): partial(each.time, *faces.batch(size)) for way, each in opened.items() for size in sizes
@@ -85,7 +85,7 @@ def benchmark(
     del calls
     memories: dict[str, float | None] = {}
     if memory:
-        tell("measuring memory")
+        tell("measuring memory ...")
         memories = {way.name: measure_memory(way, schema, device, threads) for way in opened}
     results = []
     for way, each in opened.items():

@@ -1,9 +1,7 @@
 """Photographs for the benchmark, and the time of the stages before the network."""
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -12,6 +10,7 @@ import numpy as np
 import torch
 
 from darkpose.datasets.drawn_face import draw_face
+from darkpose.deploy.face_crops import best_faces
 from darkpose.detect.detector import Detector
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import Floats
@@ -63,14 +62,28 @@ class Clock:
         return time.perf_counter()
 
 
-def find_faces(photographs: Sequence[Path], detector: Detector, config: CheckpointConfig) -> Faces:
+def find_faces(
+    photographs: Sequence[Path],
+    detector: Detector,
+    config: CheckpointConfig,
+    tell: Callable[[str], object] = lambda _: None,
+) -> Faces:
     """The first faces found, the best one of each photograph; faces drawn by darkpose if there are no photographs.
+
+    Args:
+        photographs: those that cannot be used are passed over.
+        detector: of the faces.
+        config: of the crops.
+        tell: called with the reason for each photograph that cannot be used, for people.
 
     Raises:
         DarkposeError: no face is found.
     """
-    candidates = _readable(photographs) if photographs else iter(drawn_photographs(FACES))
-    kept = list(islice(_with_faces(candidates, detector), FACES))
+    if photographs:
+        found = best_faces(photographs, detector, FACES, tell=tell)
+        kept = [(face.file.read_bytes(), face.image, face.box) for face in found]
+    else:
+        kept = list(_drawn_faces(detector))
     if not kept:
         raise DarkposeError(f"{detector.name} finds no face to measure with: give photographs with faces by --images")
     boxes = [box for _, _, box in kept]
@@ -86,20 +99,10 @@ def drawn_photographs(count: int) -> list[bytes]:
     return [to_jpeg(draw_face(0, index).image, QUALITY) for index in range(count)]
 
 
-def _readable(paths: Sequence[Path]) -> Iterator[bytes]:
-    """The bytes of the files that can be read."""
-    for path in paths:
-        with suppress(OSError):
-            yield path.read_bytes()
-
-
-def _with_faces(files: Iterator[bytes], detector: Detector) -> Iterator[tuple[bytes, Pixels, Floats]]:
-    """Bytes, image and box of the best face of each file in which the detector finds one."""
-    for data in files:
-        try:
-            image = decode_image(data)
-        except DarkposeError:  # not an image, or a damaged one
-            continue
+def _drawn_faces(detector: Detector) -> Iterator[tuple[bytes, Pixels, Floats]]:
+    """Bytes, image and box of each drawn face that the detector finds."""
+    for data in drawn_photographs(FACES):
+        image = decode_image(data)
         boxes = detector(image).landmark_boxes(detector.correction)
         if len(boxes):
             yield data, image, boxes[0]

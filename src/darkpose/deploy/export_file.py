@@ -103,7 +103,7 @@ def export_file(
         calibration: of the covariances; None: give none.
         photographs: with faces for the comparison and for the scales of int8; none: drawn faces, not possible for int8.
         detector: of those faces; None: the best one available.
-        tell: called with each step, for people.
+        tell: called with each step and the reason for each photograph that cannot be used, for people.
 
     Raises:
         DarkposeError: the path cannot be used, a package is missing, or the photographs show too few faces.
@@ -113,16 +113,16 @@ def export_file(
     if calibrating and not photographs:
         raise DarkposeError("int8 takes its scales from faces: give photographs of some dozens of faces with --faces")
     finder, reason = (detector, "") if detector or not photographs else best_detector()
-    tell("looking for faces" + (f" ({reason or finder.name})" if finder else ""))
-    faces = _faces(checkpoint, photographs, finder, calibrating)
+    tell("looking for faces" + (f" ({reason or finder.name})" if finder else "") + " ...")
+    faces = _faces(checkpoint, photographs, finder, calibrating, tell)
     count = min(COMPARED, len(faces.crops) // 4)  # in int8 the other faces set the scales
     compared, scaled = (faces.part(0, count), faces.part(count)) if calibrating else (faces, faces.part(0, 0))
-    tell("exporting")
+    tell("exporting ...")
     if out.suffix == ".pt2":
         data = export_program(checkpoint, options, calibration)
     else:
         data = export_onnx(checkpoint, options, calibration, scaled.crops if calibrating else None)
-    tell("comparing with torch")
+    tell("comparing with torch ...")
     card, parities = _compare_with_torch(checkpoint, data, out.name, compared)
     source = compared.source if compared is faces else f"{len(compared.crops)} of {compared.source}"
     return _written(out, data, card, parities, source)
@@ -148,13 +148,17 @@ def _check_possible(out: Path, options: ExportOptions) -> None:
 
 
 def _faces(
-    checkpoint: Checkpoint, photographs: Sequence[Path], finder: Detector | None, calibrating: bool
+    checkpoint: Checkpoint,
+    photographs: Sequence[Path],
+    finder: Detector | None,
+    calibrating: bool,
+    tell: Callable[[str], object],
 ) -> FaceCrops:
     if finder is None:
         return drawn_crops(COMPARED, checkpoint.config)
     wanted, least = (COMPARED + SCALED, FEWEST + FEWEST // 2) if calibrating else (COMPARED, 1)
     photographs = random.Random(0).sample(list(photographs), len(photographs))  # so that they are not all of one event
-    return found_crops(photographs, checkpoint.config, finder, wanted, least=least)
+    return found_crops(photographs, checkpoint.config, finder, wanted, least=least, tell=tell)
 
 
 def _compare_with_torch(

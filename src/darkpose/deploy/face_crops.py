@@ -1,7 +1,6 @@
-"""Crops of faces, drawn or found in photographs, on which exported files are compared."""
+"""Faces found in photographs, and crops of faces, drawn or found, on which exported files are compared."""
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +12,20 @@ from darkpose.errors import DarkposeError
 from darkpose.image.geometry import Floats, landmark_box
 from darkpose.image.pixels import Pixels, cut_crops, read_image
 from darkpose.weights.checkpoint import CheckpointConfig
+
+
+class FoundFace(NamedTuple):
+    """The best face of a photograph.
+
+    Attributes:
+        file: of the photograph.
+        image: (H, W, 3) uint8 RGB.
+        box: (4,) landmark box, image px.
+    """
+
+    file: Path
+    image: Pixels
+    box: Floats
 
 
 class FaceCrops(NamedTuple):
@@ -43,31 +56,64 @@ def drawn_crops(count: int, config: CheckpointConfig) -> FaceCrops:
     return FaceCrops(np.stack(list(crops)), center, sides, f"{count} faces drawn by darkpose")
 
 
-def found_crops(
-    files: Sequence[Path], config: CheckpointConfig, detector: Detector, count: int, *, least: int = 1
-) -> FaceCrops:
-    """Up to `count` faces found in photographs, the best detection of each; files that are not images are skipped.
+def best_faces(
+    files: Sequence[Path],
+    detector: Detector,
+    count: int,
+    *,
+    least: int = 1,
+    tell: Callable[[str], object] = lambda _: None,
+) -> list[FoundFace]:
+    """Up to `count` faces found in photographs, the best detection of each; files that cannot be used are passed over.
+
+    Args:
+        files: looked at in this order until there are enough faces.
+        detector: of the faces.
+        count: most faces.
+        least: fewest faces.
+        tell: called with the reason for each file that cannot be used, and at the end with the numbers, for people.
 
     Raises:
         DarkposeError: fewer than `least` faces are found.
     """
-    found = list(islice(_best_faces(files, detector), count))
-    if len(found) < max(least, 1):
-        raise DarkposeError(
-            f"expected photographs with at least {max(least, 1)} faces, found {len(found)} in {len(files)} files"
-        )
-    boxes = [box for _, box in found]
-    crops, center, sides = cut_crops((image for image, _ in found), boxes, config.crop_size, config.padding)
-    source = f"{len(found)} faces found in {len(files)} photographs by {detector.name}"
-    return FaceCrops(np.stack(list(crops)), center, sides, source)
-
-
-def _best_faces(files: Sequence[Path], detector: Detector) -> Iterator[tuple[Pixels, Floats]]:
+    found: list[FoundFace] = []
+    unusable = faceless = 0
     for file in files:
+        if len(found) == count:
+            break
         try:
             image = read_image(file)
-        except DarkposeError:
+        except DarkposeError as error:
+            tell(str(error))
+            unusable += 1
             continue
         boxes = detector(image).landmark_boxes(detector.correction)
         if len(boxes):
-            yield image, boxes[0]
+            found.append(FoundFace(file, image, boxes[0]))
+        else:
+            faceless += 1
+    left_out = f"{unusable} could not be used, {faceless} without a face" if unusable or faceless else ""
+    if len(found) < least:
+        expected = f"photographs with {'a face' if least == 1 else f'at least {least} faces'}"
+        where = f"in {len(files)} files by {detector.name}{': ' if left_out else ''}{left_out}"
+        raise DarkposeError(f"expected {expected}, found {len(found)} {where}")
+    if left_out:
+        tell(f"of {len(found) + unusable + faceless} photographs {left_out}")
+    return found
+
+
+def found_crops(
+    files: Sequence[Path],
+    config: CheckpointConfig,
+    detector: Detector,
+    count: int,
+    *,
+    least: int = 1,
+    tell: Callable[[str], object] = lambda _: None,
+) -> FaceCrops:
+    """Crops of the faces that `best_faces` finds; arguments and errors as there."""
+    found = best_faces(files, detector, count, least=least, tell=tell)
+    boxes = [face.box for face in found]
+    crops, center, sides = cut_crops((face.image for face in found), boxes, config.crop_size, config.padding)
+    source = f"{len(found)} faces found in {len(files)} photographs by {detector.name}"
+    return FaceCrops(np.stack(list(crops)), center, sides, source)

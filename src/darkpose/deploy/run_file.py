@@ -109,7 +109,7 @@ def _by_onnxruntime(path: Path, card: GraphCard) -> Callable[..., Arrays]:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # errors are raised, and darkpose reports them
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def run(crops: NDArray[np.generic], matrices: NDArray[np.float32]) -> Arrays:

@@ -24,6 +24,8 @@ class Detector(Protocol):
     Attributes:
         name: for example "yunet".
         correction: from its boxes to landmark boxes, where its detections do not have these.
+
+    If it has `settings`, these are JSON values of what its boxes depend on, besides its name.
     """
 
     name: str
@@ -36,8 +38,7 @@ class Detector(Protocol):
 
 def detector_facts(detector: Detector) -> dict[str, Any]:
     """JSON values of what the boxes of a detector, and the crops around them, depend on."""
-    settings = detector.settings if isinstance(detector, YuNet | FaceDetector) else {}
-    facts = {**settings, "correction": asdict(detector.correction)}
+    facts = {**getattr(detector, "settings", {}), "correction": asdict(detector.correction)}
     return {"detector": detector.name, **{f"detector_{name}": value for name, value in facts.items()}}
 
 

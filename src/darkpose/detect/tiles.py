@@ -1,6 +1,7 @@
 """Small faces: any detector on overlapping tiles of an image, at its full size and at halves of it."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ class Tiled:
     def __init__(self, detector: Detector) -> None:
         self.name: str = detector.name
         self.correction: BoxCorrection = detector.correction
+        self.settings: dict[str, Any] = getattr(detector, "settings", {})
         self._detector = detector
 
     def smallest(self, size: tuple[int, int]) -> float | None:

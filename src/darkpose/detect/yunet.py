@@ -10,7 +10,7 @@ import numpy as np
 from darkpose.detect.boxes import BoxCorrection, Detections
 from darkpose.errors import DarkposeError
 from darkpose.files.download import cache_folder, fetch
-from darkpose.image.opencv import cv2
+from darkpose.image.opencv import cv2, quiet
 from darkpose.image.pixels import Pixels
 
 YUNET_FILE = "yunet_n_320_320.onnx"
@@ -30,9 +30,10 @@ class _Network(threading.local):
     def __init__(self, model: bytes, threshold: float) -> None:
         self._arguments = (model, threshold)
         no_config = np.zeros(0, np.uint8)
-        self.face_detector = cv2.FaceDetectorYN.create(
-            "onnx", np.frombuffer(model, np.uint8), no_config, (320, 320), threshold
-        )
+        with quiet:
+            self.face_detector = cv2.FaceDetectorYN.create(
+                "onnx", np.frombuffer(model, np.uint8), no_config, (320, 320), threshold
+            )
 
     def __reduce__(self) -> tuple[type, tuple[bytes, float]]:
         return type(self), self._arguments
@@ -62,6 +63,7 @@ class YuNet:
         try:
             model = path.read_bytes()
             self._network = _Network(model, threshold)
+            self._network.face_detector.detect(np.zeros((320, 320, 3), np.uint8))  # a damaged file may fail only here
         except cv2.error as error:
             raise DarkposeError(f"{path}: OpenCV cannot load it as a YuNet detector ({error.err})") from error
         except OSError as error:

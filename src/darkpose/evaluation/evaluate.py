@@ -18,7 +18,7 @@ from darkpose.evaluation.crop_boxes import box_rule, is_detector
 from darkpose.evaluation.measure import AnnotatedFaces, Evaluation, align_predictions, measure_files
 from darkpose.evaluation.predict_samples import CropSettings, Variant, predict_to_files
 from darkpose.evaluation.predictions import PredictionsWriter, only_writer
-from darkpose.predict.shape_prior import ShapePrior
+from darkpose.predict.shape_prior import ShapePrior, as_shape_prior
 from darkpose.runtime.flip import FlipTest
 from darkpose.runtime.open import Engine, OpenedWeights, open_weights
 from darkpose.schema import KeypointSchema
@@ -88,7 +88,7 @@ def evaluate_benchmark(
     for file in against:
         align_predictions(file, faces)
     if weights is not None:
-        files = _predict(faces, weights, predictions, options, tell)
+        files = _predict(faces, weights, predictions, options, shape_prior, tell)
     elif predictions is not None:
         files = [predictions]
     else:
@@ -101,6 +101,7 @@ def _predict(
     weights: str,
     predictions: Path | None,
     options: PredictOptions,
+    shape_prior: str | Path | ShapePrior | None,
     tell: Callable[[str], object],
 ) -> list[Path]:
     """Predict the faces that are missing in the files of the variants; the files."""
@@ -108,6 +109,8 @@ def _predict(
     weights = resolve_name(weights, options.schema or faces.schema.name)
     opened, variants = _open(weights, faces.schema, options), options.variants(benchmark)
     faces.check_schema(weights, opened.schema)
+    if shape_prior is not None:
+        as_shape_prior(shape_prior, opened.schema)  # errors are raised before anything is predicted
     if predictions is None:
         base = _default_file(benchmark, weights, opened.schema)
         files = [_variant_file(base, variant) for variant in variants]

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from darkpose.errors import DarkposeError
+from darkpose.errors import DarkposeError, check_unmasked
 
 
 def normalised_errors(predicted: ArrayLike, annotated: ArrayLike, normaliser: ArrayLike) -> NDArray[np.float64]:
@@ -20,10 +20,10 @@ def normalised_errors(predicted: ArrayLike, annotated: ArrayLike, normaliser: Ar
         (N, K) float64 fractions.
 
     Raises:
-        DarkposeError: shapes differ, or a normaliser is not a positive finite number.
+        DarkposeError: shapes differ, values are masked, or a normaliser is not a positive finite number.
     """
-    predicted, annotated = np.asarray(predicted, np.float64), np.asarray(annotated, np.float64)
-    normaliser = np.asarray(normaliser, np.float64)
+    predicted, annotated = _floats("predicted", predicted), _floats("annotated", annotated)
+    normaliser = _floats("normaliser", normaliser)
     if predicted.shape != annotated.shape or predicted.ndim != 3 or predicted.shape[-1] != 2:
         raise DarkposeError(f"landmarks must both be (N, K, 2), got {predicted.shape} and {annotated.shape}")
     if normaliser.shape != predicted.shape[:1]:
@@ -57,12 +57,12 @@ def nme(
     Raises:
         DarkposeError: as `normalised_errors`, or `visible` has another shape.
     """
-    lengths, dropped = np.asarray(normaliser, np.float64), np.zeros(np.shape(normaliser), bool)
+    lengths, dropped = _floats("normaliser", normaliser), np.zeros(np.shape(normaliser), bool)
     if compat == "reference":
         dropped = lengths == 0
         lengths = np.where(lengths > 0, lengths, 1e6)
     errors = normalised_errors(predicted, annotated, lengths)
-    seen = np.ones(errors.shape) if visible is None else np.asarray(visible)
+    seen = np.ones(errors.shape) if visible is None else _floats("visible", visible)
     if seen.shape != errors.shape:
         raise DarkposeError(f"visible must be {errors.shape}, as the landmarks, got {seen.shape}")
     counted = errors[(seen > 0) & ~dropped[:, None]]
@@ -79,8 +79,8 @@ def face_errors(errors: ArrayLike, visible: ArrayLike | None = None) -> NDArray[
     Returns:
         (N,) float64; NaN for a face without a visible landmark.
     """
-    errors = np.asarray(errors, np.float64)
-    seen = np.ones(errors.shape, bool) if visible is None else np.asarray(visible) > 0
+    errors = _floats("errors", errors)
+    seen = np.ones(errors.shape, bool) if visible is None else _floats("visible", visible) > 0
     total = np.where(seen, errors, 0).sum(axis=1)
     count = seen.sum(axis=1)
     return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
@@ -146,7 +146,7 @@ def bootstrap_interval(
     Returns:
         Lower and upper end.
     """
-    values = np.asarray(values, np.float64)
+    values = _floats("values", values)
     _, membership = np.unique(np.arange(len(values)) if groups is None else np.asarray(groups), return_inverse=True)
     order, sizes = np.argsort(membership, kind="stable"), np.bincount(membership)
     firsts = np.cumsum(sizes) - sizes
@@ -161,5 +161,11 @@ def bootstrap_interval(
 
 
 def _counted(errors: ArrayLike) -> NDArray[np.float64]:
-    errors = np.asarray(errors, np.float64)
+    errors = _floats("errors", errors)
     return np.asarray(errors[~np.isnan(errors)])
+
+
+def _floats(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    """An array from a caller in float64; masked values are refused."""
+    check_unmasked(name, values)
+    return np.asarray(values, np.float64)

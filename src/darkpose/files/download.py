@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from darkpose.errors import DarkposeError
+from darkpose.errors import DarkposeError, shown
 from darkpose.files.lock import file_lock
 
 WHOLE = 64  # hex digits of a SHA-256
@@ -80,7 +80,7 @@ def _download(url: str, target: Path, sha256_prefix: str) -> None:
         )
     part.replace(target)
     if len(sha256_prefix) < WHOLE:
-        print(f"{target}: {weak_check(sha256_prefix)}", file=sys.stderr)
+        print(f"{shown(str(target))}: {weak_check(sha256_prefix)}", file=sys.stderr)
 
 
 def weak_check(sha256_prefix: str) -> str:

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from darkpose.errors import shown
 from darkpose.files.paths import no_link
 
 MOMENT = 2.0  # seconds
@@ -76,6 +77,6 @@ def _lock_soon(file: IO[str], work: str) -> bool:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
         if time.monotonic() > until:
-            print(f"waiting for another process {work} ({file.name})", file=sys.stderr)
+            print(f"waiting for another process {work} ({shown(file.name)})", file=sys.stderr)
             return False
         time.sleep(0.1)

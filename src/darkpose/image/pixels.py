@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from darkpose.errors import DarkposeError
+from darkpose.errors import DarkposeError, check_unmasked
 from darkpose.files.atomic import write_atomically
 from darkpose.files.paths import read_limited
 from darkpose.image.file_check import MAX_FILE, check_image_file, check_pixel_count, white_level
 from darkpose.image.geometry import Floats, box_to_crop, image_to_crop, transform
 from darkpose.image.jpeg import decode_jpeg
-from darkpose.image.opencv import MAX_PIXELS, cv2
+from darkpose.image.opencv import MAX_PIXELS, cv2, quiet
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
@@ -65,7 +65,8 @@ def read_image(path: Path) -> Pixels:
 def decode_image(data: bytes) -> Pixels:
     """Decode the bytes of an image file to (H, W, 3) uint8 RGB.
 
-    EXIF orientation is applied. Grey and CMYK become RGB, 16 bits become 8, and an alpha channel is ignored.
+    EXIF orientation is applied. Grey and CMYK become RGB, 16 bits become 8, and an alpha channel is ignored. OpenCV
+    logs nothing meanwhile, in no thread; of a damaged JPEG file libjpeg may write a line to standard error.
 
     Raises:
         DarkposeError: the file is empty, truncated or no image, or has more than `opencv.MAX_PIXELS`.
@@ -86,7 +87,8 @@ def decode_image(data: bytes) -> Pixels:
 
 
 def _decoded(data: bytes, flags: int) -> NDArray[Any] | None:
-    return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    with quiet:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
 
 
 def as_rgb(image: NDArray[np.generic]) -> Pixels:
@@ -96,8 +98,9 @@ def as_rgb(image: NDArray[np.generic]) -> Pixels:
         image: (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA; uint8, or uint16, which is scaled down.
 
     Raises:
-        DarkposeError: the shape or type is another, or there are no pixels.
+        DarkposeError: the shape or type is another, there are no pixels, or some are masked.
     """
+    check_unmasked("image", image)
     image = np.asarray(image)  # np.matrix would keep two axes
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)) or not image.size:
         advice = "; transpose it: image.transpose(1, 2, 0)" if image.ndim == 3 and image.shape[0] in (1, 3, 4) else ""
@@ -198,7 +201,8 @@ def write_image(path: Path, image: Pixels) -> None:
         DarkposeError: the suffix is unknown, or the file cannot be written.
     """
     try:
-        encoded, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        with quiet:
+            encoded, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     except cv2.error as error:
         raise DarkposeError(f"{path}: OpenCV cannot write this image format ({error.err})") from error
     if not encoded:

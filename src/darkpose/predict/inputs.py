@@ -4,6 +4,7 @@ import glob
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,8 +36,8 @@ def find_images(arguments: Sequence[str]) -> list[Input]:
     They are in the order of the arguments; those of a folder or glob are sorted by name.
 
     Raises:
-        DarkposeError: a path does not exist, a folder has no images or cannot be read, a glob matches nothing, or an
-            argument is a tar file.
+        DarkposeError: a path does not exist, a folder or glob has no images, a folder cannot be read, or an argument is
+            a tar file.
     """
     found: dict[str, tuple[Path, Path]] = {}  # by place: a file may be named in several ways
     for argument in arguments:
@@ -48,18 +49,22 @@ def find_images(arguments: Sequence[str]) -> list[Input]:
 
 def _with_names(argument: str) -> list[tuple[Path, Path]]:
     """The images of one argument, and their names."""
-    folder = Path(argument)
-    if not is_folder(folder):
-        if is_tar(folder) and exists(folder):
-            raise DarkposeError(f"{folder}: a tar file needs an output in shards: --format jsonl or parquet")
-        return [(file, Path(file.name)) for file in list_files(argument)]
-    files = [file for file in list_files(argument) if not is_tar(file)]
-    for file in files:
+    path = Path(argument)
+    if is_tar(path) and exists(path) and not is_folder(path):
+        raise DarkposeError(f"{path}: a tar file needs an output in shards: --format jsonl or parquet")
+    found: list[tuple[Path, Path]] = []
+    for named in _named(argument):
+        if is_folder(named):
+            files = [file for file in _files_of(named) if not is_tar(file)]
+            found += [(file, file.relative_to(named)) for file in files]
+        else:
+            found.append((named, Path(named.name)))
+    for file, _ in found:
         if is_folder(file):
             raise DarkposeError(f"{file}: the folder cannot be read")
-    if not files:
-        raise no_images(folder)
-    return [(file, file.relative_to(folder)) for file in files]
+    if not found:
+        raise no_images(path)
+    return found
 
 
 def _unique(name: Path, taken: set[Path]) -> Path:
@@ -84,49 +89,64 @@ def _shortened(stem: str) -> str:
 
 
 def list_files(argument: str) -> Iterator[Path]:
-    """The files that one argument names: the images and tar files in a folder, the matches of a glob, or the file.
+    """The files that one argument names: the file, the images and tar files in a folder, or the matches of a glob.
 
     A folder is listed by name, level by level; one level of names is in memory at a time. Links to folders are
-    followed, except to a folder that the link is in. A subfolder that cannot be read is given itself.
+    followed, except to a folder that the link is in. A folder that a glob matches is listed like one that is named. A
+    folder that cannot be read is given itself, unless it is the argument.
 
     Raises:
-        DarkposeError: the path does not exist, the folder cannot be read, or the glob matches no file.
+        DarkposeError: the path does not exist, the folder cannot be read, or the glob matches nothing.
     """
+    for path in _named(argument):
+        yield from _files_of(path)
+
+
+def _named(argument: str) -> list[Path]:
+    """The file or folder that an argument names, or the matches of a glob without those in a folder that matches."""
     path = Path(argument)
     if is_folder(path):
-        yield from _files_in(path)
-    elif exists(path):
-        yield path
-    elif glob.has_magic(argument):
-        matches = glob.iglob(argument, recursive=True)
-        files = sorted(path for name in matches if not is_folder(path := Path(name)))
-        if not files:
-            raise DarkposeError(f"{argument}: no file matches")
-        yield from files
-    else:
+        with _entries(path):  # it can be read
+            return [path]
+    if exists(path):
+        return [path]
+    if not glob.has_magic(argument):
         raise DarkposeError(f"{path}: there is no such file or folder, or no permission to see it")
+    matches = sorted(map(Path, glob.iglob(argument, recursive=True)))
+    if not matches:
+        raise DarkposeError(f"{argument}: nothing matches")
+    folders = set(filter(is_folder, matches))
+    return [path for path in matches if folders.isdisjoint(path.parents)]
 
 
-def _files_in(folder: Path, above: tuple[str, ...] = ()) -> Iterator[Path]:
-    """The files in a folder; `above` are the real paths of the folders that it is in."""
+def _files_of(path: Path, above: tuple[str, ...] = ()) -> Iterator[Path]:
+    """A file, or the files in a folder, or a folder that cannot be read; `above`: real paths of folders around it."""
+    if not is_folder(path):
+        yield path
+        return
+    try:
+        with _entries(path) as entries:
+            names = sorted(entry.name for entry in entries)
+    except DarkposeError:
+        yield path
+        return
+    above = (*above, os.path.realpath(path))
+    for name in names:
+        inside = path / name
+        if is_folder(inside):
+            if os.path.realpath(inside) not in above:
+                yield from _files_of(inside, above)
+        elif is_image(inside) or is_tar(inside):  # if it is a FIFO, a broken link or not to be seen, the reader says so
+            yield inside
+
+
+@contextmanager
+def _entries(folder: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
     try:
         with os.scandir(folder) as entries:
-            names = sorted(entry.name for entry in entries)
+            yield entries
     except OSError as error:
         raise DarkposeError(f"{folder}: the folder cannot be read: {error.strerror or error}") from error
-    for name in names:
-        path = folder / name
-        if not is_folder(path):
-            if is_image(path) or is_tar(path):  # if it is a FIFO, a broken link or not to be seen, the reader says so
-                yield path
-        else:
-            real = os.path.realpath(path)
-            if real in (*above, os.path.realpath(folder)):
-                continue
-            try:
-                yield from _files_in(path, (*above, os.path.realpath(folder)))
-            except DarkposeError:
-                yield path
 
 
 def is_image(path: Path) -> bool:
@@ -140,5 +160,6 @@ def is_tar(path: Path) -> bool:
 
 
 def no_images(folder: Path) -> DarkposeError:
-    """The error for a folder without images."""
-    return DarkposeError(f"{folder}: there are no images in this folder ({', '.join(sorted(SUFFIXES))})")
+    """The error for a folder or glob without images."""
+    where = "this folder" if is_folder(folder) else "the folders that match"
+    return DarkposeError(f"{folder}: there are no images in {where} ({', '.join(sorted(SUFFIXES))})")

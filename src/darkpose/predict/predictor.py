@@ -15,7 +15,7 @@ from darkpose.codec.heatmap import Method
 from darkpose.detect.detector import CORRECTIONS, Detector, best_detector, named_detector, smallest_face
 from darkpose.detect.tiles import Tiled
 from darkpose.detect.yunet import YuNet
-from darkpose.errors import DarkposeError
+from darkpose.errors import DarkposeError, check_unmasked
 from darkpose.image.geometry import whole_pixels
 from darkpose.image.pixels import Pixels, as_rgb, from_pil, is_pil, read_image
 from darkpose.predict.face import Face
@@ -348,6 +348,7 @@ def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
 
 def _checked_boxes(boxes: ArrayLike, image: Pixels) -> NDArray[np.float64]:
     """Boxes as (M, 4) float64; refuses what cannot be a box in this image."""
+    check_unmasked("boxes", boxes)
     try:
         checked = np.asarray(boxes, np.float64)
     except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: a tensor with a gradient

@@ -223,7 +223,8 @@ def read_shape_prior(path: Path) -> ShapePrior:
         raise DarkposeError(
             f"{path}: not a readable shape prior ({error}); the one in the package is called wflw-98"
         ) from error
-    if metadata.get("darkpose_shape_prior") != FORMAT or set(arrays) != {"mean", "modes"}:
+    known = set(arrays) == {"mean", "modes"} and all(values.dtype.kind == "f" for values in arrays.values())
+    if metadata.get("darkpose_shape_prior") != FORMAT or not known:
         raise DarkposeError(f"{path}: expected a shape prior of format {FORMAT}; scripts/fit_shape_prior.py writes one")
     try:
         facts = parse_record(_Facts, parse_json(metadata.get("facts", "")))

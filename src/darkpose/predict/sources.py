@@ -69,8 +69,9 @@ def find_sources(arguments: Sequence[str], list_file: str | None = None) -> Iter
     In memory are the names of one level of a folder, one line of a list and one member of a tar file.
 
     Args:
-        arguments: images, folders (with subfolders and tar files, sorted by name), globs (sorted) and tar files
-            (in the order of the file). A path that is named twice is given twice.
+        arguments: images, folders (with subfolders and tar files, sorted by name), globs (sorted; a folder that matches
+            is searched like one that is named) and tar files (in the order of the file). A path that is named twice is
+            given twice.
         list_file: a file with the path of an image or tar file in each line; "-": standard input.
 
     Yields:
@@ -78,8 +79,8 @@ def find_sources(arguments: Sequence[str], list_file: str | None = None) -> Iter
         sources with a problem.
 
     Raises:
-        DarkposeError: nothing is named, a path does not exist, a folder has no images, a glob matches nothing, or the
-            list cannot be read. This is checked before the first image; later, reading the list may fail.
+        DarkposeError: nothing is named, a path does not exist, a folder or glob has no images, or the list cannot be
+            read. This is checked before the first image; later, reading the list may fail.
     """
     if not arguments and list_file is None:
         raise DarkposeError("name at least one image, folder, glob or tar file, or a --list of them")

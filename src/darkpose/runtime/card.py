@@ -69,9 +69,8 @@ class GraphCard:
         required = {*OUTPUTS[:2], *(OUTPUTS[2:3] if self.calibration is not None else ())}
         if len(set(self.outputs)) != len(self.outputs) or set(self.outputs) - {OUTPUTS[3]} != required:
             raise DarkposeError(f"expected the outputs {', '.join(sorted(required))}, got {self.outputs!r:.200}")
-        if self.calibration is not None and len(self.calibration.scale) != len(self.schema):
-            found = len(self.calibration.scale)
-            raise DarkposeError(f"expected a calibration of {len(self.schema)} landmarks, got one of {found}")
+        if self.calibration is not None:
+            self.calibration.check(self.schema)
         if "sha256" not in self.weights:
             raise DarkposeError("it does not say which weights were exported")
 

@@ -64,7 +64,7 @@ class OnnxNetwork:
     def _open(self) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._threads or 0
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # errors are raised, and darkpose reports them
         self._process = os.getpid()
         self._session: Any = onnxruntime.InferenceSession(self._graph, options, providers=self._providers)
         self._matrices = any(each.name == "matrices" for each in self._session.get_inputs())

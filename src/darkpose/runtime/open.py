@@ -120,7 +120,7 @@ def _open_file(file: Path, schema: str | None, engine: Engine) -> OpenedWeights:
         weights.config,
         weights.provenance,
         partial(_file_fingerprint, weights),
-        partial(calibration_beside, file, weights.schema.name),
+        partial(calibration_beside, file, weights.schema),
     )
 
 
@@ -145,7 +145,7 @@ def _open_pickled(given: str | Path, file: Path, schema: str | None, engine: Eng
         checkpoint.config,
         checkpoint.provenance,
         partial(str, fingerprint(model_arrays(checkpoint.model))),
-        partial(calibration_beside, file, checkpoint.schema.name),
+        partial(calibration_beside, file, checkpoint.schema),
     )
 
 

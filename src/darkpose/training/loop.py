@@ -113,15 +113,16 @@ def train(
         options: how the run is executed.
 
     Raises:
-        DarkposeError: accelerate or a tracker is missing, there is no GPU for `options.graphs`, there are no samples,
-            the folder holds another run or one that is still running, the loss is not finite, or images cannot be read.
+        DarkposeError: accelerate or a tracker is missing, there is no GPU for `options.graphs`, there are no samples, a
+            batch of crops of 32 px would have one face, the folder holds another run or one that is still running, the
+            loss is not finite, or images cannot be read.
     """
     _check_inputs(config, samples, schema, initial, teacher)
     check_trackers(options.track)
     with Stopping(options.max_time) as stopping, ExitStack() as held:
         run = start_run(config, schema, folder, initial=initial, teacher=teacher, options=options)
-        held.enter_context(own_folder(folder, first=run.accelerator.is_main_process))
         order = run.epoch_steps(len(samples))
+        held.enter_context(own_folder(folder, first=run.accelerator.is_main_process))
         origin = describe_origin(initial, teacher, validation.description if validation else "")
         faces = describe_faces(samples, schema, order.step_size)
         state = StateFile(folder / "state.pt", config, faces=faces, origin=origin, every=options.save_every)

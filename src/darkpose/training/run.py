@@ -20,6 +20,7 @@ from darkpose.training.gpu.cuda_graphs import replay_passes
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+COARSEST_STRIDE = 32  # crop px per px of the coarsest maps of the network
 _PROCESS_TIMEOUT = timedelta(hours=3)  # of processes that wait while the main one validates or cuts crops
 
 
@@ -63,8 +64,12 @@ class Run:
         return cast(HRNet, self.average.module if self.average is not None else self.network)
 
     def epoch_steps(self, faces: int, ahead: int = 0) -> EpochSteps:
-        """The remaining steps of the current epoch (`ahead` = 0), or the steps of a later one."""
-        return EpochSteps(
+        """The remaining steps of the current epoch (`ahead` = 0), or the steps of a later one.
+
+        Raises:
+            DarkposeError: a batch of crops of 32 px would have one face.
+        """
+        order = EpochSteps(
             faces,
             self.config.batch_size,
             self.config.accumulate,
@@ -74,6 +79,8 @@ class Run:
             process=self.accelerator.process_index,
             processes=self.accelerator.num_processes,
         )
+        _check_batches(order, faces, self.config)
+        return order
 
     def state(self) -> dict[str, Any]:
         """Everything that changes from step to step."""
@@ -97,6 +104,22 @@ class Run:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         self.epoch, self.step, self.stale, self.unreadable = state["place"]
         self.best = state["best"]
+
+
+def _check_batches(order: EpochSteps, faces: int, config: TrainConfig) -> None:
+    """Refuse a batch of one face whose crop is a single pixel in the coarsest maps: batch norm needs two values.
+
+    Batches are not made larger instead: the faces of every step would no longer be those of other crop sizes.
+
+    Raises:
+        DarkposeError: there is one.
+    """
+    smallest = min(len(batch) for step in {0, order.steps - 1} for batch in order.micro_batches(step))
+    if smallest == 1 and config.crop_size == COARSEST_STRIDE:
+        raise DarkposeError(
+            f"crops of {config.crop_size} px need at least two faces in every batch, but {faces} faces in batches of "
+            f"{config.batch_size} leave one alone; choose another batch_size, or crops of {2 * COARSEST_STRIDE} px"
+        )
 
 
 def start_run(

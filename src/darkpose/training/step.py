@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from darkpose.codec.heatmap import encode
 from darkpose.datasets.sample import Sample
-from darkpose.errors import DarkposeError
+from darkpose.errors import DarkposeError, shown
 from darkpose.files.atomic import write_atomically
 from darkpose.image.geometry import STRIDE, crop_to_heatmap
 from darkpose.image.pixels import Normalisation
@@ -183,7 +183,8 @@ def _warn_of_unreadable(batches: Sequence[Batch], samples: Sequence[Sample]) -> 
     for batch in batches:
         for wanted, taken in _wanted_and_taken(batch):
             if 0 <= taken != wanted:
-                tqdm.write(f"{samples[wanted].image}: cannot be read; another face replaces it", file=sys.stderr)
+                told = f"{samples[wanted].image}: cannot be read; another face replaces it"
+                tqdm.write(shown(told), file=sys.stderr)
 
 
 def _first_missing(batches: Sequence[Batch], samples: Sequence[Sample]) -> str:

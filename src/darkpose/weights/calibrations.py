@@ -13,6 +13,7 @@ from darkpose.errors import DarkposeError
 from darkpose.files.atomic import write_text
 from darkpose.files.json_text import finite_or_none, format_json, read_json
 from darkpose.files.records import parse_record
+from darkpose.schema import KeypointSchema
 
 FORMAT = "2"
 SMALLEST_FLOOR = 1e-9  # px^2
@@ -48,6 +49,17 @@ class Calibration:
             if not (np.isfinite(values) & (values >= least)).all():
                 raise DarkposeError(f"{name} must be finite and at least {least:g}, got {getattr(self, name)}")
 
+    def check(self, schema: KeypointSchema) -> None:
+        """Refuse landmarks of which there are more or fewer.
+
+        Raises:
+            DarkposeError: the numbers differ.
+        """
+        if len(self.scale) != len(schema):
+            raise DarkposeError(
+                f"expected a calibration of the {len(schema)} landmarks of {schema.name}, got one of {len(self.scale)}"
+            )
+
     def digest(self) -> str:
         """SHA-256 of everything the covariances depend on, in hex."""
         numbers = [self.schema, self.width, self.scale, self.floor]
@@ -59,14 +71,20 @@ def file_beside(weights: Path) -> Path:
     return weights.with_suffix(".calibration.json")
 
 
-def calibration_beside(weights: Path, schema: str) -> Calibration | None:
+def calibration_beside(weights: Path, schema: KeypointSchema) -> Calibration | None:
     """The calibration next to a checkpoint file for the schema of this name, if there is one.
 
     Raises:
-        DarkposeError: the file cannot be used.
+        DarkposeError: the file cannot be used, or the calibration has another number of landmarks.
     """
     file = file_beside(weights)
-    return read_calibrations(file).get(schema) if file.is_file() else None
+    found = read_calibrations(file).get(schema.name) if file.is_file() else None
+    if found is not None:
+        try:
+            found.check(schema)
+        except DarkposeError as error:
+            raise DarkposeError(f"{file}: {error}; scripts/calibrate.py writes one") from error
+    return found
 
 
 def read_calibrations(path: Path) -> dict[str, Calibration]:

@@ -168,11 +168,11 @@ def finite_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """All weights of a safetensors file by name; floating-point weights as float32.
 
     Raises:
-        DarkposeError: the file cannot be read, or has weights that are not finite.
+        DarkposeError: the file cannot be read, or has weights that are not finite or complex.
     """
     arrays = {name: as_float32(values) for name, values in read_arrays(path).items()}
-    if wrong := [name for name, values in arrays.items() if not np.isfinite(values).all()]:
-        raise DarkposeError(f"{path}: expected finite numbers, {', '.join(wrong[:5])} has others")
+    if wrong := [name for name, values in arrays.items() if values.dtype.kind == "c" or not np.isfinite(values).all()]:
+        raise DarkposeError(f"{path}: expected finite real numbers, {', '.join(wrong[:5])} has others")
     return arrays
 
 
