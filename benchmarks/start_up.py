@@ -5,8 +5,6 @@ environment, and each command runs in new processes: seconds of CPU time (user a
 time, medians of the runs after a first one that is not counted. "mb" is what an installation adds to the environment,
 byte code included. Other packages are installed from the registry, each into its own environment, which is then
 removed; face-alignment with a PyTorch for the CPU, the smallest that it can have.
-
-Faces are found by YuNet if $DARKPOSE_YUNET names its file, else by the Haar cascade.
 """
 
 import json
@@ -140,6 +138,5 @@ def measure() -> dict[str, Any]:
 if __name__ == "__main__":
     out = Path(sys.argv[1]) if sys.argv[1:] else OUT
     method = f"medians of {RUNS} new processes after a first one; {' '.join(__doc__.split()[5:])}"
-    detector = "yunet" if os.environ.get("DARKPOSE_YUNET") else "haar"
-    head = {**made_with(), "versions": versions(["numpy", "onnxruntime"]), "detector": detector, "method": method}
+    head = {**made_with(), "versions": versions(["numpy", "onnxruntime"]), "method": method}
     out.write_text(json.dumps({**head, "packages": measure()}, indent=1) + "\n")

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from surroundings import surroundings
 
-from darkpose.detect.detector import best_detector
+from darkpose.detect.detector import named_detector
 from darkpose.detect.haar import Haar
 from darkpose.image.opencv import use_one_thread
 from darkpose.image.pixels import Pixels, read_image, write_image
@@ -81,7 +81,7 @@ def measure(folder: Path, count: int, rounds: int) -> dict[str, Any]:
     images = [folder / f"{number}.jpg" for number in range(count)]
     for image in images:
         write_image(image, picture)
-    best, _ = best_detector()
+    best = named_detector("auto")
     detectors = {one.name: one for one in (Haar(), best)}
     small = small_weights(folder / "small.safetensors")
     light = {name: Predictor(small, "cpu", detector=one, batch_size=BATCH) for name, one in detectors.items()}

@@ -1,9 +1,10 @@
 """Landmarks of faces that are turned: turned_faces.py FOLDER YUNET [COUNT]
 
 FOLDER holds photographs with .pts files (lfpw/testset of 300-W), YUNET is the YuNet file, COUNT the number of
-photographs (60). Each is turned by 0, 90, 180 and 270 degrees, faces are found in it by YuNet, and the landmarks of the
-best one are compared with the annotation: mean distance divided by the distance of the outer corners of the eyes. Both
-without and with the turned crops of `predict.turned`. Writes benchmarks/results/turned_faces.json.
+photographs (60). Each is turned by 0, 90, 180 and 270 degrees, faces are found in it, and the landmarks of the best one
+are compared with the annotation: mean distance divided by the distance of the outer corners of the eyes. By YuNet, both
+without and with the turned crops of `predict.turned`, and by darkpose's detector. Writes
+benchmarks/results/turned_faces.json.
 """
 
 import json
@@ -57,10 +58,15 @@ def measure(predictor: Predictor, photographs: list[Path], turns: int) -> dict[s
 def main(folder: Path, yunet: Path, count: int = 60) -> None:
     """Measure, print and write."""
     photographs = sorted(folder.glob("*.jpg"))[:count]
-    predictor = Predictor(detector=YuNet(yunet), runtime="onnxruntime")
+    by_yunet, by_darkpose = (Predictor(detector=each, runtime="onnxruntime") for each in (YuNet(yunet), "darkpose"))
     results: dict[str, dict[str, Any]] = {}
     low = turned.LOW
-    for name, lowest in (("upright crops", -1.0), ("turned crops", low)):
+    ways = (
+        ("yunet, upright crops", by_yunet, -1.0),
+        ("yunet, turned crops", by_yunet, low),
+        ("darkpose", by_darkpose, low),
+    )
+    for name, predictor, lowest in ways:
         turned.LOW = lowest
         results[name] = {str(90 * turns): measure(predictor, photographs, turns) for turns in range(4)}
         for degrees, row in results[name].items():

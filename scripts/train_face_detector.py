@@ -1,14 +1,14 @@
-"""Train the face detector: train_face_detector.py DATA RUN [STEPS]
+"""Train the face detector: train_face_detector.py DATA RUN [STEPS [START]]
 
 DATA holds `wider` (WIDER FACE with boxes.jsonl), `wflw` (its test list), `300w`, `cfp`, `merlrav` and `ytf`. RUN gets
 
     validation.json   names of the pictures that are not trained on: those with faces of WFLW, and 100 others
-    landmarks.npz     landmarks that the package's small network finds in WIDER's boxes: they give boxes and rolls
+    landmarks.npz     landmarks that the package's network finds in WIDER's boxes: they give boxes and rolls
     log.jsonl         a line for every 50 steps
     state.pt          everything a killed run needs; the same command goes on
-    weights.safetensors, weights.onnx   the averaged weights
+    weights.safetensors   the averaged weights
 
-On two cores STEPS (9000) take about an hour and a half.
+The network calculates in bfloat16. START is a detector whose weights a new run begins with.
 """
 
 import io
@@ -33,20 +33,21 @@ from darkpose.files.atomic import write_atomically
 from darkpose.files.pts import read_pts
 from darkpose.image.geometry import Floats
 from darkpose.image.pixels import planes, read_image
-from darkpose.network.face_detector import FaceDetectorNetwork
+from darkpose.network.face_detector import FaceDetectorNetwork, load_face_detector
 from darkpose.predict.predictor import Predictor, Region
-from darkpose.runtime.face_detector_graph import face_detector_graph
 from darkpose.stopping import Stopping
 from darkpose.training.average import WeightAverage
 from darkpose.training.face_pictures import FacePicture, PictureConfig, draw_picture
 from darkpose.training.face_targets import detector_losses, targets_of
 from darkpose.training.schedule import Cosine, Schedule
 from darkpose.weights.face_detector import FORMAT, FaceDetectorConfig, open_face_detector
+from darkpose.weights.zoo import FACES
 
-BATCH, RATE, DECAY, AVERAGE = 8, 2e-3, 0.02, 0.999
+BATCH, RATE, DECAY, AVERAGE = 16, 2e-3, 0.02, 0.999
+STEPS = 30000
 LABELLED = 22  # px, longer side of WIDER's boxes from which landmarks are looked for
 SURE, SIZES, SHIFT, TILT = (
-    0.62,
+    0.6,
     (0.5, 1.3),
     (0.25, 0.3),
     1.2,
@@ -55,7 +56,7 @@ TERMS = (
     "weights of darkpose, Apache-2.0; learnt from WIDER FACE, 300-W, CFP, MERL-RAV and YouTube Faces, whose images are "
     "for research only"
 )
-UNKNOWN = 0.25  # certainty of the roll 0 of the other faces
+UNKNOWN = 0.5  # certainty of the roll 0 of the other faces
 INNER = slice(17, 68)  # of the 68 landmarks, those inside the face
 
 
@@ -70,7 +71,7 @@ def validation_names(data: Path, pictures: list[BoxedPicture]) -> set[str]:
 def find_labels(pictures: list[BoxedPicture], file: Path) -> dict[tuple[str, int], tuple[Floats, float]]:
     """(picture, face) -> 68 landmarks and their mean score, kept in a file."""
     if not file.exists():
-        predictor = Predictor("300w-small-dark", schema="300w-68", runtime="openvino")
+        predictor = Predictor(FACES, schema="300w-68", runtime="openvino")
         keys, points, scores = [], [], []
         for picture in tqdm(pictures, "landmarks"):
             sides = picture.boxes[:, 2:] - picture.boxes[:, :2]
@@ -191,7 +192,7 @@ class Pictures(IterableDataset[Any]):
 
 
 def write_weights(network: FaceDetectorNetwork, path: Path, provenance: dict[str, Any]) -> None:
-    """Write the file of a detector and its graph; convolutions in half precision."""
+    """Write the file of a detector; convolutions in half precision."""
     weights = {
         name: (value.half() if value.ndim == 4 else value).detach().contiguous()
         for name, value in network.state_dict().items()
@@ -202,17 +203,16 @@ def write_weights(network: FaceDetectorNetwork, path: Path, provenance: dict[str
         "provenance": json.dumps(provenance),
     }
     write_atomically(path, lambda temporary: temporary.write_bytes(save(weights, metadata)))
-    file = open_face_detector(path)
-    write_atomically(file.graph, lambda temporary: temporary.write_bytes(face_detector_graph(file)))
 
 
 class Run:
     """Network, optimizer and average of a run, and the file that holds them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, start: Path | None) -> None:
         torch.manual_seed(0)
         self.folder, self.step = folder, 0
-        self.network = FaceDetectorNetwork(FaceDetectorConfig()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = load_face_detector(open_face_detector(start)) if start else FaceDetectorNetwork(FaceDetectorConfig())
+        self.network = network.train().requires_grad_(True).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = WeightAverage(self.network, AVERAGE)
         weights = [value for value in self.network.parameters() if value.ndim > 1]
         others = [value for value in self.network.parameters() if value.ndim <= 1]
@@ -236,7 +236,7 @@ class Run:
         write_weights(self.average.module, self.folder / "weights.safetensors", provenance)  # type: ignore[arg-type]
 
 
-def main(data: Path, folder: Path, steps: int = 9000) -> None:
+def main(data: Path, folder: Path, steps: int, start: Path | None = None) -> None:
     """Train, or go on."""
     torch.set_num_threads(1)  # the other core makes the pictures
     folder.mkdir(parents=True, exist_ok=True)
@@ -246,10 +246,11 @@ def main(data: Path, folder: Path, steps: int = 9000) -> None:
     labels = find_labels(pictures, folder / "landmarks.npz")
     complete = wider_pictures([each for each in pictures if each.image.name not in held_out], labels, upright)
     single = single_pictures(data, upright)
-    run, schedule = Run(folder), Schedule(RATE, Cosine(0.02), warmup=300)
+    run, schedule = Run(folder, start), Schedule(RATE, Cosine(0.02), warmup=300)
     provenance = {
         "command": "scripts/train_face_detector.py",
         "steps": steps,
+        **({"start": open_face_detector(start).digest()} if start else {}),
         "pictures": {"wider": len(complete), "single": len(single)},
         "terms": TERMS,
     }
@@ -264,14 +265,16 @@ def main(data: Path, folder: Path, steps: int = 9000) -> None:
             for group in run.optimizer.param_groups:
                 group["lr"] = schedule(run.step, steps, steps)
             normalised = (images.float() - 127.5) / 64
-            losses = detector_losses(run.network(normalised.contiguous(memory_format=torch.channels_last)), targets)
+            with torch.autocast("cpu", torch.bfloat16):
+                grids = run.network(normalised.contiguous(memory_format=torch.channels_last))
+            losses = detector_losses([grid.float() for grid in grids], targets)
             run.optimizer.zero_grad()
             sum(losses).backward()  # type: ignore[union-attr]
             torch.nn.utils.clip_grad_norm_(run.network.parameters(), 50.0)
             run.optimizer.step()
             run.average.update(run.network)
             run.step += 1
-            sums += [float(loss) for loss in losses]
+            sums += [loss.item() for loss in losses]
             if run.step % 50 == 0:
                 print(
                     json.dumps({"step": run.step, "score_box_roll": (sums / 50).round(4).tolist()}),
@@ -279,10 +282,10 @@ def main(data: Path, folder: Path, steps: int = 9000) -> None:
                     flush=True,
                 )
                 sums[:] = 0
-            if run.step % 250 == 0:
+            if run.step % 500 == 0:
                 run.save(provenance)
     run.save({**provenance, "stopped_at": run.step})
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), *map(int, sys.argv[3:4]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]) if sys.argv[3:] else STEPS, *map(Path, sys.argv[4:5]))

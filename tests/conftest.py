@@ -186,6 +186,18 @@ def _exported(name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def exported_detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The face detector of the package as an ONNX file."""
+    pytest.importorskip("onnx")
+    from darkpose.deploy.detector_graph import export_detector
+    from darkpose.weights.face_detector import open_face_detector
+
+    path = tmp_path_factory.mktemp("detector") / "detector.onnx"
+    export_detector(open_face_detector(), path)
+    return path
+
+
+@pytest.fixture(scope="session")
 def astronaut() -> Path:
     """The photograph that the project ships: 512x512, one face."""
     return TESTS.parent / "examples" / "astronaut.png"
@@ -193,7 +205,7 @@ def astronaut() -> Path:
 
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No YuNet file and no network: faces are found by the Haar cascade."""
+    """No YuNet file and no download."""
     from darkpose.detect import yunet
     from darkpose.errors import DarkposeError
 

@@ -1,30 +1,101 @@
-// Face landmarks from a file that `darkpose export` wrote, with onnxruntime-web. Everything above `main` also works in a
-// browser.
+// Landmarks of all faces in a picture, by two files that darkpose wrote, with onnxruntime-web. Everything above `main`
+// also works in a browser.
+//
+//   darkpose export default landmarks.onnx
+//   darkpose export detector detector.onnx
 //
 //   npm ci
-//   node landmarks.mjs landmarks.onnx picture.rgb WIDTH HEIGHT X0 Y0 X1 Y1
+//   node landmarks.mjs landmarks.onnx detector.onnx picture.rgb WIDTH HEIGHT
 //
-// picture.rgb: WIDTH * HEIGHT * 3 bytes, row by row, red green blue. The box is tight around the landmarks, eyebrows to
-// chin. The box of a face detector is different: docs/conventions.md, "Image and crop". Coordinates are x, y in px of
-// the picture; the centre of its first pixel is (0, 0).
+// picture.rgb: WIDTH * HEIGHT * 3 bytes, row by row, red green blue. Coordinates are x, y in px of the picture; the
+// centre of its first pixel is (0, 0).
 
 import * as ort from "onnxruntime-web";
 
 ort.env.wasm.numThreads = 1; // more than one needs a page that is cross-origin isolated
 
-// Crop px (u, v) to image px, for the square around a box: [a, b, c, d, e, f], x = a u + b v + c, y = d u + e v + f.
-export function cropMatrix([x0, y0, x1, y1], size = 256, padding = 1.25) {
-  const side = padding * Math.max(x1 - x0, y1 - y0);
-  return [side / size, 0, (x0 + x1 - side) / 2, 0, side / size, (y0 + y1 - side) / 2];
+// All faces in a picture, best first: the score of each, its roll in degrees clockwise, and its named landmarks. Pixels
+// are RGB, or RGBA as `getImageData` gives them.
+export async function findKeypoints(model, detector, pixels, width, height) {
+  const faces = await findFaces(detector, pixels, width, height);
+  if (faces.length === 0) return [];
+  const { crop_size: size, padding } = model.card.config;
+  const matrices = faces.map(({ center, side, roll }) => squareMatrix(center, padding * side, roll, size));
+  const crops = new Uint8Array(faces.length * size * size * 3);
+  matrices.forEach((matrix, i) => crops.set(cutCrop(pixels, width, height, matrix, size), i * size * size * 3));
+  const found = await findLandmarks(model, crops, matrices);
+  return faces.map(({ score, roll }, i) => ({ score, roll, keypoints: found[i] }));
 }
 
-// Cuts a crop of size * size * 3 bytes as OpenCV does: bilinear, at places rounded to 1/32 px, black outside. Pixels are
-// RGB, or RGBA as `getImageData` gives them.
+// Score, roll (degrees clockwise), centre and side of the landmark box (px) of each face in a picture, best first.
+export async function findFaces({ session, side, threshold }, pixels, width, height) {
+  const scale = side / Math.max(width, height);
+  const [columns, rows] = [width, height].map((length) => Math.max(1, whole(scale * length)));
+  const { scores, roll, center, size } = await session.run({
+    images: new ort.Tensor("uint8", resize(pixels, width, height, columns, rows), [1, rows, columns, 3]),
+    threshold: new ort.Tensor("float32", [threshold], [1]),
+  });
+  const [across, down] = [width / columns, height / rows];
+  return Array.from(scores.data, (score, i) => {
+    const [x, y, w, h] = [center.data[2 * i], center.data[2 * i + 1], size.data[2 * i], size.data[2 * i + 1]];
+    const inPicture = [(x + 0.5) * across - 0.5, (y + 0.5) * down - 0.5]; // areas of pixels keep their place
+    return { score, roll: roll.data[i], center: inPicture, side: (Math.max(w, h) * (across + down)) / 2 };
+  });
+}
+
+// The picture at another size, RGB. A new pixel is the mean of the box around its place that is as wide and high as the
+// new pixels are apart, at least 1 px: areas are averaged where the picture shrinks, and it is bilinear where it grows.
+export function resize(pixels, width, height, columns, rows) {
+  const channels = channelsOf(pixels, width, height);
+  const [across, down] = [shares(width, columns), shares(height, rows)];
+  const resized = new Uint8Array(rows * columns * 3);
+  let i = 0;
+  for (const [top, high] of down) {
+    for (const [left, wide] of across) {
+      for (let k = 0; k < 3; k++) {
+        let sum = 0;
+        for (let y = 0; y < high.length; y++) {
+          for (let x = 0; x < wide.length; x++) {
+            sum += high[y] * wide[x] * pixels[((top + y) * width + left + x) * channels + k];
+          }
+        }
+        resized[i++] = Math.round(sum);
+      }
+    }
+  }
+  return resized;
+}
+
+// Along an axis, for each new pixel: the first of the pixels that it is made of, and the shares of this and the next.
+function shares(length, newLength) {
+  const step = length / newLength;
+  const box = Math.max(step, 1);
+  return Array.from({ length: newLength }, (_, i) => {
+    const start = Math.min(Math.max((i + 0.5) * step - box / 2, 0), length - box);
+    const [first, end] = [Math.floor(start), Math.min(Math.ceil(start + box), length)];
+    const share = (at) => (Math.min(at + 1, start + box) - Math.max(at, start)) / box;
+    return [first, Array.from({ length: end - first }, (_, j) => share(first + j))];
+  });
+}
+
+// Crop px (u, v) to image px: [a, b, c, d, e, f], x = a u + b v + c, y = d u + e v + f. The crop is a square, which is
+// turned with the face where its roll is more than 30 degrees.
+export function squareMatrix([x, y], side, roll = 0, size = 256) {
+  const angle = Math.abs(roll) > 30 ? (whole(roll) * Math.PI) / 180 : 0;
+  const [a, d] = [(Math.cos(angle) * side) / size, (Math.sin(angle) * side) / size];
+  return [a, -d, x - ((a - d) * size) / 2, d, a, y - ((d + a) * size) / 2];
+}
+
+// The same around a box of your own, which is tight around the landmarks, eyebrows to chin. The box of another face
+// detector is different: docs/conventions.md, "Image and crop".
+export function cropMatrix([x0, y0, x1, y1], size = 256, padding = 1.25) {
+  return squareMatrix([(x0 + x1) / 2, (y0 + y1) / 2], padding * Math.max(x1 - x0, y1 - y0), 0, size);
+}
+
+// Cuts a crop of size * size * 3 bytes as OpenCV does: bilinear, at places rounded to 1/32 px, black outside.
 export function cutCrop(pixels, width, height, [a, b, c, d, e, f], size = 256) {
-  const channels = pixels.length / (width * height);
-  if (channels !== 3 && channels !== 4) throw new Error(`${pixels.length} bytes are not ${width} x ${height} RGB`);
+  const channels = channelsOf(pixels, width, height);
   const at = (x, y, k) => (x < 0 || y < 0 || x >= width || y >= height ? 0 : pixels[(y * width + x) * channels + k]);
-  const whole = (x) => x + 0x18000000000000 - 0x18000000000000; // the nearest whole number; of two, the even one
   const rounded = (x, x0) => Math.round((whole(1024 * x) + whole(1024 * x0)) / 32) / 32;
   const crop = new Uint8Array(size * size * 3);
   for (let v = 0, i = 0; v < size; v++) {
@@ -42,10 +113,28 @@ export function cutCrop(pixels, width, height, [a, b, c, d, e, f], size = 256) {
   return crop;
 }
 
-// A model from the bytes (Uint8Array) of an .onnx file.
+function channelsOf(pixels, width, height) {
+  const channels = pixels.length / (width * height);
+  if (channels !== 3 && channels !== 4) throw new Error(`${pixels.length} bytes are not ${width} x ${height} RGB`);
+  return channels;
+}
+
+// The nearest whole number; of two, the even one.
+function whole(x) {
+  return x + 0x18000000000000 - 0x18000000000000;
+}
+
+// The landmark network from the bytes (Uint8Array) of its file.
 export async function loadModel(bytes) {
   const card = readCard(bytes);
   return { card, session: await ort.InferenceSession.create(bytes) };
+}
+
+// The face detector, likewise.
+export async function loadDetector(bytes) {
+  const { side, threshold } = readMetadata(bytes);
+  if (!side) throw new Error("expected a file that `darkpose export detector` wrote");
+  return { side: Number(side), threshold: Number(threshold), session: await ort.InferenceSession.create(bytes) };
 }
 
 // Landmarks of N faces, from their crops, one after the other, and a matrix for each. Returns the named points of each.
@@ -64,16 +153,24 @@ export async function findLandmarks({ card, session }, crops, matrices) {
   );
 }
 
-// The metadata of the file: names of the landmarks, size and padding of the crop, terms. onnxruntime-web does not return
-// metadata, so they are read here: a key and a value in every field 14 of the outermost message.
+// The card in the file of a landmark network: names of the landmarks, size and padding of the crop, terms.
 export function readCard(bytes) {
+  const { darkpose } = readMetadata(bytes);
+  if (!darkpose) throw new Error("expected a file that `darkpose export` wrote");
+  return JSON.parse(darkpose);
+}
+
+// The metadata of a file, texts by name. onnxruntime-web does not return metadata, so they are read here: a key and a
+// value in every field 14 of the outermost message.
+function readMetadata(bytes) {
   const text = (part) => new TextDecoder().decode(part);
+  const metadata = {};
   for (const [field, entry] of messageFields(bytes)) {
     if (field !== 14) continue;
     const { 1: key, 2: value } = Object.fromEntries(messageFields(entry));
-    if (text(key) === "darkpose") return JSON.parse(text(value));
+    metadata[text(key)] = text(value);
   }
-  throw new Error("expected a file that `darkpose export` wrote");
+  return metadata;
 }
 
 // The fields of a message of protocol buffers: number, and bytes or value.
@@ -99,19 +196,16 @@ function* messageFields(bytes) {
   }
 }
 
-async function main([file, picture, ...rest]) {
-  const numbers = rest.map(Number);
-  if (numbers.length !== 6 || numbers.some(Number.isNaN)) {
-    throw new Error("usage: node landmarks.mjs landmarks.onnx picture.rgb WIDTH HEIGHT X0 Y0 X1 Y1");
+async function main([modelFile, detectorFile, picture, ...rest]) {
+  const [width, height] = rest.map(Number);
+  if (rest.length !== 2 || !(width > 0 && height > 0)) {
+    throw new Error("usage: node landmarks.mjs landmarks.onnx detector.onnx picture.rgb WIDTH HEIGHT");
   }
   const { readFile } = await import("node:fs/promises");
-  const [width, height, ...box] = numbers;
-  const model = await loadModel(await readFile(file));
-  const { crop_size: size, padding } = model.card.config;
-  const matrix = cropMatrix(box, size, padding);
-  const crop = cutCrop(await readFile(picture), width, height, matrix, size);
-  const [face] = await findLandmarks(model, crop, [matrix]);
-  console.log(JSON.stringify(face, null, 1));
+  const model = await loadModel(await readFile(modelFile));
+  const detector = await loadDetector(await readFile(detectorFile));
+  const faces = await findKeypoints(model, detector, await readFile(picture), width, height);
+  console.log(JSON.stringify(faces, null, 1));
 }
 
 if (globalThis.process?.argv[1]?.endsWith("landmarks.mjs")) {

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from darkpose.cli.about import about, lines
-from darkpose.detect.yunet import YUNET_FILE
 from darkpose.errors import DarkposeError
 
 
@@ -20,7 +19,6 @@ def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(socket, "create_connection", refuse)
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setenv("DARKPOSE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("DARKPOSE_YUNET", raising=False)
 
 
 def test_the_default_weights_are_described_by_their_metadata() -> None:
@@ -51,18 +49,6 @@ def test_a_pth_file_is_not_read(tmp_path: Path) -> None:
     assert "torch" in about(str(tmp_path / "a.pth"))["markup"]
     with pytest.raises(DarkposeError, match=r"no such file"):
         about(str(tmp_path / "b.pth"))
-
-
-def test_the_detector_is_yunet_if_its_file_is_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert "downloaded" in about()["detector"]
-    monkeypatch.setenv("DARKPOSE_YUNET", str(tmp_path / "missing.onnx"))
-    assert about()["detector"].startswith("haar (")
-    (tmp_path / "missing.onnx").write_text("a file")
-    assert about()["detector"] == f"yunet ({tmp_path / 'missing.onnx'})"
-    monkeypatch.delenv("DARKPOSE_YUNET")
-    (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / YUNET_FILE).write_text("a file")
-    assert about()["detector"] == f"yunet ({tmp_path / 'cache' / YUNET_FILE})"
 
 
 def test_the_codec_is_numba_or_numpy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ def test_a_benchmark_prints_tables_and_writes_json_and_a_picture(
     assert "left out: openvino: not installed: pip install 'darkpose[openvino]'" in told
     facts = json.loads(output.read_text())
     assert facts["photographs"] == "1 photograph, 0.26 megapixels (median), a face each"
-    assert facts["detector"] == "haar"
+    assert facts["detector"] == "darkpose"
     assert set(facts["results"]) == {"torch eager", "torch", "torch bf16"}
     assert set(facts["results"]["torch"]["ms_per_face"]) == {"1", "2"}
     assert cv2.imread(str(picture)) is not None

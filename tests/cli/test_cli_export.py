@@ -79,7 +79,7 @@ def test_photographs_that_cannot_be_used_are_named_and_counted(
     (photographs / "face.png").unlink()
     assert ended_with([*call[:2], str(tmp_path / "y.onnx"), "--faces", str(photographs), "--precision", "int8"]) == 2
     told = capsys.readouterr().err.strip().splitlines()[-1]
-    assert "expected photographs with at least 12 faces, found 0 in 1 files by haar: 1 could not be used" in told
+    assert "expected photographs with at least 12 faces, found 0 in 1 files by darkpose: 1 could not be used" in told
     assert not (tmp_path / "y.onnx").exists()
 
 

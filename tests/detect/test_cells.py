@@ -6,27 +6,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from darkpose.detect.cells import FoundFaces, faces_of, without_duplicates
-from darkpose.weights.face_detector import CELL_STRIDES, CELL_VALUES
+from darkpose.detect.cells import FoundFaces, all_strides, faces_of, without_duplicates
+from darkpose.weights.face_detector import CELL_VALUES
 
-WIDTH, HEIGHT = 96, 64
-COUNTS = [(WIDTH // stride) * (HEIGHT // stride) for stride in CELL_STRIDES]
+STRIDES = [stride for stride, _ in all_strides()]
+WIDTH, HEIGHT = 256, 128
+COUNTS = [(WIDTH // stride) * (HEIGHT // stride) for stride in STRIDES]
 
 
 def cells_with(grid: int, column: int, row: int, values: list[float]) -> NDArray[np.float32]:
     """Cells without a face but one."""
     cells = np.zeros((len(CELL_VALUES), sum(COUNTS)), np.float32)
     cells[0] = -10
-    cells[:, sum(COUNTS[:grid]) + row * (WIDTH // CELL_STRIDES[grid]) + column] = values
+    cells[:, sum(COUNTS[:grid]) + row * (WIDTH // STRIDES[grid]) + column] = values
     return cells
 
 
-@given(st.integers(0, 2), st.data())
+@given(st.integers(0, 8), st.data())
 def test_a_face_lies_where_its_cell_says(grid: int, data: st.DataObject) -> None:
-    stride = CELL_STRIDES[grid]
+    stride = STRIDES[grid]
     column = data.draw(st.integers(0, WIDTH // stride - 1))
     row = data.draw(st.integers(0, HEIGHT // stride - 1))
-    dx, dy, width, height = (data.draw(st.floats(-2, 2)) for _ in range(4))
+    dx, dy = (data.draw(st.floats(-2, 2)) for _ in range(2))
+    width, height = (data.draw(st.floats(-2, 2) if grid < 3 else st.floats(2.4, 4)) for _ in range(2))
     roll = data.draw(st.floats(-3.1, 3.1))
     values = [2.0, dx, dy, width, height, 3 * np.cos(roll), 3 * np.sin(roll)]
     found = faces_of(cells_with(grid, column, row, values), (WIDTH, HEIGHT), 0.5)
@@ -34,6 +36,14 @@ def test_a_face_lies_where_its_cell_says(grid: int, data: st.DataObject) -> None
     np.testing.assert_allclose(found.size, [[np.exp(width) * stride, np.exp(height) * stride]], rtol=1e-5)
     np.testing.assert_allclose(found.roll, [roll], atol=1e-5)
     np.testing.assert_allclose(found.scores, [1 / (1 + np.exp(-2))], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("grid", "least"), [(3, 160), (4, 160), (7, 320)])
+def test_the_smaller_sizes_of_an_image_give_large_faces_only(grid: int, least: float) -> None:
+    for side, count in ((least - 1, 0), (least + 1, 1)):
+        log = np.log(side / STRIDES[grid])
+        cells = cells_with(grid, 0, 0, [2, 0, 0, log, log, 1, 0])
+        assert len(faces_of(cells, (WIDTH, HEIGHT), 0.5).scores) == count
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0.01, 0.99))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from darkpose.detect.detector import best_detector, chosen_detector, detector_facts, kind_of, named_detector
+from darkpose.detect.detector import detector_facts, kind_of, named_detector
 from darkpose.detect.face_detector import FaceDetector
 from darkpose.detect.haar import Haar
 from darkpose.detect.tiles import Tiled
@@ -16,21 +16,13 @@ from darkpose.weights.face_detector import open_face_detector
 from darkpose.weights.zoo import shipped_file
 
 
-@pytest.mark.usefixtures("offline")
-def test_without_yunet_haar_is_used_and_the_reason_is_told() -> None:
-    detector, note = best_detector()
-    assert detector.name == "haar"
-    assert "Haar cascade" in note
-    assert "offline" in note
-
-
 def test_detectors_are_found_by_name(shared_data: Path) -> None:
     file = shared_data / "yunet_n_320_320.onnx"
     assert isinstance(named_detector("haar"), Haar)
     assert isinstance(named_detector(str(file)), YuNet)
     assert isinstance(named_detector("darkpose"), FaceDetector)
     assert isinstance(named_detector(str(shipped_file("face-detector"))), FaceDetector)
-    assert named_detector("auto") is None
+    assert isinstance(named_detector("auto"), FaceDetector)
 
 
 def test_an_unknown_name_is_refused() -> None:
@@ -38,17 +30,8 @@ def test_an_unknown_name_is_refused() -> None:
         named_detector("mtcnn")
 
 
-@pytest.mark.usefixtures("offline")
-def test_a_chosen_detector_has_a_reason_only_where_it_stands_in_for_another() -> None:
-    found, reason = chosen_detector("haar")
-    assert (found.name, reason) == ("haar", "")
-    found, reason = chosen_detector("auto")
-    assert found.name == "haar"
-    assert "offline" in reason
-
-
 def test_whose_boxes_are_given_is_known_without_loading_a_detector(tmp_path: Path) -> None:
-    for name, kind in (("auto", "yunet"), ("yunet", "yunet"), ("haar", "haar"), ("darkpose", "darkpose")):
+    for name, kind in (("auto", "darkpose"), ("yunet", "yunet"), ("haar", "haar"), ("darkpose", "darkpose")):
         assert kind_of(name) == kind
     for name, kind in (("own.safetensors", "darkpose"), ("own.onnx", "yunet")):
         (tmp_path / name).touch()
@@ -65,19 +48,17 @@ def test_weights_of_landmarks_are_no_detector() -> None:
 def test_the_facts_of_darkposes_detector_name_its_file_and_settings() -> None:
     facts = detector_facts(FaceDetector(threshold=0.4))
     assert facts["detector_sha256"] == sha256(shipped_file("face-detector").read_bytes()).hexdigest()
-    assert (facts["detector"], facts["detector_threshold"], facts["detector_sides"]) == ("darkpose", 0.4, [640])
+    assert (facts["detector"], facts["detector_threshold"], facts["detector_side"]) == ("darkpose", 0.4, 640)
 
 
-def test_a_graph_without_its_weights_is_refused_and_the_runtime_says_nothing(
+def test_a_file_that_was_cut_is_refused_and_the_runtime_says_nothing(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    shipped = open_face_detector()
-    data = shipped.path.read_bytes()
-    (tmp_path / shipped.graph.name).write_bytes(shipped.graph.read_bytes())
-    (tmp_path / shipped.path.name).write_bytes(data)
-    file = open_face_detector(tmp_path / shipped.path.name)
+    data = open_face_detector().path.read_bytes()
+    (tmp_path / "own.safetensors").write_bytes(data)
+    file = open_face_detector(tmp_path / "own.safetensors")
     file.path.write_bytes(data[: len(data) // 2])
-    with pytest.raises(DarkposeError, match="onnxruntime cannot run it"):
+    with pytest.raises(DarkposeError, match="not a readable safetensors file"):
         FaceDetector(file, Engine("onnxruntime"))
     assert not capfd.readouterr().err
 

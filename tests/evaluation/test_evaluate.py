@@ -123,15 +123,6 @@ def test_reading_threads_do_not_change_the_files(root: Path, tmp_path: Path, ben
     assert (tmp_path / "alone.jsonl").read_text() == (tmp_path / "two.jsonl").read_text()
 
 
-@pytest.mark.usefixtures("offline")
-def test_boxes_of_another_detector_than_the_best_are_told(root: Path, tmp_path: Path, benchmark: Benchmark) -> None:
-    weights, told = tiny_weights(tmp_path / "w.safetensors", W300_68), list[str]()
-    ways = PredictOptions(("annotation", "detector"), device="cpu")
-    evaluate_benchmark(benchmark, root, tmp_path / "p.jsonl", weights=weights, options=ways, tell=told.append)
-    (reason,) = told
-    assert "Haar cascade" in reason
-
-
 def test_each_of_several_variants_is_as_if_alone_and_is_compared_with_the_first(
     root: Path, tmp_path: Path, benchmark: Benchmark
 ) -> None:

@@ -19,6 +19,7 @@ import torch
 from conftest import each_slow
 from darkpose.codec.heatmap import decode
 from darkpose.detect.boxes import BoxCorrection, Detections
+from darkpose.detect.face_detector import FaceDetector
 from darkpose.detect.haar import Haar
 from darkpose.detect.yunet import YuNet
 from darkpose.errors import DarkposeError
@@ -383,12 +384,12 @@ def test_the_detector_is_looked_for_once_whichever_thread_comes_first(
 ) -> None:
     looked: list[int] = []
 
-    def best() -> tuple[Haar, str]:
+    def find(*_: object) -> Haar:
         looked.append(1)
         time.sleep(0.05)
-        return Haar(), ""
+        return Haar()
 
-    monkeypatch.setattr(module, "best_detector", best)
+    monkeypatch.setattr(module, "named_detector", find)
     predictor = Predictor(small_weights, "cpu")
     with ThreadPoolExecutor(4) as pool:
         assert len(list(pool.map(predictor.regions, [astronaut] * 4))) == 4
@@ -424,4 +425,4 @@ def test_given_boxes_get_the_correction_of_their_maker(
     np.testing.assert_array_equal(region.crop_box, maker.correction([BOX])[0])
     if kind == "detector":
         (region,) = Predictor(small_weights, "cpu").regions(image, [BOX])
-        np.testing.assert_array_equal(region.crop_box, YuNet.correction([BOX])[0])
+        np.testing.assert_array_equal(region.crop_box, FaceDetector.correction([BOX])[0])

@@ -8,7 +8,6 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
-from darkpose.detect.yunet import local_yunet
 from darkpose.errors import shown
 from darkpose.files.download import cache_folder
 from darkpose.runtime.open import RUNTIMES, Engine, has_nvidia_driver, resolve_engine
@@ -34,7 +33,7 @@ def about(weights: str = "default") -> dict[str, Any]:
         "codec": f"fused, by Numba {versions['numba']}" if "numba" in versions else "NumPy (faster: darkpose[fast])",
         "weights": weights,
         **_weights_facts(weights),
-        "detector": _detector(),
+        "detector": "darkpose, in the package",
         "executable": sys.executable,
         "cache": str(cache_folder()),
     }
@@ -98,13 +97,3 @@ def _weights_facts(weights: str) -> dict[str, Any]:
         "schemas": ", ".join(part.name for part in found.schema.parts or (schema,)),
         "provenance": dict(found.provenance),
     }
-
-
-def _detector() -> str:
-    """The detector that `auto` takes."""
-    file = local_yunet()
-    if file is not None:
-        return f"yunet ({file})"
-    if given := os.environ.get("DARKPOSE_YUNET"):
-        return f"haar (there is no file {given}, named by $DARKPOSE_YUNET)"
-    return "yunet, downloaded at the first use; without a connection haar, which misses turned faces"

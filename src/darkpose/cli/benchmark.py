@@ -61,7 +61,7 @@ def benchmark(
     from torch import get_num_threads
 
     from darkpose.deploy.benchmark import benchmark as measure
-    from darkpose.detect.detector import chosen_detector
+    from darkpose.detect.detector import named_detector
     from darkpose.errors import DarkposeError
     from darkpose.evaluation.plots import plot_speed
     from darkpose.files.atomic import write_text
@@ -79,15 +79,12 @@ def benchmark(
         raise DarkposeError(f"{misplaced[0]}: not an image; name exported files before --images")
     if plot is not None:
         check_matplotlib(plot)
-    finder, reason = chosen_detector(detector)
-    if reason:
-        tell(reason)
     found = measure(
         weights,
         schema=schema,
         files=files,
         photographs=[each.path for each in find_images(images)] if images else (),
-        detector=finder,
+        detector=named_detector(detector),
         batches=batch or (1, 8, 32),
         threads=get_num_threads() if threads is None else threads,
         device=device,

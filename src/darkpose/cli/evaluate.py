@@ -53,7 +53,7 @@ def evaluate(
     shared
         If the schema differs from that of the data set, measure the landmarks that both have.
     boxes
-        annotation (default, as published), landmarks, detector (the best available), yunet, darkpose, haar or jitter:S.
+        annotation (default, as published), landmarks, detector (the one in the package), yunet, haar or jitter:S.
         Several with commas: annotation,detector,jitter:0.1.
     method
         Decoder of the heatmaps: dark, dark+, quarter, argmax, or several with commas. Default: as in the recipe.

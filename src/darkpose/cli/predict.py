@@ -130,11 +130,11 @@ def predict(
         Box of a face instead of a detector: x0,y0,x1,y1 in image px, or a .json or .csv file of boxes by image. Repeat
         for several.
     detector
-        auto (YuNet if its file is available, else haar), yunet, haar, darkpose (darkpose's own, still in training), or
-        the path of a YuNet file or of weights of darkpose's detector.
+        auto or darkpose (the one in the package), yunet, haar, or the path of a YuNet file or of weights of darkpose's
+        detector.
     box_kind
         Kind of the given boxes: of a detector, tight around the landmarks, or a square to cut as it is; detector is
-        the one of --detector, yunet for auto.
+        the one of --detector.
     find
         usual: faces of 16 px or more, in images of more than 1024 px of 1/64 of the longer side (yunet); of 1/40 of the
         longer side (darkpose); of 24 px or 1/20 of the shorter side (haar). small: of 16 px (yunet), 12 px (darkpose)
@@ -183,7 +183,7 @@ def predict(
         given.check(item.path for item in inputs)
     box_kind = _maker(detector) if given and box_kind == "detector" else box_kind
     options["runtime"] = runtime_for(model, scale, len(inputs))
-    predictor = Predictor(**options, detector=None if given else detector)
+    predictor = Predictor(**options, detector="auto" if given else detector)
     draw = draw or scores
     target = output or (None if json and not draw and format is None else DEFAULT_OUTPUT)
     folder = None
@@ -342,9 +342,7 @@ def _absolute(name: str) -> str:
 
 
 def _tell_facts(predictor: "Predictor", covariance: bool, *, on_cluster: bool = False) -> None:
-    """Report the detector if a better one is not available, missing calibrations, and the runtime."""
-    if predictor.detector_note:
-        tell(predictor.detector_note)
+    """Report missing calibrations, and the runtime."""
     if covariance and not predictor.calibrated:
         tell(f"the weights have no calibration for {predictor.schema.name}: covariances are unknown")
     if not on_cluster:

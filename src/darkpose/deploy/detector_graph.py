@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from darkpose.deploy.graph_values import Value
-from darkpose.detect.cells import LARGEST, MOST, OVERLAP
+from darkpose.detect import face_detector
+from darkpose.detect.cells import LARGEST, MOST, OVERLAP, all_strides
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import write_atomically
 from darkpose.runtime.face_detector_graph import IMAGES, FaceDetectorNodes
 from darkpose.runtime.graph import OPSET, held
 from darkpose.runtime.graph_builder import FLOAT, UINT8, GraphBuilder
-from darkpose.weights.face_detector import CELL_STRIDES, FORMAT, FaceDetectorFile
+from darkpose.weights.face_detector import FORMAT, MULTIPLE, FaceDetectorFile
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -32,22 +33,25 @@ OUTPUTS: dict[str, tuple[int, list[str | int]]] = {
 def detector_graph(file: FaceDetectorFile) -> "ModelProto":
     """A model in float32.
 
-    Inputs: images (N, H, W, 3) uint8 RGB, H and W multiples of 32, and threshold (1,), the lowest score of a face.
+    Inputs: images (N, H, W, 3) uint8 RGB of any size, and threshold (1,), the lowest score of a face.
     Outputs, best first in each image, px of the images: image (M,), which one a face is in; boxes (M, 4) x0, y0, x1, y1
     of upright landmark boxes; scores (M,); center and size (M, 2) and roll (M,), degrees clockwise, of the landmark box
-    in the frame of the face.
+    in the frame of the face. The metadata have the threshold and the longer side of images that `FaceDetector` uses.
 
     Raises:
         DarkposeError: the package onnx is missing, or the file cannot be read.
     """
     graph, arrays = GraphBuilder(), file.arrays()
     nodes = FaceDetectorNodes(graph, file.config, {name: each.shape for name, each in arrays.items()}, held(arrays))
-    parts = [_decoded(Value(graph, name), stride) for name, stride in zip(nodes.add_grids(), CELL_STRIDES, strict=True)]
+    images = Value(graph, IMAGES)
+    grids = zip(nodes.add_scales(_with_border(images).name), all_strides(), strict=True)
+    parts = [_decoded(Value(graph, name), *stride) for name, stride in grids]
     first, *others = parts
     faces = first.op("Concat", *others, axis=1)  # (N, C, 6): centre, size, roll in radians, score
     chosen = _without_duplicates(faces, Value(graph, THRESHOLD))
-    image, cell = chosen.at(0), chosen.at([0, 2])
-    found = faces.op("GatherND", cell)
+    found = faces.op("GatherND", chosen.at([0, 2]))
+    inside = _inside(found.at([0, 1]), images)
+    image, found = chosen.at(0).op("Compress", inside, axis=0), found.op("Compress", inside, axis=0)
     center, size, roll = found.at([0, 1]), found.at([2, 3]), found.at([4])
     image.named("image")
     found.at(5).named("scores")
@@ -58,19 +62,40 @@ def detector_graph(file: FaceDetectorFile) -> "ModelProto":
     half = (along * along + across * across).op("Sqrt") * 0.5
     (center - half).op("Concat", center + half, axis=1).named("boxes")
     inputs: dict[str, Any] = {IMAGES: (UINT8, ["images", "height", "width", 3]), THRESHOLD: (FLOAT, [1])}
-    terms = {"darkpose_face_detector": FORMAT, "terms": str(file.provenance.get("terms", ""))}
-    model: ModelProto = graph.model(inputs, OUTPUTS, opset=OPSET, metadata=terms)
+    metadata = {
+        "darkpose_face_detector": FORMAT,
+        "threshold": str(face_detector.THRESHOLD),
+        "side": str(face_detector.SIDE),
+        "terms": str(file.provenance.get("terms", "")),
+    }
+    model: ModelProto = graph.model(inputs, OUTPUTS, opset=OPSET, metadata=metadata)
     return model
 
 
-def _decoded(grid: Value, stride: int) -> Value:
-    """Faces (N, C, 6) of the cells of a grid (N, 7, H, W), as `detect.cells.faces_of`."""
+def _with_border(images: Value) -> Value:
+    """Images with black below and on the right, up to multiples of `MULTIPLE`."""
+    missing = images.op("Shape", start=1, end=3).op("Neg").op("Mod", MULTIPLE)
+    pads = missing.op("Pad", np.array([5, 1], np.int64))  # (8,): none before an image, none along N and 3
+    return images.op("Pad", pads)
+
+
+def _inside(center: Value, images: Value) -> Value:
+    """Which of the centres (M, 2) are in the images themselves, not in the black."""
+    last = images.op("Shape", start=1, end=3).at([1, 0], axis=0).as_float() - 1.0
+    same = center.op("Equal", center.op("Max", 0.0).op("Min", last))
+    return same.at(0) & same.at(1)
+
+
+def _decoded(grid: Value, stride: int, least: float) -> Value:
+    """Faces (N, C, 6) of the cells of a grid (N, 7, H, W), as `detect.cells.faces_of`; too small ones have no score."""
     ones = grid.at([0]) * 0.0 + 1.0
     columns, rows = (ones.op("CumSum", np.array(axis, np.int64)) - 1.0 for axis in (3, 2))
     x, y = ((place + grid.at([index])) * float(stride) for place, index in ((columns, 1), (rows, 2)))
     size = grid.at([3, 4]).op("Clip", -LARGEST, LARGEST).op("Exp") * float(stride)
     roll = _angle(grid.at([6]), grid.at([5]))
     score = grid.at([0]).op("Sigmoid")
+    if least:
+        score = (size.at([0]) * size.at([1])).below(least**2).choose(0.0, score)
     values = x.op("Concat", y, size, roll, score, axis=1)
     return values.op("Reshape", np.array([0, 6, -1], np.int64)).op("Transpose", perm=[0, 2, 1])
 

@@ -17,7 +17,7 @@ from darkpose.deploy.face_crops import FaceCrops, drawn_crops, found_crops
 from darkpose.deploy.parity import BUDGETS, Parity, compare
 from darkpose.deploy.quantise import FEWEST
 from darkpose.deploy.run_file import FileRunner, file_runtimes, open_file, open_program
-from darkpose.detect.detector import Detector, best_detector
+from darkpose.detect.detector import Detector, named_detector
 from darkpose.errors import DarkposeError
 from darkpose.evaluation.plots import plot_parity
 from darkpose.files.atomic import write_atomically, write_text
@@ -102,7 +102,7 @@ def export_file(
         options: what is built in.
         calibration: of the covariances; None: give none.
         photographs: with faces for the comparison and for the scales of int8; none: drawn faces, not possible for int8.
-        detector: of those faces; None: the best one available.
+        detector: of those faces; None: the one in the package.
         tell: called with each step and the reason for each photograph that cannot be used, for people.
 
     Raises:
@@ -112,8 +112,8 @@ def export_file(
     calibrating = options.precision == "int8"
     if calibrating and not photographs:
         raise DarkposeError("int8 takes its scales from faces: give photographs of some dozens of faces with --faces")
-    finder, reason = (detector, "") if detector or not photographs else best_detector()
-    tell("looking for faces" + (f" ({reason or finder.name})" if finder else "") + " ...")
+    finder = detector or (named_detector("auto") if photographs else None)
+    tell("looking for faces" + (f" ({finder.name})" if finder else "") + " ...")
     faces = _faces(checkpoint, photographs, finder, calibrating, tell)
     count = min(COMPARED, len(faces.crops) // 4)  # in int8 the other faces set the scales
     compared, scaled = (faces.part(0, count), faces.part(count)) if calibrating else (faces, faces.part(0, 0))

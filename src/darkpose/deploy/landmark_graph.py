@@ -14,8 +14,9 @@ from darkpose.deploy.decoder_graph import add_decoder
 from darkpose.deploy.graph_values import Value
 from darkpose.image.geometry import FLIP_SHIFT, STRIDE
 from darkpose.runtime.card import GraphCard
-from darkpose.runtime.graph import BATCH_NORM_EPSILON, CROPS, HEATMAPS, NetworkNodes, add_normalisation, held
+from darkpose.runtime.graph import CROPS, HEATMAPS, NetworkNodes, held
 from darkpose.runtime.graph_builder import FLOAT, HALF, UINT8, GraphBuilder
+from darkpose.runtime.graph_layers import BATCH_NORM_EPSILON, add_normalisation
 from darkpose.weights.calibrations import Calibration
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _before(norm: str) -> str:
 
 def _heatmaps(graph: GraphBuilder, card: GraphCard, arrays: Arrays) -> Value:
     """Crops -> heatmaps (N, K, S/4, S/4) float32, of both sides with a flip test."""
-    planes = Value(graph, add_normalisation(graph, card.config.normalisation))
+    planes = Value(graph, add_normalisation(graph, CROPS, card.config.normalisation))
     if card.flip_test != "off":
         planes = planes.op("Concat", planes.at(_mirrored(card.config.crop_size), axis=3), axis=0)
     half = card.precision == "fp16"

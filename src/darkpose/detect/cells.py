@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkpose.image.opencv import cv2
-from darkpose.weights.face_detector import CELL_STRIDES
+from darkpose.weights.face_detector import CELL_STRIDES, LEAST_SHRUNK, SCALES
 
 Floats = NDArray[np.float64]
 MOST = 2000  # cells that are compared with each other, best first
@@ -50,28 +50,36 @@ def faces_of(cells: NDArray[np.float32], size: tuple[int, int], threshold: float
     """Faces in the cells of one image, with duplicates; px of the image that the network saw.
 
     Args:
-        cells: (7, C), see `weights.face_detector.CELL_VALUES`: the finest grid first, each row by row.
-        size: (width, height) of that image, multiples of 32.
+        cells: (7, C), see `runtime.face_detector.open_cells`.
+        size: (width, height) of that image, multiples of `MULTIPLE`.
         threshold: lowest score.
     """
-    least = np.log(threshold / (1 - threshold))
-    chosen = np.flatnonzero(cells[0] >= least)
-    places, strides = _grid(size)
-    values, at, stride = cells[:, chosen].astype(np.float64), places[chosen], strides[chosen][:, None]
-    center = np.asarray((at + values[1:3].T) * stride, np.float64)
+    chosen = np.flatnonzero(cells[0] >= np.log(threshold / (1 - threshold)))
+    places, strides, least = (each[chosen] for each in _grids(size))
+    values, stride = cells[:, chosen].astype(np.float64), strides[:, None]
+    center = np.asarray((places + values[1:3].T) * stride, np.float64)
     extent = np.asarray(np.exp(np.clip(values[3:5].T, -LARGEST, LARGEST)) * stride, np.float64)
-    return FoundFaces(center, extent, np.arctan2(values[6], values[5]), 1 / (1 + np.exp(-values[0])))
+    faces = FoundFaces(center, extent, np.arctan2(values[6], values[5]), 1 / (1 + np.exp(-values[0])))
+    return faces.part(np.sqrt(extent.prod(axis=1)) >= least)
 
 
-def _grid(size: tuple[int, int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Column and row (C, 2), and stride (C,), of every cell."""
-    places, strides = [], []
-    for stride in CELL_STRIDES:
+def _grids(size: tuple[int, int]) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
+    """Column and row (C, 2), stride (C,), and side (C,) of the smallest face, px, of every cell."""
+    places, strides, least = [], [], []
+    for stride, smallest in all_strides():
         width, height = size[0] // stride, size[1] // stride
         rows, columns = np.divmod(np.arange(width * height), width)
         places.append(np.stack([columns, rows], axis=1))
         strides.append(np.full(width * height, stride))
-    return np.concatenate(places), np.concatenate(strides)
+        least.append(np.full(width * height, smallest))
+    return np.concatenate(places), np.concatenate(strides), np.concatenate(least)
+
+
+def all_strides() -> list[tuple[int, float]]:
+    """Of the grids of all `SCALES`: px per cell, and side of the smallest face that is taken from them, px."""
+    return [
+        (scale * stride, 0.0 if scale == 1 else scale * LEAST_SHRUNK) for scale in SCALES for stride in CELL_STRIDES
+    ]
 
 
 def without_duplicates(faces: FoundFaces) -> FoundFaces:

@@ -14,6 +14,7 @@ from darkpose.image.pixels import Pixels
 from darkpose.runtime.open import Engine
 from darkpose.weights.face_detector import open_face_detector
 
+OWN = ("auto", "darkpose")  # names of the detector in the package
 # From the boxes of the detectors to landmark boxes.
 CORRECTIONS = {each.name: each.correction for each in (YuNet, FaceDetector, Haar)}
 
@@ -48,19 +49,18 @@ def smallest_face(detector: Detector, size: tuple[int, int]) -> float | None:
     return None if smallest is None else smallest(size)
 
 
-def named_detector(name: str, engine: Engine | None = None) -> Detector | None:
-    """The detector "darkpose", "yunet", "haar", or one in a file; None for "auto", the best one available.
+def named_detector(name: str, engine: Engine | None = None) -> Detector:
+    """A detector by its name.
 
     Args:
-        name: or the path of a YuNet file (`.onnx`) or of weights of darkpose's detector (`.safetensors`).
+        name: "darkpose" or "auto", the detector in the package; "yunet", "haar"; or the path of a YuNet file (`.onnx`)
+            or of weights of darkpose's detector (`.safetensors`).
         engine: what runs darkpose's detector; None: the fastest on this machine.
 
     Raises:
         DarkposeError: the name is unknown, or the file is not available or cannot be loaded.
     """
-    if name == "auto":
-        return None
-    if name == "darkpose":
+    if name in OWN:
         return FaceDetector(engine=engine)
     if name == "haar":
         return Haar()
@@ -71,16 +71,16 @@ def named_detector(name: str, engine: Engine | None = None) -> Detector | None:
 
 
 def kind_of(name: str) -> Literal["yunet", "darkpose", "haar"]:
-    """Which detector a name that `named_detector` takes is, without loading it; YuNet for "auto".
+    """Which detector a name that `named_detector` takes is, without loading it.
 
     Raises:
         DarkposeError: the name is unknown.
     """
-    if name in ("auto", "yunet"):
-        return "yunet"
+    if name in OWN:
+        return "darkpose"
     if name == "haar":
         return "haar"
-    return "darkpose" if name == "darkpose" or _existing(name).suffix == ".safetensors" else "yunet"
+    return "yunet" if name == "yunet" or _existing(name).suffix != ".safetensors" else "darkpose"
 
 
 def _existing(name: str) -> Path:
@@ -92,21 +92,3 @@ def _existing(name: str) -> Path:
             f"weights of darkpose's detector (.safetensors), got {name!r}"
         )
     return path
-
-
-def chosen_detector(name: str, engine: Engine | None = None) -> tuple[Detector, str]:
-    """As `named_detector`; for "auto" as `best_detector`, with its reason.
-
-    Raises:
-        DarkposeError: as `named_detector`.
-    """
-    named = named_detector(name, engine)
-    return best_detector() if named is None else (named, "")
-
-
-def best_detector() -> tuple[Detector, str]:
-    """YuNet if its file is available, else Haar; and the reason in a sentence, empty for YuNet."""
-    try:
-        return YuNet(find_yunet()), ""
-    except DarkposeError as error:
-        return Haar(), f"faces are found by OpenCV's Haar cascade, which misses turned faces; YuNet: {error}"

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from darkpose.detect.boxes import BoxCorrection, Detections
 from darkpose.detect.cells import FoundFaces, faces_of, without_duplicates
@@ -11,12 +10,12 @@ from darkpose.image.geometry import resize_points
 from darkpose.image.pixels import Pixels, resized
 from darkpose.runtime.face_detector import open_cells
 from darkpose.runtime.open import Engine
-from darkpose.weights.face_detector import FaceDetectorFile, open_face_detector
+from darkpose.weights.face_detector import MULTIPLE, FaceDetectorFile, open_face_detector
 
 WIDTH, HEIGHT, DOWN = 1.03, 0.73, 0.13  # of landmark boxes in shares of face boxes, and how far down their centre is
-THRESHOLD = 0.55  # lowest score of a face
+SIDE = 640  # px
+THRESHOLD = 0.5  # lowest score of a face; scores are calibrated (scripts/ship_face_detector.py)
 SMALLEST = 16.0  # px at the size that is searched
-MULTIPLE = 32  # px; the network takes images whose sides are multiples of this
 
 
 class FaceDetector:
@@ -26,11 +25,11 @@ class FaceDetector:
         file: of the weights; None: the one in the package.
         engine: what runs the network; None: the fastest on this machine.
         threshold: lowest score of a face.
-        sides: px; an image is searched with its longer side at each of these sizes.
+        side: px; an image is searched with its longer side at this size.
 
     Attributes:
         network: images (N, H, W, 3) uint8 RGB -> cells (N, 7, C).
-        settings: what the boxes depend on: SHA-256 of the file, threshold and sides; JSON values.
+        settings: what the boxes depend on: SHA-256 of the file, threshold and side; JSON values.
 
     Raises:
         DarkposeError: the file or the runtime cannot be used.
@@ -45,37 +44,50 @@ class FaceDetector:
         engine: Engine | None = None,
         *,
         threshold: float = THRESHOLD,
-        sides: Sequence[int] = (640,),
+        side: int = SIDE,
     ) -> None:
         file = file or open_face_detector()
         self.network = open_cells(file, engine)
-        self.settings = {"sha256": file.digest(), "threshold": threshold, "sides": list(sides)}
-        self._threshold, self._sides = threshold, tuple(sides)
+        self.settings = {"sha256": file.digest(), "threshold": threshold, "side": side}
+        self._threshold, self._side = threshold, side
 
     def smallest(self, size: tuple[int, int]) -> float:
         """Side in px of the smallest faces that are mostly found in images (width, height)."""
-        return SMALLEST * max(size) / max(self._sides)
+        return SMALLEST * max(size) / self._side
 
     def __call__(self, image: Pixels) -> Detections:
         """Faces in an image (H, W, 3) uint8 RGB."""
-        found = [self._search(image, side) for side in self._sides]
-        faces = without_duplicates(_joined(found))
-        boxes = face_boxes(faces).upright_boxes()
-        return Detections(boxes, faces.scores, faces.square_boxes(), np.degrees(faces.roll))
+        return self.batch([image])[0]
 
-    def _search(self, image: Pixels, side: int) -> FoundFaces:
-        """Faces, with duplicates, in image px."""
-        height, width = image.shape[:2]
-        scale = side / max(height, width)
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        canvas = np.zeros((-(-size[1] // MULTIPLE) * MULTIPLE, -(-size[0] // MULTIPLE) * MULTIPLE, 3), np.uint8)
-        canvas[: size[1], : size[0]] = resized(image, size)
-        cells = np.asarray(self.network(canvas[None]))[0]
-        faces = faces_of(cells, (canvas.shape[1], canvas.shape[0]), self._threshold)
-        factor = np.array([width / size[0], height / size[1]])
-        inside = np.all((faces.center >= 0) & (faces.center <= np.array(size) - 1), axis=1)
-        grown = FoundFaces(resize_points(faces.center, factor), faces.size * factor.mean(), faces.roll, faces.scores)
-        return grown.part(inside)
+    def batch(self, images: Sequence[Pixels]) -> list[Detections]:
+        """Faces in each of some images (H, W, 3) uint8 RGB, in one pass of the network.
+
+        Images of several sizes get black borders; faces at these may be found differently than in the image alone.
+        """
+        searched = [resized(image, self._searched_size(image)) for image in images]
+        width, height = (-(-max(each.shape[axis] for each in searched) // MULTIPLE) * MULTIPLE for axis in (1, 0))
+        canvas = np.zeros((len(images), height, width, 3), np.uint8)
+        for place, each in zip(canvas, searched, strict=True):
+            place[: each.shape[0], : each.shape[1]] = each
+        found = []
+        for image, each, cells in zip(images, searched, self.network(canvas), strict=True):
+            faces = without_duplicates(faces_of(np.asarray(cells), (width, height), self._threshold))
+            found.append(_in_image(faces, each.shape[1::-1], image.shape[1::-1]))
+        return found
+
+    def _searched_size(self, image: Pixels) -> tuple[int, int]:
+        """(width, height) at which an image is searched."""
+        scale = self._side / max(image.shape[:2])
+        return max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+
+
+def _in_image(faces: FoundFaces, size: tuple[int, ...], image_size: tuple[int, ...]) -> Detections:
+    """Faces found in an image of one size, in px of the same image of another size; those outside are left out."""
+    faces = faces.part(np.all((faces.center >= 0) & (faces.center <= np.array(size) - 1), axis=1))
+    factor = np.array(image_size) / size
+    faces = FoundFaces(resize_points(faces.center, factor), faces.size * factor.mean(), faces.roll, faces.scores)
+    boxes = face_boxes(faces).upright_boxes()
+    return Detections(boxes, faces.scores, faces.square_boxes(), np.degrees(faces.roll))
 
 
 def face_boxes(faces: FoundFaces) -> FoundFaces:
@@ -83,8 +95,3 @@ def face_boxes(faces: FoundFaces) -> FoundFaces:
     size = faces.size / np.array([WIDTH, HEIGHT])
     up = np.stack([np.sin(faces.roll), -np.cos(faces.roll)], axis=1)
     return FoundFaces(faces.center + DOWN * size[:, 1:] * up, size, faces.roll, faces.scores)
-
-
-def _joined(parts: Sequence[FoundFaces]) -> FoundFaces:
-    fields: list[list[NDArray[np.float64]]] = [[p.center, p.size, p.roll, p.scores] for p in parts]
-    return FoundFaces(*(np.concatenate(each) for each in zip(*fields, strict=True)))

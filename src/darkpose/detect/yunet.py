@@ -96,13 +96,6 @@ class YuNet:
         return Detections.sorted(corners * np.tile(to_image, 2), rows[:, 14])
 
 
-def local_yunet() -> Path | None:
-    """Path of the YuNet file if it is on this machine: $DARKPOSE_YUNET, else in the cache folder."""
-    given = os.environ.get("DARKPOSE_YUNET")
-    path = Path(given) if given else cache_folder() / YUNET_FILE
-    return path if path.is_file() else None
-
-
 def find_yunet() -> Path:
     """Path of the YuNet file: $DARKPOSE_YUNET, else in the cache folder, downloaded once.
 

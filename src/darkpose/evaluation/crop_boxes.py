@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from darkpose.datasets.sample import Sample
-from darkpose.detect.detector import Detector
+from darkpose.detect.detector import Detector, named_detector
 from darkpose.errors import DarkposeError
 from darkpose.evaluation.detection import box_overlaps
 from darkpose.image.geometry import landmark_box
@@ -18,8 +18,17 @@ BoxRule = Callable[[int, Sample], Sample | None]  # face number, sample -> sampl
 
 
 def is_detector(name: str) -> bool:
-    """Whether a box rule uses a face detector: the best that is available, or one by its name."""
+    """Whether a box rule uses a face detector: the one in the package, or one by its name."""
     return name in DETECTORS
+
+
+def rule_detector(name: str) -> Detector:
+    """The detector of a box rule that uses one.
+
+    Raises:
+        DarkposeError: its file is not available.
+    """
+    return named_detector("auto" if name == "detector" else name)
 
 
 def box_rule(name: str, detector: Detector | None = None) -> BoxRule:

@@ -11,10 +11,10 @@ from typing import Any
 from darkpose.codec.heatmap import Method
 from darkpose.datasets.reading import is_drawn
 from darkpose.datasets.sample import nme_normalisers, samples_digest
-from darkpose.detect.detector import Detector, chosen_detector, detector_facts
+from darkpose.detect.detector import Detector, detector_facts
 from darkpose.errors import DarkposeError
 from darkpose.evaluation.benchmarks import Benchmark
-from darkpose.evaluation.crop_boxes import box_rule, is_detector
+from darkpose.evaluation.crop_boxes import box_rule, is_detector, rule_detector
 from darkpose.evaluation.measure import AnnotatedFaces, Evaluation, align_predictions, measure_files
 from darkpose.evaluation.predict_samples import CropSettings, Variant, predict_to_files
 from darkpose.evaluation.predictions import PredictionsWriter, only_writer
@@ -116,7 +116,7 @@ def _predict(
         files = [_variant_file(base, variant) for variant in variants]
     else:
         files = [predictions, *(_variant_file(predictions, variant) for variant in variants[1:])]
-    detectors = {each.boxes: _detector(each.boxes, tell) for each in variants if is_detector(each.boxes)}
+    detectors = {each.boxes: rule_detector(each.boxes) for each in variants if is_detector(each.boxes)}
     rules = {each.boxes: box_rule(each.boxes, detectors.get(each.boxes)) for each in variants}
     headers = [_header(faces, opened, weights, variant, detectors) for variant in variants]
     protocol, config, network = benchmark.protocol, opened.config, opened.network
@@ -149,13 +149,6 @@ def _default_file(benchmark: Benchmark, weights: str, schema: KeypointSchema) ->
 def _variant_file(file: Path, variant: Variant) -> Path:
     way = "-".join((variant.boxes.replace(":", ""), variant.flip_test, variant.method))
     return file.with_name(f"{file.name.removesuffix(file.suffix)}.{way}{file.suffix}")
-
-
-def _detector(name: str, tell: Callable[[str], object]) -> Detector:
-    found, reason = chosen_detector("auto" if name == "detector" else name)
-    if reason:
-        tell(reason)
-    return found
 
 
 def _header(

@@ -1,7 +1,7 @@
 """The network of the face detector: three grids of cells, each with the score, centre, size and roll of a face.
 
-Anchor-free and one-stage (CenterNet, Zhou et al. 2019; TTFNet, Liu et al. 2020), made of depthwise separable
-convolutions (MobileNet, Howard et al. 2017) with a feature pyramid (Lin et al. 2017).
+Anchor-free and one-stage (CenterNet, Zhou et al. 2019; TTFNet, Liu et al. 2020), made of residual blocks with a feature
+pyramid (Lin et al. 2017).
 """
 
 from math import log
@@ -11,28 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from darkpose.network.checkpoint import fill_strictly
-from darkpose.weights.face_detector import CELL_STRIDES, CELL_VALUES, FaceDetectorConfig, FaceDetectorFile
+from darkpose.network.hrnet import BasicBlock, conv_bn
+from darkpose.weights.face_detector import CELL_STRIDES, CELL_VALUES, SCALES, FaceDetectorConfig, FaceDetectorFile
 
-KERNELS = (3, 3, 5, 5)  # of the blocks at strides 4, 8, 16 and 32
 RARE = 0.01  # score of every cell before training
-
-
-class Block(nn.Module):
-    """A depthwise and a pointwise convolution, with a shortcut where the shape stays."""
-
-    def __init__(self, before: int, after: int, *, stride: int = 1, kernel: int = 3) -> None:
-        super().__init__()
-        self.depthwise = nn.Conv2d(before, before, kernel, stride, kernel // 2, groups=before, bias=False)
-        self.depthwise_norm = nn.BatchNorm2d(before)
-        self.pointwise = nn.Conv2d(before, after, 1, bias=False)
-        self.pointwise_norm = nn.BatchNorm2d(after)
-        self.has_shortcut = before == after and stride == 1
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Features (N, C, H, W) of the next block."""
-        y = functional.relu(self.depthwise_norm(self.depthwise(x)))
-        y = self.pointwise_norm(self.pointwise(y))
-        return functional.relu(y + x if self.has_shortcut else y)
 
 
 class FaceDetectorNetwork(nn.Module):
@@ -45,21 +27,17 @@ class FaceDetectorNetwork(nn.Module):
     def __init__(self, config: FaceDetectorConfig) -> None:
         super().__init__()
         self.config = config
-        first, second, *wide = config.widths
-        pyramid = config.pyramid
-        self.stem = nn.Conv2d(3, first, 3, 2, 1)
-        entries: list[nn.Module] = [
-            nn.Sequential(nn.Conv2d(first, second, 3, 2, 1, bias=False), nn.BatchNorm2d(second), nn.ReLU())
-        ]
-        entries += [Block(a, b, stride=2) for a, b in zip((second, *wide), wide, strict=False)]
+        widths, pyramid = config.widths, config.pyramid
+        self.stem = conv_bn(3, widths[0], 3, 2, relu=True)
         self.stages = nn.ModuleList(
-            nn.Sequential(entry, *(Block(width, width, kernel=kernel) for _ in range(depth)))
-            for entry, width, depth, kernel in zip(entries, (second, *wide), config.depths, KERNELS, strict=True)
+            nn.Sequential(conv_bn(before, width, 3, 2, relu=True), *(BasicBlock(width) for _ in range(depth)))
+            for before, width, depth in zip(widths[:-1], widths[1:], config.depths, strict=True)
         )
-        self.lateral = nn.ModuleList(nn.Conv2d(width, pyramid, 1) for width in wide)
-        self.smooth = nn.ModuleList(Block(pyramid, pyramid) for _ in CELL_STRIDES)
+        self.lateral = nn.ModuleList(nn.Conv2d(width, pyramid, 1) for width in widths[2:])
         outputs = [nn.Conv2d(pyramid, len(CELL_VALUES), 1) for _ in CELL_STRIDES]
-        self.heads = nn.ModuleList(nn.Sequential(Block(pyramid, pyramid), output) for output in outputs)
+        self.heads = nn.ModuleList(
+            nn.Sequential(*(conv_bn(pyramid, pyramid, 3, relu=True) for _ in range(2)), output) for output in outputs
+        )
         start = {"score": log(RARE / (1 - RARE)), "width": 1.0, "height": 1.0, "cos": 1.0}
         for output in outputs:
             nn.init.normal_(output.weight, std=0.01)
@@ -75,7 +53,7 @@ class FaceDetectorNetwork(nn.Module):
         Returns:
             For each of `CELL_STRIDES` (N, 7, H / stride, W / stride): the values named in `CELL_VALUES`.
         """
-        x = functional.relu(self.stem(images))
+        x = self.stem(images)
         features = []
         for stage in self.stages:
             x = stage(x)
@@ -83,7 +61,7 @@ class FaceDetectorNetwork(nn.Module):
         levels = [lateral(x) for lateral, x in zip(self.lateral, features[1:], strict=True)]
         for finer in (1, 0):
             levels[finer] = levels[finer] + functional.interpolate(levels[finer + 1], scale_factor=2.0)
-        return [head(smooth(x)) for head, smooth, x in zip(self.heads, self.smooth, levels, strict=True)]
+        return [head(x) for head, x in zip(self.heads, levels, strict=True)]
 
 
 def load_face_detector(file: FaceDetectorFile) -> FaceDetectorNetwork:
@@ -100,12 +78,13 @@ def load_face_detector(file: FaceDetectorFile) -> FaceDetectorNetwork:
 
 
 class Cells(nn.Module):
-    """The network with its grids in one tensor (N, 7, C): the finest first, each row by row."""
+    """The network at each of `SCALES`; all grids are in one tensor (see `runtime.face_detector.open_cells`)."""
 
     def __init__(self, network: FaceDetectorNetwork) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, images: Tensor) -> Tensor:
-        """Cells of images (N, 3, H, W), normalised."""
-        return torch.cat([grid.flatten(2) for grid in self.network(images)], dim=2)
+        """Cells of images (N, 3, H, W), normalised; H and W are multiples of `MULTIPLE`."""
+        sizes = (images if scale == 1 else functional.avg_pool2d(images, scale) for scale in SCALES)
+        return torch.cat([grid.flatten(2) for each in sizes for grid in self.network(each)], dim=2)

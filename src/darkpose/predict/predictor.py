@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from darkpose.codec.heatmap import Method
-from darkpose.detect.detector import CORRECTIONS, Detector, best_detector, named_detector, smallest_face
+from darkpose.detect.detector import CORRECTIONS, Detector, named_detector, smallest_face
+from darkpose.detect.face_detector import FaceDetector
 from darkpose.detect.tiles import Tiled
-from darkpose.detect.yunet import YuNet
 from darkpose.errors import DarkposeError, check_unmasked
 from darkpose.image.geometry import whole_pixels
 from darkpose.image.pixels import Pixels, as_rgb, from_pil, is_pil, read_image
@@ -58,7 +58,6 @@ class Predictor:
         schema: of the landmarks.
         config: crop, padding and other settings of the network.
         provenance: where the weights come from.
-        detector_note: a sentence about the detector in use, if a better one is not available; else empty.
         runtime: what runs the network, for people: "onnxruntime 1.32.0 (CPUExecutionProvider)", "torch 2.13.0 (cpu,
             fp32)", ...
         calibrated: whether the covariances of the faces were asked for and are known.
@@ -74,7 +73,7 @@ class Predictor:
         *,
         schema: str | None = None,
         method: Method | None = None,
-        detector: Detector | str | None = None,
+        detector: Detector | str = "auto",
         batch_size: int = 16,
         covariance: bool = False,
         runtime: Runtime | Literal["auto"] = "auto",
@@ -95,8 +94,7 @@ class Predictor:
                 file, else False.
             schema: of weights that know several: "300w-68", "wflw-98", "aflw-19"; None: their first.
             method: decoder of the heatmaps; None: the one named in an exported file, else "dark".
-            detector: of faces, or a name or path that `named_detector` takes; None: YuNet if its file is available,
-                else OpenCV's Haar cascade.
+            detector: of faces, or a name or path that `named_detector` takes; "auto": the one in the package.
             batch_size: faces per forward pass.
             covariance: give the covariance of every landmark (`Face.covariance`), calibrated by the `.calibration.json`
                 file next to the weights; NaN where there is none for the schema.
@@ -148,13 +146,11 @@ class Predictor:
             self.calibration,
         )
         self._fingerprint, self._precision, self._numbers = opened.fingerprint, opened.precision, numbers
-        if isinstance(detector, str):
-            detector = named_detector(detector, Engine(opened.network.runtime, device, threads, providers))
-        self._given_detector = detector
-        self._detector, self._finding_small = self._given_detector, find == "small"
-        if self._detector is not None and self._finding_small:
-            self._detector = Tiled(self._detector)
-        self.detector_note = ""
+        self._detector_engine = Engine(opened.network.runtime, device, threads, providers)
+        self._finding_small, self._detector, self._correction = find == "small", None, FaceDetector.correction
+        if detector != "auto":
+            self._detector = self._searching(detector)
+            self._correction = self._detector.correction
 
     def facts(self) -> dict[str, Any]:
         """Everything the landmarks depend on except the boxes, as JSON values: the same facts, the same landmarks.
@@ -184,9 +180,14 @@ class Predictor:
         """The face detector, looked up at the first use."""
         with _finding:  # once, whichever thread comes first
             if self._detector is None:
-                found, self.detector_note = best_detector()
-                self._detector = Tiled(found) if self._finding_small else found
+                self._detector = self._searching("auto")
             return self._detector
+
+    def _searching(self, detector: Detector | str) -> Detector:
+        """A detector that searches as finely as is asked for."""
+        if isinstance(detector, str):
+            detector = named_detector(detector, self._detector_engine)
+        return Tiled(detector) if self._finding_small else detector
 
     def smallest_face(self, size: tuple[int, int]) -> float | None:
         """Side in px of the smallest faces mostly found in images (width, height); None: not known."""
@@ -217,7 +218,7 @@ class Predictor:
             boxes: (M, 4) x0, y0, x1, y1 in image px; for a list of images, one such array (or None) per image. None:
                 faces are detected.
             box_kind: what given boxes are: "yunet", "darkpose", "haar": that detector's, brought to the crop the
-                network knows; "detector": those of the detector that this predictor was given, else YuNet's;
+                network knows; "detector": those of the detector of this predictor;
                 "landmarks": the tight extent of the landmarks, the published crop; "square": a data set's own square,
                 cut as it is (with the padding only).
 
@@ -266,8 +267,7 @@ class Predictor:
             return whole_pixels(boxes)
         if box_kind == "square":
             return boxes
-        maker = self._given_detector if box_kind == "detector" else None
-        return (CORRECTIONS.get(box_kind, YuNet.correction) if maker is None else maker.correction)(boxes)
+        return CORRECTIONS.get(box_kind, self._correction)(boxes)
 
     def locate(self, regions: Sequence[Region]) -> list[Face]:
         """The second half of a call: the faces of regions, of any images, through the network in batches."""

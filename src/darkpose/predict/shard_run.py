@@ -56,7 +56,7 @@ class Step:
         Raises:
             DarkposeError: as `Predictor`.
         """
-        detector = None if self.boxes is not None else self.detector
+        detector = self.detector if self.boxes is None else "auto"
         return Predictor(**{**self.options, **options}, detector=detector)
 
     def facts(self, predictor: Predictor) -> dict[str, Any]:

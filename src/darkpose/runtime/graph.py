@@ -8,7 +8,7 @@ Source of the architecture: `network.hrnet`.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +18,14 @@ from numpy.typing import NDArray
 from darkpose.errors import DarkposeError
 from darkpose.files.json_text import parse_json
 from darkpose.image.geometry import STRIDE
-from darkpose.image.pixels import Normalisation
 from darkpose.runtime.graph_builder import FLOAT, HALF, UINT8, GraphBuilder, import_onnx
+from darkpose.runtime.graph_layers import BATCH_NORM_EPSILON, Initializer, LayerNodes, add_normalisation
 from darkpose.weights.checkpoint import LAST_LAYER, CheckpointConfig, CheckpointFile
 
 OPSET = 20
-BATCH_NORM_EPSILON = 1e-5  # of torch.nn.BatchNorm2d
 CROPS, HEATMAPS = "crops", "heatmaps"  # names of input and output
 DIGEST_KEY = "weights_sha256"  # of the metadata of a linked graph: SHA-256 of the safetensors file
 _TYPES = {"F32": (FLOAT, 4), "F16": (HALF, 2)}
-Initializer = Callable[[str], Any]  # name of a weight -> onnx.TensorProto
 
 
 class LinkedWeights:
@@ -103,7 +101,7 @@ def _whole(
 ) -> bytes:
     """The bytes of a model: crops -> heatmaps."""
     builder, size = GraphBuilder(), config.crop_size
-    planes = add_normalisation(builder, config.normalisation)
+    planes = add_normalisation(builder, CROPS, config.normalisation)
     heatmaps = NetworkNodes(builder, config, shapes, initializer).add_network(planes)
     builder.node("Identity", heatmaps, name=HEATMAPS)
     shape = ("faces", config.network.keypoints, size // STRIDE, size // STRIDE)
@@ -111,26 +109,12 @@ def _whole(
     return bytes(builder.model(inputs, outputs, opset=OPSET, metadata=metadata).SerializeToString())
 
 
-def add_normalisation(builder: GraphBuilder, normalisation: Normalisation) -> str:
-    """Crops (N, S, S, 3) uint8 as (N, 3, S, S) float32, normalised as `Normalisation` does."""
-    std = np.asarray(normalisation.std, np.float32)
-    scale = builder.constant("scale", 1 / (255 * std))
-    offset = builder.constant("offset", np.asarray(normalisation.mean, np.float32) / std)
-    x = builder.node("Cast", CROPS, name="crops.float", to=FLOAT)
-    x = builder.node("Mul", x, scale, name="crops.scaled")
-    x = builder.node("Sub", x, offset, name="crops.normalised")
-    return builder.node("Transpose", x, name="crops.planes", perm=[0, 3, 1, 2])
-
-
-class NetworkNodes:
+class NetworkNodes(LayerNodes):
     """The nodes of HRNetV2; each method adds nodes and returns the name of their output.
 
     Args:
-        builder: of the graph.
+        builder, shapes, initializer, numbers: see `LayerNodes`.
         config: of the weights.
-        shapes: of the weights, by name. Where a batch norm has none, it is part of its convolution.
-        initializer: gives the initializer of a weight.
-        numbers: type that the network calculates in, `FLOAT` or `HALF`; other weights are followed by a Cast.
         coarse_first: mix the channels of the coarsest branch before it is enlarged (see `head`).
     """
 
@@ -144,55 +128,8 @@ class NetworkNodes:
         numbers: int = FLOAT,
         coarse_first: bool = True,
     ) -> None:
-        self.graph, self.node, self.constant = builder, builder.node, builder.constant
-        self.config, self.shapes, self.initializer = config, shapes, initializer
-        self.numbers, self.coarse_first = numbers, coarse_first
-
-    # ------------------------------------------------------------------------------------------------- parts of a graph
-
-    def weight(self, name: str) -> str:
-        """A weight in the type of the network."""
-        tensor = self.initializer(name)
-        cast = tensor.data_type != self.numbers
-        if cast:
-            tensor.name = f"{name}.half"
-        self.graph.initializers.append(tensor)
-        return self.node("Cast", tensor.name, name=name, to=self.numbers) if cast else name
-
-    def convolution(self, x: str, name: str, *, stride: int = 1) -> str:
-        """A convolution, padded so that only the stride changes the size."""
-        kernel = self.shapes[f"{name}.weight"][-1]
-        inputs = [x, *(self.weight(each) for each in (f"{name}.weight", f"{name}.bias") if each in self.shapes)]
-        pads = [kernel // 2] * 4
-        return self.node("Conv", *inputs, name=name, kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=pads)
-
-    def batch_norm(self, x: str, name: str) -> str:
-        """Batch normalisation with the running statistics, if it is not part of the convolution."""
-        if f"{name}.weight" not in self.shapes:
-            return x
-        parts = [self.weight(f"{name}.{part}") for part in ("weight", "bias", "running_mean", "running_var")]
-        return self.node("BatchNormalization", x, *parts, name=name, epsilon=BATCH_NORM_EPSILON)
-
-    def convolution_norm(self, x: str, convolution: str, norm: str, *, stride: int = 1, relu: bool = False) -> str:
-        """Convolution, batch norm and, if asked for, ReLU."""
-        y = self.batch_norm(self.convolution(x, convolution, stride=stride), norm)
-        return self.relu(y, norm) if relu else y
-
-    def relu(self, x: str, name: str) -> str:
-        """max(x, 0)."""
-        return self.node("Relu", x, name=f"{name}.relu")
-
-    def sum(self, a: str, b: str, name: str) -> str:
-        """a + b."""
-        return self.node("Add", a, b, name=f"{name}.add")
-
-    def upsample(self, x: str, factor: int, name: str) -> str:
-        """Bilinear, half-pixel centres."""
-        scales = self.constant(f"scales.{factor}", np.array([1, 1, factor, factor], np.float32))
-        mode = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
-        return self.node("Resize", x, "", scales, name=f"{name}.upsample", **mode)
-
-    # -------------------------------------------------------------------------------------------- HRNetV2, from the top
+        super().__init__(builder, shapes, initializer, numbers=numbers)
+        self.config, self.coarse_first = config, coarse_first
 
     def add_network(self, planes: str) -> str:
         """Planes (N, 3, S, S) -> heatmaps (N, K, S/4, S/4)."""
@@ -207,6 +144,12 @@ class NetworkNodes:
                 branches = self.exchange(branches, f"backbone.stage{stage}.{module}")
         return self.head(branches) if self.coarse_first else self.plain_head(branches)
 
+    def upsample(self, x: str, factor: int, name: str) -> str:
+        """Bilinear, half-pixel centres."""
+        scales = self.constant(f"scales.{factor}", np.array([1, 1, factor, factor], np.float32))
+        mode = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+        return self.node("Resize", x, "", scales, name=f"{name}.upsample", **mode)
+
     def bottleneck(self, x: str, name: str) -> str:
         """1x1, 3x3, 1x1 residual block."""
         y = self.convolution_norm(x, f"{name}.conv1", f"{name}.bn1", relu=True)
@@ -214,12 +157,6 @@ class NetworkNodes:
         y = self.convolution_norm(y, f"{name}.conv3", f"{name}.bn3")
         if f"{name}.downsample.0.weight" in self.shapes:
             x = self.convolution_norm(x, f"{name}.downsample.0", f"{name}.downsample.1")
-        return self.relu(self.sum(y, x, name), name)
-
-    def basic_block(self, x: str, name: str) -> str:
-        """Two 3x3 convolutions around an identity."""
-        y = self.convolution_norm(x, f"{name}.conv1", f"{name}.bn1", relu=True)
-        y = self.convolution_norm(y, f"{name}.conv2", f"{name}.bn2")
         return self.relu(self.sum(y, x, name), name)
 
     def transition(self, branches: Sequence[str], name: str) -> list[str]:

@@ -75,10 +75,10 @@ class PictureConfig:
 
     size: int = 256
     smallest: float = 12.0
-    largest: float = 180.0
+    largest: float = 300.0
     smallest_single: float = 20.0
     enlarged: float = 3.0
-    full_circle: float = 0.4
+    full_circle: float = 0.5
     tilt: float = 10.0
     single: float = 0.22
     pasted: float = 0.7

@@ -21,7 +21,7 @@ SIGMA, LEAST_SIGMA = 0.12, 0.5  # of the Gaussians: share of the face's side, an
 NEAR = 0.3  # value of the Gaussian from which a cell learns box and roll
 FAINT = 0.05  # value below which the Gaussian ends
 DOUBT = 0.15  # weight of cells where faces may be that are not annotated
-SCORE_WEIGHT, BOX_WEIGHT, ROLL_WEIGHT = 2.0, 1.5, 0.5
+SCORE_WEIGHT, BOX_WEIGHT, ROLL_WEIGHT = 2.0, 1.5, 2.0
 LARGEST = 5.0  # logarithm of a width or height in cells, in the loss
 TARGETS = ("score", "x", "y", "width", "height", "cos", "sin", "certainty", "weight")
 

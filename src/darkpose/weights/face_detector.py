@@ -17,7 +17,10 @@ from darkpose.weights.zoo import shipped_file
 
 FORMAT = "1"
 NAME = "face-detector"  # of the file in the package
-CELL_STRIDES = (8, 16, 32)  # input px per cell of the three grids
+CELL_STRIDES = (8, 16, 32)  # input px per cell of the network's three grids
+SCALES = (1, 2, 4)  # the network sees an image at its size, at half and at a quarter of it
+MULTIPLE = SCALES[-1] * CELL_STRIDES[-1]  # px; sides of images are multiples of this
+LEAST_SHRUNK = 80.0  # px at the smaller sizes; smaller faces are taken from the larger size only
 # Of each cell: logit of the score; the centre of the face from the cell's own place, in cells; logarithms of width and
 # height in cells; cos and sin of the roll (times a positive number).
 CELL_VALUES = ("score", "x", "y", "width", "height", "cos", "sin")
@@ -30,20 +33,20 @@ class FaceDetectorConfig:
 
     Attributes:
         widths: channels at strides 2, 4, 8, 16 and 32.
-        depths: blocks after the first one at strides 4, 8, 16 and 32.
+        depths: residual blocks at strides 4, 8, 16 and 32; may be 0.
         pyramid: channels of the feature pyramid and the heads.
         normalisation: of the pixels.
     """
 
-    widths: tuple[int, int, int, int, int] = (16, 32, 64, 128, 192)
-    depths: tuple[int, int, int, int] = (1, 3, 4, 3)
-    pyramid: int = 64
+    widths: tuple[int, int, int, int, int] = (16, 32, 64, 96, 128)
+    depths: tuple[int, int, int, int] = (0, 1, 1, 2)
+    pyramid: int = 48
     normalisation: Normalisation = _PIXELS
 
     def __post_init__(self) -> None:
         fits = len(self.widths) == 5 and len(self.depths) == 4
         fits = fits and all(is_count(number, MAX_CHANNELS) for number in (*self.widths, self.pyramid))
-        fits = fits and all(is_count(number, MAX_DEPTH) for number in self.depths)
+        fits = fits and all(number == 0 or is_count(number, MAX_DEPTH) for number in self.depths)
         if not fits:
             raise DarkposeError(f"unusable widths or depths: {str(self)[:300]}")
 
@@ -64,7 +67,7 @@ class FaceDetectorFile:
 
     @property
     def graph(self) -> Path:
-        """Path of the graph of the network (see `runtime.face_detector_graph`), next to the file."""
+        """Path of the graph of the network, next to the file in the package (see `runtime.face_detector_graph`)."""
         return self.path.with_suffix(".onnx")
 
     def digest(self) -> str:
