@@ -100,7 +100,8 @@ def as_rgb(image: NDArray[np.generic]) -> Pixels:
     Raises:
         DarkposeError: the shape or type is another, there are no pixels, or some are masked.
     """
-    check_unmasked("image", image)
+    if type(image) is not np.ndarray:  # other kinds of arrays may have a mask
+        check_unmasked("image", image)
     image = np.asarray(image)  # np.matrix would keep two axes
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)) or not image.size:
         advice = "; transpose it: image.transpose(1, 2, 0)" if image.ndim == 3 and image.shape[0] in (1, 3, 4) else ""

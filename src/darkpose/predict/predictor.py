@@ -348,7 +348,8 @@ def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
 
 def _checked_boxes(boxes: ArrayLike, image: Pixels) -> NDArray[np.float64]:
     """Boxes as (M, 4) float64; refuses what cannot be a box in this image."""
-    check_unmasked("boxes", boxes)
+    if not isinstance(boxes, list):  # an array may have a mask
+        check_unmasked("boxes", boxes)
     try:
         checked = np.asarray(boxes, np.float64)
     except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: a tensor with a gradient
