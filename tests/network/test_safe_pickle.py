@@ -132,6 +132,17 @@ def test_a_truncated_file_is_refused_in_one_sentence(keep: int, new_format: bool
         unpickle(path)
 
 
+def test_a_name_without_an_end_is_refused_at_once(path: Path) -> None:
+    torch.save(WEIGHTS, path)
+    with zipfile.ZipFile(path) as file:
+        entries = {name: file.read(name) for name in file.namelist()}
+    with zipfile.ZipFile(path, "w") as file:
+        for name, data in entries.items():
+            file.writestr(name, data[:-1] + b"cmodule" + b"x" * 65_000 if name.endswith("data.pkl") else data)
+    with pytest.raises(DarkposeError, match=r"model\.pth: expected a checkpoint .* damaged .*no newline found"):
+        unpickle(path)
+
+
 def test_an_archive_that_says_it_is_one_of_several_is_refused(path: Path) -> None:
     torch.save(WEIGHTS, path)
     whole, of_eight = path.read_bytes(), struct.pack("<4sLQL", b"PK\x06\x07", 0, 0, 8)

@@ -126,8 +126,8 @@ def _check_size(data: BytesIO) -> None:
 
 
 def _check_names(data: BytesIO) -> None:
-    """Refuse names of absurd length: PyTorch searches its own message about one in quadratic time."""
-    is_absurd = False
+    """Refuse names of absurd length, or without an end: PyTorch searches its message about one in quadratic time."""
+    problem = ""
     with suppress(zipfile.BadZipFile, OSError, ValueError, NotImplementedError):  # PyTorch says what is wrong
         if zipfile.is_zipfile(data):
             with zipfile.ZipFile(data) as archive:
@@ -139,17 +139,16 @@ def _check_names(data: BytesIO) -> None:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of odd escapes in names
-                is_absurd = any(
-                    code.name == "GLOBAL" and len(str(name)) > MAX_NAME
-                    for each in streams
-                    for code, name, _ in genops(each)
-                )
-        except UnicodeDecodeError:  # a name that is not ASCII, after which others may follow
-            is_absurd = True
-    if is_absurd:
+                names_of_classes = (name for each in streams for code, name, _ in genops(each) if code.name == "GLOBAL")
+                if any(len(str(name)) > MAX_NAME for name in names_of_classes):
+                    problem = f"a name of a class has more than {MAX_NAME} letters"
+        except UnicodeDecodeError:  # others may follow
+            problem = "a name of a class is not ASCII"
+        except ValueError as error:  # it ends early, perhaps within a name
+            problem = str(error)
+    if problem:
         raise DarkposeError(
-            "expected a checkpoint written by torch.save, but the file is damaged or of another kind "
-            f"(a name of a class is not ASCII, or has more than {MAX_NAME} letters)"
+            f"expected a checkpoint written by torch.save, but the file is damaged or of another kind ({problem})"
         )
 
 
