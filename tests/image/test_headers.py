@@ -96,7 +96,7 @@ from darkpose.image.opencv import cv2, use_one_thread
 from darkpose.image import file_check, pixels
 
 use_one_thread()
-pixels_of = np.kron(np.random.default_rng(0).integers(0, 255, (30, 30, 3), np.uint8), np.ones((40, 40, 1), np.uint8))
+pixels_of = np.kron(np.random.default_rng(0).integers(0, 255, (30, 30, 3), np.uint8), np.ones((120, 120, 1), np.uint8))
 image, files = Image.fromarray(pixels_of), {}
 def add(name, format, mode="RGB", **options):
     data = io.BytesIO()
