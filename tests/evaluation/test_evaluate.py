@@ -289,6 +289,20 @@ def test_a_missing_file_to_compare_with_is_reported_before_anything_is_predicted
     assert not (tmp_path / "p.jsonl").exists()
 
 
+def test_a_file_in_another_schema_to_compare_with_is_reported_before_anything_is_predicted(
+    root: Path, tmp_path: Path, benchmark: Benchmark
+) -> None:
+    weights = tiny_weights(tmp_path / "w.safetensors", W300_68)
+    other = write_predictions(tmp_path / "other.jsonl", np.zeros((5, 98, 2)), markup="wflw-98")
+    with pytest.raises(
+        DarkposeError, match=r"different schemas cannot be compared: .* 300w-68, .*other\.jsonl wflw-98"
+    ):
+        evaluate_benchmark(
+            benchmark, root, tmp_path / "p.jsonl", weights=weights, against=[other], shared=True, options=CPU
+        )
+    assert not (tmp_path / "p.jsonl").exists()
+
+
 def test_drawn_faces_are_not_compared_with_a_published_row(tmp_path: Path) -> None:
     make_wflw(tmp_path, train=1, test=6)
     weights = tiny_weights(tmp_path / "w.safetensors", WFLW_98)

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,9 @@ def test_a_shape_prior_draws_the_landmarks_by_their_scores_and_the_crops_box(
     assert predictor.facts()["shape_prior"] == prior.digest()
     with pytest.raises(DarkposeError, match="wflw-98: the shape prior has the schema wflw-98, the landmarks 300w-68"):
         Predictor(small_weights, "cpu", shape_prior="wflw-98")
+    fewer = replace(prior, mean=prior.mean[:67], modes=prior.modes[:, :67])
+    with pytest.raises(DarkposeError, match="the shape prior has 67 landmarks, expected the 68 of 300w-68"):
+        Predictor(small_weights, "cpu", shape_prior=fewer)
 
 
 def test_batches_change_nothing(small_weights: Path, image: Pixels) -> None:

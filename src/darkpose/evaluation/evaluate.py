@@ -15,7 +15,7 @@ from darkpose.detect.detector import Detector, detector_facts
 from darkpose.errors import DarkposeError
 from darkpose.evaluation.benchmarks import Benchmark
 from darkpose.evaluation.crop_boxes import box_rule, is_detector, rule_detector
-from darkpose.evaluation.measure import AnnotatedFaces, Evaluation, align_predictions, measure_files
+from darkpose.evaluation.measure import AnnotatedFaces, Evaluation, align_predictions, check_one_schema, measure_files
 from darkpose.evaluation.predict_samples import CropSettings, Variant, predict_to_files
 from darkpose.evaluation.predictions import PredictionsWriter, only_writer
 from darkpose.predict.shape_prior import ShapePrior, as_shape_prior
@@ -85,10 +85,9 @@ def evaluate_benchmark(
     caveats = ("faces drawn by darkpose",) if is_drawn(root) else ()
     faces = AnnotatedFaces(benchmark, benchmark.test_set.read(root), shared, caveats)
     nme_normalisers(faces.samples, faces.schema)  # errors are raised before anything is predicted
-    for file in against:
-        align_predictions(file, faces)
+    others = {str(file): align_predictions(file, faces).schema for file in against}
     if weights is not None:
-        files = _predict(faces, weights, predictions, options, shape_prior, tell)
+        files = _predict(faces, weights, predictions, options, others, shape_prior, tell)
     elif predictions is not None:
         files = [predictions]
     else:
@@ -101,14 +100,16 @@ def _predict(
     weights: str,
     predictions: Path | None,
     options: PredictOptions,
+    others: Mapping[str, KeypointSchema],
     shape_prior: str | Path | ShapePrior | None,
     tell: Callable[[str], object],
 ) -> list[Path]:
-    """Predict the faces that are missing in the files of the variants; the files."""
+    """Predict the faces that are missing in the files of the variants; the files. `others` are compared with them."""
     benchmark = faces.benchmark
     weights = resolve_name(weights, options.schema or faces.schema.name)
     opened, variants = _open(weights, faces.schema, options), options.variants(benchmark)
     faces.check_schema(weights, opened.schema)
+    check_one_schema({weights: opened.schema, **others})
     if shape_prior is not None:
         as_shape_prior(shape_prior, opened.schema)  # errors are raised before anything is predicted
     if predictions is None:

@@ -193,6 +193,17 @@ def _schema(file: Path, header: Mapping[str, Any], faces: AnnotatedFaces) -> Key
     return SCHEMAS[schema]
 
 
+def check_one_schema(schemas: Mapping[str, KeypointSchema]) -> None:
+    """Refuse to compare predictions in different schemas, given by their files.
+
+    Raises:
+        DarkposeError: the landmarks of two schemas differ.
+    """
+    if len({schema.names for schema in schemas.values()}) > 1:
+        listed = ", ".join(f"{file} {schema.name}" for file, schema in schemas.items())
+        raise DarkposeError(f"predictions in different schemas cannot be compared: {listed}")
+
+
 def measure_files(
     files: Sequence[Path], faces: AnnotatedFaces, shape_prior: str | Path | ShapePrior | None = None
 ) -> Evaluation:
@@ -208,9 +219,7 @@ def measure_files(
     """
     systems = [align_predictions(file, faces) for file in files]
     schema = systems[0].schema
-    if any(system.schema.names != schema.names for system in systems):
-        listed = ", ".join(f"{system.file} {system.schema.name}" for system in systems)
-        raise DarkposeError(f"predictions in different schemas cannot be compared: {listed}")
+    check_one_schema({str(system.file): system.schema for system in systems})
     samples, benchmark = faces.in_schema(schema), faces.benchmark
     systems = [
         replace(

@@ -245,8 +245,12 @@ def as_shape_prior(given: "str | Path | ShapePrior", schema: KeypointSchema) -> 
         DarkposeError: there is no such file, it cannot be read, or it has another schema.
     """
     prior = given if isinstance(given, ShapePrior) else read_shape_prior(_find_file(str(given)))
-    if (prior.schema, len(prior.mean)) != (schema.name, len(schema)):
-        prefix = "" if isinstance(given, ShapePrior) else f"{given}: "
+    prefix = "" if isinstance(given, ShapePrior) else f"{given}: "
+    if prior.schema == schema.name and len(prior.mean) != len(schema):
+        raise DarkposeError(
+            f"{prefix}the shape prior has {len(prior.mean)} landmarks, expected the {len(schema)} of {schema.name}"
+        )
+    if prior.schema != schema.name:
         raise DarkposeError(
             f"{prefix}the shape prior has the schema {prior.schema}, the landmarks {schema.name}; weights with several "
             f"schemas take --schema {prior.schema} (schema=)"
