@@ -31,6 +31,7 @@ class Face:
         rolled: degrees, 0 to 359, by which the crop was turned counter-clockwise for an upright face: by the roll that
             darkpose's detector gives, or by quarters where the scores of other detectors' faces are low (see
             `predict.turned`).
+        track: number of the face in a clip (see `video.tracker`); None outside of one.
     """
 
     keypoints: NDArray[np.float32]
@@ -43,6 +44,7 @@ class Face:
     covariance: NDArray[np.float32] | None = field(default=None, repr=False)
     runtime: str = ""
     rolled: int = 0
+    track: int | None = None
 
     __iter__ = None  # a face is no sequence, though its landmarks have names
 

@@ -46,6 +46,7 @@ class Region(NamedTuple):
     found_by: str
     detection_score: float
     roll: float = float("nan")  # degrees, clockwise on the screen; NaN: not known
+    may_turn: bool = True  # whether other directions are tried where the scores are low
 
 
 class Predictor:
@@ -257,7 +258,7 @@ class Predictor:
             found_by, scores, rolls = "given", np.full(len(given), np.nan), None
         rolls = np.full(len(given), np.nan) if rolls is None else rolls
         return [
-            Region(pixels, box, crop_box, found_by, float(score), float(roll))
+            Region(pixels, box, crop_box, found_by, float(score), float(roll), boxes is None)
             for box, crop_box, score, roll in zip(given, crop_boxes, scores, rolls, strict=True)
         ]
 
@@ -278,10 +279,10 @@ class Predictor:
         finder, rolls = CropFinder(self._find, self.config.crop_size, self.config.padding), _rolls(regions)
         found, degrees = finder.known(images, boxes, rolls)
         check_finite(found)
-        detected = np.array([region.found_by != "given" for region in regions])
-        if detected.any():
+        may_turn = np.array([region.may_turn for region in regions])
+        if may_turn.any():
             given = np.stack([region.box for region in regions])
-            found, degrees = finder.tried(found, degrees, images, given, boxes, detected)
+            found, degrees = finder.tried(found, degrees, images, given, boxes, may_turn)
         points = found.keypoints.copy()
         if self._prior is not None:
             upright = degrees == 0  # the prior knows no others

@@ -6,23 +6,19 @@ Each line is on the disk before the next image. When all images are done, the fi
 removed. The same command continues a run that was killed or ran into a full disk.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 from darkpose.errors import DarkposeError
-from darkpose.files.atomic import append
-from darkpose.files.json_text import format_json, parse_json
-from darkpose.files.lock import lock_open_file
-from darkpose.files.paths import check_regular, exists
+from darkpose.files.journal import ADVICE, Journal
+from darkpose.files.json_text import parse_json
 from darkpose.files.records import parse_record
 
 Entry = dict[str, Any]  # as `formats.to_dict` makes it, and "place": where the image is, however it is named
-_ADVICE = "remove this file, or name another --output"
 
 
 class Unfinished(AbstractContextManager["Unfinished"]):
@@ -45,43 +41,18 @@ class Unfinished(AbstractContextManager["Unfinished"]):
             DarkposeError: the file is of a run with other settings, another process writes it, or it cannot be read or
                 written.
         """
-        self.path, self.done, self._held = path, set[str](), ExitStack()
+        self.path, self.done = path, set[str]()
         self.kept = {"images": 0, "faces": 0, "faceless": 0}
+        self._journal = Journal(path, {"darkpose_unfinished": 2, **facts})
         try:
-            self._open(format_json({"darkpose_unfinished": 2, **facts}))
             for entry in self:
                 self.done.add(entry["place"])
                 self.kept["images"] += 1
                 self.kept["faces"] += len(entry["faces"])
                 self.kept["faceless"] += not entry["faces"]
         except BaseException:
-            self._held.close()
+            self.__exit__(None, None, None)
             raise
-
-    def _open(self, head: str) -> None:
-        """Lock the file, drop what a killed process wrote last, and compare the first line."""
-        try:
-            if exists(self.path):
-                check_regular(self.path)
-            file = self._held.enter_context(self.path.open("a+", encoding="utf-8"))
-            self._held.enter_context(lock_open_file(file, wait=False))
-            with self.path.open("rb+") as data:  # not there: the other process has just ended
-                _drop_half_a_line(data)
-            if not file.seek(0, os.SEEK_END):
-                file.write(head + "\n")
-                file.flush()
-            file.seek(0)
-            first = file.readline(len(head) + 2).rstrip("\n")
-        except (BlockingIOError, FileNotFoundError) as error:
-            raise DarkposeError(
-                f"{self.path}: another process writes this run; wait, or name another --output"
-            ) from error
-        except (OSError, UnicodeDecodeError) as error:
-            raise DarkposeError(f"{self.path}: cannot be used: {getattr(error, 'strerror', None) or error}") from error
-        if first != head:
-            raise DarkposeError(
-                f"{self.path}: an unfinished run with other options; run it again with the same ones, {_ADVICE}"
-            )
 
     def check(self, places: Iterable[str]) -> None:
         """Refuse to continue a run of other images.
@@ -92,7 +63,7 @@ class Unfinished(AbstractContextManager["Unfinished"]):
         if others := self.done.difference(places):
             raise DarkposeError(
                 f"{self.path}: an unfinished run of other images, for example {min(others)}; run it again with the "
-                f"same ones, {_ADVICE}"
+                f"same ones, {ADVICE}"
             )
 
     def add(self, entry: Entry) -> None:
@@ -101,13 +72,7 @@ class Unfinished(AbstractContextManager["Unfinished"]):
         Raises:
             DarkposeError: the disk is full or gone; what was there before stays.
         """
-        try:
-            self.path.stat()  # a file that somebody removed is not begun again
-            append(self.path, format_json(entry) + "\n")
-        except OSError as error:
-            raise DarkposeError(
-                f"{self.path}: cannot be written: {error.strerror or error}; the same command continues the run"
-            ) from error
+        self._journal.add(entry)
         self.done.add(entry["place"])
 
     def __iter__(self) -> Iterator[Entry]:
@@ -116,23 +81,18 @@ class Unfinished(AbstractContextManager["Unfinished"]):
         Raises:
             DarkposeError: the file is damaged or gone.
         """
-        try:
-            with self.path.open(encoding="utf-8") as file:
-                file.readline()
-                for number, line in enumerate(file, 2):
-                    yield _parse(line, f"{self.path}: line {number}")
-        except (OSError, UnicodeDecodeError) as error:
-            raise DarkposeError(f"{self.path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        for where, line in self._journal:
+            yield _parse(line, where)
 
     def remove(self) -> None:
         """Remove the file."""
-        self.path.unlink(missing_ok=True)
+        self._journal.remove()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Unlock the file."""
-        self._held.close()
+        self._journal.__exit__(kind, error, trace)
 
 
 @dataclass(frozen=True)
@@ -175,18 +135,5 @@ def _parse(line: str, where: str) -> Entry:
         entry = parse_json(line)
         parse_record(_Written, entry)
     except DarkposeError as error:
-        raise DarkposeError(f"{where} is damaged ({error}); {_ADVICE}") from error
+        raise DarkposeError(f"{where} is damaged ({error}); {ADVICE}") from error
     return dict(entry)
-
-
-def _drop_half_a_line(file: IO[bytes], step: int = 1 << 16) -> None:
-    """Cut a file behind its last line feed."""
-    end = file.seek(0, os.SEEK_END)
-    while end > 0:
-        start = max(0, end - step)
-        file.seek(start)
-        if (found := file.read(end - start).rfind(b"\n")) >= 0:
-            file.truncate(start + found + 1)
-            return
-        end = start
-    file.truncate(0)
