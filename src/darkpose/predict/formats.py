@@ -41,11 +41,12 @@ def to_dict(result: ImageResult) -> dict[str, Any]:
         "image": printable(result.image),
         "width": result.size[0],
         "height": result.size[1],
-        "faces": [_face_to_dict(face) for face in result.faces],
+        "faces": [face_values(face) for face in result.faces],
     }
 
 
-def _face_to_dict(face: Face) -> dict[str, Any]:
+def face_values(face: Face) -> dict[str, Any]:
+    """JSON values of one face, as in `to_dict`."""
     covariances = {} if face.covariance is None else {"covariances": [_matrix(each) for each in face.covariance]}
     return {
         "markup": face.schema.name,

@@ -27,10 +27,30 @@ class Place(NamedTuple):
 
 
 class Anchor(NamedTuple):
-    """A face as the detector found it; what has moved since, has moved its box and its roll (degrees, clockwise)."""
+    """A face as the detector last found it; what has moved since, has moved its box and its roll.
 
-    face: Face
+    keypoints (K, 2) and box (4,) are in image px, the roll in degrees clockwise.
+    """
+
+    keypoints: Floats
+    box: Floats
     roll: float
+
+
+@dataclass(frozen=True)
+class TrackState:
+    """A track as JSON values."""
+
+    number: int
+    keypoints: tuple[tuple[float, float], ...]
+    box: tuple[float, ...]
+    found_by: str
+    detection_score: float
+    anchor: tuple[tuple[tuple[float, float], ...], tuple[float, ...], float]
+    seen: float
+    roll: float
+    crop_box: tuple[float, ...] | None
+    past: tuple[tuple[float, tuple[float, float], float], ...]
 
 
 def place_of(keypoints: NDArray[np.floating], time: float) -> Place:
@@ -48,50 +68,100 @@ def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> Fl
     return np.array([[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]])
 
 
-@dataclass
+@dataclass(eq=False)
 class Track:
     """A face that is followed, or was lost a moment ago.
 
     Attributes:
         number: of the track.
-        face: as last found.
-        anchor: as the detector last found it.
-        seen: s, when the detector last found it.
+        keypoints: (K, 2) as last found, image px.
+        box: (4,) of the face, as the detector draws it, image px.
+        found_by, detection_score: of the detector when it last found the face.
+        anchor: the face as the detector last found it.
+        seen: s, when that was.
         roll: degrees clockwise, as last found.
         crop_box: (4,) around which its last crop was cut.
         past: its places in the last moments, oldest first.
     """
 
     number: int
-    face: Face
+    keypoints: Floats
+    box: Floats
+    found_by: str
+    detection_score: float
     anchor: Anchor
     seen: float
     roll: float
     crop_box: Floats | None = None
     past: deque[Place] = field(default_factory=deque)
+    face: Face | None = field(default=None, repr=False)  # with its image, once found by this process
 
     @classmethod
     def begin(cls, number: int, face: Face, region: Region, time: float) -> "Track":
         """The track of a face that the detector has found."""
-        roll = region.roll if np.isfinite(region.roll) else float(_signed(face.rolled))
-        track = cls(number, replace(face, track=number), Anchor(face, roll), time, roll)
-        track.past.append(place_of(face.keypoints, time))
+        points = np.asarray(face.keypoints, np.float64)
+        roll = region.roll if np.isfinite(region.roll) else _signed(face.rolled)
+        anchor = Anchor(points, region.box, roll)
+        track = cls(number, points, region.box, region.found_by, region.detection_score, anchor, time, roll)
+        track.past.append(place_of(points, time))
+        track.face = track.labelled(face)
         return track
 
     def move(self, face: Face, time: float) -> None:
         """Take a face as the same one, a moment later."""
-        matrix = similarity(self.anchor.face.keypoints, face.keypoints)
+        self.keypoints = np.asarray(face.keypoints, np.float64)
+        matrix = similarity(self.anchor.keypoints, self.keypoints)
         self.roll = _signed(self.anchor.roll + float(np.degrees(np.arctan2(matrix[1, 0], matrix[0, 0]))))
-        self.face = replace(face, box=_moved_box(self.anchor.face.box, matrix), track=self.number)
-        self.past.append(place_of(face.keypoints, time))
+        self.box = _moved_box(self.anchor.box, matrix)
+        self.face = self.labelled(face)
+        self.past.append(place_of(self.keypoints, time))
         while time - self.past[0].time > 2 * RECENT:
             self.past.popleft()
 
     def confirm(self, region: Region, time: float) -> None:
         """The detector has found the face, at the place where it now is."""
-        roll = region.roll if np.isfinite(region.roll) else self.roll
-        self.face = replace(self.face, box=region.box, detection_score=region.detection_score)
-        self.anchor, self.roll, self.seen = Anchor(self.face, roll), roll, time
+        self.roll = region.roll if np.isfinite(region.roll) else self.roll
+        self.box, self.found_by, self.detection_score = region.box, region.found_by, region.detection_score
+        self.anchor, self.seen = Anchor(self.keypoints, self.box, self.roll), time
+        self.face = None if self.face is None else self.labelled(self.face)
+
+    def labelled(self, face: Face) -> Face:
+        """A face with what is known from its track."""
+        return replace(
+            face, box=self.box, found_by=self.found_by, detection_score=self.detection_score, track=self.number
+        )
+
+    def state(self) -> TrackState:
+        """Everything but the face with its image."""
+        anchor = (_tuples(self.anchor.keypoints), tuple(self.anchor.box.tolist()), self.anchor.roll)
+        return TrackState(
+            self.number,
+            _tuples(self.keypoints),
+            tuple(self.box.tolist()),
+            self.found_by,
+            self.detection_score,
+            anchor,
+            self.seen,
+            self.roll,
+            None if self.crop_box is None else tuple(self.crop_box.tolist()),
+            tuple((place.time, (float(place.center[0]), float(place.center[1])), place.side) for place in self.past),
+        )
+
+    @classmethod
+    def restored(cls, state: TrackState) -> "Track":
+        """The track with a state."""
+        return cls(
+            state.number,
+            np.array(state.keypoints),
+            np.array(state.box),
+            state.found_by,
+            state.detection_score,
+            Anchor(np.array(state.anchor[0]), np.array(state.anchor[1]), state.anchor[2]),
+            state.seen,
+            state.roll,
+            None if state.crop_box is None else np.array(state.crop_box),
+            deque(Place(time, np.array(center), side) for time, center, side in state.past),
+        )
 
     def forget(self, since: float) -> None:
         """Forget the places since a time (s), but never the first one: they were another face's."""
@@ -111,7 +181,7 @@ class Track:
 
     def region(self, image: Pixels, time: float, steady: float) -> Region:
         """The crop for its landmarks in the next image; that of the last image if the box moved less than `steady`."""
-        points, last = np.asarray(self.face.keypoints, np.float64), self.past[-1]
+        points, last = self.keypoints, self.past[-1]
         if abs(self.roll) > UPRIGHT:  # the box in the frame of the face
             angle = np.deg2rad(-self.roll)
             turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
@@ -125,15 +195,11 @@ class Track:
         box = box + np.tile(np.clip(ahead, -SHIFT * last.side, SHIFT * last.side), 2)
         if self.crop_box is None or np.abs(box - self.crop_box).max() > steady * last.side:
             self.crop_box = box
-        return Region(
-            image,
-            self.face.box,
-            self.crop_box,
-            self.face.found_by,
-            self.face.detection_score,
-            self.roll,
-            may_turn=False,
-        )
+        return Region(image, self.box, self.crop_box, self.found_by, self.detection_score, self.roll, may_turn=False)
+
+
+def _tuples(points: Floats) -> tuple[tuple[float, float], ...]:
+    return tuple((float(x), float(y)) for x, y in points)
 
 
 def _moved_box(box: Floats, matrix: Floats) -> Floats:

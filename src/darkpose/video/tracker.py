@@ -6,7 +6,7 @@ Times are seconds, not numbers of images, so that clips of any rate behave alike
 """
 
 from dataclasses import dataclass
-from itertools import combinations, count
+from itertools import combinations
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from darkpose.image.geometry import Floats
 from darkpose.image.pixels import Pixels, as_rgb, resized
 from darkpose.predict.face import Face
 from darkpose.predict.predictor import Predictor, Region
-from darkpose.video.track import Place, Track, place_of
+from darkpose.video.track import Place, Track, TrackState, place_of
 
 THUMBNAIL = (32, 18)  # px, of the images that are compared to find scene cuts
 EARLY = 1e-6  # s by which a time may come too early
@@ -59,6 +59,20 @@ class Tracking:
     cut: float = 40.0
 
 
+@dataclass(frozen=True)
+class TrackerState:
+    """The state of a tracker as JSON values."""
+
+    next: int
+    followed: tuple[TrackState, ...]
+    lost: tuple[TrackState, ...]
+    time: float | None
+    detected: float | None
+    detections: int
+    thumbnail: tuple[float, ...]
+    size: tuple[int, int]
+
+
 class Tracker:
     """Follows faces through the images of a clip or a camera, given in the order of their times.
 
@@ -72,11 +86,12 @@ class Tracker:
 
     def __init__(self, predictor: Predictor, config: Tracking = Tracking()) -> None:
         self.predictor, self.config, self.detections = predictor, config, 0
-        self._numbers = count(1)
+        self._next = 1  # number of the next track
         self._followed: list[Track] = []
         self._lost: list[Track] = []
         self._time = self._detected = -np.inf  # s, of the last image, and of the last with the detector
         self._thumbnail: Floats | None = None
+        self._size = (0, 0)  # of the last image, px
 
     def update(self, image: Pixels, time: float) -> list[Face]:
         """The faces of the next image, each with its `track`, in the order of these.
@@ -100,13 +115,32 @@ class Tracker:
         if self._follow(image, found) and not is_due:
             self._confirm(self._detect(image))
         self._followed.sort(key=lambda track: track.number)
-        return [track.face for track in self._followed]
+        return [track.face for track in self._followed if track.face is not None]
+
+    def state(self) -> TrackerState:
+        """What the next faces depend on, besides the images."""
+        thumbnail = () if self._thumbnail is None else tuple(self._thumbnail.ravel().tolist())
+        followed, lost = (tuple(track.state() for track in tracks) for tracks in (self._followed, self._lost))
+        time, detected = (each if np.isfinite(each) else None for each in (self._time, self._detected))
+        return TrackerState(self._next, followed, lost, time, detected, self.detections, thumbnail, self._size)
+
+    def restore(self, state: TrackerState) -> None:
+        """Go on from a state."""
+        self._next, self.detections, self._size = state.next, state.detections, state.size
+        self._time, self._detected = (-np.inf if each is None else each for each in (state.time, state.detected))
+        self._followed = [Track.restored(each) for each in state.followed]
+        self._lost = [Track.restored(each) for each in state.lost]
+        if state.thumbnail:
+            self._thumbnail = np.array(state.thumbnail).reshape(THUMBNAIL[::-1])
 
     def _is_other_scene(self, image: Pixels) -> bool:
         """Whether the image shows another scene than the last one."""
         thumbnail, before = resized(image, THUMBNAIL).mean(axis=2), self._thumbnail
-        self._thumbnail = thumbnail
-        return before is not None and float(np.abs(thumbnail - before).mean()) > self.config.cut
+        size, size_before = image.shape[1::-1], self._size
+        self._thumbnail, self._size = thumbnail, (int(size[0]), int(size[1]))
+        return before is not None and (
+            self._size != size_before or float(np.abs(thumbnail - before).mean()) > self.config.cut
+        )
 
     def _interval(self) -> float:
         """Seconds between two runs of the detector."""
@@ -164,7 +198,8 @@ class Tracker:
                 track.confirm(region, self._time)
                 back.append(track)
             else:
-                track = Track.begin(next(self._numbers), face, region, self._time)
+                track = Track.begin(self._next, face, region, self._time)
+                self._next += 1
             self._followed.append(track)
         self._lost = [track for track in self._lost if track not in back]
 
