@@ -4,7 +4,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Literal
 
@@ -56,6 +57,20 @@ class Stopping:
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         for each, handler in self._before.items():
+            signal.signal(each, handler)
+
+
+@contextmanager
+def termination_as_interrupt() -> Iterator[None]:
+    """Raise KeyboardInterrupt on SIGTERM and when the terminal is closed, as on Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {each: signal.signal(each, signal.default_int_handler) for each in unless_ignored(TERMINATIONS)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
             signal.signal(each, handler)
 
 

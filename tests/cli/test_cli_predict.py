@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 
 from command_line import BOX, RUNTIME, call, run
-from darkpose.cli.predict import FEW_IMAGES, Model, Scale, runtime_for, termination_as_interrupt
+from darkpose.cli.model import FEW_IMAGES, Compute, Model, runtime_for
 from darkpose.detect.face_detector import FaceDetector
 from darkpose.image.pixels import read_image, write_image
 from darkpose.predict.files import Outcome, predict_files
+from darkpose.stopping import termination_as_interrupt
 from darkpose.weights.face_detector import open_face_detector
 
 
@@ -419,26 +420,26 @@ def test_ctrl_c_keeps_every_record_and_the_same_command_goes_on(
 
 
 @pytest.mark.parametrize(
-    ("model", "scale", "images", "runtime"),
+    ("model", "compute", "images", "runtime"),
     [
-        (Model(), Scale(), FEW_IMAGES, "onnxruntime"),
-        (Model(weights="face.onnx", device="cpu"), Scale(threads=2), 1, "onnxruntime"),
-        (Model(), Scale(), FEW_IMAGES + 1, "auto"),
-        (Model(weights="mine.safetensors"), Scale(), 1, "auto"),
-        (Model(runtime="torch"), Scale(), 1, "torch"),
-        (Model(device="cuda"), Scale(), 1, "auto"),
-        (Model(), Scale(precision="bf16"), 1, "auto"),
-        (Model(), Scale(compile=True), 1, "auto"),
-        (Model(), Scale(provider=["GPU"]), 1, "auto"),
+        (Model(), Compute(), FEW_IMAGES, "onnxruntime"),
+        (Model(weights="face.onnx", device="cpu"), Compute(threads=2), 1, "onnxruntime"),
+        (Model(), Compute(), FEW_IMAGES + 1, "auto"),
+        (Model(weights="mine.safetensors"), Compute(), 1, "auto"),
+        (Model(runtime="torch"), Compute(), 1, "torch"),
+        (Model(device="cuda"), Compute(), 1, "auto"),
+        (Model(), Compute(precision="bf16"), 1, "auto"),
+        (Model(), Compute(compile=True), 1, "auto"),
+        (Model(), Compute(provider=["GPU"]), 1, "auto"),
     ],
 )
 def test_few_images_take_the_runtime_that_starts_fastest(
-    model: Model, scale: Scale, images: int, runtime: str, monkeypatch: pytest.MonkeyPatch
+    model: Model, compute: Compute, images: int, runtime: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("darkpose.runtime.open.has_nvidia_driver", lambda: False)
-    assert runtime_for(model, scale, images) == runtime
+    assert runtime_for(model, compute, images) == runtime
     monkeypatch.setattr("darkpose.runtime.open.has_nvidia_driver", lambda: True)
-    assert runtime_for(model, scale, images) == model.runtime
+    assert runtime_for(model, compute, images) == model.runtime
 
 
 def test_sigterm_can_raise_as_ctrl_c_does() -> None:

@@ -1,21 +1,20 @@
 """`darkpose predict`: images in, landmarks out."""
 
-import signal
 import sys
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
+from darkpose.cli.model import SCALE, Compute, Model, predictor_options, runtime_for
 from darkpose.cli.numbers import Count
-from darkpose.cli.result import print_json, print_lines, tell
+from darkpose.cli.result import count_of, print_json, print_lines, tell, tell_facts
 from darkpose.errors import DarkposeError, shown
 from darkpose.files.paths import is_file
-from darkpose.stopping import TERMINATIONS, unless_ignored
+from darkpose.stopping import termination_as_interrupt
 
 if TYPE_CHECKING:
     from darkpose.predict.files import Outcome
@@ -24,54 +23,16 @@ if TYPE_CHECKING:
     from darkpose.predict.predictor import BoxKind, Predictor
 
 DEFAULT_OUTPUT = Path("darkpose-out")
-# For so few images `--runtime auto` takes onnxruntime on a CPU: OpenVINO needs 2 s of CPU time to compile the network
-# and saves some 20 ms an image.
-FEW_IMAGES = 16
 INTERRUPTED = "interrupted; run the same command again to continue"
 
-INPUT, MODEL = Group("Input and faces", sort_key=1), Group("Model", sort_key=2)
+INPUT, OUTPUT = Group("Input and faces", sort_key=1), Group("Output", sort_key=3)
 Kind = Literal["detector", "yunet", "darkpose", "haar", "landmarks", "square"]
-OUTPUT, SCALE = Group("Output", sort_key=3), Group("Scale", sort_key=4)
-
-
-@Parameter(name="*", group=MODEL)
-@dataclass(frozen=True)
-class Model:
-    """The network, and how its heatmaps become landmarks.
-
-    Parameters
-    ----------
-    weights
-        Name (see `darkpose models`) or path of a checkpoint, or path of an exported .onnx file.
-    schema
-        300w-68, wflw-98 or aflw-19, if the weights know several. Default: their first.
-    runtime
-        What runs the network. auto: on an NVIDIA GPU torch, or onnxruntime with CUDA; on a CPU the fastest installed of
-        OpenVINO, onnxruntime and torch, but onnxruntime for up to 16 images: it starts faster. Checkpoints outside the
-        package: onnxruntime or torch.
-    device
-        Device of torch: auto, cpu, cuda, cuda:1, ...
-    method
-        Decoder of the heatmaps. Default: dark, or the one in an exported file.
-    flip_test
-        Average with the mirrored crop: twice the time, slightly more accurate. Default: off, or as in an exported file.
-    shape_prior
-        Pull hidden, blurred and lost landmarks towards shapes of faces: wflw-98, or the file of a prior.
-    """
-
-    weights: str = "default"
-    schema: str | None = None
-    runtime: Literal["auto", "onnxruntime", "openvino", "torch"] = "auto"
-    device: str = "auto"
-    method: Literal["dark", "dark+", "quarter", "argmax"] | None = None
-    flip_test: Literal["off", "published", "exact"] | None = None
-    shape_prior: str | None = None
 
 
 @Parameter(name="*", group=SCALE)
 @dataclass(frozen=True)
 class Scale:
-    """Speed, memory, and numbers of images.
+    """Memory, and numbers of images.
 
     Parameters
     ----------
@@ -80,14 +41,6 @@ class Scale:
     workers
         Threads that read images and detect faces ahead of the network. Default: one per CPU core. With --ray: CPU cores
         per predictor. Default: 1.
-    threads
-        CPU threads of the network. Default: the runtime chooses.
-    precision
-        Number type of the network; bf16 needs torch or OpenVINO.
-    provider
-        Execution provider of onnxruntime, or device of OpenVINO. Repeat for several, best first.
-    compile
-        Compile the network with torch, on a GPU into CUDA graphs. Takes minutes.
     shard_size
         Images per shard, for jsonl and parquet.
     ray
@@ -96,10 +49,6 @@ class Scale:
 
     batch_size: int = 16
     workers: Count | None = None
-    threads: int | None = None
-    precision: Annotated[Literal["fp32", "bf16"], Parameter(alias="--numbers")] = "fp32"
-    provider: list[str] | None = None
-    compile: Annotated[bool, Parameter(alias="--compiled")] = False
     shard_size: int = 1000
     ray: int | None = None
 
@@ -118,6 +67,7 @@ def predict(
     json: Annotated[bool, Parameter(group=OUTPUT)] = False,
     scores: Annotated[bool, Parameter(group=OUTPUT)] = False,
     covariance: Annotated[bool, Parameter(group=OUTPUT)] = False,
+    compute: Compute | None = None,
     scale: Scale | None = None,
 ) -> int:
     """Find the landmarks of every face in images.
@@ -157,8 +107,9 @@ def predict(
         Also give the uncertainty of each landmark, image px^2: in json (null if unknown), as columns of csv, as 95 %
         ellipses of --draw.
     """
-    model, scale = model or Model(), scale or Scale()
-    options = {**_options(model, scale, covariance), "find": find}
+    model, compute, scale = model or Model(), compute or Compute(), scale or Scale()
+    options = predictor_options(model, compute)
+    options |= {"covariance": covariance, "batch_size": scale.batch_size, "find": find}
     if format == "jsonl" or format == "parquet":
         if draw or scores or json:
             raise DarkposeError(f"--format {format} writes shards; --draw, --scores and --json are for other formats")
@@ -182,7 +133,7 @@ def predict(
     if given:
         given.check(item.path for item in inputs)
     box_kind = _maker(detector) if given and box_kind == "detector" else box_kind
-    options["runtime"] = runtime_for(model, scale, len(inputs))
+    options["runtime"] = runtime_for(model, compute, len(inputs))
     predictor = Predictor(**options, detector="auto" if given else detector)
     draw = draw or scores
     target = output or (None if json and not draw and format is None else DEFAULT_OUTPUT)
@@ -199,7 +150,7 @@ def predict(
         )
         inputs = folder.remaining(inputs)
         if tally.read:
-            tell(f"{_count(tally.read, 'image')} of an unfinished run kept")
+            tell(f"{count_of(tally.read, 'image')} of an unfinished run kept")
     try:
         bar = tqdm(total=len(inputs), unit="image", disable=None)
         with termination_as_interrupt(), bar, folder or nullcontext():
@@ -214,13 +165,13 @@ def predict(
                 if json and outcome.result is not None:
                     print_json(to_dict(outcome.result))
     except KeyboardInterrupt:
-        tell(f"interrupted after {tally.seen} of {_count(tally.inputs, 'image')}")
+        tell(f"interrupted after {tally.seen} of {count_of(tally.inputs, 'image')}")
         return 130
-    _tell_facts(predictor, covariance)
+    tell_facts(predictor, covariance)
     if not json:
-        print_lines(f"{_count(tally.faces, 'face')} in {_count(tally.read, 'image')} -> {target}/")
+        print_lines(f"{count_of(tally.faces, 'face')} in {count_of(tally.read, 'image')} -> {target}/")
     if tally.unused or tally.faceless:
-        tell(f"{_count(tally.unused, 'image')} could not be used, {tally.faceless} without a face")
+        tell(f"{count_of(tally.unused, 'image')} could not be used, {tally.faceless} without a face")
     return 1 if tally.unused or tally.faceless else 0
 
 
@@ -231,38 +182,6 @@ def _facts(predictor: "Predictor", boxes: "GivenBoxes | None", box_kind: "BoxKin
     if boxes is None:
         return {**predictor.facts(), **detector_facts(predictor.detector)}
     return {**predictor.facts(), "boxes": boxes.digest(), "box_kind": box_kind}
-
-
-def _options(model: Model, scale: Scale, covariance: bool) -> dict[str, Any]:
-    """Keyword arguments of `Predictor`, without the detector."""
-    return {
-        "weights": model.weights,
-        "schema": model.schema,
-        "runtime": model.runtime,
-        "device": model.device,
-        "method": model.method,
-        "flip_test": model.flip_test,
-        "shape_prior": model.shape_prior,
-        "covariance": covariance,
-        "batch_size": scale.batch_size,
-        "threads": scale.threads,
-        "numbers": scale.precision,
-        "providers": tuple(scale.provider or ()),
-        "compiled": scale.compile,
-    }
-
-
-def runtime_for(model: Model, scale: Scale, images: int) -> str:
-    """The runtime asked for; onnxruntime for few images on a CPU, if it can run the weights without another package."""
-    from darkpose.runtime.open import has_nvidia_driver
-    from darkpose.weights.zoo import SHIPPED, resolve_name
-
-    asked = model.runtime != "auto" or model.device not in ("auto", "cpu")
-    asked = asked or scale.precision != "fp32" or scale.compile or bool(scale.provider)
-    able = model.weights.endswith(".onnx") or resolve_name(model.weights, model.schema) in SHIPPED
-    if images > FEW_IMAGES or asked or not able or has_nvidia_driver():
-        return model.runtime
-    return "onnxruntime"
 
 
 def _maker(detector: str) -> Kind:
@@ -325,11 +244,11 @@ def _write_shards(
     except KeyboardInterrupt:
         tell(INTERRUPTED)
         return 130
-    _tell_facts(predictor, options["covariance"], on_cluster=scale.ray is not None)
+    tell_facts(predictor, options["covariance"], on_cluster=scale.ray is not None)
     counts = shards.summary()
     statuses = ", ".join(f"{counts[status]} {status}" for status in ("done", "no face", "unreadable"))
-    found = _count(counts["faces"], "face")
-    print_lines(f"{_count(counts['inputs'], 'image')}: {statuses}; {found} -> {folder}/")
+    found = count_of(counts["faces"], "face")
+    print_lines(f"{count_of(counts['inputs'], 'image')}: {statuses}; {found} -> {folder}/")
     if stopped:
         tell(INTERRUPTED)
         return 130
@@ -339,28 +258,6 @@ def _write_shards(
 def _absolute(name: str) -> str:
     """A file as its absolute path, for processes in other folders; another name unchanged."""
     return str(Path(name).absolute()) if is_file(name) else name
-
-
-def _tell_facts(predictor: "Predictor", covariance: bool, *, on_cluster: bool = False) -> None:
-    """Report missing calibrations, and the runtime."""
-    if covariance and not predictor.calibrated:
-        tell(f"the weights have no calibration for {predictor.schema.name}: covariances are unknown")
-    if not on_cluster:
-        tell(f"runtime: {predictor.runtime}")
-
-
-@contextmanager
-def termination_as_interrupt() -> Iterator[None]:
-    """Raise KeyboardInterrupt on SIGTERM and when the terminal is closed, as on Ctrl-C."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {each: signal.signal(each, signal.default_int_handler) for each in unless_ignored(TERMINATIONS)}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 @dataclass
@@ -385,7 +282,3 @@ class _Tally:
         self.read += 1
         self.faces += len(outcome.result.faces)
         self.faceless += not outcome.result.faces
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -45,7 +45,7 @@ def draw_faces(
     Args:
         image: (H, W, 3) RGB.
         faces: in the image.
-        boxes: draw the boxes, too.
+        boxes: draw the boxes, too, with the numbers of tracks.
         scores: write the mean and the lowest score above each box.
         zoom: whole factor that enlarges the image.
 
@@ -65,14 +65,16 @@ def draw_faces(
             for line in ellipse(face.keypoints, face.covariance, LEVEL)[np.isfinite(face.covariance).all(axis=(1, 2))]:
                 draw_polyline(canvas, resize_points(line, zoom), _ELLIPSE, line_width(extent), closed=True)
         draw_landmarks(canvas, keypoints, extent)
-        if scores:
-            _label(canvas, face, box, extent)
+        if scores or (boxes and face.track is not None):
+            _label(canvas, face, box, extent, scores=scores)
     return canvas
 
 
-def _label(canvas: Pixels, face: Face, box: np.ndarray, extent: float) -> None:
-    """Write the mean and the lowest score of a face above its box."""
-    text = f"{face.score:.2f}, lowest {float(face.scores.min()):.2f}"
+def _label(canvas: Pixels, face: Face, box: np.ndarray, extent: float, *, scores: bool) -> None:
+    """Write the number of its track, and the mean and the lowest score of a face above its box."""
+    texts = [] if face.track is None else [str(face.track)]
+    texts += [f"{face.score:.2f}", f"lowest {float(face.scores.min()):.2f}"] if scores else []
+    text = ", ".join(texts)
     scale = max(0.35, extent / 400)
     x, y = round(float(box[0])), max(round(12 * scale + 8), round(float(box[1]) - 4 * scale))
     for colour, stroke in ((DARK_BLUE, max(2, round(4 * scale))), (WHITE, max(1, round(1.5 * scale)))):

@@ -7,27 +7,18 @@ state: it gives the same rows as one that was not killed.
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
 
 from darkpose.errors import DarkposeError
 from darkpose.files.journal import ADVICE, Journal
 from darkpose.files.json_text import parse_json
 from darkpose.files.records import parse_record
-from darkpose.image.pixels import Pixels
 from darkpose.predict.face import Face
 from darkpose.predict.formats import face_values
+from darkpose.video.clip import Frame
 from darkpose.video.table import Row
 from darkpose.video.tracker import Tracker, TrackerState
 
 STATE_EVERY = 30  # frames
-
-
-class Frame(Protocol):
-    """A frame of a clip: `clip.Frame`."""
-
-    number: int
-    time: float
-    image: Pixels | None
 
 
 @dataclass(frozen=True)
@@ -37,11 +28,11 @@ class FrameRows:
     rows: tuple[Row, ...]
 
 
-def analyse(frames: Iterable[Any], tracker: Tracker, journal: Journal, *, covariance: bool) -> Iterator[list[Row]]:
+def analyse(frames: Iterable[Frame], tracker: Tracker, journal: Journal, *, covariance: bool) -> Iterator[list[Row]]:
     """Find the faces of the frames that the journal lacks, and append them to it.
 
     Args:
-        frames: `Frame`s of a clip, from where the run began.
+        frames: of a clip, from where the run began.
         tracker: new; it gets the last state in the journal.
         journal: of this run; what follows the last state is dropped.
         covariance: whether rows have covariances.
@@ -66,7 +57,7 @@ def analyse(frames: Iterable[Any], tracker: Tracker, journal: Journal, *, covari
             journal.add({"state": asdict(tracker.state())})
 
 
-def rows_of(frame: Any, tracker: Tracker, *, covariance: bool) -> list[Row]:
+def rows_of(frame: Frame, tracker: Tracker, *, covariance: bool) -> list[Row]:
     """The rows of one frame; the tracker moves on to it."""
     if frame.image is None:
         return [Row(frame.number, frame.time, "broken")]
