@@ -37,6 +37,7 @@ ROOMS = [
 # One outside package, the rooms that import it.
 DOORS = {
     "accelerate": {"training"},
+    "av": {"video"},
     "cv2": {"image"},
     "cyclopts": {"cli"},
     "h5py": {"datasets"},

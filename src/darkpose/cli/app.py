@@ -30,6 +30,7 @@ COMMANDS = {
 # Extras of pip that bring a package; for some commands another extra than the package's own.
 EXTRAS = {
     "accelerate": "train",
+    "av": "video",
     "h5py": "data",
     "matplotlib": "report",
     "numba": "fast",

@@ -26,16 +26,30 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         DarkposeError: the folder is missing, or the disk is full or read-only. No temporary file stays, and an earlier
             file at `path` is unchanged.
     """
+    try:
+        with replacing(path) as temporary:
+            write(temporary)
+    except OSError as error:
+        raise DarkposeError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary file in the folder of `path`; at the end of the block it is flushed and renamed to `path`.
+
+    After an exception in the block no temporary file stays, and an earlier file at `path` is unchanged.
+
+    Raises:
+        OSError: the folder is missing, or the disk is full or read-only.
+    """
     temporary = path.with_name(f"{PREFIX}{secrets.token_hex(6)}{SUFFIX}")
     try:
         _remove_leftovers_once(path.parent)
         with open(temporary, "xb") as held, _locked(held):  # it has a writer
-            write(temporary)
+            yield temporary
             with temporary.open("rb+") as file:  # Windows flushes only what is open for writing
                 os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError as error:
-        raise DarkposeError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
         with suppress(OSError):  # it has usually been renamed
             temporary.unlink()
