@@ -6,9 +6,11 @@ benchmark  darkpose benchmark
 datasets   darkpose datasets check and make
 evaluate   darkpose evaluate
 export     darkpose export
+model      options of the network and its runtime
 numbers    types of numbers
 predict    darkpose predict
 result     the result of a command on standard output
 train      darkpose train and plot
+video      darkpose video
 weights    darkpose convert, info and models
 """

@@ -15,6 +15,7 @@ from darkpose.errors import DarkposeError
 # Modules and first lines of the help of the commands, so that only the command that runs is imported.
 COMMANDS = {
     "predict": ("predict", "Find the landmarks of every face in images."),
+    "video": ("video", "Follow the faces of clips: a table of landmarks, and the clip with them drawn."),
     "models": ("weights", "List the models with their landmarks, errors, terms and files."),
     "info": ("weights", "Show versions, runtime, device, weights and detector."),
     "evaluate": (

@@ -78,7 +78,7 @@ def video(
     json
         Print one JSON line per clip.
     """
-    from darkpose.video.clip import is_url
+    from darkpose.video.decode import is_url
 
     if not clips:
         raise DarkposeError("name at least one clip (darkpose video --help)")

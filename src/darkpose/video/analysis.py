@@ -27,6 +27,10 @@ class FrameRows:
 
     rows: tuple[Row, ...]
 
+    def __post_init__(self) -> None:
+        if not self.rows:
+            raise DarkposeError("a frame has no rows")
+
 
 def analyse(frames: Iterable[Frame], tracker: Tracker, journal: Journal, *, covariance: bool) -> Iterator[list[Row]]:
     """Find the faces of the frames that the journal lacks, and append them to it.
@@ -48,7 +52,7 @@ def analyse(frames: Iterable[Frame], tracker: Tracker, journal: Journal, *, cova
     for frame in frames:
         if frame.number <= last:
             continue
-        rows = [Row(number, None, "skipped") for number in range(last + 1, frame.number)] if last >= 0 else []
+        rows = [Row(number, "skipped") for number in range(last + 1, frame.number)] if last >= 0 else []
         rows += rows_of(frame, tracker, covariance=covariance)
         journal.add({"rows": [row.values() for row in rows]})
         yield rows
@@ -60,10 +64,10 @@ def analyse(frames: Iterable[Frame], tracker: Tracker, journal: Journal, *, cova
 def rows_of(frame: Frame, tracker: Tracker, *, covariance: bool) -> list[Row]:
     """The rows of one frame; the tracker moves on to it."""
     if frame.image is None:
-        return [Row(frame.number, frame.time, "broken")]
+        return [Row(frame.number, "broken", frame.time)]
     faces = tracker.update(frame.image, frame.time)
     found = [face_row(face, frame.number, frame.time, covariance=covariance) for face in faces]
-    return found or [Row(frame.number, frame.time, "no face")]
+    return found or [Row(frame.number, "no face", frame.time)]
 
 
 def face_row(face: Face, number: int, time: float, *, covariance: bool) -> Row:
@@ -72,8 +76,8 @@ def face_row(face: Face, number: int, time: float, *, covariance: bool) -> Row:
     spread = values.get("covariances") if covariance else None
     return Row(
         number,
-        time,
         "ok",
+        time,
         face.track,
         values["markup"],
         tuple(values["box"]),

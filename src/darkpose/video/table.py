@@ -46,8 +46,8 @@ class Row:
 
     Attributes:
         frame: number in the clip, from 0.
-        time: s; None: not known, as the frame was skipped.
         status: "broken": the frame could not be decoded; "skipped": it was not asked for.
+        time: s; None: not known, as the frame was skipped.
         track: number of the face in the clip. None, as all that follows: there is no face.
         markup: name of the schema.
         box: x0, y0, x1, y1, image px.
@@ -61,8 +61,8 @@ class Row:
     """
 
     frame: int
-    time: Number
     status: Status
+    time: Number = None
     track: int | None = None
     markup: str | None = None
     box: tuple[float, float, float, float] | None = None
