@@ -1,6 +1,7 @@
 """Data sets: annotated faces and their readers.
 
 aflw              AFLW, 19 landmarks
+annotated_clip    one annotated clip
 catalogue         published data sets by name
 check             checks of a data set
 coco              JSON files in the format of COCO
@@ -22,5 +23,7 @@ points            COCO and CSV files with any landmarks
 reading           functions shared by the readers
 sample            one annotated face
 w300              300-W, 68 landmarks
+w300vw            300-VW, clips with 68 landmarks
 wflw              WFLW, 98 landmarks
+wflw_v            WFLW-V, clips with 98 landmarks
 """
