@@ -74,6 +74,17 @@ def test_a_pair_is_kept_while_it_is_within_the_limit() -> None:
     assert match_faces({0: FACE}, {7: at(3), 8: at(1)}, {}) == {0: 8}
 
 
+def test_hidden_persons_may_be_missed_or_found_but_not_confused() -> None:
+    truth = clip({0: 0}, {0: 0}, {0: 0})
+    hidden: list[set[int]] = [set(), {0}, set()]
+    missed = count_tracks(clip({7: 0}, {}, {7: 0}), truth, hidden=hidden)
+    assert missed == TrackCounts(3, 2, 0, 0, 0, 0, 0)
+    assert count_tracks(clip({7: 0}, {7: 0}, {7: 0}), truth, hidden=hidden) == TrackCounts(3, 3, 0, 0, 0, 0, 0)
+    assert count_tracks(clip({7: 0}, {}, {8: 0}), truth, hidden=hidden) == TrackCounts(3, 2, 0, 0, 1, 0, 0)
+    with pytest.raises(DarkposeError, match="hidden persons of 3 frames, got 2"):
+        count_tracks(truth, truth, hidden=hidden[:2])
+
+
 def test_one_face_is_followed_among_several() -> None:
     predicted = clip({3: 80, 4: 1}, {}, {5: 2})
     followed = follow_face(predicted, np.array([FACE] * 3))

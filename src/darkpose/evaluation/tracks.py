@@ -5,7 +5,7 @@ of a face from an annotated one is the mean distance of their landmarks over the
 landmarks' extent; from `LIMIT` on, they are not the same face.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -24,7 +24,7 @@ class TrackCounts:
 
     Attributes:
         frames: their number.
-        faces: annotated faces, summed over the frames.
+        faces: annotated faces, summed over the frames; without hidden ones that were not found.
         missed: annotated faces that no face was matched with.
         false: faces that match no annotated one.
         switches: how often a person is matched with another track than the last time.
@@ -47,7 +47,12 @@ class TrackCounts:
         return 1 - wrong / self.faces if self.faces else float("nan")
 
 
-def count_tracks(predicted: TrackedFrames, annotated: TrackedFrames, limit: float = LIMIT) -> TrackCounts:
+def count_tracks(
+    predicted: TrackedFrames,
+    annotated: TrackedFrames,
+    limit: float = LIMIT,
+    hidden: Sequence[Collection[int]] | None = None,
+) -> TrackCounts:
     """Count what tracks miss, invent and confuse.
 
     In each frame, pairs of person and track of the frame before are kept while they are within the limit; the other
@@ -57,15 +62,18 @@ def count_tracks(predicted: TrackedFrames, annotated: TrackedFrames, limit: floa
         predicted: tracks.
         annotated: all persons in all frames, each with one number, also after they were away.
         limit: largest distance, face sizes.
+        hidden: of every frame, the annotated persons who need not be found, but may be; None: nobody.
 
     Raises:
         DarkposeError: the numbers of frames or landmarks differ, or an annotated face has no size.
     """
     if len(predicted) != len(annotated):
         raise DarkposeError(f"expected tracks of {len(annotated)} frames, as annotated, got {len(predicted)}")
+    if hidden is not None and len(hidden) != len(annotated):
+        raise DarkposeError(f"expected the hidden persons of {len(annotated)} frames, got {len(hidden)}")
     counter = _Counter(limit)
-    for truth, tracks in zip(annotated.faces, predicted.faces, strict=True):
-        counter.add(truth, tracks)
+    for i, (truth, tracks) in enumerate(zip(annotated.faces, predicted.faces, strict=True)):
+        counter.add(truth, tracks, () if hidden is None else hidden[i])
     return counter.counts()
 
 
@@ -127,7 +135,7 @@ class _Counter:
         before: person -> track, in the frame before.
         latest: person -> track of their latest match.
         away: persons who were out of the picture since their latest match.
-        lost: persons who were in the picture, but not matched, since their latest match.
+        lost: persons who were in the picture and not hidden, but not matched, since their latest match.
     """
 
     def __init__(self, limit: float) -> None:
@@ -138,12 +146,13 @@ class _Counter:
         self.away: set[int] = set()
         self.lost: set[int] = set()
 
-    def add(self, truth: Mapping[int, Floats], tracks: Mapping[int, Floats]) -> None:
+    def add(self, truth: Mapping[int, Floats], tracks: Mapping[int, Floats], hidden: Collection[int]) -> None:
         """Count one frame."""
         matched = match_faces(truth, tracks, self.before, self.limit)
+        missed = set(truth) - set(matched) - set(hidden)
         self.frames += 1
-        self.faces += len(truth)
-        self.missed += len(truth) - len(matched)
+        self.faces += len(matched) + len(missed)
+        self.missed += len(missed)
         self.false += len(tracks) - len(matched)
         for person, track in matched.items():
             switched = self.latest.get(person, track) != track
@@ -153,7 +162,7 @@ class _Counter:
         self.before = matched
         self.latest |= matched
         self.away = (self.away | (set(self.latest) - set(truth))) - set(matched)
-        self.lost = (self.lost | (set(self.latest) & set(truth))) - set(matched)
+        self.lost = (self.lost | (set(self.latest) & missed)) - set(matched)
 
     def counts(self) -> TrackCounts:
         """The counts so far."""
