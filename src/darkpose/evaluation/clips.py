@@ -179,7 +179,8 @@ def lag(times: ArrayLike, predicted: ArrayLike, annotated: ArrayLike, most: floa
 
     The annotation is interpolated linearly in time. At a constant velocity, d is the steady offset over the velocity.
     Unlike a regression on the velocity, a delay by whole frames is found exactly in any motion. A constant error of the
-    landmarks biases d where a face moves in one direction only. There is no published standard.
+    landmarks biases d where a face moves in one direction only; the lag of a smoothing alone is that of the smoothed
+    predictions against those that are not smoothed. There is no published standard.
 
     Args:
         times: (T,) s, rising.
