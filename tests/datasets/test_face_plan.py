@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from darkpose.datasets.face_plan import ATTRIBUTES, LARGE_YAW, SIZE, PlannedFace, plan_face
+from darkpose.datasets.face_plan import ATTRIBUTES, LARGE_YAW, SIZE, PlannedFace, Pose, plan_face, pose_face
 from darkpose.datasets.wflw import SUBSETS
 from darkpose.errors import DarkposeError
 from darkpose.schema import WFLW_98
@@ -73,3 +73,23 @@ def test_an_expression_opens_the_mouth_or_raises_the_brows() -> None:
 
 def eye_distance(face: PlannedFace) -> float:
     return float(np.linalg.norm(face.keypoints[60] - face.keypoints[72]))
+
+
+def test_a_posed_head_is_placed_scaled_and_turned() -> None:
+    straight = pose_face(1, 2, Pose(0, 0, 50)).keypoints
+    moved = pose_face(1, 2, Pose(300, 200, 100)).keypoints
+    np.testing.assert_allclose(moved, 2 * straight + [300, 200], rtol=0, atol=1e-9)
+    rolled = pose_face(1, 2, Pose(0, 0, 50, roll=90)).keypoints
+    np.testing.assert_allclose(rolled, straight @ [[0, 1], [-1, 0]], rtol=0, atol=1e-9)  # clockwise on the screen
+    nose = WFLW_98.index("nose_bridge_3")
+    assert pose_face(1, 2, Pose(0, 0, 50, yaw=30)).keypoints[nose, 0] > straight[nose, 0] + 5
+    assert pose_face(1, 2, Pose(0, 0, 50, pitch=20)).keypoints[nose, 1] > straight[nose, 1] + 5
+
+
+def test_shut_eyes_change_the_eyes_alone() -> None:
+    opened, shut = (pose_face(1, 2, Pose(0, 0, 50, openness=openness)) for openness in (1.0, 0.1))
+    changed = [WFLW_98.names[i] for i in np.flatnonzero((opened.keypoints != shut.keypoints).any(axis=1))]
+    assert changed
+    assert all("eye" in name or "pupil" in name for name in changed)
+    for disc, flat in zip(opened.irises, shut.irises, strict=True):
+        np.testing.assert_allclose(np.ptp(flat, axis=0), [1, 0.1] * np.ptp(disc, axis=0), rtol=0.05)

@@ -1,6 +1,7 @@
 """Data sets: annotated faces and their readers.
 
 aflw              AFLW, 19 landmarks
+annotated_clip    one annotated clip
 catalogue         published data sets by name
 check             checks of a data set
 coco              JSON files in the format of COCO
@@ -8,6 +9,7 @@ cofw              COFW, 29 landmarks
 contact_sheet     sheets of faces with their landmarks
 crop              faces cut out without augmentation
 derive            landmarks of one schema derived from another
+drawn_clip        drawn clips with exact landmarks
 drawn_data_sets   drawn faces in the files of WFLW and AFLW
 drawn_face        drawn faces with exact landmarks
 face_boxes        boxes and rolls of faces, for the detector
@@ -22,5 +24,7 @@ points            COCO and CSV files with any landmarks
 reading           functions shared by the readers
 sample            one annotated face
 w300              300-W, 68 landmarks
+w300vw            300-VW, clips with 68 landmarks
 wflw              WFLW, 98 landmarks
+wflw_v            WFLW-V, clips with 98 landmarks
 """

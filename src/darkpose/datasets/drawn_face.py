@@ -19,7 +19,7 @@ from darkpose.image.geometry import Floats, resize_points
 from darkpose.image.opencv import cv2
 from darkpose.image.pixels import Pixels, blur_image, relight
 
-_SCALE = 6  # drawn px per px of the image
+SCALE = 6  # drawn px per px of the image
 _EXCESS = 0.5  # drawn px by which OpenCV fills a polygon too wide on every side
 _STEPS = 8  # parts of an edge: OpenCV rounds their ends, and many small errors cancel each other
 
@@ -78,7 +78,7 @@ def draw_plan(plan: PlannedFace) -> DrawnFace:
     return DrawnFace(_picture(plan), plan.keypoints, plan.attributes, plan.yaw)
 
 
-class _Look(NamedTuple):
+class Look(NamedTuple):
     """RGB colours of a face."""
 
     skin: Floats
@@ -89,14 +89,15 @@ class _Look(NamedTuple):
     cloth: Floats
 
 
-def _look(rng: np.random.Generator, makeup: bool) -> _Look:
+def random_look(rng: np.random.Generator, makeup: bool) -> Look:
+    """Choose the colours of a face at random."""
     tone, red = rng.uniform(0, 1, 2)
     hair, iris = _HAIR[rng.integers(len(_HAIR))], _IRIS[rng.integers(len(_IRIS))]
     cloth, vivid = rng.uniform(20, 230, 3), rng.uniform(0, 1, 3)
     skin = np.array([150, 102, 74]) + tone * np.array([98, 110, 112])
     lips = skin * [0.86, 0.55, 0.56] + [12 * red, 0, 0]
     lids = 40 + 190 * np.roll([0.05, 0.25 + 0.4 * vivid[0], 1.0], int(3 * vivid[1]))
-    return _Look(
+    return Look(
         *(skin, np.asarray(hair, np.float64), np.asarray(iris, np.float64)),
         lips=np.array([205.0, 12 + 20 * red, 50 + 60 * vivid[2]]) if makeup else lips,
         lids=0.75 * lids + 0.25 * skin,
@@ -106,9 +107,9 @@ def _look(rng: np.random.Generator, makeup: bool) -> _Look:
 
 def _picture(plan: PlannedFace) -> Pixels:
     rng = random_for(plan.seed, plan.index, "look")
-    look = _look(rng, "makeup" in plan.attributes)
-    canvas = _resized(_background(rng), _SCALE * SIZE, cv2.INTER_NEAREST)
-    _draw_head(canvas, plan, look)
+    look = random_look(rng, "makeup" in plan.attributes)
+    canvas = _resized(_background(rng), SCALE * SIZE, cv2.INTER_NEAREST)
+    draw_head(canvas, plan, look)
     if "occlusion" in plan.attributes:
         _draw_patch(canvas, random_for(plan.seed, plan.index, "patch"), plan.keypoints)
     image = _resized(canvas, SIZE, cv2.INTER_AREA)
@@ -126,9 +127,10 @@ def _resized(image: Pixels, size: int, how: int) -> Pixels:
     return np.asarray(cv2.resize(image, (size, size), interpolation=how), np.uint8)
 
 
-def _draw_head(canvas: Pixels, plan: PlannedFace, look: _Look) -> None:
+def draw_head(canvas: Pixels, plan: PlannedFace, look: Look) -> None:
+    """Draw a head into a picture enlarged by `SCALE`."""
     at, skin = plan.keypoints, look.skin
-    line = max(2, round(_SCALE * float(np.ptp(at, axis=0).max()) / 150))
+    line = max(2, round(SCALE * float(np.ptp(at, axis=0).max()) / 150))
     colours = {"hair": look.hair, "cloth": look.cloth, "neck": 0.72 * skin, "ear": 0.85 * skin}
     for name, polygon in plan.behind:
         _fill(canvas, polygon, colours[name])
@@ -161,7 +163,7 @@ def _draw_nose(canvas: Pixels, plan: PlannedFace, skin: Floats, line: int) -> No
 
 
 def _fixed(points: Floats) -> NDArray[np.int32]:
-    return fixed_point(resize_points(points, _SCALE))
+    return fixed_point(resize_points(points, SCALE))
 
 
 def _colour(values: Iterable[float]) -> tuple[int, int, int]:
@@ -170,7 +172,7 @@ def _colour(values: Iterable[float]) -> tuple[int, int, int]:
 
 
 def _fill(canvas: Pixels, polygon: Floats, colour: Iterable[float]) -> None:
-    corners = _inset(polygon, _EXCESS / _SCALE)
+    corners = _inset(polygon, _EXCESS / SCALE)
     steps = np.arange(_STEPS)[:, None] / _STEPS * (np.roll(corners, -1, axis=0) - corners)[:, None]
     points = (corners[:, None] + steps).reshape(-1, 2)
     cv2.fillPoly(canvas, [_fixed(points)], _colour(colour), cv2.LINE_8, FRACTION_BITS)

@@ -8,6 +8,7 @@ import numpy as np
 from darkpose.datasets.head_model import (
     LEFT_PUPIL,
     RIGHT_PUPIL,
+    Person,
     behind_face,
     forehead,
     head_landmarks,
@@ -50,6 +51,26 @@ class PlannedFace:
     pupils: tuple[Floats, ...]
 
 
+@dataclass(frozen=True)
+class Pose:
+    """Where a head is and how it is turned.
+
+    Attributes:
+        x, y: image px, of the middle between the eyes of a head that looks straight ahead.
+        radius: half the width of the head, image px.
+        yaw, pitch, roll: degrees; positive to the right of the image, down, and clockwise on the screen.
+        openness: of the eyes, above 0 to 1.
+    """
+
+    x: float
+    y: float
+    radius: float
+    yaw: float = 0.0
+    pitch: float = 0.0
+    roll: float = 0.0
+    openness: float = 1.0
+
+
 def plan_face(seed: int, index: int, attributes: Iterable[str] = ()) -> PlannedFace:
     """Plan a face; the plan depends on the arguments alone.
 
@@ -70,15 +91,48 @@ def plan_face(seed: int, index: int, attributes: Iterable[str] = ()) -> PlannedF
     person = random_person(random_for(seed, index, "person"), "expression" in attributes)
     rng = random_for(seed, index, "view")
     yaw, turn = random_pose(rng, "pose" in attributes)
+    place = random_placement(rng, head_landmarks(person, yaw) @ turn.T)
+    return _planned((seed, index, attributes), person, (yaw, turn), place, rng)
+
+
+def pose_face(seed: int, index: int, pose: Pose) -> PlannedFace:
+    """Plan a person in a given pose, in a picture of any size; landmarks may be outside it.
+
+    Args:
+        seed, index: the person, as for `plan_face`.
+        pose: of the head.
+    """
+    person = random_person(random_for(seed, index, "person"), expression=False)
+    turn = turn_matrix(pose.yaw, pose.pitch, pose.roll)
+
+    def place(points: Floats) -> Floats:
+        return np.asarray([pose.x, pose.y] + pose.radius * points)
+
+    rng = random_for(seed, index, "view")
+    return _planned((seed, index, frozenset()), person, (pose.yaw, turn), place, rng, pose.openness)
+
+
+def _planned(
+    who: tuple[int, int, frozenset[str]],
+    person: Person,
+    pose: tuple[float, Floats],
+    place: Callable[[Floats], Floats],
+    rng: np.random.Generator,
+    openness: float = 1.0,
+) -> PlannedFace:
+    """Plan a person (seed, index and attributes) in a pose (yaw and matrix)."""
+    yaw, turn = pose
+    person = person._replace(eye_height=openness * person.eye_height)
     solid = head_landmarks(person, yaw)
-    place = random_placement(rng, solid @ turn.T)
-    discs = [iris(person, solid[pupil]) for pupil in (LEFT_PUPIL, RIGHT_PUPIL)]
+    wide = person._replace(eye_height=person.eye_height / openness)
+    discs = [iris(wide, solid[pupil]) for pupil in (LEFT_PUPIL, RIGHT_PUPIL)]
+    discs = [disc * [1, openness, 1] + (1 - openness) * disc.mean(axis=0) * [0, 1, 0] for disc in discs]
 
     def seen(points: Floats) -> Floats:
         return place(points @ turn.T)
 
     return PlannedFace(
-        *(seed, index, attributes, seen(solid), yaw),
+        *(*who, seen(solid), yaw),
         behind=tuple((name, seen(polygon)) for name, polygon in behind_face(rng, yaw)),
         forehead=seen(forehead(person, yaw)),
         irises=tuple(seen(disc) for disc in discs),
@@ -96,11 +150,15 @@ def random_pose(rng: np.random.Generator, large: bool) -> tuple[float, Floats]:
     u = rng.uniform(-1, 1, 3)
     low, high = LARGE_YAW
     yaw = float(np.copysign(low + (high - low) * abs(u[0]), u[0]) if large else MAX_YAW * u[0])
-    pitch, roll = 12 * u[1], 15 * u[2]
+    return yaw, turn_matrix(yaw, 12 * u[1], 15 * u[2])
+
+
+def turn_matrix(yaw: float, pitch: float, roll: float) -> Floats:
+    """The matrix (2, 3) that rotates and projects points of the head; angles in degrees."""
     (cy, cp, cr), (sy, sp, sr) = (f(np.deg2rad([yaw, pitch, roll])) for f in (np.cos, np.sin))
     across = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     nod = np.array([[1, 0, 0], [0, cp, sp], [0, -sp, cp]])
-    return yaw, np.array([[cr, -sr, 0], [sr, cr, 0]]) @ nod @ across
+    return np.asarray(np.array([[cr, -sr, 0], [sr, cr, 0]]) @ nod @ across)
 
 
 def random_placement(rng: np.random.Generator, flat: Floats) -> Callable[[Floats], Floats]:

@@ -6,7 +6,6 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
 from darkpose.files.text import read_text
 from darkpose.image.geometry import Floats, landmark_box
@@ -18,14 +17,14 @@ Value = TypeVar("Value")
 
 
 def read_each(
-    file: Path, entries: Sequence[Entry], read: Callable[[Entry], Sample], broken: list[str] | None
-) -> list[Sample]:
-    """The samples of the entries of a file.
+    file: Path, entries: Sequence[Entry], read: Callable[[Entry], Value], broken: list[str] | None
+) -> list[Value]:
+    """The samples, or clips, of the entries of a file.
 
     Args:
         file: named in the message if there are no entries.
         entries: of the file, such as lines.
-        read: entry -> sample.
+        read: entry -> sample or clip.
         broken: collects the messages of entries that cannot be read; None: the first one raises.
 
     Raises:

@@ -9,6 +9,10 @@
 * report.py: the errors of every subset
 * comparison.py: two predictions of the same faces
 * metrics.py: NME, failure rate, AUC, bootstrap intervals
+* clips.py: error, jitter and lag of one face over time
+* tracked.py: faces of a clip with their tracks, and their files
+* tracks.py: missed and false faces and switches of tracks, as in CLEAR-MOT
+* assignment.py: assignment of rows to columns of a table of costs
 * detection.py: average precision and recall of face detectors
 * report_folder.py: an evaluation as report.md with its pictures
 * course.py: the steps and validations in the log of a training run
