@@ -2,6 +2,8 @@ import math
 import os
 import random
 import tracemalloc
+from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import write_image
 from darkpose.video import clip as module
+from darkpose.video import decode
 from darkpose.video.clip import Frame, open_clip
 from made_clips import RED, SIZE, colours, make_clip, number_in, picture
 from needed import needs
@@ -26,10 +29,6 @@ def frames_of(path: Path | str, start: float = 0.0, end: float | None = None, ev
 
 def numbers_and_times(frames: list[Frame]) -> list[tuple[int, float]]:
     return [(frame.number, frame.time) for frame in frames]
-
-
-def fully_decoded(frames: list[Frame]) -> bool:
-    return all(frame.image is not None for frame in frames)
 
 
 KINDS = {
@@ -47,8 +46,8 @@ KINDS = {
     "raw RGB": ("a.avi", "rawvideo", "bgr24", {}),
     "alpha": ("a.mov", "png", "rgba", {}),
     "GIF": ("a.gif", "gif", "rgb8", {}),
-    "full range": ("a.mkv", "ffv1", "yuvj444p", {}),
-    "planar RGB": ("a.mkv", "ffv1", "gbrp", {}),
+    "full range": ("a.mp4", "libx264", "yuvj444p", {}),
+    "planar RGB": ("a.avi", "utvideo", "gbrp", {}),
 }
 
 
@@ -66,16 +65,18 @@ def test_frames_come_in_order_with_their_numbers_times_and_colours(kind: str, tm
     first = frames[0].time
     assert 0 <= first <= 1 / 25
     assert [frame.time - first for frame in frames] == pytest.approx([k / 25 for k in range(12)], abs=1e-3)
-    tolerance = 40 if codec == "gif" else 6  # a GIF here has 256 fixed colours
+    tolerance, mean = (90, 30) if codec == "gif" else (10, 4)  # a GIF here has 256 fixed colours, in patterns
     for frame in frames:
         assert frame.image is not None
-        assert (frame.image.shape, frame.image.dtype) == ((SIZE[1], SIZE[0], 3), np.uint8)
+        assert frame.image.shape == (SIZE[1], SIZE[0], 3)
+        assert frame.image.dtype == np.uint8
         expected = picture(frame.number)
         if pixels == "gray":
             expected[:16, :16] = round(0.299 * 255)
         differences = abs(colours(frame.image) - colours(expected))
         assert differences[4:12, 4:12].max() <= tolerance
         assert differences[24:, 24:].max() <= tolerance
+        assert differences[24:, 24:].mean() <= mean
 
 
 @needs_av
@@ -110,14 +111,16 @@ def test_frames_from_a_start_are_those_of_the_whole_clip(kind: str, tmp_path: Pa
         found = frames_of(path, start)
         assert numbers_and_times(found) == numbers_and_times(expected)
         for one, other in zip(found, expected, strict=True):
+            assert one.image is not None
+            assert other.image is not None
             assert np.array_equal(one.image, other.image)
 
 
 @needs_av
 def test_packets_before_the_key_frame_are_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = make_clip(tmp_path / "a.mp4", count=40, options={"g": "10"})
+    path = make_clip(tmp_path / "a.mp4", count=40, options={"g": "10", "sc_threshold": "0"})
     decoded = 0
-    real = module.pictures
+    real = decode.pictures
 
     def counting(*arguments: object) -> object:
         nonlocal decoded
@@ -190,20 +193,25 @@ def test_a_damaged_clip_is_read_to_its_end(name: str, codec: str, tmp_path: Path
             continue
         assert [frame.number for frame in frames] == list(range(len(frames)))
         times = [frame.time for frame in frames]
-        assert all(a < b for a, b in zip(times, times[1:], strict=False))
+        assert all(a < b for a, b in pairwise(times))
+
+
+def with_broken_frame(path: Path, number: int) -> Path:
+    """A clip of nine frames, each without the others, of which one is damaged."""
+    import av
+
+    make_clip(path, count=9, options={"g": "1"})
+    with av.open(str(path)) as file:
+        packet = [packet for packet in file.demux(video=0) if packet.size][number]
+    data, place = bytearray(path.read_bytes()), packet.pos or 0
+    data[place + 8 : place + packet.size] = bytes(packet.size - 8)
+    path.write_bytes(data)
+    return path
 
 
 @needs_av
 def test_a_broken_frame_is_counted_and_the_others_are_given(tmp_path: Path) -> None:
-    import av
-
-    path = make_clip(tmp_path / "a.avi", "png", "rgb24", count=9)
-    with av.open(str(path)) as file:
-        places = [packet.pos for packet in file.demux(video=0) if packet.size]
-    data = bytearray(path.read_bytes())
-    data[places[4] + 8 : places[4] + 40] = bytes(32)
-    path.write_bytes(data)
-    frames = frames_of(path)
+    frames = frames_of(with_broken_frame(tmp_path / "a.mkv", 4))
     assert [frame.number for frame in frames if frame.image is None] == [4]
     assert [number_in(f.image, 9) for f in frames if f.image is not None] == [0, 1, 2, 3, 5, 6, 7, 8]
     assert [frame.time for frame in frames] == pytest.approx([k / 25 for k in range(9)])
@@ -211,23 +219,49 @@ def test_a_broken_frame_is_counted_and_the_others_are_given(tmp_path: Path) -> N
 
 @needs_av
 def test_a_broken_first_frame_does_not_hide_the_clip(tmp_path: Path) -> None:
-    path = make_clip(tmp_path / "a.avi", "png", "rgb24", count=3)
-    data = path.read_bytes()
-    path.write_bytes(data.replace(b"\x89PNG", b"\x00PNG", 1))
-    with open_clip(str(path)) as clip:
+    with open_clip(str(with_broken_frame(tmp_path / "a.mkv", 0))) as clip:
         assert clip.size == SIZE
-        assert [frame.image is None for frame in clip.frames()] == [True, False, False]
+        assert [frame.number for frame in clip.frames() if frame.image is None] == [0]
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(-50, 50)), min_size=1), st.lists(st.booleans(), min_size=50))
 def test_times_increase_whatever_the_file_says(ticks: list[int | None], broken: list[bool]) -> None:
     clip, previous = module._VideoClip("a"), -math.inf
     for tick, is_broken in zip(ticks, broken, strict=False):
-        time = clip._time(tick, module.Fraction(1, 10), previous, broken=is_broken)
+        time = clip._time(tick, Fraction(1, 10), previous, broken=is_broken)
         assert time > previous
         if tick is not None and tick / 10 > previous:
             assert time == tick / 10
         previous = time
+
+
+@pytest.mark.parametrize("disposal", [0, 1, 2, 3])
+@needs_av
+def test_a_gif_of_parts_is_put_together_with_its_own_times(disposal: int, tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    drawn = []
+    for number in range(6):
+        pixels = np.full((40, 60, 3), (200, 180, 40), np.uint8)
+        pixels[5 : 15 + number, 8 * number : 8 * number + 9] = (20, 30 * number, 90)
+        drawn.append(image.fromarray(pixels))
+    path, ticks = tmp_path / "a.gif", [70, 120, 30, 500, 40, 90]
+    drawn[0].save(path, save_all=True, append_images=drawn[1:], duration=ticks, disposal=disposal, loop=0)
+    frames = frames_of(path)
+    assert [frame.time for frame in frames] == pytest.approx(np.cumsum([0, *ticks[:-1]]) / 1000, abs=1e-6)
+    for frame, expected in zip(frames, drawn, strict=True):
+        assert frame.image is not None
+        assert np.array_equal(frame.image, np.asarray(expected))
+
+
+@needs_av
+def test_where_a_gif_is_transparent_it_is_white(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    pixels = np.zeros((40, 60, 4), np.uint8)
+    pixels[:20] = (200, 30, 90, 255)
+    image.fromarray(pixels).save(tmp_path / "a.gif")
+    (frame,) = frames_of(tmp_path / "a.gif")
+    assert frame.image is not None
+    assert frame.image[[5, 30], 30].tolist() == [[200, 30, 90], [255, 255, 255]]
 
 
 def write_pictures(folder: Path, names: list[str]) -> None:
@@ -285,7 +319,8 @@ def test_folders_and_globs_without_images_are_refused(tmp_path: Path) -> None:
     assert "there are no images" in refusal(tmp_path)
     assert "there are no images" in refusal(tmp_path / "*.png")
     (tmp_path / "a.png").write_text("no image")
-    assert "not an image" in str(pytest.raises(DarkposeError, open_clip, str(tmp_path)).value)
+    with pytest.raises(DarkposeError, match=r"a\.png: not an image"):
+        open_clip(str(tmp_path))
     assert "above 0 frames/s" in refusal(tmp_path, rate=0)
 
 
@@ -298,10 +333,10 @@ def test_files_that_are_no_clips_are_refused_in_one_sentence(tmp_path: Path) -> 
     path.write_text("This is a text, not a video.\n" * 100)
     assert "not a video" in refusal(path)
     make_clip(path)
-    path.write_bytes(path.read_bytes()[:-500])
+    path.write_bytes(path.read_bytes()[:200])
     assert "index of this MP4 file (moov)" in refusal(path)
-    assert "null" in refusal("a\0.mp4") if os.name == "posix" else True
-    assert "regular file" in refusal("/dev/zero") if os.name == "posix" else True
+    with pytest.raises(DarkposeError, match="cannot be read"):
+        open_clip("a\0.mp4")
 
 
 @needs_av
@@ -384,7 +419,7 @@ def test_memory_does_not_grow_with_the_clip(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "a.mp4", count=6000, size=(320, 240), options={"preset": "ultrafast", "g": "250"})
     with open_clip(str(path)) as clip:
         frames = clip.frames()
-        for _ in range(1000):
+        for _ in range(2000):
             next(frames)
         tracemalloc.start()
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -392,4 +427,4 @@ def test_memory_does_not_grow_with_the_clip(tmp_path: Path) -> None:
             assert frame.image is not None
         assert tracemalloc.get_traced_memory()[1] < 2e6
         tracemalloc.stop()
-        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 4000  # kB
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60_000  # kB; the frames are 900 MB

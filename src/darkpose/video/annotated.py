@@ -90,7 +90,7 @@ class AnnotatedClip:
             return
         container = stack.enter_context(opened(clip.path))
         stream = container.streams.audio[0]
-        codec = stream.codec_context.name if stream.codec_context else "unknown"
+        codec = stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
         if codec not in SOUND:
             self.problem = f"the sound is left out: MP4 files for all players hold no sound of the codec {codec}"
             return

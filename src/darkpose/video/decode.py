@@ -94,7 +94,7 @@ def video_stream(container: "InputContainer", source: str) -> "VideoStream":
         reason = "has sound only, no video" if container.streams.audio else "has no video stream"
         raise DarkposeError(f"{source}: the file {reason}")
     if streams[0].codec_context is None:
-        raise DarkposeError(f"{source}: FFmpeg has no decoder for the codec of this video")
+        raise DarkposeError(f"{source}: FFmpeg has no decoder for this video, or the file is damaged")
     context = streams[0].codec_context
     context.flags |= OUTPUT_CORRUPT
     context.options = {"max_pixels": str(MAX_PIXELS)}
