@@ -26,6 +26,7 @@ ROOMS = [
     "runtime",
     "detect",
     "predict",
+    "video",
     "datasets",
     "evaluation",
     "deploy",

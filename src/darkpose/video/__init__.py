@@ -1,0 +1,4 @@
+"""Landmarks in clips and from cameras.
+
+smoothing    the landmarks of one face over time, smoothed
+"""
