@@ -337,7 +337,7 @@ def _frames(
     times: ArrayLike, keypoints: ArrayLike, covariance: ArrayLike | None, size: ArrayLike, config: Smoothing
 ) -> list[_Measured]:
     """The frames that are not missing, checked."""
-    moments, points, sizes = (np.asarray(each, np.float64) for each in (times, keypoints, size))
+    moments, points, sizes = (np.array(each, np.float64) for each in (times, keypoints, size))  # copies, to be kept
     if points.ndim != 3 or points.shape[2] != 2 or moments.shape != points.shape[:1] or sizes.shape != moments.shape:
         raise DarkposeError(
             "a track has times (T,), keypoints (T, K, 2) and sizes (T,): "
