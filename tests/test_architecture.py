@@ -48,7 +48,7 @@ DOORS = {
     "onnx": {"deploy", "runtime"},
     "onnxruntime": {"deploy", "runtime"},
     "openvino": {"runtime"},
-    "pyarrow": {"predict"},
+    "pyarrow": {"predict", "video"},
     "ray": {"predict"},
     "safetensors": {"network", "predict", "training", "weights"},
     "scipy": {"datasets"},

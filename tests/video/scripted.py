@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,7 @@ class Person:
     def keypoints(self) -> Floats:
         angle = np.deg2rad(self.roll)
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        return self.side * SHAPE @ turn.T + [self.x, self.y]
+        return np.asarray(self.side * SHAPE @ turn.T + [self.x, self.y])
 
 
 Script = Callable[[float], Sequence[Person]]
@@ -66,7 +67,7 @@ class ScriptedPredictor(Predictor):
         height, width = image.shape[:2]
         return [p for p in self.script(float(time)) if 0 <= p.x < width and 0 <= p.y < height]
 
-    def regions(self, image, boxes=None, box_kind="detector"):  # type: ignore[no-untyped-def, override]
+    def regions(self, image: Any, boxes: object = None, box_kind: str = "detector") -> list[Region]:
         """Every face that is not hidden by one in front of it."""
         people = self._people(image)
         seen = [p for p in people if not any(_hides(other, p) for other in people)]

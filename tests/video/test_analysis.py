@@ -12,7 +12,7 @@ from darkpose.errors import DarkposeError
 from darkpose.files.journal import Journal
 from darkpose.video.analysis import STATE_EVERY, analyse, journal_rows
 from darkpose.video.clip import Frame
-from darkpose.video.table import Row
+from darkpose.video.clip_table import Row
 from darkpose.video.tracker import Tracker
 
 HEAD = {"clip": "a"}

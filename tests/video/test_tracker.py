@@ -4,6 +4,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from scripted import Person, Script, ScriptedPredictor, image_at
 
 from darkpose.errors import DarkposeError
 from darkpose.files.records import parse_record
+from darkpose.predict.predictor import Region
 from darkpose.video.tracker import Tracker, TrackerState, Tracking
 
 
@@ -125,7 +127,7 @@ def test_the_crop_of_a_still_face_does_not_move() -> None:
 
 def test_what_is_no_face_is_not_followed() -> None:
     class Sees(ScriptedPredictor):
-        def regions(self, image, boxes=None, box_kind="detector"):  # type: ignore[no-untyped-def, override]
+        def regions(self, image: Any, boxes: object = None, box_kind: str = "detector") -> list[Region]:
             return [region._replace(image=image) for region in super().regions(image_at(0.0))]
 
     tracker = Tracker(Sees(lambda time: [Person("no face", 300, 200)] if time == 0 else []))

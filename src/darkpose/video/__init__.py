@@ -3,12 +3,12 @@
 analysis   the frames of a clip to the rows of its table, kept in a journal
 annotated  annotated clips: H.264 in MP4, with the sound of the clip
 clip       the frames of a clip, with their numbers and times
+clip_table the table of a clip: CSV, JSON lines and Parquet
 decode     FFmpeg's decoding of a file, frame by frame, whatever is broken in it
 drawing    the rows of a clip drawn on its frames
 files      clips in, tables and annotated clips out
 smoothed   the rows of a clip with smoothed landmarks
 smoothing  the landmarks of one face over time, smoothed
-table      the table of a clip: CSV, JSON lines and Parquet
 track      one face that is followed
 tracker    all faces, from image to image
 """

@@ -15,7 +15,7 @@ from darkpose.files.records import parse_record
 from darkpose.predict.face import Face
 from darkpose.predict.formats import face_values
 from darkpose.video.clip import Frame
-from darkpose.video.table import Row
+from darkpose.video.clip_table import Row
 from darkpose.video.tracker import Tracker, TrackerState
 
 STATE_EVERY = 30  # frames

@@ -12,7 +12,7 @@ from darkpose.predict.draw import draw_faces
 from darkpose.predict.face import Face
 from darkpose.schema import KeypointSchema
 from darkpose.video.clip import Frame
-from darkpose.video.table import Row
+from darkpose.video.clip_table import Row
 
 Draw = Literal["landmarks", "boxes", "scores", "off"]
 

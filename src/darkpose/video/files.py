@@ -20,9 +20,9 @@ from darkpose.schema import SCHEMAS, KeypointSchema
 from darkpose.video.analysis import analyse, journal_rows
 from darkpose.video.annotated import AnnotatedClip
 from darkpose.video.clip import Clip
+from darkpose.video.clip_table import Row, TableFormat, read_table, write_table
 from darkpose.video.drawing import Draw, drawn
 from darkpose.video.smoothed import Smooth, smoothed
-from darkpose.video.table import Row, TableFormat, read_table, write_table
 from darkpose.video.tracker import Tracker, Tracking
 
 Watch = Callable[[Iterator[Any], str], Iterator[Any]]  # steps and what they do -> the steps, shown to the user

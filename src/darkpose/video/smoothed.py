@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 
 from darkpose.image.geometry import Floats
+from darkpose.video.clip_table import Row
 from darkpose.video.smoothing import CausalSmoother, Smoothing, smooth
-from darkpose.video.table import Row
 from darkpose.video.track import place_of
 
 Smooth = Literal["two-pass", "causal", "off"]

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darkpose.errors import DarkposeError
-from darkpose.video.table import Row, read_table, write_table
+from darkpose.video.clip_table import Row, read_table, write_table
 
 ENDINGS = [
     "csv",
