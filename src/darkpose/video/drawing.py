@@ -34,11 +34,16 @@ def drawn(
     for frame in frames:
         while number < frame.number and (following := next(groups, None)) is not None:
             number, group = following
-        faces = [face_of(row, schemas) for row in group if row.track is not None] if number == frame.number else []
         if frame.image is not None:
-            last = draw_faces(frame.image, faces, boxes=what != "landmarks", scores=what == "scores")
+            last = draw_rows(frame.image, group if number == frame.number else (), what, schemas)
         if last is not None:
             yield last, frame.time
+
+
+def draw_rows(image: Pixels, rows: Iterable[Row], what: Draw, schemas: Mapping[str, KeypointSchema]) -> Pixels:
+    """The rows of one frame drawn on a copy of its image; arguments as of `drawn`."""
+    faces = [face_of(row, schemas) for row in rows if row.track is not None]
+    return draw_faces(image, faces, boxes=what != "landmarks", scores=what == "scores")
 
 
 def face_of(row: Row, schemas: Mapping[str, KeypointSchema]) -> Face:

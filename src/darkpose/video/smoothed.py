@@ -26,20 +26,26 @@ def smoothed(rows: Iterable[Row], way: Smooth, config: Smoothing | None = None) 
     config = config or Smoothing()
     if way == "two-pass":
         return _in_parts(rows, config)
-    return _causal(rows, config) if way == "causal" else iter(rows)
+    return map(CausalRows(config), rows) if way == "causal" else iter(rows)
 
 
-def _causal(rows: Iterable[Row], config: Smoothing) -> Iterator[Row]:
-    smoothers: dict[int, tuple[float, CausalSmoother]] = {}
-    for row in rows:
+class CausalRows:
+    """Smooths the rows of a clip as they come."""
+
+    def __init__(self, config: Smoothing) -> None:
+        self._config = config
+        self._smoothers: dict[int, tuple[float, CausalSmoother]] = {}  # track -> time of its last row
+
+    def __call__(self, row: Row) -> Row:
+        """The next row, smoothed if it has a face."""
         if row.track is None or row.time is None:
-            yield row
-            continue
-        smoothers = {n: kept for n, kept in smoothers.items() if row.time - kept[0] <= config.gap or n == row.track}
-        _, smoother = smoothers.get(row.track, (0.0, CausalSmoother(config)))
-        smoothers[row.track] = row.time, smoother
+            return row
+        gap, before = self._config.gap, self._smoothers
+        kept = {track: each for track, each in before.items() if row.time - each[0] <= gap}
+        _, smoother = kept.get(row.track, (0.0, CausalSmoother(self._config)))
+        self._smoothers = {**kept, row.track: (row.time, smoother)}
         points, spread = arrays_of(row)
-        yield with_points(row, smoother.update(row.time, points, spread, place_of(points, row.time).side))
+        return with_points(row, smoother.update(row.time, points, spread, place_of(points, row.time).side))
 
 
 def _in_parts(rows: Iterable[Row], config: Smoothing) -> Iterator[Row]:
