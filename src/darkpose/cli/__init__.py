@@ -5,6 +5,7 @@ app        the commands together; errors and exit codes
 benchmark  darkpose benchmark
 datasets   darkpose datasets check and make
 evaluate   darkpose evaluate
+live       darkpose live
 export     darkpose export
 model      options of the network and its runtime
 numbers    types of numbers

@@ -1,10 +1,10 @@
 """`darkpose live`: the faces of a camera or stream as they come."""
 
-from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
+import numpy as np
 from cyclopts import Group, Parameter
 
 from darkpose.cli.model import Compute, Model, predictor_options
@@ -14,11 +14,9 @@ from darkpose.files.paths import exists
 
 if TYPE_CHECKING:
     from darkpose.image.pixels import Pixels
-    from darkpose.video.clip_table import Row
-    from darkpose.video.live import Newest
 
 INPUT, OUTPUT = Group("Input and faces", sort_key=1), Group("Output", sort_key=3)
-TITLE = "darkpose (q ends)"
+TITLE = "darkpose: q ends"
 
 
 def live(
@@ -33,13 +31,13 @@ def live(
 ) -> int:
     """Follow the faces of a camera or stream; one JSON line for each frame on standard output.
 
-    Always the newest frame is taken; those that came in the meantime are dropped and counted. A source that is lost is
-    opened again. Ctrl-C ends.
+    Always the newest frame is taken; those that came in the meantime are dropped and counted. A camera or stream that
+    is lost is opened again. Ctrl-C ends.
 
     Parameters
     ----------
     source
-        Number of a camera (0), address of a stream (rtsp://, http://, ...), or a file, which is played at its own times.
+        Number of a camera (0), address of a stream (rtsp://, http://, ...), or a file, played at its own speed.
     detector
         auto or darkpose (the one in the package), yunet, haar, or the path of a detector's file.
     smooth
@@ -47,7 +45,7 @@ def live(
     record
         MP4 file for the frames with their landmarks.
     window
-        Show the frames with their landmarks; needs opencv-python instead of opencv-python-headless.
+        Show the frames with their landmarks. It needs opencv-python instead of opencv-python-headless.
     """
     from darkpose.video.decode import is_url
 
@@ -57,24 +55,52 @@ def live(
         _check_windows()
 
     from darkpose.predict.predictor import Predictor
+    from darkpose.stopping import Stopping
+    from darkpose.video.annotated import AnnotatedClip
+    from darkpose.video.drawing import draw_rows
     from darkpose.video.live import follow, open_live
     from darkpose.video.tracker import Tracker
 
     model, compute = model or Model(), compute or Compute()
+    newest, ages, written = open_live(source), list[float](), None
     can_be_sure = model.method not in ("argmax", "quarter")
-    newest, ages = open_live(source), list[float]()
     predictor = Predictor(**predictor_options(model, compute), detector=detector, covariance=can_be_sure)
+    schemas = {predictor.schema.name: predictor.schema}
     tell_facts(predictor, covariance=False)
+    _ = predictor.detector  # loaded before the first frame comes
     with Stopping() as stopping, ExitStack() as stack, newest:
-        sinks: list[Callable[[Pixels, float], bool]] = [_show] if window else []
         for frame, rows in follow(newest, Tracker(predictor), smooth, lambda: stopping.reason):
-            dropped = newest.came - newest.taken
-            print_json(
-                {
-                    "frame": frame.number,
-                    "time": round(frame.time, 4),
-                    "age": round(newest.age(frame), 4),
-                    "dropped": newest.dropped,
-                    "faces": [row.values() for row in rows if row.track is not None],
-                }
-            )
+            ages.append(newest.age(frame))
+            facts = {"frame": frame.number, "time": round(frame.time, 4), "age": round(ages[-1], 4)}
+            faces = [row.values() for row in rows if row.track is not None]
+            print_json({**facts, "dropped": newest.dropped, "faces": faces})
+            if record is None and not window:
+                continue
+            drawn = draw_rows(frame.image, rows, "boxes", schemas)
+            if record is not None:
+                written = written or stack.enter_context(AnnotatedClip(record, frame.image.shape[1::-1]))
+                written.write(drawn, frame.time)
+            if window and not _shown(drawn):
+                break
+    counts = [count_of(newest.taken, "frame"), f"{newest.dropped} dropped"]
+    counts += [count_of(newest.reconnects, "reconnect")] * (newest.reconnects > 0)
+    tell(", ".join(counts) + (f"; median age {1000 * np.median(ages):.0f} ms" if ages else ""))
+    return 0 if newest.taken else 1
+
+
+def _check_windows() -> None:
+    """Refuse to open a window where OpenCV has none."""
+    from darkpose.image.opencv import cv2
+
+    if any(line.split() == ["GUI:", "NONE"] for line in cv2.getBuildInformation().splitlines()):
+        raise DarkposeError(
+            "--window: this OpenCV has no windows (opencv-python-headless); pip install opencv-python, or use --record"
+        )
+
+
+def _shown(image: "Pixels") -> bool:
+    """Show an image; whether the user wants more."""
+    from darkpose.image.opencv import cv2
+
+    cv2.imshow(TITLE, image[..., ::-1])
+    return cv2.waitKey(1) & 0xFF != ord("q") and cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) > 0

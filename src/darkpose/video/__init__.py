@@ -7,6 +7,7 @@ clip_table the table of a clip: CSV, JSON lines and Parquet
 decode     FFmpeg's decoding of a file, frame by frame, whatever is broken in it
 drawing    the rows of a clip drawn on its frames
 files      clips in, tables and annotated clips out
+live       the newest frame of a camera or stream, and its faces
 smoothed   the rows of a clip with smoothed landmarks
 smoothing  the landmarks of one face over time, smoothed
 track      one face that is followed

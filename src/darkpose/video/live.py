@@ -47,7 +47,7 @@ class Newest(AbstractContextManager["Newest"]):
         is_lasting: whether the source is opened again when it ends.
 
     Attributes:
-        came, taken: numbers of frames so far; the others were dropped, but for the newest.
+        came, taken: numbers of frames so far.
         reconnects: how often a lost source was opened again.
     """
 
@@ -90,10 +90,16 @@ class Newest(AbstractContextManager["Newest"]):
             return frame
 
     @property
-    def has_ended(self) -> bool:
-        """Whether there will be no more frames."""
+    def dropped(self) -> int:
+        """Number of frames that nobody took in time."""
         with self._change:
-            return self._is_over and self._newest is None
+            return self.came - self.taken - (self._newest is not None)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether there will be no more frames, and no error."""
+        with self._change:
+            return self._is_over and self._newest is None and self._problem is None
 
     def _read(self) -> None:
         """Read the source until it ends, is lost for good, or nobody wants it any more."""
@@ -143,7 +149,9 @@ def follow(
     while not newest.has_ended and not is_stopped():
         frame = newest.next()
         if frame is not None:
-            rows = rows_of(Frame(frame.number, frame.time, frame.image), tracker, covariance=tracker.predictor.calibrated)
+            rows = rows_of(
+                Frame(frame.number, frame.time, frame.image), tracker, covariance=tracker.predictor.calibrated
+            )
             yield frame, rows if smooth == "off" else [smoother(row) for row in rows]
 
 
