@@ -34,7 +34,7 @@ from darkpose.datasets.head_model import Person, head_landmarks, random_person
 from darkpose.deploy.machine import made_with
 from darkpose.files.figure import write_figure
 from darkpose.image.geometry import Floats
-from darkpose.video.smoothing import CausalSmoother, OneEuroSmoother, Smoothing, smooth
+from darkpose.video.smoothing import CausalSmoother, Smoothing, smooth
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "benchmarks" / "results" / "smoothing.json"
@@ -45,6 +45,34 @@ LIDS = [61, 62, 63, 69, 70, 71]
 BLINKS, DEPTH, BLINK = 16, 0.04, 0.12
 
 Smoother = Callable[[Floats, Floats, Floats | None, Floats], Floats]  # as `smooth`
+
+
+class OneEuroSmoother:
+    """The One-Euro filter, for comparison (Casiez, Roussel, Vogel, 1 Euro Filter, CHI 2012): simpler, and with lag."""
+
+    MIN_CUTOFF, BETA, DERIVATIVE_CUTOFF = 0.5, 60.0, 1.0  # Hz; Hz per face size per second; Hz
+
+    def __init__(self) -> None:
+        self._time = -np.inf
+        self._position = self._velocity = np.zeros((0, 2))
+
+    def update(self, time: float, keypoints: Floats, covariance: Floats | None, size: float) -> Floats:
+        """As `CausalSmoother.update`; the covariance is not used."""
+        seconds = time - self._time
+        if not np.isfinite(seconds):
+            self._position, self._velocity = keypoints, np.zeros_like(keypoints)
+        else:
+            moved = (keypoints - self._position) / (seconds * size)
+            self._velocity = self._velocity + _weight(self.DERIVATIVE_CUTOFF, seconds) * (moved - self._velocity)
+            cutoff = self.MIN_CUTOFF + self.BETA * np.linalg.norm(self._velocity, axis=1, keepdims=True)
+            self._position = self._position + _weight(cutoff, seconds) * (keypoints - self._position)
+        self._time = time
+        return self._position
+
+
+def _weight(cutoff: Floats | float, seconds: float) -> Floats | float:
+    """Of a new value in a low-pass filter of this cutoff frequency."""
+    return 1 / (1 + 1 / (2 * np.pi * cutoff * seconds))
 
 
 def one_by_one(make: Callable[[], CausalSmoother | OneEuroSmoother]) -> Smoother:

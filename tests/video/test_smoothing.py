@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import Floats
-from darkpose.video.smoothing import FASTEST, CausalSmoother, OneEuro, OneEuroSmoother, Smoothing, smooth
+from darkpose.video.smoothing import FASTEST, CausalSmoother, Smoothing, smooth
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 STILL = Smoothing(gate=1e6, together=1e6)  # a fixed noise of acceleration
@@ -206,29 +206,13 @@ def test_a_prediction_goes_on_with_the_velocity() -> None:
     assert smoother.predict(3.0) is None
 
 
-@pytest.mark.parametrize("make", [CausalSmoother, OneEuroSmoother])
-def test_what_is_returned_can_be_changed_without_changing_what_comes(make: Any) -> None:
-    one, other = make(), make()
+def test_what_is_returned_can_be_changed_without_changing_what_comes() -> None:
+    one, other = CausalSmoother(), CausalSmoother()
     for frame in range(5):
         given = np.full((4, 2), float(frame))
         found = one.update(frame / 30, given, None, 100.0)
         np.testing.assert_array_equal(found, other.update(frame / 30, np.full((4, 2), float(frame)), None, 100.0))
         given[:], found[:] = -1, -1
-
-
-def test_the_one_euro_filter_is_the_published_one() -> None:
-    """One landmark along x, written out after the paper's appendix."""
-    config, times = OneEuro(), np.array([0.0, 0.03, 0.08, 0.11, 0.2])
-    signal, smoother = np.array([0.0, 1.0, 3.0, 2.0, 5.0]), OneEuroSmoother(config)
-    found = [smoother.update(t, [[x, 0.0]], None, 50.0)[0, 0] for t, x in zip(times, signal, strict=True)]
-    value, slope, expected = 0.0, 0.0, [0.0]
-    for t, x in zip(np.diff(times), signal[1:], strict=True):
-        tau = 1 / (2 * np.pi * config.derivative_cutoff)
-        slope += ((x - value) / t / 50 - slope) / (1 + tau / t)
-        tau = 1 / (2 * np.pi * (config.min_cutoff + config.beta * abs(slope)))
-        value += (x - value) / (1 + tau / t)
-        expected.append(value)
-    np.testing.assert_allclose(found, expected)
 
 
 @pytest.mark.parametrize(
@@ -249,9 +233,8 @@ def test_a_track_that_cannot_be_used_is_told(change: dict[str, Any], word: str) 
         smooth(**{**track, **change})
 
 
-@pytest.mark.parametrize("make", [CausalSmoother, OneEuroSmoother])
-def test_a_frame_that_is_not_later_is_told(make: Any) -> None:
-    smoother = make()
+def test_a_frame_that_is_not_later_is_told() -> None:
+    smoother = CausalSmoother()
     smoother.update(1.0, np.zeros((4, 2)), None, 50.0)
     with pytest.raises(DarkposeError, match="increase"):
         smoother.update(1.0, np.zeros((4, 2)), None, 50.0)
@@ -261,8 +244,6 @@ def test_a_frame_that_is_not_later_is_told(make: Any) -> None:
 def test_settings_are_positive_numbers(bad: dict[str, Any]) -> None:
     with pytest.raises(DarkposeError, match=next(iter(bad))):
         Smoothing(**bad)
-    with pytest.raises(DarkposeError, match="beta"):
-        OneEuro(beta=-1)
 
 
 @pytest.fixture(scope="module")

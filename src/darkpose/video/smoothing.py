@@ -52,30 +52,10 @@ class Smoothing:
     gap: float = 0.5
 
     def __post_init__(self) -> None:
-        _check_positive(self)
-
-
-@dataclass(frozen=True)
-class OneEuro:
-    """Settings of `OneEuroSmoother`, named as in the paper.
-
-    Attributes:
-        min_cutoff: cutoff frequency of a still landmark, Hz.
-        beta: Hz of cutoff per face size per second.
-        derivative_cutoff: cutoff frequency of the velocity, Hz.
-        gap: as in `Smoothing`.
-
-    Raises:
-        DarkposeError: a value is not positive and finite.
-    """
-
-    min_cutoff: float = 0.5
-    beta: float = 60.0
-    derivative_cutoff: float = 1.0
-    gap: float = 0.5
-
-    def __post_init__(self) -> None:
-        _check_positive(self)
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not (isinstance(value, int | float) and np.isfinite(value) and value > 0):
+                raise DarkposeError(f"Smoothing: {field.name} must be a positive number, got {value!r}")
 
 
 class _State(NamedTuple):
@@ -211,39 +191,6 @@ class CausalSmoother:
         return self._state.after(time - self._time).position
 
 
-class OneEuroSmoother:
-    """The One-Euro filter: simpler, and with lag (Casiez, Roussel, Vogel, 1 Euro Filter, CHI 2012)."""
-
-    def __init__(self, config: OneEuro | None = None) -> None:
-        self._config = config or OneEuro()
-        self._time = -np.inf
-        self._position, self._velocity = np.empty((0, 2)), np.empty((0, 2))
-
-    def update(self, time: float, keypoints: ArrayLike, covariance: ArrayLike | None, size: float) -> Floats:
-        """As `CausalSmoother.update`; the covariance is not used."""
-        frames = _frames([time], np.asarray(keypoints)[None], None, [size], Smoothing())
-        if not time > self._time:
-            raise DarkposeError(f"times of frames must increase: expected more than {self._time} s, got {time}")
-        if not frames:
-            return np.full(np.shape(keypoints), np.nan)
-        points, seconds = frames[0].keypoints, time - self._time
-        if seconds > self._config.gap:
-            self._position, self._velocity = points, np.zeros_like(points)
-        else:
-            moved = (points - self._position) / (seconds * size)
-            self._velocity = self._velocity + _share(self._config.derivative_cutoff, seconds) * (moved - self._velocity)
-            speed = np.linalg.norm(self._velocity, axis=1, keepdims=True)
-            share = _share(self._config.min_cutoff + self._config.beta * speed, seconds)
-            self._position = self._position + share * (points - self._position)
-        self._time = time
-        return self._position.copy()
-
-
-def _share(cutoff: Floats | float, seconds: float) -> Floats | float:
-    """The weight of a new value in a low-pass filter of this cutoff frequency."""
-    return 1 / (1 + 1 / (2 * np.pi * cutoff * seconds))
-
-
 def _step(state: _State, before: float, frame: _Measured, config: Smoothing) -> tuple[_State, _State, Floats]:
     """Prediction, state after the measurement, and the noise of acceleration (K,) in px^2 / s^3."""
     seconds = frame.time - before
@@ -362,10 +309,3 @@ def _variance(shape: tuple[int, ...], covariance: ArrayLike | None, sizes: Float
     variance = config.believed**2 * (given[..., 0, 0] + given[..., 1, 1]) / 2
     variance = np.where(np.isnan(variance), (config.noise * sizes[:, None]) ** 2, variance)
     return np.clip(variance, (LEAST * sizes[:, None]) ** 2, (MOST * sizes[:, None]) ** 2)
-
-
-def _check_positive(config: Smoothing | OneEuro) -> None:
-    for field in fields(config):
-        value = getattr(config, field.name)
-        if not (isinstance(value, int | float) and np.isfinite(value) and value > 0):
-            raise DarkposeError(f"{type(config).__name__}: {field.name} must be a positive number, got {value!r}")
