@@ -55,7 +55,6 @@ class ScriptedPredictor(Predictor):
     def __init__(self, script: Script, noise: float = 0.0) -> None:
         self.script, self.noise, self.crops = script, noise, 0
         self.schema, self.calibrated = W300_68, False
-        self._rng = np.random.default_rng(1)
         self._detector = self  # type: ignore[assignment]
         self.name, self.correction = "scripted", BoxCorrection()
 
@@ -87,7 +86,8 @@ class ScriptedPredictor(Predictor):
         near = [p for p in self._people(region.image) if np.hypot(*(middle - [p.x, p.y])) < 0.6 * reach]
         person = min(near, key=lambda p: (p.depth, np.hypot(*(middle - [p.x, p.y]))), default=None)
         points = SHAPE * 30 + middle if person is None else person.keypoints
-        points = points + self._rng.normal(0, self.noise, points.shape)
+        seed = int.from_bytes(region.image[0, :8, 0].tobytes(), "little")
+        points = points + np.random.default_rng(seed).normal(0, self.noise, points.shape)
         scores = np.full(68, 0.1 if person is None else 0.8, np.float32)
         roll = 0 if person is None else round(person.roll) % 360
         return Face(

@@ -17,7 +17,7 @@ from darkpose.stopping import termination_as_interrupt
 
 if TYPE_CHECKING:
     from darkpose.video.clip import Clip
-    from darkpose.video.files import ClipOptions, ClipOutcome
+    from darkpose.video.clip_files import ClipOptions, ClipOutcome
 
 DEFAULT_OUTPUT = Path("darkpose-out")
 INTERRUPTED = "interrupted; run the same command again to continue"
@@ -89,7 +89,7 @@ def video(
             raise DarkposeError(f"{clip}: no such file or folder")
 
     from darkpose.files.atomic import make_folder
-    from darkpose.video.files import ClipOptions, process_clip
+    from darkpose.video.clip_files import ClipOptions, process_clip
 
     options = ClipOptions(start, end, every, format, smooth, draw, covariance)
     make_folder(output)
@@ -140,7 +140,7 @@ def _one(name: str, rate: float, base: Path, process: Any, *, json: bool) -> boo
 
 def _draw_again(clip: "Clip", base: Path, *, table: Path, options: "ClipOptions") -> "ClipOutcome":
     """Draw a clip by its table."""
-    from darkpose.video.files import ClipOutcome, draw_clip
+    from darkpose.video.clip_files import ClipOutcome, draw_clip
 
     outcome = ClipOutcome()
     draw_clip(clip, base, table, options, {}, outcome, _watch)

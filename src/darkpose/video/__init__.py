@@ -3,10 +3,10 @@
 analysis   the frames of a clip to the rows of its table, kept in a journal
 annotated  annotated clips: H.264 in MP4, with the sound of the clip
 clip       the frames of a clip, with their numbers and times
+clip_files clips in, tables and annotated clips out
 clip_table the table of a clip: CSV, JSON lines and Parquet
 decode     FFmpeg's decoding of a file, frame by frame, whatever is broken in it
 drawing    the rows of a clip drawn on its frames
-files      clips in, tables and annotated clips out
 live       the newest frame of a camera or stream, and its faces
 smoothed   the rows of a clip with smoothed landmarks
 smoothing  the landmarks of one face over time, smoothed
