@@ -140,10 +140,11 @@ def _one(name: str, rate: float, base: Path, process: Any, *, json: bool) -> boo
 
 def _draw_again(clip: "Clip", base: Path, *, table: Path, options: "ClipOptions") -> "ClipOutcome":
     """Draw a clip by its table."""
-    from darkpose.video.clip_files import ClipOutcome, draw_clip
+    from darkpose.video.clip_files import ClipOutcome, counted, draw_clip
+    from darkpose.video.clip_table import read_table
 
     outcome = ClipOutcome()
-    draw_clip(clip, base, table, options, {}, outcome, _watch)
+    draw_clip(clip, base, counted(read_table(table), outcome.counts), options, {}, outcome, _watch)
     return outcome
 
 

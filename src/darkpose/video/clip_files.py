@@ -85,12 +85,12 @@ def process_clip(clip: Clip, base: Path, predictor: Predictor, options: ClipOpti
         for _ in watch(new, "faces"):
             pass
         outcome.problems += [clip.problem] if clip.problem else []
-        rows = _counted(smoothed(journal_rows(journal), options.smooth), outcome.counts)
+        rows = counted(smoothed(journal_rows(journal), options.smooth), outcome.counts)
         fields = ["keypoints", "scores"] + ["raw"] * (options.smooth != "off") + ["covariances"] * options.covariance
         kept = (row if options.covariance else replace(row, covariances=None) for row in rows)
         write_table(table, kept, fields, len(predictor.schema))
         outcome.files.append(table)
-        draw_clip(clip, base, table, options, {predictor.schema.name: predictor.schema}, outcome, watch)
+        draw_clip(clip, base, read_table(table), options, {predictor.schema.name: predictor.schema}, outcome, watch)
         journal.remove()
     return outcome
 
@@ -98,18 +98,18 @@ def process_clip(clip: Clip, base: Path, predictor: Predictor, options: ClipOpti
 def draw_clip(
     clip: Clip,
     base: Path,
-    table: Path,
+    rows: Iterable[Row],
     options: ClipOptions,
     schemas: Mapping[str, KeypointSchema],
     outcome: ClipOutcome,
     watch: Watch,
 ) -> None:
-    """Write the annotated clip by a table.
+    """Write the annotated clip by the rows of its table.
 
     Args:
         clip: open.
         base: path of the file, without its ending.
-        table: of the clip.
+        rows: of the clip.
         options: what is drawn.
         schemas: by their names, besides those of the package.
         outcome: gets the file, and what is left out.
@@ -123,7 +123,7 @@ def draw_clip(
     path = Path(f"{base}.landmarks.mp4")
     with AnnotatedClip(path, clip.size, clip, options.start, options.end) as written:
         frames = clip.frames(options.start, options.end, options.every)
-        pictures = drawn(frames, read_table(table), options.draw, {**SCHEMAS, **schemas})
+        pictures = drawn(frames, rows, options.draw, {**SCHEMAS, **schemas})
         for image, time in watch(pictures, "drawn"):
             written.write(image, time)
     outcome.files.append(path)
@@ -144,8 +144,8 @@ def _facts(clip: Clip, predictor: Predictor, options: ClipOptions) -> dict[str, 
     }
 
 
-def _counted(rows: Iterable[Row], counts: Counter[str]) -> Iterator[Row]:
-    """The rows, counted."""
+def counted(rows: Iterable[Row], counts: Counter[str]) -> Iterator[Row]:
+    """The rows; `counts` gets the numbers of `ClipOutcome.counts`."""
     last, tracks = -1, set[int]()
     for row in rows:
         counts[row.status] += row.frame != last

@@ -1,0 +1,126 @@
+"""`darkpose video` and `darkpose live`, as a user types them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from command_line import RUNTIME, call, run
+from darkpose.image.pixels import read_image, write_image
+from darkpose.video.clip import open_clip
+from darkpose.video.clip_table import read_table
+
+pytest.importorskip("av", reason="needs av")
+pytestmark = pytest.mark.usefixtures("offline")
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of six images in which a face moves to the right."""
+    image = read_image(Path(__file__).parents[2] / "examples" / "astronaut.png")[:320, :440]
+    folder = tmp_path_factory.mktemp("pictures") / "walk"
+    folder.mkdir()
+    for number in range(6):
+        write_image(folder / f"{number}.png", np.ascontiguousarray(np.roll(image, 3 * number, axis=1)))
+    return folder
+
+
+def test_a_clip_in_a_table_and_an_annotated_clip_out(
+    capsys: pytest.CaptureFixture[str], clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, err = call(capsys, "video", clip, "--output", tmp_path, "--draw", "scores", "--covariance")
+    table, drawn = tmp_path / "walk.csv", tmp_path / "walk.landmarks.mp4"
+    assert code == 0
+    assert out == f"{clip}: frames: 6 ok, 0 no face, 0 broken, 0 skipped; 1 track -> {table}, {drawn}\n"
+    assert RUNTIME.fullmatch(err)
+    rows = list(read_table(table))
+    middles = np.array([np.array(row.keypoints, np.float64).mean(axis=0) for row in rows])
+    np.testing.assert_allclose(np.diff(middles, axis=0), [[3, 0]] * 5, atol=0.3)
+    assert all(row.track == 1 and row.covariances and row.raw for row in rows)
+    before = drawn.read_bytes()
+    drawn.unlink()
+
+    monkeypatch.setattr(
+        "darkpose.predict.predictor.Predictor.__init__", lambda *_: pytest.fail("faces are found again")
+    )
+    code, out, err = call(capsys, "video", clip, "--output", tmp_path, "--draw", "scores", "--from", table)
+    assert (code, err) == (0, "")
+    assert drawn.read_bytes() == before
+    assert str(drawn) in out
+
+
+def test_json_lines_name_what_was_made(capsys: pytest.CaptureFixture[str], clip: Path, tmp_path: Path) -> None:
+    asked = ("video", clip, clip, "--output", tmp_path, "--json", "--draw", "off", "--format", "jsonl", "--end", "0.1")
+    code, out, _ = call(capsys, *asked)
+    assert code == 0
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [line["files"] for line in lines] == [[str(tmp_path / f"walk{end}.jsonl")] for end in ("", "_2")]
+    assert [line["ok"] for line in lines] == [3, 3]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "name at least one clip"),
+        (["nothing.mp4"], "nothing.mp4: no such file or folder"),
+        (["a", "b", "--from", "a.csv"], "--from draws one clip by its table, got 2 clips"),
+    ],
+)
+def test_a_mistake_in_the_call_is_one_line(arguments: list[str], message: str, tmp_path: Path) -> None:
+    done = run("video", *arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"darkpose: {message}{' (darkpose video --help)' if not arguments else ''}\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_clip_that_cannot_be_used_does_not_stop_the_others(
+    capsys: pytest.CaptureFixture[str], clip: Path, tmp_path: Path
+) -> None:
+    text, empty = tmp_path / "text.mp4", tmp_path / "empty"
+    text.write_text("words")
+    empty.mkdir()
+    code, out, err = call(capsys, "video", text, empty, clip, "--output", tmp_path / "out", "--draw", "off")
+    assert code == 1
+    assert len(out.splitlines()) == 1
+    problems = [line for line in err.splitlines() if not RUNTIME.fullmatch(line + "\n")]
+    assert [line.split(":")[1].strip() for line in problems] == [str(text), str(empty)]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["walk.csv"]
+
+
+def test_a_table_of_another_clip_or_no_table_is_refused(clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("frame,x\n")
+    done = run("video", clip, "--from", "a.csv", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == "darkpose: a.csv: the first line is not that of a clip's table in CSV\n"
+    assert not list((tmp_path / "darkpose-out").iterdir())
+
+
+def test_a_file_is_followed_live(capsys: pytest.CaptureFixture[str], clip: Path, tmp_path: Path) -> None:
+    code, out, err = call(capsys, "live", clip, "--record", tmp_path / "record.mp4")
+    assert code == 0
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert 1 <= len(lines) <= 6
+    assert lines[-1]["frame"] == 5
+    assert all(line["faces"][0]["track"] == 1 for line in lines)
+    assert err.splitlines()[-1].startswith(f"darkpose: {len(lines)} frame")
+    with open_clip(str(tmp_path / "record.mp4")) as record:
+        assert len(list(record.frames())) == len(lines)
+
+
+def test_a_source_that_is_none_is_one_line(tmp_path: Path) -> None:
+    done = run("live", "nothing.mp4", cwd=tmp_path)
+    expected = "nothing.mp4: expected the number of a camera, the address of a stream, or a file"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"darkpose: {expected}\n")
+
+
+def test_a_camera_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    done = run("live", "63", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1].startswith("darkpose: camera 63 cannot be opened")
+
+
+def test_a_window_is_refused_where_opencv_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = run("live", "0", "--window", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "no windows (opencv-python-headless)" in done.stderr or "camera 0" in done.stderr
