@@ -4,7 +4,6 @@ Every second or so the journal also gets the state of the tracker. A run that go
 state: it gives the same rows as one that was not killed.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 
@@ -127,13 +126,3 @@ def _parsed(line: str, where: str) -> FrameRows | TrackerState:
         return parse_record(FrameRows, values)
     except DarkposeError as error:
         raise DarkposeError(f"{where} is damaged ({error}); {ADVICE}") from error
-
-
-def count_frames(rows: Iterable[Row], counts: Counter[str]) -> Iterator[Row]:
-    """The rows; `counts` gets the numbers of frames by status, and of "faces"."""
-    last = -1
-    for row in rows:
-        counts[row.status] += row.frame != last
-        counts["faces"] += row.status == "ok"
-        last = row.frame
-        yield row
