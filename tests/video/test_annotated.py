@@ -151,6 +151,22 @@ def test_sound_that_mp4_cannot_hold_is_left_out_with_a_sentence(tmp_path: Path) 
         assert not clip.has_sound
 
 
+def test_damaged_packets_of_the_sound_are_left_out_with_a_sentence(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.ts", count=30, sound="aac")
+    data = source.read_bytes()
+    headers = [place for place in range(len(data)) if data[place : place + 2] == b"\xff\xf1"]  # of ADTS
+    assert len(headers) > 20
+    damaged = bytearray(data)
+    damaged[headers[10]] = 0
+    source.write_bytes(damaged)
+    with open_clip(str(source)) as clip, AnnotatedClip(tmp_path / "b.mp4", clip.size, clip) as annotated:
+        for frame in clip.frames():
+            assert frame.image is not None
+            annotated.write(frame.image, frame.time)
+    assert annotated.problem == "packets of the sound are damaged and left out"
+    assert len(sound_packets(tmp_path / "b.mp4")) > 20
+
+
 def test_the_sound_can_end_early(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mp4", count=50, sound="aac")
     with open_clip(str(source)) as clip, AnnotatedClip(tmp_path / "b.mp4", clip.size, clip) as annotated:

@@ -90,9 +90,13 @@ class AnnotatedClip:
             return
         container = stack.enter_context(opened(clip.path))
         stream = container.streams.audio[0]
-        codec = stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
+        context = stream.codec_context
+        codec = context.codec.canonical_name if context else "unknown"
         if codec not in SOUND:
             self.problem = f"the sound is left out: MP4 files for all players hold no sound of the codec {codec}"
+            return
+        if not context.sample_rate:
+            self.problem = "the sound is left out: it is damaged or empty"
             return
         self._sound_stream = self._file.add_stream_from_template(stream)
         self._sound = _moved(
@@ -135,7 +139,10 @@ class AnnotatedClip:
         while self._waiting is not None and self._waiting[0] < until:
             packet = self._waiting[1]
             packet.stream = self._sound_stream
-            self._file.mux_one(packet)
+            try:
+                self._file.mux_one(packet)
+            except ValueError:  # invalid data, while OSError is of the disk
+                self.problem = "packets of the sound are damaged and left out"
             self._waiting = next(self._sound, None)
 
     def __exit__(

@@ -56,12 +56,14 @@ def opened(source: str) -> "Iterator[InputContainer]":
         try:
             if is_url(source):
                 allowed = {"protocol_whitelist": ",".join((*PROTOCOLS, "rtp", "srtp", "tcp", "tls", "crypto"))}
-                container = av.open(source, options=allowed, timeout=TIMEOUT)
+                container = av.open(source, options=allowed, timeout=TIMEOUT, metadata_errors="replace")
             else:
                 check_regular(source)
                 file = stack.enter_context(io.FileIO(source))
                 file.name = ""
-                container = av.open(file, "r", io_open=lambda *_: io.BytesIO(), options=ALONE)
+                container = av.open(
+                    file, "r", io_open=lambda *_: io.BytesIO(), options=ALONE, metadata_errors="replace"
+                )
         except (av.FFmpegError, OSError, ValueError) as error:  # ValueError: not a path, for example with a NUL
             raise DarkposeError(f"{source}: {_why_not_opened(source, error)}") from error
         yield stack.enter_context(container)
@@ -70,7 +72,7 @@ def opened(source: str) -> "Iterator[InputContainer]":
 def _why_not_opened(source: str, error: Exception) -> str:
     import av
 
-    if is_url(source) or isinstance(error, OSError) or not isinstance(error, av.FFmpegError):
+    if is_url(source) or not isinstance(error, av.FFmpegError):  # of the file itself: OSError or ValueError of Python
         return f"cannot be read: {getattr(error, 'strerror', None) or error}"
     with open(source, "rb") as file:
         head = file.read(12)
