@@ -23,6 +23,7 @@ NAMES = [
     "HRNetConfig",
     "KeypointSchema",
     "Predictor",
+    "Tracker",
     "convert",
     "decode",
     "draw_faces",

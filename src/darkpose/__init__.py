@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from darkpose.predict.face import Face
     from darkpose.predict.predictor import Predictor
     from darkpose.schema import AFLW_19, COFW_29, SCHEMAS, W300_68, WFLW_98, KeypointSchema
+    from darkpose.video.tracker import Tracker
     from darkpose.weights.checkpoint import CheckpointConfig, HRNetConfig
 
 _HOME = {
@@ -32,6 +33,7 @@ _HOME = {
     "KeypointSchema": "schema",
     "Predictor": "predict.predictor",
     "SCHEMAS": "schema",
+    "Tracker": "video.tracker",
     "W300_68": "schema",
     "WFLW_98": "schema",
     "convert": "network.load",
@@ -58,6 +60,7 @@ __all__ = [
     "HRNetConfig",
     "KeypointSchema",
     "Predictor",
+    "Tracker",
     "convert",
     "decode",
     "draw_faces",

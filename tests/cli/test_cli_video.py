@@ -1,6 +1,7 @@
 """`darkpose video` and `darkpose live`, as a user types them."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,12 @@ import pytest
 
 from command_line import RUNTIME, call, run
 from darkpose.image.pixels import read_image, write_image
+from darkpose.video.annotated import AnnotatedClip
 from darkpose.video.clip import open_clip
 from darkpose.video.clip_table import read_table
 
 pytest.importorskip("av", reason="needs av")
+PAGE = Path(__file__).parents[2] / "docs" / "video.md"
 pytestmark = pytest.mark.usefixtures("offline")
 
 
@@ -124,3 +127,24 @@ def test_a_window_is_refused_where_opencv_has_none(tmp_path: Path, monkeypatch: 
     done = run("live", "0", "--window", cwd=tmp_path)
     assert done.returncode == 2
     assert "no windows (opencv-python-headless)" in done.stderr or "camera 0" in done.stderr
+
+
+def test_the_snippets_of_the_page_on_video_run(
+    capsys: pytest.CaptureFixture[str], clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with open_clip(str(clip)) as frames, AnnotatedClip(tmp_path / "clip.mp4", frames.size) as written:
+        for frame in frames.frames():
+            assert frame.image is not None
+            written.write(frame.image, frame.time)
+    assert call(capsys, "video", "clip.mp4", "--draw", "off")[0] == 0
+    rows = read_table(tmp_path / "darkpose-out" / "clip.csv")
+    names: dict[str, object] = {"annotated": np.array([row.keypoints for row in rows], np.float64) + 1}
+    blocks = re.findall(r"^```python video\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(compile(block, str(PAGE), "exec"), names)
+    printed = capsys.readouterr().out
+    assert "0 1 [[" in printed
+    _, jitter, _ = map(float, printed.splitlines()[-1].split())
+    assert jitter < 1e-6  # of a constant shift

@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import numpy as np
 
@@ -36,8 +37,11 @@ def prepare_report(folder: Path) -> None:
     """
     check_matplotlib(folder)
     make_folder(folder)
-    write_text(folder / ".writable", "")
-    (folder / ".writable").unlink()
+    try:
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise DarkposeError(f"{folder}: the folder cannot be written to: {error.strerror or error}") from error
 
 
 def write_report(folder: Path, evaluation: Evaluation) -> None:
