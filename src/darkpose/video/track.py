@@ -14,16 +14,20 @@ from darkpose.predict.predictor import Region
 from darkpose.predict.turned import UPRIGHT
 
 RECENT = 0.5  # s; the motion of a face is a straight line through its places of this time
-AHEAD = 0.5  # s; a line is followed no farther
+AHEAD = 0.8  # s; a line is followed no farther
 SHIFT = 0.3  # share of the side by which a crop moves ahead of the last landmarks, at most
 
 
 class Place(NamedTuple):
-    """Where a face was: time in s, centre of its landmark box in image px, and side: the root of the box's area."""
+    """Where a face was.
+
+    Time in s, centre of the landmark box in image px, side: root of the box's area, and mean score of the landmarks.
+    """
 
     time: float
     center: Floats
     side: float
+    score: float
 
 
 class Anchor(NamedTuple):
@@ -50,13 +54,13 @@ class TrackState:
     seen: float
     roll: float
     crop_box: tuple[float, ...] | None
-    past: tuple[tuple[float, tuple[float, float], float], ...]
+    past: tuple[tuple[float, tuple[float, float], float, float], ...]
 
 
-def place_of(keypoints: NDArray[np.floating], time: float) -> Place:
-    """Where landmarks (K, 2) are."""
+def place_of(keypoints: NDArray[np.floating], time: float, score: float = 1.0) -> Place:
+    """Where landmarks (K, 2) with a mean score are."""
     low, high = (np.asarray(each, np.float64) for each in (keypoints.min(axis=0), keypoints.max(axis=0)))
-    return Place(time, (low + high) / 2, float(np.sqrt((high - low).clip(min=1e-3).prod())))
+    return Place(time, (low + high) / 2, float(np.sqrt((high - low).clip(min=1e-3).prod())), score)
 
 
 def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> Floats:
@@ -103,7 +107,7 @@ class Track:
         roll = region.roll if np.isfinite(region.roll) else _signed(face.rolled)
         anchor = Anchor(points, region.box, roll)
         track = cls(number, points, region.box, region.found_by, region.detection_score, anchor, time, roll)
-        track.past.append(place_of(points, time))
+        track.past.append(place_of(points, time, face.score))
         track.face = track.labelled(face)
         return track
 
@@ -114,7 +118,7 @@ class Track:
         self.roll = _signed(self.anchor.roll + float(np.degrees(np.arctan2(matrix[1, 0], matrix[0, 0]))))
         self.box = _moved_box(self.anchor.box, matrix)
         self.face = self.labelled(face)
-        self.past.append(place_of(self.keypoints, time))
+        self.past.append(place_of(self.keypoints, time, face.score))
         while time - self.past[0].time > 2 * RECENT:
             self.past.popleft()
 
@@ -144,7 +148,7 @@ class Track:
             self.seen,
             self.roll,
             None if self.crop_box is None else tuple(self.crop_box.tolist()),
-            tuple((place.time, (float(place.center[0]), float(place.center[1])), place.side) for place in self.past),
+            tuple((time, (float(x), float(y)), side, score) for time, (x, y), side, score in self.past),
         )
 
     @classmethod
@@ -160,12 +164,17 @@ class Track:
             state.seen,
             state.roll,
             None if state.crop_box is None else np.array(state.crop_box),
-            deque(Place(time, np.array(center), side) for time, center, side in state.past),
+            deque(Place(time, np.array(center), side, score) for time, center, side, score in state.past),
         )
 
-    def forget(self, since: float) -> None:
-        """Forget the places since a time (s), but never the first one: they were another face's."""
-        while len(self.past) > 1 and self.past[-1].time > since:
+    @property
+    def usual_score(self) -> float:
+        """The best of its last scores."""
+        return max(place.score for place in self.past)
+
+    def forget(self, since: float, score: float) -> None:
+        """Forget the last places, after a time (s) or below a score: they may be another face's. One is kept."""
+        while len(self.past) > 1 and (self.past[-1].time > since or self.past[-1].score < score):
             self.past.pop()
 
     def expected(self, time: float, until: float = np.inf) -> Place:
@@ -177,25 +186,28 @@ class Track:
             return last._replace(time=time)
         times = np.array([place.time for place in places]) - last.time
         slope, offset = np.polyfit(times, [place.center for place in places], 1)
-        return Place(time, offset + slope * min(time - last.time, AHEAD), last.side)
+        return last._replace(time=time, center=offset + slope * min(time - last.time, AHEAD))
 
     def region(self, image: Pixels, time: float, steady: float) -> Region:
         """The crop for its landmarks in the next image; that of the last image if the box moved less than `steady`."""
-        points, last = self.keypoints, self.past[-1]
-        if abs(self.roll) > UPRIGHT:  # the box in the frame of the face
-            angle = np.deg2rad(-self.roll)
-            turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-            box = landmark_box((points - last.center) @ turn.T)
-            middle = (box[:2] + box[2:]) / 2 @ turn  # back into the image
-            box = np.concatenate([middle - (box[2:] - box[:2]) / 2, middle + (box[2:] - box[:2]) / 2])
-            box += np.tile(last.center, 2)
-        else:
-            box = landmark_box(points)
+        last, box = self.past[-1], crop_box_of(self.keypoints, self.roll)
         ahead = self.expected(time).center - last.center
         box = box + np.tile(np.clip(ahead, -SHIFT * last.side, SHIFT * last.side), 2)
         if self.crop_box is None or np.abs(box - self.crop_box).max() > steady * last.side:
             self.crop_box = box
         return Region(image, self.box, self.crop_box, self.found_by, self.detection_score, self.roll, may_turn=False)
+
+
+def crop_box_of(keypoints: NDArray[np.floating], roll: float) -> Floats:
+    """The box (4,) to cut a crop around landmarks (K, 2); of a turned crop, in the frame of the face."""
+    points = np.asarray(keypoints, np.float64)
+    if abs(roll) <= UPRIGHT:
+        return landmark_box(points)
+    angle, around = np.deg2rad(-roll), points.mean(axis=0)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    box = landmark_box((points - around) @ turn.T)
+    middle, half = (box[:2] + box[2:]) / 2 @ turn + around, (box[2:] - box[:2]) / 2
+    return np.concatenate([middle - half, middle + half])
 
 
 def _tuples(points: Floats) -> tuple[tuple[float, float], ...]:

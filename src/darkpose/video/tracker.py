@@ -15,7 +15,7 @@ from darkpose.image.geometry import Floats
 from darkpose.image.pixels import Pixels, as_rgb, resized
 from darkpose.predict.face import Face
 from darkpose.predict.predictor import Predictor, Region
-from darkpose.video.track import Place, Track, TrackState, place_of
+from darkpose.video.track import Place, Track, TrackState, crop_box_of, place_of
 
 THUMBNAIL = (32, 18)  # px, of the images that are compared to find scene cuts
 EARLY = 1e-6  # s by which a time may come too early
@@ -34,12 +34,15 @@ class Tracking:
         found: mean score of the landmarks from which a detected face is followed. Of crops without a face, 99 in 100
             have less than 0.4.
         lost: mean score below which a face is lost; 95 in 100 of such crops have less than 0.31.
+        hidden: share of the best of the last scores, below which a face is lost, too.
+        unsure: likewise, below which the places before it was lost do not tell where it went.
         doubtful: mean score below which a face is lost if the detector has not found it for `remembered`.
         near: distance of a face from where it is expected, at most.
         far: likewise of a face that was lost.
         grown: factor between the sides of a face in two images, at most.
         same: distance of two followed faces below which they are one.
         settled: s; of two that are one, that one is lost which moved less as it did before this time.
+        moved: distance of a face from the middle of its crop, from which it is looked at again in a crop around it.
         steady: distance by which the sides of a landmark box may move before the crop follows.
         cut: mean difference of pixels, 0 to 255, from which an image shows another scene.
     """
@@ -49,12 +52,15 @@ class Tracking:
     remembered: float = 1.0
     found: float = 0.42
     lost: float = 0.32
+    hidden: float = 0.5
+    unsure: float = 0.75
     doubtful: float = 0.55
     near: float = 0.6
     far: float = 1.0
     grown: float = 1.7
     same: float = 0.25
     settled: float = 0.2
+    moved: float = 0.15
     steady: float = 0.04
     cut: float = 40.0
 
@@ -153,16 +159,21 @@ class Tracker:
 
     def _follow(self, image: Pixels, found: list[Region]) -> bool:
         """Move the tracks into an image in which the detector found some faces; whether one was lost."""
-        followed, time = self._followed, self._time
-        of_track = self._pairs(found, followed, self.config.near)
+        followed, time, config = self._followed, self._time, self.config
+        of_track = self._pairs(found, followed, config.near)
         fresh = [region for number, region in enumerate(found) if number not in of_track.values()]
-        faces = self.predictor.locate([track.region(image, time, self.config.steady) for track in followed] + fresh)
+        regions = [track.region(image, time, config.steady) for track in followed]
+        for number, detected in of_track.items():
+            if _apart(_place(regions[number], time), _place(found[detected], time)) > config.moved:
+                regions[number] = found[detected]._replace(may_turn=False)
+        faces = self._settled(regions + fresh)
         kept, lost = [], []
         for number, (track, face) in enumerate(zip(followed, faces, strict=False)):
             region = found[of_track[number]] if number in of_track else None
             if region is not None and not self._is_same(track, face):
                 (face,) = self.predictor.locate([region])
             if not self._is_same(track, face):
+                track.forget(np.inf, config.unsure * track.usual_score)
                 lost.append(track)
                 continue
             track.move(face, time)
@@ -174,6 +185,23 @@ class Tracker:
         self._lost += lost + doubled
         self._begin(fresh, faces[len(followed) :])
         return bool(lost or doubled)
+
+    def _settled(self, regions: list[Region]) -> list[Face]:
+        """The faces of some crops; where they lie beside the middle, those of crops around them if these are surer."""
+        faces = self.predictor.locate(regions)
+        beside = [
+            number
+            for number, (region, face) in enumerate(zip(regions, faces, strict=True))
+            if face.score >= self.config.lost
+            and _apart(_place(region, self._time), place_of(face.keypoints, self._time)) > self.config.moved
+        ]
+        around = [
+            regions[n]._replace(crop_box=crop_box_of(faces[n].keypoints, regions[n].roll), may_turn=False)
+            for n in beside
+        ]
+        for number, face in zip(beside, self.predictor.locate(around), strict=True):
+            faces[number] = max(faces[number], face, key=lambda each: each.score)
+        return faces
 
     def _confirm(self, found: list[Region]) -> None:
         """Take faces that the detector found after the tracks were moved into the image."""
@@ -211,7 +239,7 @@ class Tracker:
         is_inside = (place.center >= 0).all() and (place.center <= [width - 1, height - 1]).all()
         return bool(
             is_inside
-            and face.score >= config.lost
+            and face.score >= max(config.lost, config.hidden * track.usual_score)
             and not forgotten
             and _apart(place, assumed) <= config.near
             and _ratio(place, assumed) <= config.grown
@@ -228,7 +256,7 @@ class Tracker:
                 continue
             since = self._time - self.config.settled
             astray = max(one, other, key=lambda track: _apart(track.past[-1], track.expected(self._time, since)))
-            astray.forget(since)
+            astray.forget(since, 0.0)
             doubled.append(astray)
         return doubled
 
