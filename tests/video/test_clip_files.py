@@ -1,5 +1,7 @@
 """Clips in, tables and annotated clips out."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -81,3 +83,36 @@ def test_options_choose_what_is_made(pictures: Path, tmp_path: Path) -> None:
     assert [row.frame for row in rows] == list(range(10, 25))
     assert all((row.status == "skipped") == (row.frame % 2 > 0) for row in rows)
     assert all(row.raw is None for row in rows)
+
+
+LONG = """
+import resource, sys
+from pathlib import Path
+from scripted import Person, ScriptedPredictor, image_at
+from darkpose.video.annotated import AnnotatedClip
+from darkpose.video.clip import open_clip
+from darkpose.video.clip_files import ClipOptions, process_clip
+
+class Still(ScriptedPredictor):
+    def _people(self, image):
+        return self.script(0.0)
+
+folder, count = Path(sys.argv[1]), int(sys.argv[2])
+with AnnotatedClip(folder / "long.mp4", (160, 120)) as written:
+    for number in range(count):
+        written.write(image_at(0.0, size=(160, 120)), number / 25)
+predictor = Still(lambda _: [Person("a", 80, 60, 50)])
+with open_clip(str(folder / "long.mp4")) as clip:
+    process_clip(clip, folder / "out", predictor, ClipOptions(), lambda steps, _: steps)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+def test_a_clip_that_is_ten_times_as_long_takes_no_more_memory(tmp_path: Path) -> None:
+    peaks = []
+    for count in (400, 4000):
+        command = [sys.executable, "-c", LONG, str(tmp_path), str(count)]
+        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+        peaks.append(int(done.stdout))
+    assert peaks[1] < 1.1 * peaks[0]
