@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -92,6 +93,17 @@ def test_a_checkpoint_comes_back_as_it_was_written(path: Path, checkpoint: Check
     assert all(torch.equal(value, expected[key]) for key, value in found.model.state_dict().items())
     assert not found.model.training
     assert not any(parameter.requires_grad for parameter in found.model.parameters())
+
+
+def test_numbers_of_a_configuration_may_be_numpys(tmp_path: Path, checkpoint: Checkpoint) -> None:
+    network = checkpoint.config.network
+    shape: dict[str, Any] = {"keypoints": np.int32(network.keypoints), "widths": tuple(map(np.int64, network.widths))}
+    crop: dict[str, Any] = {"crop_size": np.int64(64), "sigma": np.float32(2)}
+    config = replace(checkpoint.config, network=replace(network, **shape), **crop)
+    save_checkpoint(replace(checkpoint, config=config), tmp_path / "numpy.safetensors")
+    assert read_safetensors(tmp_path / "numpy.safetensors").config == replace(
+        checkpoint.config, crop_size=64, sigma=2.0
+    )
 
 
 def test_the_loaded_network_computes_what_the_written_one_does(path: Path, checkpoint: Checkpoint) -> None:
