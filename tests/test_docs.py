@@ -90,6 +90,20 @@ def test_the_readme_is_short_and_shows_the_result_first() -> None:
     assert text.index("](docs/landmarks.png)") < text.index("## ")
 
 
+@pytest.mark.parametrize(
+    "text", ["README.md", "docs/training.md", "src/darkpose/cli/train.py", "src/darkpose/cli/evaluate.py"]
+)
+def test_it_is_said_that_recipe_files_are_executed(text: str) -> None:
+    assert re.search(r"executed:\s+use only files that you\s+trust", (ROOT / text).read_text())
+
+
+def test_it_is_said_that_ray_listens_and_how_to_keep_it_on_this_machine() -> None:
+    text = (ROOT / "docs" / "scale.md").read_text()
+    assert re.search(
+        r"listens on all\s+network interfaces.*`ray start --head\s+--node-ip-address 127\.0\.0\.1`", text, re.DOTALL
+    )
+
+
 def test_the_readme_names_every_room_and_every_page() -> None:
     text = README.read_text()
     for room in (ROOT / "src" / "darkpose").iterdir():

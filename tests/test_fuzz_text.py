@@ -118,6 +118,7 @@ TEXTS: dict[str, tuple[bytes, Reader]] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:.*annotations are left out")
 @pytest.mark.parametrize("name", TEXTS)
 @fuzzed
 @seeds

@@ -1,6 +1,7 @@
 """Schemas: published flip pairs, shared points, joined schemas and invalid ones."""
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -108,6 +109,17 @@ def test_a_landmark_is_found_by_name_and_a_wrong_name_is_told_the_nearest() -> N
     assert AFLW_19.index("chin") == 18
     with pytest.raises(DarkposeError, match=r"aflw-19 has no landmark 'chim'; .*chin"):
         AFLW_19.index("chim")
+
+
+def test_indices_may_be_lists_and_arrays() -> None:
+    plain = KeypointSchema("three", ("a", "b", "c"), ((0, 1),), ((0, 1, 2),), (0, 1), (0,), (1, 2))
+    pairs: Any = np.array([[0, 1]])
+    lines: Any = [[0, np.int64(1), 2]]
+    pair: Any = np.array([0, 1])
+    eye: Any = [np.int32(0)]
+    assert KeypointSchema("three", plain.names, pairs, lines, pair, eye, pair + 1) == plain
+    with pytest.raises(DarkposeError, match="indices must be whole numbers"):
+        KeypointSchema("three", plain.names, pairs * 1.0)
 
 
 @pytest.mark.parametrize(

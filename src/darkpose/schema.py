@@ -4,8 +4,11 @@
 follow from the names: two names that differ only in `left_` and `right_` are a pair.
 """
 
+import operator
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +38,10 @@ def name_for_schema(text: str) -> str:
     """A name that a schema can have, from any text: other characters become underscores."""
     name = re.sub(r"[^\w .+-]", "_", text)[:100]
     return name if _FILE_NAME.fullmatch(name) else f"_{name[1:]}"
+
+
+def _indices(values: Iterable[SupportsIndex]) -> tuple[int, ...]:
+    return tuple(map(operator.index, values))  # of NumPy, too
 
 
 @dataclass(frozen=True)
@@ -75,9 +82,13 @@ class KeypointSchema:
             repeated = sorted({name for name in self.names if self.names.count(name) > 1})
             told = str(repeated)[:200]
             raise DarkposeError(f"schema {self.name}: landmark names must be unique, these repeat: {told}")
-        groups = (*self.flip_pairs, *self.outlines, self.nme_pair or (), self.left_eye, self.right_eye)
-        if not all(isinstance(i, int) for group in groups for i in group):
-            raise DarkposeError(f"schema {self.name}: landmark indices must be whole numbers")
+        try:
+            for name in ("flip_pairs", "outlines"):
+                object.__setattr__(self, name, tuple(map(_indices, getattr(self, name))))
+            for name in ("left_eye", "right_eye", *(() if self.nme_pair is None else ("nme_pair",))):
+                object.__setattr__(self, name, _indices(getattr(self, name)))
+        except TypeError as error:
+            raise DarkposeError(f"schema {self.name}: landmark indices must be whole numbers") from error
         if any(len(pair) != 2 for pair in (*self.flip_pairs, *([self.nme_pair] if self.nme_pair else []))):
             raise DarkposeError(f"schema {self.name}: a pair has two indices, got {self.flip_pairs} {self.nme_pair}")
         paired = [i for pair in self.flip_pairs for i in pair]

@@ -228,6 +228,7 @@ def test_an_aflw_is_continued_and_its_file_holds_no_time(aflw_root: Path) -> Non
     [
         ({"train": 0}, "at least 1 face .*train 0, test 2"),
         ({"test": -3}, "at least 1 face .*train 2, test -3"),
+        ({"train": 10**20}, "at most 1000000, got train 1000.*, test 2"),
         ({"seed": -1}, "must not be negative, got -1"),
     ],
 )

@@ -238,29 +238,36 @@ def exported(tmp_path: Path, second: dict[str, Any], *categories: dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    ("second", "count"),
+    ("second", "why"),
     [
-        ({"keypoints": [], "num_keypoints": 0}, 1),
-        ({"keypoints": None}, 1),
-        ({"keypoints": [30, 30, 0, 60, 31, 0, 45, 45, 0]}, 1),
-        ({"iscrowd": None}, 2),
-        ({"iscrowd": 1}, 1),
-        ({"category_id": 2}, 1),
+        ({"keypoints": [], "num_keypoints": 0}, "without landmarks"),
+        ({"keypoints": None}, "without landmarks"),
+        ({"keypoints": [30, 30, 0, 60, 31, 0, 45, 45, 0]}, "without landmarks"),
+        ({"keypoints": [0] * 9}, "without landmarks"),
+        ({"iscrowd": 1}, "of a crowd"),
+        ({"category_id": 2}, "of another category"),
     ],
 )
-def test_annotations_as_exporters_write_them_are_taken_or_left_out(
-    tmp_path: Path, second: dict[str, Any], count: int
+def test_annotations_as_exporters_write_them_are_left_out_and_counted(
+    tmp_path: Path, second: dict[str, Any], why: str
 ) -> None:
-    samples, _ = read_coco_points(exported(tmp_path, second), flip_pairs=())
-    assert len(samples) == count
+    with pytest.warns(UserWarning, match=rf"x\.json: 1 of 2 annotations are left out: 1 {why}$"):
+        samples, _ = read_coco_points(exported(tmp_path, second), flip_pairs=())
+    assert [sample.image.name for sample in samples] == ["1.png"]
+
+
+def test_an_annotation_that_is_null_for_crowds_is_taken(tmp_path: Path) -> None:
+    assert len(read_coco_points(exported(tmp_path, {"iscrowd": None}), flip_pairs=())[0]) == 2
 
 
 def test_one_of_several_categories_is_chosen_by_its_name(tmp_path: Path) -> None:
     person, dog = {"id": 2, "name": "person"}, {"id": 3, "name": "dog", "keypoints": ["ear", "nose", "tail"]}
     file = exported(tmp_path, {"category_id": 3}, FACE, person)
-    assert len(read_coco_points(file, flip_pairs=())[0]) == 1
+    with pytest.warns(UserWarning, match="1 of another category"):
+        assert len(read_coco_points(file, flip_pairs=())[0]) == 1
     file = exported(tmp_path, {"category_id": 3}, FACE, person, dog)
-    samples, schema = read_coco_points(file, flip_pairs=(), category="dog")
+    with pytest.warns(UserWarning, match="1 of another category"):
+        samples, schema = read_coco_points(file, flip_pairs=(), category="dog")
     assert ([sample.image.name for sample in samples], schema.names) == (["2.png"], ("ear", "nose", "tail"))
     for asked in (None, "cat"):
         with pytest.raises(DarkposeError, match="choose with category=: 'face', 'dog'"):

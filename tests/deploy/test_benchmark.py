@@ -180,9 +180,11 @@ def test_threads_are_as_before_afterwards() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"batches": (1, 0)}, "batch must be a whole number of at least 1, got 1, 0"),
-        ({"threads": 0}, "threads must be a whole number of at least 1, got 0"),
-        ({"rounds": 0}, "rounds must be a whole number of at least 1, got 0"),
+        ({"batches": (1, 0)}, "batch must be a whole number of at least 1 and at most 4096, got 1, 0"),
+        ({"batches": (10**20,)}, "batch must be .* at most 4096, got 1000"),
+        ({"threads": 0}, "threads must be a whole number of at least 1 and at most 1024, got 0"),
+        ({"threads": 10**20}, "threads must be .* at most 1024, got 1000"),
+        ({"rounds": 0}, "rounds must be a whole number of at least 1 and at most 10000, got 0"),
         ({"files": [Path("nowhere.onnx")]}, r"nowhere\.onnx"),
         ({"files": [Path("a/x.onnx"), Path("b/x.onnx")]}, r"different names, got a/x\.onnx, b/x\.onnx"),
     ],

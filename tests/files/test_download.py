@@ -321,6 +321,20 @@ def test_a_file_that_is_too_large_or_comes_too_slowly_is_given_up(
         fetch(server.url(), target, sha256_prefix="")
 
 
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="needs root to give files to others")
+def test_a_part_that_belongs_to_somebody_else_is_not_gone_on_with(server: Server, target: Path) -> None:
+    target.parent.mkdir(parents=True)
+    part = part_of(target)
+    part.write_bytes(CONTENT[:500])
+    os.chown(part, 65534, 65534)
+    with part.open("rb+") as theirs:
+        fetch(server.url(), target, sha256_prefix=SHA256)
+        assert server.asked == [""]
+        assert target.stat().st_uid == os.getuid()
+        theirs.write(b"planted")
+    assert target.read_bytes() == CONTENT
+
+
 @pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="needs O_NOFOLLOW")
 @pytest.mark.parametrize("ending", ["part", "lock"])
 def test_a_link_in_the_place_of_a_part_or_lock_is_not_written_through(

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,6 +64,16 @@ def test_what_is_written_is_read_back(values: object) -> None:
 def test_numbers_that_are_not_finite_become_null() -> None:
     values = {"a": [1.5, float("nan")], "b": (float("inf"), {"c": -float("inf")})}
     assert format_json(values) == '{"a": [1.5, null], "b": [null, {"c": null}]}'
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    values = {"a": np.int64(3), "b": [np.float32(0.5), np.float64(2)], "c": np.uint8(7)}
+    assert format_json(values) == '{"a": 3, "b": [0.5, 2.0], "c": 7}'
+    assert (
+        format_json([np.float32("nan"), np.float64("inf"), np.float32(0.5), 10**400]) == f"[null, null, 0.5, {10**400}]"
+    )
+    with pytest.raises(TypeError, match="a complex is no value of JSON"):
+        format_json([1j])
 
 
 @pytest.mark.parametrize(

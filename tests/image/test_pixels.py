@@ -71,6 +71,28 @@ def test_exif_orientation_is_applied(tmp_path: Path, picture: Pixels) -> None:
     assert (turned == np.rot90(upright, -1)).all()
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize(("kind", "options"), [("PNG", {}), ("WEBP", {"lossless": True}), ("TIFF", {}), ("JPEG", {})])
+def test_every_format_that_has_an_orientation_is_turned(
+    kind: str, options: dict[str, Any], orientation: int, picture: Pixels
+) -> None:
+    image_module, operations = pytest.importorskip("PIL.Image"), pytest.importorskip("PIL.ImageOps")
+    image, data = image_module.fromarray(picture), io.BytesIO()
+    exif = image.getexif()
+    exif[0x0112] = orientation
+    image.save(data, kind, exif=exif, **options)
+    shown = operations.exif_transpose(image_module.open(data)).convert("RGB")
+    np.testing.assert_allclose(decode_image(data.getvalue()), np.asarray(shown), rtol=0, atol=8)
+
+
+@pytest.mark.parametrize(("kind", "options"), [("PNG", {}), ("WEBP", {"lossless": True}), ("TIFF", {}), ("GIF", {})])
+def test_of_several_frames_or_pages_the_first_is_read(kind: str, options: dict[str, Any], picture: Pixels) -> None:
+    image_module, data = pytest.importorskip("PIL.Image"), io.BytesIO()
+    image = image_module.fromarray(picture).quantize(16).convert("RGB")
+    image.save(data, kind, save_all=True, append_images=[image.rotate(180)], **options)
+    np.testing.assert_array_equal(decode_image(data.getvalue()), np.asarray(image))
+
+
 @pytest.mark.parametrize(
     ("array", "expected"),
     [

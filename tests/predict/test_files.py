@@ -94,6 +94,27 @@ def test_a_problem_with_one_image_does_not_stop_the_others(
     assert outcomes[0].result.faces[0].image is None  # pixels are not kept
 
 
+@pytest.mark.parametrize(
+    ("detector", "find", "side", "limit"),
+    [
+        ("darkpose", "usual", 3000, "(of 75 px or more; --find small finds smaller ones)"),
+        ("darkpose", "small", 3000, "(of 12 px or more)"),
+        ("darkpose", "usual", 400, "(of 10 px or more)"),
+        ("haar", "usual", 3000, "(of 150 px or more; --find small finds smaller ones)"),
+        ("haar", "small", 700, "(of 24 px or more)"),
+    ],
+)
+def test_the_line_about_an_image_without_a_face_says_how_small_a_face_may_be(
+    small_weights: Path, tmp_path: Path, detector: str, find: Any, side: int, limit: str
+) -> None:
+    cv2.imwrite(str(tmp_path / "black.png"), np.zeros((side, side), np.uint8))
+    predictor = Predictor(small_weights, "cpu", detector=detector, find=find)
+    (outcome,) = predict_files(predictor, [Input(tmp_path / "black.png", Path("black"))])
+    assert outcome.problem.endswith(f"black.png: no face found {limit}")
+    (outcome,) = predict_files(predictor, [Input(tmp_path / "black.png", Path("black"))], boxes=GivenBoxes([BOX]))
+    assert not outcome.problem  # no detector has a limit here
+
+
 def test_a_bad_box_is_a_problem_of_its_image(predictor: Predictor, astronaut: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.png"
     other.write_bytes(astronaut.read_bytes())

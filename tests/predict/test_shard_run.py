@@ -131,6 +131,23 @@ def test_an_empty_list_is_an_error(predictor: Predictor, tmp_path: Path) -> None
         list(predict_shards(predictor, Step(), find_sources([], str(tmp_path / "list")), shards))
 
 
+@pytest.mark.parametrize("format", ["jsonl", "parquet"])
+def test_names_of_tar_members_lead_nowhere(predictor: Predictor, astronaut: Path, tmp_path: Path, format: str) -> None:
+    if format == "parquet":
+        pytest.importorskip("pyarrow")
+    names = ["../out.png", f"{tmp_path}/planted.png", "a/../../b.png", "c.png/../../../d.png"]
+    with tarfile.open(tmp_path / "in.tar", "w") as tar:
+        for name in names:
+            member = tarfile.TarInfo(name)
+            member.size = astronaut.stat().st_size
+            tar.addfile(member, io.BytesIO(astronaut.read_bytes()))
+    before, out = {*tmp_path.rglob("*"), *tmp_path.parent.iterdir()}, tmp_path / "out"
+    records = run(predictor, out, tmp_path / "in.tar", format=format)
+    assert [record["image"] for record in records] == [f"{tmp_path}/in.tar/{name}" for name in names]
+    written = {*tmp_path.rglob("*"), *tmp_path.parent.iterdir()} - before
+    assert all(path == out or out in path.parents for path in written)
+
+
 def test_scores_that_are_nan_are_null(predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_inputs(tmp_path / "in", 4)
     locate = predictor.locate

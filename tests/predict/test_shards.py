@@ -129,6 +129,12 @@ def test_another_run_is_refused_with_the_difference(tmp_path: Path, options: dic
     assert numbers(tmp_path) == [0, 1]
 
 
+def test_the_settings_of_a_run_are_those_that_its_file_gives_back(tmp_path: Path) -> None:
+    with Shards(tmp_path, "jsonl", {"mean": (0.5, float("nan")), "pairs": [(1, 2)]}) as shards:
+        assert json.loads((tmp_path / "run.json").read_text()) == shards.run
+    assert shards.run["mean"] == [0.5, None]
+
+
 @pytest.mark.parametrize("content", ["", "words", "[1]", '{"darkpose_shards": 2, "shard_size": 4}'])
 def test_a_damaged_run_file_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "run.json").write_text(content)
@@ -180,9 +186,10 @@ def test_a_refused_folder_is_unlocked(tmp_path: Path) -> None:
             write(tmp_path, 5, run={})
 
 
-def test_a_shard_size_of_0_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DarkposeError, match="--shard-size 0"):
-        Shards(tmp_path / "out", "jsonl", RUN, size=0)
+@pytest.mark.parametrize("size", [0, -1, 10**20])
+def test_a_shard_size_that_cannot_be_is_refused(tmp_path: Path, size: int) -> None:
+    with pytest.raises(DarkposeError, match=f"at least one input and at most 1000000, got --shard-size {size}$"):
+        Shards(tmp_path / "out", "jsonl", RUN, size=size)
     assert not (tmp_path / "out").exists()
 
 

@@ -38,6 +38,8 @@ def test_a_card_that_cannot_be_used_is_named(text: str) -> None:
     ("changes", "message"),
     [
         ({"schema": WFLW_98}, "finds 68 landmarks, but the schema wflw-98 names 98"),
+        ({"schema": {**asdict(W300_68), "name": "../x"}}, "becomes part of file names"),
+        ({"schema": {**asdict(W300_68), "name": "/tmp/x"}}, "becomes part of file names"),
         ({"flip_test": "on"}, "flip_test: expected one of off, "),
         ({"method": ["dark"]}, "method: expected one of argmax, "),
         ({"precision": "int4"}, "precision: expected one of"),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,6 +95,17 @@ def test_a_checkpoint_comes_back_as_it_was_written(path: Path, checkpoint: Check
     assert not any(parameter.requires_grad for parameter in found.model.parameters())
 
 
+def test_numbers_of_a_configuration_may_be_numpys(tmp_path: Path, checkpoint: Checkpoint) -> None:
+    network = checkpoint.config.network
+    shape: dict[str, Any] = {"keypoints": np.int32(network.keypoints), "widths": tuple(map(np.int64, network.widths))}
+    crop: dict[str, Any] = {"crop_size": np.int64(64), "sigma": np.float32(2)}
+    config = replace(checkpoint.config, network=replace(network, **shape), **crop)
+    save_checkpoint(replace(checkpoint, config=config), tmp_path / "numpy.safetensors")
+    assert read_safetensors(tmp_path / "numpy.safetensors").config == replace(
+        checkpoint.config, crop_size=64, sigma=2.0
+    )
+
+
 def test_the_loaded_network_computes_what_the_written_one_does(path: Path, checkpoint: Checkpoint) -> None:
     crops = torch.rand(1, 3, 64, 64)
     with torch.inference_mode():
@@ -160,6 +172,9 @@ def test_a_file_of_a_later_format_is_refused(path: Path) -> None:
         (set_json("config", network=5), "network: expected an object"),
         (set_json("config", network={"keypoints": 19, "depth": 3}), "depth"),
         (set_json("config", pixel_convention="other"), "pixel_convention: expected one of crop/4"),
+        (set_json("schema", name="/tmp/x"), "becomes part of file names"),
+        (set_json("schema", name="../x"), "becomes part of file names"),
+        (set_json("schema", parts=[{**asdict(AFLW_19), "name": "../x"}]), "becomes part of file names"),
         (set_json("schema", names=["a", "a"]), "unique"),
         (set_json("schema", names=["a", "b"], flip_pairs=[], outlines=[], left_eye=[], right_eye=[]), "19 landmarks"),
         (set_json("schema", parts=5), "parts: expected a list"),

@@ -39,8 +39,9 @@ def evaluate(
     Parameters
     ----------
     recipe
-        Recipe (aflw-dark, wflw-dark, 300w-dark, cofw-dark, or the path of a Python file with one) or data set
-        (wflw-test, wflw-pose, aflw-full, 300w-lfpw, ...). Default: the data set that the file of predictions names.
+        Recipe (aflw-dark, wflw-dark, 300w-dark, cofw-dark, or the path of a Python file with one, which is executed:
+        use only files that you trust) or data set (wflw-test, wflw-pose, aflw-full, 300w-lfpw, ...). Default: the data
+        set that the file of predictions names.
     root
         Folder of the data set.
     weights

@@ -51,7 +51,7 @@ def faces(content: dict[str, Any], file: Path, images: Path) -> list[Annotation]
     """
     names = {image["id"]: image["file_name"] for image in content["images"]}
     place = {identity: position for position, identity in enumerate(names)}
-    kept = [fields for fields in content["annotations"] if not _is_crowd(fields) and not _is_empty(fields)]
+    kept = [fields for fields in content["annotations"] if not is_crowd(fields) and not _is_empty(fields)]
     kept.sort(key=lambda fields: place.get(fields.get("image_id"), len(place)))
     return [_annotation(fields, names, file, images) for fields in kept]
 
@@ -61,7 +61,8 @@ def _annotation(fields: dict[str, Any], names: dict[int | str, str], file: Path,
     return Annotation(fields, images / name if name else None, f"{file}: annotation {fields.get('id', '?')}")
 
 
-def _is_crowd(fields: dict[str, Any]) -> bool:
+def is_crowd(fields: dict[str, Any]) -> bool:
+    """Whether an annotation is of several faces at once."""
     return bool(fields.get("iscrowd", fields.get("is_crowd", 0)) not in (0, None))
 
 

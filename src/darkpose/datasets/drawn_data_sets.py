@@ -30,6 +30,7 @@ from darkpose.image.opencv import use_one_thread
 from darkpose.image.pixels import write_image
 from darkpose.schema import AFLW_19, WFLW_98
 
+MAX_FACES = 10**6
 _SPLITS = ("wflw train", "wflw test", "aflw train", "aflw test")  # no two share a face index
 _FLICKR = ("0", "2", "3")  # image folders of AFLW
 _HIDDEN_PARTS = ("brow_outer", "eye_outer_corner", "brow_middle", "eye_middle", "mouth_corner", "nostril_outer")
@@ -212,9 +213,9 @@ def _aflw_box(face: _Face, keypoints: Floats) -> Floats:
 
 
 def _check_numbers(root: Path, seed: int, **counts: int) -> None:
-    if min(counts.values()) < 1:
+    if min(counts.values()) < 1 or max(counts.values()) > MAX_FACES:
         got = ", ".join(f"{name} {count}" for name, count in counts.items())
-        raise DarkposeError(f"{root}: expected at least 1 face of each kind, got {got}")
+        raise DarkposeError(f"{root}: expected at least 1 face of each kind and at most {MAX_FACES}, got {got}")
     if seed < 0:
         raise DarkposeError(f"{root}: the seed must not be negative, got {seed}")
 

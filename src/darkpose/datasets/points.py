@@ -5,13 +5,14 @@ Coordinates are image px, the centre of the first pixel at (0, 0). Neither forma
 """
 
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from darkpose.datasets.coco import Annotation, box_of, faces, image_of, keypoints_of, read_coco
+from darkpose.datasets.coco import Annotation, box_of, faces, image_of, is_crowd, keypoints_of, read_coco
 from darkpose.datasets.reading import (
     BoxSource,
     checked_box,
@@ -45,7 +46,7 @@ def read_coco_points(
 
     The schema comes from a category: names from `keypoints`, outlines from `skeleton`, counted from 1. Landmarks with
     v = 0 are not annotated. Crowds, annotations of other categories, and annotations without landmarks (an empty or
-    missing list, or v = 0 for all) are left out.
+    missing list, or v = 0 for all) are left out and counted in a warning.
 
     Args:
         file: the JSON file.
@@ -60,11 +61,11 @@ def read_coco_points(
     """
     content, file_box = read_coco(file), uses_file_box(box)
     chosen, names, edges = _category(content.get("categories"), file, category)
-    content["annotations"] = [
-        fields
-        for fields in content["annotations"]
-        if fields.get("category_id", chosen) == chosen and not _is_unseen(fields)
-    ]
+    reasons = [_why_left_out(fields, chosen) for fields in content["annotations"]]
+    content["annotations"] = [fields for fields, why in zip(content["annotations"], reasons, strict=True) if not why]
+    if left := Counter(filter(None, reasons)):
+        told = ", ".join(f"{count} {why}" for why, count in left.items())
+        warnings.warn(shown(f"{file}: {left.total()} of {len(reasons)} annotations are left out: {told}"), stacklevel=2)
     schema = _schema(file, names, flip_pairs, edges)
 
     def read(face: Annotation) -> Sample:
@@ -73,6 +74,12 @@ def read_coco_points(
         return Sample(image_of(face), keypoints, visible, around, source=face.where)
 
     return read_each(file, faces(content, file, images or file.parent), read, broken), schema
+
+
+def _why_left_out(fields: dict[str, Any], category: object) -> str:
+    if fields.get("category_id", category) != category:
+        return "of another category"
+    return "of a crowd" if is_crowd(fields) else "without landmarks" if _is_unseen(fields) else ""
 
 
 def _category(

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from numbers import Integral
 from pathlib import Path
 from statistics import median
 
@@ -22,7 +23,9 @@ from darkpose.detect.detector import Detector
 from darkpose.errors import DarkposeError
 from darkpose.image.opencv import cv2
 from darkpose.network.load import load_checkpoint
+from darkpose.predict.predictor import MAX_BATCH, MAX_THREADS
 
+MAX_ROUNDS = 10_000
 SETTLE = 0.05  # seconds in which the threads of the last way stop spinning
 
 Call = Callable[[], dict[str, float]]  # stage -> seconds
@@ -61,11 +64,13 @@ def benchmark(
         tell: called with each step and the reason for each photograph that cannot be used, for people.
 
     Raises:
-        DarkposeError: weights or a file cannot be used, a number is not positive, or no face is found.
+        DarkposeError: weights or a file cannot be used, a number is not positive or too large, or no face is found.
     """
-    for name, numbers in (("batch", batches), ("threads", [threads]), ("rounds", [rounds])):
-        if not numbers or not all(isinstance(number, int) and number >= 1 for number in numbers):
-            raise DarkposeError(f"{name} must be a whole number of at least 1, got {', '.join(map(str, numbers))}")
+    limits = {"batch": (batches, MAX_BATCH), "threads": ([threads], MAX_THREADS), "rounds": ([rounds], MAX_ROUNDS)}
+    for name, (numbers, most) in limits.items():
+        if not numbers or not all(isinstance(number, Integral) and 1 <= number <= most for number in numbers):
+            got = ", ".join(map(str, numbers))
+            raise DarkposeError(f"{name} must be a whole number of at least 1 and at most {most}, got {got}")
     if len({file.name for file in files}) < len(files):
         raise DarkposeError(f"the files need different names, got {', '.join(str(file) for file in files)}")
     sizes = sorted(set(batches))

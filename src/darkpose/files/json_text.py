@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Sequence
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -79,11 +80,11 @@ def parse_json_lines(text: str, where: object) -> Iterator[tuple[int, Any]]:
 
 
 def format_json(values: Any, *, indent: int | None = None, sort_keys: bool = False) -> str:
-    """JSON text of values; numbers that are not finite become null."""
+    """JSON text of values; numbers that are not finite become null, and NumPy's are numbers, too."""
     try:
-        return json.dumps(values, allow_nan=False, indent=indent, sort_keys=sort_keys)
+        return json.dumps(values, allow_nan=False, indent=indent, sort_keys=sort_keys, default=_number)
     except ValueError:  # it has such a number
-        return json.dumps(_finite(values), allow_nan=False, indent=indent, sort_keys=sort_keys)
+        return json.dumps(_finite(values), allow_nan=False, indent=indent, sort_keys=sort_keys, default=_number)
 
 
 def finite_or_none(number: float) -> float | None:
@@ -102,7 +103,15 @@ def _finite(values: Any) -> Any:
         return {key: _finite(value) for key, value in values.items()}
     if isinstance(values, list | tuple):
         return [_finite(value) for value in values]
-    return finite_or_none(values) if isinstance(values, float) else values
+    return finite_or_none(_number(values)) if isinstance(values, Real) and not isinstance(values, Integral) else values
+
+
+def _number(value: object) -> int | float:
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return float(value)
+    raise TypeError(f"a {type(value).__name__} is no value of JSON")
 
 
 def _float(text: str) -> float:

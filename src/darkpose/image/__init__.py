@@ -1,5 +1,6 @@
 """Images and coordinates.
 
+colours     colours that OpenCV reads as others
 draw        lines, discs and landmarks drawn on images
 file_check  checks of image files before decoding
 geometry    coordinate frames of image, crop and heatmap, and the conversions between them

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 _JP2 = b"\x00\x00\x00\x0cjP  "
 _CODESTREAM = b"\xff\x4f\xff\x51"
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 class Header(NamedTuple):
@@ -34,7 +35,7 @@ def read_header(data: bytes) -> Header | None:
             return _bmp(data)
         if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
             return _webp(data)
-        if data.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
+        if data.startswith(TIFF):
             return _tiff(data)
         if data.startswith(_CODESTREAM) or data.startswith(_JP2):
             return _jpeg_2000(data)
@@ -67,22 +68,43 @@ def _webp(data: bytes) -> Header | None:
 
 def _tiff(data: bytes) -> Header:
     """Of the first page, the only one that is read."""
-    order = "<" if data.startswith(b"II") else ">"
-    big = data[2:4] in (b"+\0", b"\0+")
-    (place,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
-    (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, place)
-    place += 8 if big else 2
-    values: dict[int, int] = {}
-    for number in range(min(count, 4096)):
-        at = place + number * (20 if big else 12)
-        tag, kind = struct.unpack_from(order + "HH", data, at)
-        form = {1: "B", 3: "H", 4: "I", 16: "Q"}.get(kind)
-        if form:
-            (values[tag],) = struct.unpack_from(order + form, data, at + (12 if big else 8))
-    width, height, across, down = (values.get(tag, 0) for tag in (256, 257, 322, 323))
+    fields = tiff_fields(data)
+    width, height, across, down = (fields[tag].value if tag in fields else 0 for tag in (256, 257, 322, 323))
     if across * down > width * height:
         width, height = across, down
     return Header(width, height, 13)
+
+
+class Field(NamedTuple):
+    """The first number of a field of a TIFF file, and where its bytes are."""
+
+    value: int
+    place: int
+    size: int
+
+
+def tiff_fields(data: bytes) -> dict[int, Field]:
+    """The fields of the first page of a TIFF file that hold whole numbers, by their tags.
+
+    Raises:
+        struct.error: the file ends before them.
+    """
+    order = "<" if data.startswith(b"II") else ">"
+    big = data[2:4] in (b"+\0", b"\0+")
+    (start,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
+    (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, start)
+    start += 8 if big else 2
+    fields: dict[int, Field] = {}
+    for number in range(min(count, 4096)):
+        at = start + number * (20 if big else 12)
+        tag, kind, length = struct.unpack_from(order + ("HHQ" if big else "HHI"), data, at)
+        form, place = {1: "B", 3: "H", 4: "I", 16: "Q"}.get(kind), at + (12 if big else 8)
+        if form and length * struct.calcsize(form) > (8 if big else 4):  # the numbers are elsewhere
+            (place,) = struct.unpack_from(order + ("Q" if big else "I"), data, place)
+        if form and place + struct.calcsize(form) <= len(data):
+            (value,) = struct.unpack_from(order + form, data, place)
+            fields[tag] = Field(value, place, struct.calcsize(form))
+    return fields
 
 
 def _jpeg_2000(data: bytes) -> Header | None:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from darkpose.errors import DarkposeError, check_unmasked
 from darkpose.files.atomic import write_atomically
 from darkpose.files.paths import read_limited
+from darkpose.image.colours import with_readable_colours
 from darkpose.image.file_check import MAX_FILE, check_image_file, check_pixel_count, white_level
 from darkpose.image.geometry import Floats, box_to_crop, image_to_crop, transform
 from darkpose.image.jpeg import decode_jpeg
@@ -72,7 +73,7 @@ def decode_image(data: bytes) -> Pixels:
         DarkposeError: the file is empty, truncated or no image, or has more than `opencv.MAX_PIXELS`.
     """
     jpeg = check_image_file(data)
-    white = white_level(data)
+    data, white = with_readable_colours(data), white_level(data)
     scaled = white not in (255, 65535)  # OpenCV reads values up to these
     flags = cv2.IMREAD_COLOR_RGB | (cv2.IMREAD_ANYDEPTH if scaled else 0)
     try:

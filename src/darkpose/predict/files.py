@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from numpy.typing import ArrayLike
 
+from darkpose.detect.tiles import Tiled
 from darkpose.errors import DarkposeError, printable
 from darkpose.files.atomic import make_folder, write_lines, write_text
 from darkpose.files.paths import place
@@ -93,7 +94,11 @@ def predict_files(
 def _limit(predictor: Predictor, result: ImageResult, boxes: GivenBoxes | None) -> str:
     """What the detector could not have found, for the line about an image without a face."""
     smallest = None if boxes is not None else predictor.smallest_face(result.size)
-    return "" if smallest is None else f" (of {smallest:.0f} px or more; --find small finds smaller ones)"
+    if smallest is None:
+        return ""
+    finer = Tiled(predictor.detector).smallest(result.size)
+    advice = "; --find small finds smaller ones" if finer is not None and finer < smallest else ""
+    return f" (of {smallest:.0f} px or more{advice})"
 
 
 def _stops_the_run(error: DarkposeError) -> bool:

@@ -27,6 +27,7 @@ from darkpose.predict.sources import Source
 from darkpose.predict.stream import batched
 
 VERSION = 1
+MAX_SIZE = 10**6  # inputs per part; the records of a part are in memory
 _ADVICE = "the inputs have changed since; give the same ones in the same order, or name another --output"
 
 
@@ -64,18 +65,18 @@ class Shards:
         Args:
             folder: made if it does not exist.
             format: of the parts.
-            run: JSON values of everything the records depend on except the inputs.
+            run: everything the records depend on except the inputs.
             size: inputs per part.
 
         Raises:
-            DarkposeError: the size is not positive, or a package for the format is not installed.
+            DarkposeError: the size is not from 1 to `MAX_SIZE`, or a package for the format is not installed.
         """
-        if size < 1:
-            raise DarkposeError(f"a shard must hold at least one input, got --shard-size {size}")
+        if not 1 <= size <= MAX_SIZE:
+            raise DarkposeError(f"a shard must hold at least one input and at most {MAX_SIZE}, got --shard-size {size}")
         if format == "parquet":
             need_pyarrow(folder)
         self.folder, self.format, self.size = folder, format, size
-        self.run = {"darkpose_shards": VERSION, "format": format, "shard_size": size, **run}
+        self.run = parse_json(format_json({"darkpose_shards": VERSION, "format": format, "shard_size": size, **run}))
         # All keys from the beginning, because `summary` reads while another thread counts.
         self.kept: Counter[str] = Counter({**dict.fromkeys(STATUSES, 0), "faces": 0})
         self.added: Counter[str] = Counter()
@@ -115,7 +116,7 @@ class Shards:
         remove_leftovers(self.folder)
         file = self.folder / "run.json"
         if file.exists():
-            _check_run(file, parse_json(format_json(self.run)))
+            _check_run(file, self.run)
         elif parts := _parts_in(self.folder):
             raise DarkposeError(
                 f"{file} is missing next to {next(iter(parts.values())).name}, so the settings of that run are not "

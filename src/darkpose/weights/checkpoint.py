@@ -7,6 +7,7 @@ convention, the sigma of the targets, the normalisation, and where the weights c
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal
 
@@ -63,7 +64,7 @@ class HRNetConfig:
 
 def is_count(number: object, most: int) -> bool:
     """Whether a value of a file is a whole number from 1 to `most`."""
-    return isinstance(number, int) and not isinstance(number, bool) and 1 <= number <= most
+    return isinstance(number, Integral) and not isinstance(number, bool) and 1 <= int(number) <= most
 
 
 W18 = HRNetConfig(keypoints=1)  # `replace` the number of heatmaps
@@ -96,7 +97,7 @@ class CheckpointConfig:
             raise DarkposeError(f"crop_size must be a multiple of 32 from 32 to {MAX_CROP}, got {self.crop_size!r:.99}")
         for name in ("padding", "sigma"):
             value = getattr(self, name)
-            if not isinstance(value, int | float) or not 0 < value < 100:
+            if not isinstance(value, Real) or not 0 < value < 100:  # type: ignore[operator]
                 raise DarkposeError(f"{name} must be a positive number below 100, got {value!r:.99}")
         if not is_count(self.kernel_size, MAX_KERNEL):
             odd = f"an odd number of at most {MAX_KERNEL}"
