@@ -12,7 +12,7 @@ from darkpose.video.smoothing import CausalSmoother, Smoothing, smooth
 from darkpose.video.track import place_of
 
 Smooth = Literal["two-pass", "causal", "off"]
-PART, MARGIN = 8.0, 2.0  # s, of a part of a clip that is smoothed at once, and of what is seen before and after it
+PART, MARGIN = 8.0, 4.0  # s, of a part of a clip that is smoothed at once, and of what is seen before and after it
 
 
 def smoothed(rows: Iterable[Row], way: Smooth, config: Smoothing | None = None) -> Iterator[Row]:
