@@ -32,6 +32,14 @@ def test_a_csv_file_has_one_box_per_row(tmp_path: Path) -> None:
     assert GivenBoxes([str(tmp_path / "boxes.csv")]).of(Path("a.jpg")) == [[1, 2, 3, 4], [5, 6, 7, 8]]
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+@pytest.mark.parametrize("point", [",", "."])
+def test_a_csv_file_may_have_other_separators_and_decimal_commas(tmp_path: Path, separator: str, point: str) -> None:
+    lines = [["image", "x0", "y0", "x1", "y1"], ["a,1.jpg", f"1{point}5", "2", "30", f"4{point}25"]]
+    (tmp_path / "boxes.csv").write_text("\n".join(separator.join(line) for line in lines))
+    assert GivenBoxes([str(tmp_path / "boxes.csv")]).of(Path("a,1.jpg")) == [[1.5, 2, 30, 4.25]]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

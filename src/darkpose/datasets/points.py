@@ -129,16 +129,13 @@ def read_csv_points(
         DarkposeError: the file is missing, its columns are wrong, or a row cannot be read (the line is named).
     """
     text = read_text(file)
-    separator = max(",;\t", key=text.partition("\n")[0].count)
-    table = parse_table(text, file, separator)
+    table = parse_table(text, file)
     indexed = table.columns[:1] in (("",), ("Unnamed: 0",))
     names = _landmarks(table.columns[indexed:], file)
     folder = images or file.parent
 
     def read(row: tuple[str, list[str]]) -> Sample:
-        where, cells = row[0], table.named(*row)
-        if separator != ",":
-            cells = {column: cell if column == "image" else cell.replace(",", ".") for column, cell in cells.items()}
+        where, cells = row[0], table.named(*row, "image")
         if not cells["image"]:
             raise DarkposeError(f"{where}: expected the name of an image, got an empty field")
         keypoints, visible = _row_landmarks(cells, names, where)

@@ -118,7 +118,7 @@ def _parse_csv(text: str, file: str) -> dict[str, Boxes]:
     if missing := [name for name in ("image", *_SIDES) if name not in table.columns]:
         raise DarkposeError(f"{file}:1: there is no column {', '.join(missing)}")
     for where, cells in table.rows:
-        row = table.named(where, cells)
+        row = table.named(where, cells, "image")
         try:
             boxes.setdefault(row["image"], []).append([float(row[side]) for side in _SIDES])
         except ValueError as error:
