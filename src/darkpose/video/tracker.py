@@ -44,7 +44,8 @@ class Tracking:
         settled: s; of two that are one, that one is lost which moved less as it did before this time.
         moved: distance of a face from the middle of its crop, from which it is looked at again in a crop around it.
         steady: distance by which the sides of a landmark box may move before the crop follows.
-        cut: mean difference of pixels, 0 to 255, from which an image shows another scene.
+        cut: mean difference of pixels, 0 to 255, from which an image shows another scene. Of images of two clips, 9 in 10
+            differ by 26 or more; within clips of talking heads, at most by 18 at 30 images/s and 27 at 5/s.
     """
 
     detect_every: float = 0.5
@@ -62,7 +63,7 @@ class Tracking:
     settled: float = 0.2
     moved: float = 0.15
     steady: float = 0.04
-    cut: float = 40.0
+    cut: float = 27.0
 
 
 @dataclass(frozen=True)
