@@ -75,7 +75,7 @@ def _label(canvas: Pixels, face: Face, box: np.ndarray, extent: float, *, scores
     texts = [] if face.track is None else [str(face.track)]
     texts += [f"{face.score:.2f}", f"lowest {float(face.scores.min()):.2f}"] if scores else []
     text = ", ".join(texts)
-    scale = max(0.35, extent / 400)
+    scale = max(0.35, extent / 400) if scores else max(0.5, extent / 160)
     x, y = round(float(box[0])), max(round(12 * scale + 8), round(float(box[1]) - 4 * scale))
     for colour, stroke in ((DARK_BLUE, max(2, round(4 * scale))), (WHITE, max(1, round(1.5 * scale)))):
         cv2.putText(canvas, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, colour, stroke, cv2.LINE_AA)

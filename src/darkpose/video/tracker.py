@@ -35,17 +35,18 @@ class Tracking:
             have less than 0.4.
         lost: mean score below which a face is lost; 95 in 100 of such crops have less than 0.31.
         hidden: share of the best of the last scores, below which a face is lost, too.
-        unsure: likewise, below which the places before it was lost do not tell where it went.
+        unsure: likewise, below which a face beside another one is hidden by it. And below which the places before a face
+            was lost do not tell where it went.
         doubtful: mean score below which a face is lost if the detector has not found it for `remembered`.
         near: distance of a face from where it is expected, at most.
-        far: likewise of a face that was lost.
+        far: likewise of a face that was lost. And distance of two faces, below which one may hide the other.
         grown: factor between the sides of a face in two images, at most.
         same: distance of two followed faces below which they are one.
         settled: s; of two that are one, that one is lost which moved less as it did before this time.
         moved: distance of a face from the middle of its crop, from which it is looked at again in a crop around it.
         steady: distance by which the sides of a landmark box may move before the crop follows.
-        cut: mean difference of pixels, 0 to 255, from which an image shows another scene. Of images of two clips, 9 in 10
-            differ by 26 or more; within clips of talking heads, at most by 18 at 30 images/s and 27 at 5/s.
+        cut: mean difference of pixels, 0 to 255, from which an image shows another scene. Of images of two clips, 9 in
+            10 differ by 26 or more; within clips of talking heads, at most by 18 at 30 images/s and 27 at 5/s.
     """
 
     detect_every: float = 0.5
@@ -250,10 +251,21 @@ class Tracker:
         return _apart(place, other) < self.config.same and _ratio(place, other) < self.config.grown
 
     def _doubled(self, tracks: list[Track]) -> list[Track]:
-        """The tracks that have come to the face of another: of two, the one that left its way."""
+        """The tracks of faces that are behind another, and those that have come to the face of another.
+
+        Of two that are one, the one that left its way.
+        """
+        config = self.config
         doubled: list[Track] = []
         for one, other in combinations(tracks, 2):
-            if one in doubled or other in doubled or not self._are_one(one.past[-1], other.past[-1]):
+            if one in doubled or other in doubled or _apart(one.past[-1], other.past[-1]) > config.far:
+                continue
+            unsure = min(one, other, key=lambda track: track.past[-1].score / track.usual_score)
+            if unsure.past[-1].score < config.unsure * unsure.usual_score:
+                unsure.forget(np.inf, config.unsure * unsure.usual_score)
+                doubled.append(unsure)
+                continue
+            if not self._are_one(one.past[-1], other.past[-1]):
                 continue
             since = self._time - self.config.settled
             astray = max(one, other, key=lambda track: _apart(track.past[-1], track.expected(self._time, since)))
