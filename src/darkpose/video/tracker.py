@@ -35,8 +35,8 @@ class Tracking:
             have less than 0.4.
         lost: mean score below which a face is lost; 95 in 100 of such crops have less than 0.31.
         hidden: share of the best of the last scores, below which a face is lost, too.
-        unsure: likewise, below which a face beside another one is hidden by it. And below which the places before a face
-            was lost do not tell where it went.
+        unsure: likewise, below which a face beside another one is hidden by it. And below which the places before a
+            face was lost do not tell where it went.
         doubtful: mean score below which a face is lost if the detector has not found it for `remembered`.
         near: distance of a face from where it is expected, at most.
         far: likewise of a face that was lost. And distance of two faces, below which one may hide the other.
