@@ -5,6 +5,7 @@ NAME.landmarks.mp4      the clip with its landmarks
 NAME.csv.unfinished     the journal of a run, until all is done: the same command goes on
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -19,7 +20,7 @@ from darkpose.predict.predictor import Predictor
 from darkpose.schema import SCHEMAS, KeypointSchema
 from darkpose.video.analysis import analyse, journal_rows
 from darkpose.video.annotated import AnnotatedClip
-from darkpose.video.clip import Clip
+from darkpose.video.clip import Clip, check_part
 from darkpose.video.clip_table import Row, TableFormat, read_table, write_table
 from darkpose.video.drawing import Draw, drawn
 from darkpose.video.smoothed import Smooth, smoothed
@@ -39,6 +40,9 @@ class ClipOptions:
         smooth: how landmarks are smoothed.
         draw: what is drawn; "off": no annotated clip.
         covariance: whether the table has covariances.
+
+    Raises:
+        DarkposeError: there is no such part of a clip.
     """
 
     start: float = 0.0
@@ -48,6 +52,9 @@ class ClipOptions:
     smooth: Smooth = "two-pass"
     draw: Draw = "landmarks"
     covariance: bool = False
+
+    def __post_init__(self) -> None:
+        check_part(self.start, self.end, self.every)
 
 
 @dataclass
@@ -85,6 +92,10 @@ def process_clip(clip: Clip, base: Path, predictor: Predictor, options: ClipOpti
         for _ in watch(new, "faces"):
             pass
         outcome.problems += [clip.problem] if clip.problem else []
+        if all(row.status in ("broken", "skipped") for row in journal_rows(journal)):
+            outcome.problems.append("no frame of this part can be decoded, or there is none")
+            journal.remove()
+            return outcome
         rows = counted(smoothed(journal_rows(journal), options.smooth), outcome.counts)
         fields = ["keypoints", "scores"] + ["raw"] * (options.smooth != "off") + ["covariances"] * options.covariance
         kept = (row if options.covariance else replace(row, covariances=None) for row in rows)
@@ -92,6 +103,22 @@ def process_clip(clip: Clip, base: Path, predictor: Predictor, options: ClipOpti
         outcome.files.append(table)
         draw_clip(clip, base, read_table(table), options, {predictor.schema.name: predictor.schema}, outcome, watch)
         journal.remove()
+    return outcome
+
+
+def draw_again(clip: Clip, base: Path, table: Path, options: ClipOptions, watch: Watch) -> ClipOutcome:
+    """Draw a clip by a table of it; frames that the table lacks have no faces.
+
+    Raises:
+        DarkposeError: as `draw_clip`.
+    """
+    outcome, end = ClipOutcome(), math.inf if options.end is None else options.end
+    rows = (
+        row
+        for row in read_table(table)
+        if row.time is not None and options.start <= row.time < end and row.frame % options.every == 0
+    )
+    draw_clip(clip, base, counted(rows, outcome.counts), options, {}, outcome, watch)
     return outcome
 
 
@@ -116,7 +143,7 @@ def draw_clip(
         watch: shows the progress.
 
     Raises:
-        DarkposeError: the table or the clip cannot be read, or the file cannot be written.
+        DarkposeError: the table or the clip cannot be read, they do not belong together, or the file cannot be written.
     """
     if options.draw == "off":
         return

@@ -13,7 +13,7 @@ from darkpose.image.pixels import Pixels
 from darkpose.video.analysis import rows_of
 from darkpose.video.clip import Frame, open_clip
 from darkpose.video.clip_table import Row
-from darkpose.video.decode import is_url
+from darkpose.video.decode import is_url, need_av
 from darkpose.video.smoothed import CausalRows, Smooth
 from darkpose.video.smoothing import Smoothing
 from darkpose.video.tracker import Tracker
@@ -166,8 +166,7 @@ def open_live(source: str) -> Newest:
     """
     if source.isdecimal():
         return Newest(lambda stop: _camera(int(source)), is_lasting=True)
-    import av  # noqa: F401  # missing: said here, not by the thread
-
+    need_av()
     if is_url(source):
         return Newest(lambda stop: _stream(source), is_lasting=True)
     return Newest(lambda stop: _played(source, stop), is_lasting=False)
