@@ -164,6 +164,18 @@ def test_a_file_is_followed_live(capsys: pytest.CaptureFixture[str], clip: Path,
         assert len(list(record.frames())) == len(lines)
 
 
+@pytest.mark.parametrize("record", ["folder", "nothing/a.mp4"])
+def test_a_recording_that_cannot_be_written_is_refused_before_any_work(
+    capsys: pytest.CaptureFixture[str], clip: Path, tmp_path: Path, record: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    code, out, err = call(capsys, "live", clip, "--record", tmp_path / record)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"darkpose: {tmp_path / record}: cannot be written: ")
+    assert err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
 def test_a_source_that_is_none_is_one_line(tmp_path: Path) -> None:
     done = run("live", "nothing.mp4", cwd=tmp_path)
     expected = "nothing.mp4: expected the number of a camera, the address of a stream, or a file"
