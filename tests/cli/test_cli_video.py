@@ -13,7 +13,7 @@ from command_line import RUNTIME, call, run
 from darkpose.cli.video import _bases
 from darkpose.image.pixels import read_image, write_image
 from darkpose.video.annotated import AnnotatedClip
-from darkpose.video.clip import open_clip
+from darkpose.video.clip import _VideoClip, open_clip
 from darkpose.video.clip_table import read_table
 
 pytest.importorskip("av", reason="needs av")
@@ -99,6 +99,22 @@ def test_a_clip_that_cannot_be_used_does_not_stop_the_others(
     problems = [line for line in err.splitlines() if not RUNTIME.fullmatch(line + "\n")]
     assert [line.split(":")[1].strip() for line in problems] == [str(text), str(empty), str(tmp_path / "fifo")]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["walk.csv"]
+
+
+def test_a_clip_that_cannot_be_used_has_its_json_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "text.mp4").write_text("words")
+    monkeypatch.chdir(tmp_path)
+    stream = _VideoClip("http://a/b.ts")
+    monkeypatch.setattr("darkpose.video.clip.open_clip", lambda name, _: stream if "//" in name else open_clip(name))
+    code, out, _ = call(capsys, "video", "text.mp4", stream.path, "--json")
+    assert code == 1
+    reasons = [
+        "text.mp4: not a video, or damaged, or of a format that FFmpeg cannot read",
+        "http://a/b.ts: a stream cannot be read a second time, to draw it: use darkpose live",
+    ]
+    assert [json.loads(line)["problems"] for line in out.splitlines()] == [[reason] for reason in reasons]
 
 
 def test_a_table_of_another_clip_or_no_table_is_refused(clip: Path, tmp_path: Path) -> None:

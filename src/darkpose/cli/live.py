@@ -50,13 +50,14 @@ def live(
     window
         Show the frames with their landmarks. It needs opencv-python instead of opencv-python-headless.
     """
-    from darkpose.video.decode import is_url
+    from darkpose.video.decode import is_url, need_av
 
     if not source.isdecimal() and not is_url(source) and not exists(Path(source)):
         raise DarkposeError(f"{source}: expected the number of a camera, the address of a stream, or a file")
     if window:
         _check_windows()
     if record is not None:
+        need_av()
         check_place(record)
 
     from darkpose.predict.predictor import Predictor

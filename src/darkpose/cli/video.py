@@ -124,11 +124,16 @@ def video(
 def _one(name: str, rate: float, base: Path, process: Any, *, json: bool) -> bool:
     """Process one clip; whether all of it could be used."""
     from darkpose.video.clip import open_clip
+    from darkpose.video.decode import is_url
 
     try:
         clip = open_clip(name, rate)
+        if is_url(name) and clip.duration is None:
+            raise DarkposeError(f"{name}: a stream cannot be read a second time, to draw it: use darkpose live")
     except DarkposeError as error:
         tell(str(error))
+        if json:
+            print_json({"clip": printable(name), "files": [], "problems": [str(error)]})
         return False
     with clip:
         outcome: ClipOutcome = process(clip, base)
