@@ -162,9 +162,9 @@ def _bases(clips: Iterable[str], folder: Path) -> Iterator[Path]:
         yield folder / name
 
 
-def _watch(steps: Iterator[Any], what: str) -> Iterator[Any]:
+def _watch(steps: Iterator[Any], what: str, total: int | None) -> Iterator[Any]:
     """The steps, with a progress bar where a person looks."""
     from tqdm import tqdm
 
-    with tqdm(steps, what, unit="frame", disable=None, file=sys.stderr) as bar:
+    with tqdm(steps, what, total, unit=" frames", disable=None, file=sys.stderr) as bar:
         yield from bar

@@ -107,6 +107,13 @@ class Clip(ABC):
         self._reading = self._wanted(start, math.inf if end is None else end, every)
         return self._reading
 
+    def expected(self, start: float = 0.0, end: float | None = None, every: int = 1) -> int | None:
+        """About how many frames `frames` will give; None: not known."""
+        if self.count is None:
+            return None
+        last = self.count if end is None else min(end * self.rate, self.count)
+        return max(0, math.ceil((last - start * self.rate) / every))
+
     def _wanted(self, start: float, end: float, every: int) -> Generator[Frame]:
         for number, time, pixels in self._all(start):
             if time >= end:

@@ -26,7 +26,8 @@ from darkpose.video.drawing import Draw, drawn
 from darkpose.video.smoothed import Smooth, smoothed
 from darkpose.video.tracker import Tracker, Tracking
 
-Watch = Callable[[Iterator[Any], str], Iterator[Any]]  # steps and what they do -> the steps, shown to the user
+# Steps, what they do, and about how many there are -> the steps, shown to the user.
+Watch = Callable[[Iterator[Any], str, int | None], Iterator[Any]]
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,12 @@ class ClipOptions:
     covariance: bool = False
 
     def __post_init__(self) -> None:
-        check_part(self.start, self.end, self.every)
+        check_part(*self.part)
+
+    @property
+    def part(self) -> tuple[float, float | None, int]:
+        """Arguments of `Clip.frames`."""
+        return self.start, self.end, self.every
 
 
 @dataclass
@@ -86,10 +92,9 @@ def process_clip(clip: Clip, base: Path, predictor: Predictor, options: ClipOpti
         DarkposeError: a file cannot be written, or the clip cannot be read any more. What was done is in the journal.
     """
     table, outcome = Path(f"{base}.{options.format}"), ClipOutcome()
-    part = options.start, options.end, options.every
     with Journal(Path(f"{table}.unfinished"), _facts(clip, predictor, options)) as journal:
-        new = analyse(clip.frames(*part), Tracker(predictor), journal, covariance=predictor.calibrated)
-        for _ in watch(new, "faces"):
+        new = analyse(clip.frames(*options.part), Tracker(predictor), journal, covariance=predictor.calibrated)
+        for _ in watch(new, "faces", clip.expected(*options.part)):
             pass
         outcome.problems += [clip.problem] if clip.problem else []
         if all(row.status in ("broken", "skipped") for row in journal_rows(journal)):
@@ -149,9 +154,8 @@ def draw_clip(
         return
     path = Path(f"{base}.landmarks.mp4")
     with AnnotatedClip(path, clip.size, clip, options.start, options.end) as written:
-        frames = clip.frames(options.start, options.end, options.every)
-        pictures = drawn(frames, rows, options.draw, {**SCHEMAS, **schemas})
-        for image, time in watch(pictures, "drawn"):
+        pictures = drawn(clip.frames(*options.part), rows, options.draw, {**SCHEMAS, **schemas})
+        for image, time in watch(pictures, "drawn", clip.expected(*options.part)):
             written.write(image, time)
     outcome.files.append(path)
     outcome.problems += [written.problem] if written.problem else []
@@ -164,7 +168,7 @@ def _facts(clip: Clip, predictor: Predictor, options: ClipOptions) -> dict[str, 
         "darkpose_clip": 1,
         "clip": printable(place(path)),
         "bytes": path.stat().st_size if is_file(path) else None,
-        "part": [options.start, options.end, options.every, clip.rate],
+        "part": [*options.part, clip.rate],
         "tracking": asdict(Tracking()),
         **predictor.facts(),
         **detector_facts(predictor.detector),
