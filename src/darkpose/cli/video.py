@@ -71,7 +71,7 @@ def video(
         two-pass: without lag. causal: by the frames before, as live. off: as the network finds them.
     draw
         landmarks; boxes, with the numbers of the tracks; scores, too; or off, no clip.
-    from
+    table
         A table that this command has written, to draw again without finding the faces again.
     covariance
         Also give the uncertainty of each landmark, image px^2, before smoothing.
