@@ -1,5 +1,6 @@
 """The command line as a whole: help, missing packages, and what is imported when."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -118,6 +119,18 @@ def test_the_help_of_a_command_is_its_whole_docstring(capsys: pytest.CaptureFixt
     with pytest.raises(SystemExit):
         main(["convert", "--help"])
     assert "pip install 'darkpose[torch]'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "datasets check", "datasets make"])
+def test_every_flag_has_its_help(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    with pytest.raises(SystemExit):
+        main([*command.split(), "--help"])
+    kinds = r"(STR|INT|FLOAT|PATH|CHOICE|TEXT)"
+    bare = rf"^│ {{1,4}}(\* +)?([A-Z]+ )?--\S+( +{kinds})? *│$"
+    assert not re.findall(bare, capsys.readouterr().out, re.MULTILINE)
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, "datasets check", "datasets make"])

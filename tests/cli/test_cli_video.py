@@ -1,16 +1,19 @@
 """`darkpose video` and `darkpose live`, as a user types them."""
 
 import json
+import os
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from command_line import RUNTIME, call, run
+from darkpose.cli.video import _bases
 from darkpose.image.pixels import read_image, write_image
 from darkpose.video.annotated import AnnotatedClip
-from darkpose.video.clip import open_clip
+from darkpose.video.clip import _VideoClip, open_clip
 from darkpose.video.clip_table import read_table
 
 pytest.importorskip("av", reason="needs av")
@@ -68,6 +71,11 @@ def test_json_lines_name_what_was_made(capsys: pytest.CaptureFixture[str], clip:
         ([], "name at least one clip"),
         (["nothing.mp4"], "nothing.mp4: no such file or folder"),
         (["a", "b", "--from", "a.csv"], "--from draws one clip by its table, got 2 clips"),
+        (["a", "--from", "a.csv", "--draw", "off"], "--from draws a clip by its table: leave out --draw off"),
+        (
+            [".", "--start", "nan"],
+            "expected 0 <= start < end in seconds and every >= 1, got start nan, end None, every 1",
+        ),
     ],
 )
 def test_a_mistake_in_the_call_is_one_line(arguments: list[str], message: str, tmp_path: Path) -> None:
@@ -83,20 +91,81 @@ def test_a_clip_that_cannot_be_used_does_not_stop_the_others(
     text, empty = tmp_path / "text.mp4", tmp_path / "empty"
     text.write_text("words")
     empty.mkdir()
-    code, out, err = call(capsys, "video", text, empty, clip, "--output", tmp_path / "out", "--draw", "off")
+    os.mkfifo(tmp_path / "fifo")
+    asked = ("video", text, empty, tmp_path / "fifo", clip, "--output", tmp_path / "out", "--draw", "off")
+    code, out, err = call(capsys, *asked)
     assert code == 1
     assert len(out.splitlines()) == 1
     problems = [line for line in err.splitlines() if not RUNTIME.fullmatch(line + "\n")]
-    assert [line.split(":")[1].strip() for line in problems] == [str(text), str(empty)]
+    assert [line.split(":")[1].strip() for line in problems] == [str(text), str(empty), str(tmp_path / "fifo")]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["walk.csv"]
+
+
+def test_a_clip_that_cannot_be_used_has_its_json_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "text.mp4").write_text("words")
+    monkeypatch.chdir(tmp_path)
+    stream = _VideoClip("http://a/b.ts")
+    monkeypatch.setattr("darkpose.video.clip.open_clip", lambda name, _: stream if "//" in name else open_clip(name))
+    code, out, _ = call(capsys, "video", "text.mp4", stream.path, "--json")
+    assert code == 1
+    reasons = [
+        "text.mp4: not a video, or damaged, or of a format that FFmpeg cannot read",
+        "http://a/b.ts: a stream cannot be read a second time, to draw it: use darkpose live",
+    ]
+    assert [json.loads(line)["problems"] for line in out.splitlines()] == [[reason] for reason in reasons]
 
 
 def test_a_table_of_another_clip_or_no_table_is_refused(clip: Path, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("frame,x\n")
-    done = run("video", clip, "--from", "a.csv", cwd=tmp_path)
-    assert done.returncode == 1
-    assert done.stderr == "darkpose: a.csv: the first line is not that of a clip's table in CSV\n"
-    assert not list((tmp_path / "darkpose-out").iterdir())
+    (tmp_path / "b.jsonl").write_text('{"frame": 0, "time": 3.5, "status": "no face"}\n')
+    for table, reason in (
+        ("a.csv", "a.csv: the first line is not that of a clip's table in CSV"),
+        ("b.jsonl", "the table is of another clip or rate: frame 0 is at 3.5 s, not at 0.0 s"),
+    ):
+        done = run("video", clip, "--from", table, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (2, f"darkpose: {reason}\n")
+        assert not list((tmp_path / "darkpose-out").iterdir())
+
+
+def test_a_part_without_a_frame_gives_no_files(capsys: pytest.CaptureFixture[str], clip: Path, tmp_path: Path) -> None:
+    code, out, err = call(capsys, "video", clip, "--start", "99", "--output", tmp_path)
+    assert (code, out) == (1, "")
+    assert err.endswith(f"{clip}: no frame of this part can be decoded, or there is none\n")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("package", "arguments", "extra"), [("av", [], "video"), ("pyarrow", ["--format", "parquet"], "parquet")]
+)
+def test_a_package_that_is_not_installed_is_named_before_any_work(
+    capsys: pytest.CaptureFixture[str],
+    clip: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    package: str,
+    arguments: list[str],
+    extra: str,
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    code, out, err = call(capsys, "video", clip, "--output", tmp_path / "out", *arguments)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert f"pip install 'darkpose[{extra}]'" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_files_of_clips_have_the_names_of_the_clips_and_never_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    (folder / "talk [1080p].mp4").touch()
+    monkeypatch.chdir(folder)
+    named = ["a.mp4", "b/a.mp4", "a_2.mp4", "talk [1080p].mp4", ".", "*.png", "b/*.png", "/", "http://c/d.mp4?e=1"]
+    expected = ["a", "a_2", "a_2_2", "talk [1080p]", "clips", "clips_2", "b", "images", "d"]
+    assert list(_bases(named, Path("out"))) == [Path("out") / name for name in expected]
 
 
 def test_a_file_is_followed_live(capsys: pytest.CaptureFixture[str], clip: Path, tmp_path: Path) -> None:
@@ -109,6 +178,18 @@ def test_a_file_is_followed_live(capsys: pytest.CaptureFixture[str], clip: Path,
     assert err.splitlines()[-1].startswith(f"darkpose: {len(lines)} frame")
     with open_clip(str(tmp_path / "record.mp4")) as record:
         assert len(list(record.frames())) == len(lines)
+
+
+@pytest.mark.parametrize("record", ["folder", "nothing/a.mp4"])
+def test_a_recording_that_cannot_be_written_is_refused_before_any_work(
+    capsys: pytest.CaptureFixture[str], clip: Path, tmp_path: Path, record: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    code, out, err = call(capsys, "live", clip, "--record", tmp_path / record)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"darkpose: {tmp_path / record}: cannot be written: ")
+    assert err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
 def test_a_source_that_is_none_is_one_line(tmp_path: Path) -> None:

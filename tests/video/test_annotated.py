@@ -197,6 +197,20 @@ def test_after_an_error_nothing_is_left_and_an_earlier_file_is_unchanged(
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("error", [DarkposeError("lost"), KeyboardInterrupt(), BrokenPipeError()])
+def test_a_recording_is_kept_after_an_error(tmp_path: Path, error: BaseException) -> None:
+    path = tmp_path / "a.mp4"
+    with pytest.raises(type(error)), AnnotatedClip(path, SIZE, is_recording=True) as written:  # noqa: PT012
+        for number in range(3):
+            written.write(noise(number), number / 25)
+        raise error
+    with open_clip(str(path)) as clip:
+        assert len(list(clip.frames())) == 3
+    with pytest.raises(type(error)), AnnotatedClip(tmp_path / "b.mp4", SIZE, is_recording=True):
+        raise error
+    assert [file.name for file in tmp_path.iterdir()] == ["a.mp4"]
+
+
 def test_a_clip_without_frames_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DarkposeError, match="no frame was written"), AnnotatedClip(tmp_path / "a.mp4", SIZE):
         pass

@@ -142,6 +142,16 @@ def test_an_end_and_a_step_choose_frames(tmp_path: Path) -> None:
     assert [number_in(f.image, 17) for f in frames_of(path, every=8) if f.image is not None] == [0, 8, 16]
 
 
+@pytest.mark.parametrize("part", [(0.0, None, 1), (0.0, 0.5, 1), (0.2, None, 3), (0.2, 9.0, 1), (9.0, None, 1)])
+def test_the_number_of_frames_is_expected_within_one(part: tuple[float, float | None, int], tmp_path: Path) -> None:
+    for number in range(20):
+        write_image(tmp_path / f"{number}.png", np.zeros((9, 9, 3), np.uint8))
+    with open_clip(str(tmp_path)) as clip:
+        expected = clip.expected(*part)
+        assert expected is not None
+        assert abs(expected - len(list(clip.frames(*part)))) <= 1
+
+
 @needs_av
 def test_a_clip_can_be_read_again(tmp_path: Path) -> None:
     with open_clip(str(make_clip(tmp_path / "a.mp4"))) as clip:

@@ -34,7 +34,8 @@ def pictures(tmp_path: Path) -> Path:
 
 
 def run(pictures: Path, base: Path, options: ClipOptions = ClipOptions(), stop: int | None = None) -> ClipOutcome:  # noqa: B008
-    def watch(steps: Iterator[Any], _: str) -> Iterator[Any]:
+    def watch(steps: Iterator[Any], _: str, total: int | None) -> Iterator[Any]:
+        assert total == len(range(0, COUNT, options.every)) or options.start or options.end
         for count, step in enumerate(steps):
             if count == stop:
                 raise KeyboardInterrupt
@@ -103,7 +104,7 @@ with AnnotatedClip(folder / "long.mp4", (160, 120)) as written:
         written.write(image_at(0.0, size=(160, 120)), number / 25)
 predictor = Still(lambda _: [Person("a", 80, 60, 50)])
 with open_clip(str(folder / "long.mp4")) as clip:
-    process_clip(clip, folder / "out", predictor, ClipOptions(), lambda steps, _: steps)
+    process_clip(clip, folder / "out", predictor, ClipOptions(), lambda steps, *_: steps)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

@@ -125,6 +125,30 @@ def test_a_file_that_is_no_table_is_refused(tmp_path: Path, name: str, text: str
         list(read_table(tmp_path / name))
 
 
+def test_whole_numbers_and_a_byte_order_mark_as_other_programs_write_them_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    write_table(path, ROWS, FIELDS, 3)
+    text = path.read_text().replace(",ok,0.0,1,", ",ok,0.0,1.0,").replace(",ok,0.16,2,", ",ok,0.16,2.0,")
+    path.write_text("\ufeff" + text.replace(",0.75,0,", ",0.75,0.0,"))
+    assert list(read_table(path)) == ROWS
+    (tmp_path / "a.jsonl").write_text('{"frame": 1.0, "status": "skipped", "track": null}\n')
+    assert list(read_table(tmp_path / "a.jsonl")) == [Row(1, "skipped")]
+
+
+@pytest.mark.skipif(not find_spec("pyarrow"), reason="needs pyarrow")
+def test_a_parquet_table_with_other_types_of_numbers_is_read(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = tmp_path / "a.parquet"
+    write_table(path, ROWS, FIELDS, 3)
+    table = pq.read_table(path)
+    types = {"track": pa.float64(), "frame": pa.int16(), "x": pa.large_list(pa.float64()), "status": pa.large_string()}
+    schema = pa.schema([(field.name, types.get(field.name, field.type)) for field in table.schema])
+    pq.write_table(table.cast(schema), path)
+    assert list(read_table(path)) == ROWS
+
+
 def test_a_damaged_row_of_csv_is_refused_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     write_table(path, ROWS, FIELDS, 3)
@@ -132,10 +156,19 @@ def test_a_damaged_row_of_csv_is_refused_with_its_line(tmp_path: Path) -> None:
     for row, reason in (
         (lines[1] + ",1", "expected .* fields"),
         (lines[1].replace("300w-68,1.0", "300w-68,one"), "one"),
+        (lines[1].replace("300w-68,1.0", "300w-68,nan"), "expected a finite number, got nan"),
     ):
         path.write_text("\n".join([lines[0], row]) + "\n")
         with pytest.raises(DarkposeError, match=rf"a\.csv:2: .*{reason}"):
             list(read_table(path))
+
+
+def test_a_field_of_csv_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    write_table(path, ROWS, FIELDS, 3)
+    path.write_text(path.read_text() + "1" * 140_000)
+    with pytest.raises(DarkposeError, match=r"a\.csv: cannot be read: field larger"):
+        list(read_table(path))
 
 
 @pytest.mark.skipif(not find_spec("pyarrow"), reason="needs pyarrow")

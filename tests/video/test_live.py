@@ -4,6 +4,9 @@ import resource
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from scripted import Person, ScriptedPredictor, image_at
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import Pixels
 from darkpose.video import live
+from darkpose.video.annotated import AnnotatedClip
 from darkpose.video.live import Newest, follow, open_live
 from darkpose.video.tracker import Tracker
 
@@ -72,6 +76,43 @@ def test_a_lost_source_is_opened_again_until_it_stays_away(monkeypatch: pytest.M
         with pytest.raises(DarkposeError, match="no answer"):
             newest.next()
     assert (newest.came, newest.reconnects, len(opened)) == (2, 4, 5)
+
+
+def test_a_source_that_says_that_it_has_ended_is_not_opened_again() -> None:
+    def images(stop: threading.Event) -> Iterator[Pixels]:
+        yield image_at(0.0)
+        stop.set()
+
+    with Newest(images, is_lasting=True) as newest:
+        wait_for_end(newest)
+        assert taken(newest) == [0]
+    assert newest.reconnects == 0
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[str]:
+    """Address of a folder that is served by HTTP."""
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    handler.func.log_message = lambda *_: None  # type: ignore[attr-defined]
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_file_from_an_address_is_played_once(tmp_path: Path, served: str) -> None:
+    pytest.importorskip("av", reason="needs av")
+    with AnnotatedClip(tmp_path / "a.mp4", (64, 48)) as written:
+        for number in range(5):
+            written.write(np.full((48, 64, 3), 50 * number, np.uint8), number / 50)
+    with open_live(f"{served}/a.mp4") as newest:
+        assert taken(newest)[-1] == 4
+    assert newest.reconnects == 0
+
+
+def test_a_number_that_no_camera_has_is_refused() -> None:
+    with pytest.raises(DarkposeError, match="camera 99999999999999999999 cannot be opened: there is none"):
+        open_live("99999999999999999999999")
 
 
 def test_a_source_that_cannot_be_opened_is_reported_at_once() -> None:

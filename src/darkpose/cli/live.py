@@ -1,5 +1,6 @@
 """`darkpose live`: the faces of a camera or stream as they come."""
 
+from collections import deque
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -10,6 +11,7 @@ from cyclopts import Group, Parameter
 from darkpose.cli.model import Compute, Model, predictor_options
 from darkpose.cli.result import count_of, print_json, tell, tell_facts
 from darkpose.errors import DarkposeError
+from darkpose.files.atomic import check_place
 from darkpose.files.paths import exists
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 INPUT, OUTPUT = Group("Input and faces", sort_key=1), Group("Output", sort_key=3)
 TITLE = "darkpose: q ends"
+LAST = 1000  # frames, whose median age is told
 
 
 def live(
@@ -47,12 +50,15 @@ def live(
     window
         Show the frames with their landmarks. It needs opencv-python instead of opencv-python-headless.
     """
-    from darkpose.video.decode import is_url
+    from darkpose.video.decode import is_url, need_av
 
     if not source.isdecimal() and not is_url(source) and not exists(Path(source)):
         raise DarkposeError(f"{source}: expected the number of a camera, the address of a stream, or a file")
     if window:
         _check_windows()
+    if record is not None:
+        need_av()
+        check_place(record)
 
     from darkpose.predict.predictor import Predictor
     from darkpose.stopping import Stopping
@@ -62,7 +68,7 @@ def live(
     from darkpose.video.tracker import Tracker
 
     model, compute = model or Model(), compute or Compute()
-    newest, ages, written = open_live(source), list[float](), None
+    newest, ages, written = open_live(source), deque[float](maxlen=LAST), None
     can_be_sure = model.method not in ("argmax", "quarter")
     predictor = Predictor(**predictor_options(model, compute), detector=detector, covariance=can_be_sure)
     schemas = {predictor.schema.name: predictor.schema}
@@ -78,7 +84,9 @@ def live(
                 continue
             drawn = draw_rows(frame.image, rows, "boxes", schemas)
             if record is not None:
-                written = written or stack.enter_context(AnnotatedClip(record, frame.image.shape[1::-1]))
+                written = written or stack.enter_context(
+                    AnnotatedClip(record, frame.image.shape[1::-1], is_recording=True)
+                )
                 written.write(drawn, frame.time)
             if window and not _shown(drawn):
                 break

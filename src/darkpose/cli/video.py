@@ -1,9 +1,10 @@
 """`darkpose video`: clips in, tables and annotated clips out."""
 
+import os
 import sys
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,8 +17,7 @@ from darkpose.files.paths import exists
 from darkpose.stopping import termination_as_interrupt
 
 if TYPE_CHECKING:
-    from darkpose.video.clip import Clip
-    from darkpose.video.clip_files import ClipOptions, ClipOutcome
+    from darkpose.video.clip_files import ClipOutcome
 
 DEFAULT_OUTPUT = Path("darkpose-out")
 INTERRUPTED = "interrupted; run the same command again to continue"
@@ -71,30 +71,37 @@ def video(
         two-pass: without lag. causal: by the frames before, as live. off: as the network finds them.
     draw
         landmarks; boxes, with the numbers of the tracks; scores, too; or off, no clip.
-    from
+    table
         A table that this command has written, to draw again without finding the faces again.
     covariance
         Also give the uncertainty of each landmark, image px^2, before smoothing.
     json
         Print one JSON line per clip.
     """
-    from darkpose.video.decode import is_url
+    from darkpose.video.clip import is_glob
+    from darkpose.video.decode import is_url, need_av
 
     if not clips:
         raise DarkposeError("name at least one clip (darkpose video --help)")
     if table is not None and len(clips) > 1:
         raise DarkposeError(f"--from draws one clip by its table, got {len(clips)} clips")
+    if table is not None and draw == "off":
+        raise DarkposeError("--from draws a clip by its table: leave out --draw off")
     for clip in clips:
-        if not exists(Path(clip)) and not is_url(clip) and not any(letter in clip for letter in "*?["):
+        if not (exists(Path(clip)) or is_url(clip) or is_glob(clip)):
             raise DarkposeError(f"{clip}: no such file or folder")
 
     from darkpose.files.atomic import make_folder
-    from darkpose.video.clip_files import ClipOptions, process_clip
+    from darkpose.predict.parquet import need_pyarrow
+    from darkpose.video.clip_files import ClipOptions, draw_again, process_clip
 
     options = ClipOptions(start, end, every, format, smooth, draw, covariance)
+    need_av()
+    if format == "parquet":
+        need_pyarrow("--format parquet")
     make_folder(output)
     if table is not None:
-        process = partial(_draw_again, table=table, options=options)
+        process = partial(draw_again, table=table, options=options, watch=_watch)
     else:
         from darkpose.predict.predictor import Predictor
 
@@ -117,50 +124,47 @@ def video(
 def _one(name: str, rate: float, base: Path, process: Any, *, json: bool) -> bool:
     """Process one clip; whether all of it could be used."""
     from darkpose.video.clip import open_clip
+    from darkpose.video.decode import is_url
 
     try:
-        with open_clip(name, rate) as clip:
-            outcome: ClipOutcome = process(clip, base)
+        clip = open_clip(name, rate)
+        if is_url(name) and clip.duration is None:
+            raise DarkposeError(f"{name}: a stream cannot be read a second time, to draw it: use darkpose live")
     except DarkposeError as error:
-        if isinstance(error.__cause__, OSError) or "unfinished" in str(error):
-            raise
         tell(str(error))
+        if json:
+            print_json({"clip": printable(name), "files": [], "problems": [str(error)]})
         return False
+    with clip:
+        outcome: ClipOutcome = process(clip, base)
     for problem in outcome.problems:
         tell(f"{name}: {problem}")
     counts = {status: outcome.counts[status] for status in ("ok", "no face", "broken", "skipped", "tracks", "faces")}
     files = [printable(str(file)) for file in outcome.files]
     if json:
         print_json({"clip": printable(name), **counts, "files": files, "problems": outcome.problems})
-    else:
+    elif files:
         frames = ", ".join(f"{counts[status]} {status}" for status in ("ok", "no face", "broken", "skipped"))
         print_lines(f"{name}: frames: {frames}; {count_of(counts['tracks'], 'track')} -> {', '.join(files)}")
     return not outcome.counts["broken"] and not outcome.problems and bool(outcome.counts["faces"])
 
 
-def _draw_again(clip: "Clip", base: Path, *, table: Path, options: "ClipOptions") -> "ClipOutcome":
-    """Draw a clip by its table."""
-    from darkpose.video.clip_files import ClipOutcome, counted, draw_clip
-    from darkpose.video.clip_table import read_table
-
-    outcome = ClipOutcome()
-    draw_clip(clip, base, counted(read_table(table), outcome.counts), options, {}, outcome, _watch)
-    return outcome
-
-
 def _bases(clips: Iterable[str], folder: Path) -> Iterator[Path]:
     """Paths of the files of clips without their endings; clips of the same name get numbers."""
-    seen: Counter[str] = Counter()
+    from darkpose.video.clip import is_glob
+
+    used: set[str] = set()
     for clip in clips:
-        path = Path(clip)
-        stem = path.stem if not any(letter in path.name for letter in "*?[") else path.parent.name or "images"
-        seen[stem] += 1
-        yield folder / (stem if seen[stem] == 1 else f"{stem}_{seen[stem]}")
+        path = Path(clip).absolute()
+        stem = Path(os.path.normpath(path.parent if is_glob(clip) else path)).stem or "images"
+        names = (stem if number == 1 else f"{stem}_{number}" for number in count(1))
+        used.add(name := next(name for name in names if name not in used))
+        yield folder / name
 
 
-def _watch(steps: Iterator[Any], what: str, total: int | None = None) -> Iterator[Any]:
+def _watch(steps: Iterator[Any], what: str, total: int | None) -> Iterator[Any]:
     """The steps, with a progress bar where a person looks."""
     from tqdm import tqdm
 
-    with tqdm(steps, what, total, unit="frame", disable=None, file=sys.stderr) as bar:
+    with tqdm(steps, what, total, unit=" frames", disable=None, file=sys.stderr) as bar:
         yield from bar

@@ -41,7 +41,7 @@ def analyse(frames: Iterable[Frame], tracker: Tracker, journal: Journal, *, cova
         covariance: whether rows have covariances.
 
     Yields:
-        The rows of each new frame, those of skipped frames before it included.
+        For each frame its rows, those of skipped frames before it included; none if the journal has them.
 
     Raises:
         DarkposeError: the journal is damaged or cannot be written, or an image cannot be used.
@@ -50,6 +50,7 @@ def analyse(frames: Iterable[Frame], tracker: Tracker, journal: Journal, *, cova
     since = 0
     for frame in frames:
         if frame.number <= last:
+            yield []
             continue
         rows = [Row(number, "skipped") for number in range(last + 1, frame.number)] if last >= 0 else []
         rows += rows_of(frame, tracker, covariance=covariance)

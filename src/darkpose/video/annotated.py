@@ -31,7 +31,8 @@ OPTIONS = {"preset": "veryfast", "crf": "20", "bf": "0"}  # without B-frames the
 class AnnotatedClip:
     """Writes frames to an MP4 file; a context manager.
 
-    The file is there, whole, when the block ends without an exception; otherwise an earlier file is unchanged. The
+    The file is there, whole, when the block ends without an exception; otherwise an earlier file is unchanged. A
+    recording (`is_recording`) is there, too, if the block ends with an exception after a frame was written. The
     first sound track is copied packet by packet, unchanged. Times and sound are moved by `start`, so the file starts
     near 0.
 
@@ -42,16 +43,25 @@ class AnnotatedClip:
         clip: whose sound is copied; None: no sound.
         start: time of the clip, s, at which the file and its sound start.
         end: time of the clip, s, at which the sound ends, at the latest when the block ends; None: all of it.
+        is_recording: whether the frames cannot be had again.
 
     Attributes:
         problem: what is left out, as a sentence; empty: nothing.
     """
 
     def __init__(
-        self, path: Path, size: tuple[int, int], clip: Clip | None = None, start: float = 0.0, end: float | None = None
+        self,
+        path: Path,
+        size: tuple[int, int],
+        clip: Clip | None = None,
+        start: float = 0.0,
+        end: float | None = None,
+        *,
+        is_recording: bool = False,
     ) -> None:
         scale = min(1, MAX_SIDE / max(size))
         self.path, self.start, self.end, self.problem = path, start, end, ""
+        self._is_recording = is_recording
         self._size = (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
         self._clip, self._last, self._stack = clip, -1, ExitStack()
         self._sound: Iterator[tuple[Fraction, Packet[Any]]] = iter(())
@@ -150,7 +160,7 @@ class AnnotatedClip:
     ) -> None:
         import av
 
-        if error is None:
+        if error is None or (self._is_recording and self._last >= 0):
             with self._told(), self._stack:
                 self._finish()
         else:

@@ -27,6 +27,18 @@ if TYPE_CHECKING:
 DEFAULT_RATE = 25.0  # frames/s, of images and of files that name no rate
 
 
+def check_part(start: float, end: float | None, every: int) -> None:
+    """Check the arguments of `Clip.frames`.
+
+    Raises:
+        DarkposeError: they fit no clip.
+    """
+    if not 0 <= start < math.inf or (end is not None and not end > start) or every < 1:
+        raise DarkposeError(
+            f"expected 0 <= start < end in seconds and every >= 1, got start {start}, end {end}, every {every}"
+        )
+
+
 @dataclass(frozen=True)
 class Frame:
     """One frame of a clip.
@@ -89,14 +101,18 @@ class Clip(ABC):
         Raises:
             DarkposeError: the arguments fit no clip, or the file can no longer be read.
         """
-        if not 0 <= start < math.inf or (end is not None and not end > start) or every < 1:
-            raise DarkposeError(
-                f"expected 0 <= start < end in seconds and every >= 1, got start {start}, end {end}, every {every}"
-            )
+        check_part(start, end, every)
         self.close()
         self.problem = ""
         self._reading = self._wanted(start, math.inf if end is None else end, every)
         return self._reading
+
+    def expected(self, start: float = 0.0, end: float | None = None, every: int = 1) -> int | None:
+        """About how many frames `frames` will give; None: not known."""
+        if self.count is None:
+            return None
+        last = self.count if end is None else min(end * self.rate, self.count)
+        return max(0, math.ceil((last - start * self.rate) / every))
 
     def _wanted(self, start: float, end: float, every: int) -> Generator[Frame]:
         for number, time, pixels in self._all(start):
@@ -134,9 +150,14 @@ def open_clip(source: str, rate: float = DEFAULT_RATE) -> Clip:
         DarkposeError: it cannot be read, is no clip, has no video, or no frame of it can be decoded.
         ModuleNotFoundError: a file or stream needs PyAV, which is not installed.
     """
-    if not is_url(source) and (is_folder(source) or (glob.has_magic(source) and not exists(source))):
+    if is_glob(source) or (not is_url(source) and is_folder(source)):
         return _open_images(source, rate)
     return _open_video(source)
+
+
+def is_glob(source: str) -> bool:
+    """Whether this is a glob, and not the name of a file that has brackets in it, or the address of a stream."""
+    return glob.has_magic(source) and not exists(source) and not is_url(source)
 
 
 class _ImageClip(Clip):

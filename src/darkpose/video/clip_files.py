@@ -5,6 +5,7 @@ NAME.landmarks.mp4      the clip with its landmarks
 NAME.csv.unfinished     the journal of a run, until all is done: the same command goes on
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -19,13 +20,14 @@ from darkpose.predict.predictor import Predictor
 from darkpose.schema import SCHEMAS, KeypointSchema
 from darkpose.video.analysis import analyse, journal_rows
 from darkpose.video.annotated import AnnotatedClip
-from darkpose.video.clip import Clip
+from darkpose.video.clip import Clip, check_part
 from darkpose.video.clip_table import Row, TableFormat, read_table, write_table
 from darkpose.video.drawing import Draw, drawn
 from darkpose.video.smoothed import Smooth, smoothed
 from darkpose.video.tracker import Tracker, Tracking
 
-Watch = Callable[[Iterator[Any], str], Iterator[Any]]  # steps and what they do -> the steps, shown to the user
+# Steps, what they do, and about how many there are -> the steps, shown to the user.
+Watch = Callable[[Iterator[Any], str, int | None], Iterator[Any]]
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,9 @@ class ClipOptions:
         smooth: how landmarks are smoothed.
         draw: what is drawn; "off": no annotated clip.
         covariance: whether the table has covariances.
+
+    Raises:
+        DarkposeError: there is no such part of a clip.
     """
 
     start: float = 0.0
@@ -48,6 +53,14 @@ class ClipOptions:
     smooth: Smooth = "two-pass"
     draw: Draw = "landmarks"
     covariance: bool = False
+
+    def __post_init__(self) -> None:
+        check_part(*self.part)
+
+    @property
+    def part(self) -> tuple[float, float | None, int]:
+        """Arguments of `Clip.frames`."""
+        return self.start, self.end, self.every
 
 
 @dataclass
@@ -79,12 +92,15 @@ def process_clip(clip: Clip, base: Path, predictor: Predictor, options: ClipOpti
         DarkposeError: a file cannot be written, or the clip cannot be read any more. What was done is in the journal.
     """
     table, outcome = Path(f"{base}.{options.format}"), ClipOutcome()
-    part = options.start, options.end, options.every
     with Journal(Path(f"{table}.unfinished"), _facts(clip, predictor, options)) as journal:
-        new = analyse(clip.frames(*part), Tracker(predictor), journal, covariance=predictor.calibrated)
-        for _ in watch(new, "faces"):
+        new = analyse(clip.frames(*options.part), Tracker(predictor), journal, covariance=predictor.calibrated)
+        for _ in watch(new, "faces", clip.expected(*options.part)):
             pass
         outcome.problems += [clip.problem] if clip.problem else []
+        if all(row.status in ("broken", "skipped") for row in journal_rows(journal)):
+            outcome.problems.append("no frame of this part can be decoded, or there is none")
+            journal.remove()
+            return outcome
         rows = counted(smoothed(journal_rows(journal), options.smooth), outcome.counts)
         fields = ["keypoints", "scores"] + ["raw"] * (options.smooth != "off") + ["covariances"] * options.covariance
         kept = (row if options.covariance else replace(row, covariances=None) for row in rows)
@@ -92,6 +108,22 @@ def process_clip(clip: Clip, base: Path, predictor: Predictor, options: ClipOpti
         outcome.files.append(table)
         draw_clip(clip, base, read_table(table), options, {predictor.schema.name: predictor.schema}, outcome, watch)
         journal.remove()
+    return outcome
+
+
+def draw_again(clip: Clip, base: Path, table: Path, options: ClipOptions, watch: Watch) -> ClipOutcome:
+    """Draw a clip by a table of it; frames that the table lacks have no faces.
+
+    Raises:
+        DarkposeError: as `draw_clip`.
+    """
+    outcome, end = ClipOutcome(), math.inf if options.end is None else options.end
+    rows = (
+        row
+        for row in read_table(table)
+        if row.time is not None and options.start <= row.time < end and row.frame % options.every == 0
+    )
+    draw_clip(clip, base, counted(rows, outcome.counts), options, {}, outcome, watch)
     return outcome
 
 
@@ -116,15 +148,14 @@ def draw_clip(
         watch: shows the progress.
 
     Raises:
-        DarkposeError: the table or the clip cannot be read, or the file cannot be written.
+        DarkposeError: the table or the clip cannot be read, they do not belong together, or the file cannot be written.
     """
     if options.draw == "off":
         return
     path = Path(f"{base}.landmarks.mp4")
     with AnnotatedClip(path, clip.size, clip, options.start, options.end) as written:
-        frames = clip.frames(options.start, options.end, options.every)
-        pictures = drawn(frames, rows, options.draw, {**SCHEMAS, **schemas})
-        for image, time in watch(pictures, "drawn"):
+        pictures = drawn(clip.frames(*options.part), rows, options.draw, {**SCHEMAS, **schemas})
+        for image, time in watch(pictures, "drawn", clip.expected(*options.part)):
             written.write(image, time)
     outcome.files.append(path)
     outcome.problems += [written.problem] if written.problem else []
@@ -137,7 +168,7 @@ def _facts(clip: Clip, predictor: Predictor, options: ClipOptions) -> dict[str, 
         "darkpose_clip": 1,
         "clip": printable(place(path)),
         "bytes": path.stat().st_size if is_file(path) else None,
-        "part": [options.start, options.end, options.every, clip.rate],
+        "part": [*options.part, clip.rate],
         "tracking": asdict(Tracking()),
         **predictor.facts(),
         **detector_facts(predictor.detector),

@@ -7,6 +7,7 @@ over the landmarks: x, y, scores, raw_x, raw_y, xx, xy, yy.
 """
 
 import csv
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -123,15 +124,22 @@ def read_table(path: Path) -> Iterator[Row]:
         check_regular(path)
         for where, values in readers[path.suffix](path):
             try:
-                row = parse_record(Row, {name: value for name, value in values.items() if value is not None})
+                row = parse_record(Row, _known(values))
             except DarkposeError as error:
                 raise DarkposeError(f"{where}: not a row of a clip's table ({error})") from error
             if row.frame < before:
                 raise DarkposeError(f"{where}: frame {row.frame} comes after frame {before}")
             before = row.frame
             yield row
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DarkposeError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _known(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that are known; whole numbers may be written as 1.0, as pandas does."""
+    known = {name: value for name, value in values.items() if value is not None}
+    whole = (name for name in WHOLE if isinstance(known.get(name), float) and known[name].is_integer())
+    return {**known, **{name: int(known[name]) for name in whole}}
 
 
 def _csv_columns(fields: Sequence[str], points: int) -> dict[str, tuple[str, int, int | None]]:
@@ -158,7 +166,7 @@ def _csv_lines(rows: Iterable[Row], fields: Sequence[str], points: int) -> Itera
 
 
 def _read_csv(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file)
         names = next(reader, [])
         points = sum(name[0] == "x" and name[1:].isdigit() for name in names if name)
@@ -179,16 +187,16 @@ def _from_cells(
     """The values of a row of CSV."""
     try:
         values: dict[str, Any] = {
-            name: cells[name] if name in TEXTS else int(cells[name]) if name in WHOLE else float(cells[name])
+            name: cells[name] if name in TEXTS else _number(cells[name])
             for name in SINGLE
             if cells[name] and name not in BOX
         }
         if not cells["track"]:
             return values
-        values["box"] = [float(cells[name]) for name in BOX]
+        values["box"] = [_number(cells[name]) for name in BOX]
         for name, (field, point, place) in columns.items():
             each = values.setdefault(field, [[] if place is not None else None for _ in range(points)])
-            number = float(cells[name]) if cells[name] else None
+            number = _number(cells[name]) if cells[name] else None
             if place is None:
                 each[point] = number
             else:
@@ -196,6 +204,13 @@ def _from_cells(
     except ValueError as error:
         raise DarkposeError(f"{where}: {error}") from error
     return {**values, **_without_unknown(values)}
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"expected a finite number, got {text}")
+    return number
 
 
 def _without_unknown(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -252,14 +267,14 @@ def _read_parquet(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    number = 0
+    number, schema = 0, _arrow_schema()
     with path.open("rb") as file:
         try:
             table = pq.ParquetFile(file, page_checksum_verification=True)
-            if not table.schema_arrow.equals(_arrow_schema()):
+            if table.schema_arrow.names != schema.names:
                 raise DarkposeError(f"{path}: its columns are not those of a clip's table")
             for batch in table.iter_batches(GROUP):
-                for values in batch.to_pylist():
+                for values in pa.Table.from_batches([batch]).cast(schema).to_pylist():  # pandas writes other types
                     number += 1
                     yield f"{path}, row {number}", _from_arrow(values)
         except (pa.ArrowException, OSError) as error:

@@ -43,6 +43,15 @@ def is_url(source: str) -> bool:
     return source.lower().startswith(tuple(f"{protocol}://" for protocol in PROTOCOLS))
 
 
+def need_av() -> None:
+    """Check that PyAV is installed, before any work.
+
+    Raises:
+        ModuleNotFoundError: it is not.
+    """
+    import av  # noqa: F401
+
+
 @contextmanager
 def opened(source: str) -> "Iterator[InputContainer]":
     """Open a video file, or a stream of the network by its address.

@@ -11,14 +11,15 @@ from darkpose.errors import DarkposeError
 from darkpose.image.opencv import cv2
 from darkpose.image.pixels import Pixels
 from darkpose.video.analysis import rows_of
-from darkpose.video.clip import Frame, open_clip
+from darkpose.video.clip import Clip, Frame, open_clip
 from darkpose.video.clip_table import Row
-from darkpose.video.decode import is_url
+from darkpose.video.decode import is_url, need_av
 from darkpose.video.smoothed import CausalRows, Smooth
 from darkpose.video.smoothing import Smoothing
 from darkpose.video.tracker import Tracker
 
 RETRIES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)  # s to wait before a lost source is opened again; then it is given up
+MOST_CAMERAS = 10_000
 LOOK = 0.1  # s between two looks whether to stop
 
 Images = Callable[[threading.Event], Iterator[Pixels]]  # opens a source; the event asks it to stop
@@ -115,6 +116,8 @@ class Newest(AbstractContextManager["Newest"]):
                 problem: BaseException | None = None
             except Exception as error:
                 problem = error
+            if self._stop.is_set():
+                break
             attempts = 0 if self.came > before else attempts + 1
             if not self._is_lasting or not self.came or attempts >= len(RETRIES):
                 self._end(problem)
@@ -159,17 +162,20 @@ def open_live(source: str) -> Newest:
     """The newest frames of a source.
 
     Args:
-        source: the number of a camera, the address of a stream, or a file, which is played at its own times.
+        source: the number of a camera, the address of a stream, or a file, which is played at its own times, also if
+            it comes from an address.
 
     Raises:
+        DarkposeError: no camera has such a number.
         ModuleNotFoundError: a stream or file needs PyAV, which is not installed.
     """
     if source.isdecimal():
+        if int(source) > MOST_CAMERAS:
+            raise DarkposeError(f"camera {source[:20]} cannot be opened: there is none")
         return Newest(lambda stop: _camera(int(source)), is_lasting=True)
-    import av  # noqa: F401  # missing: said here, not by the thread
-
+    need_av()
     if is_url(source):
-        return Newest(lambda stop: _stream(source), is_lasting=True)
+        return Newest(lambda stop: _stream(source, stop), is_lasting=True)
     return Newest(lambda stop: _played(source, stop), is_lasting=False)
 
 
@@ -187,8 +193,12 @@ def _camera(number: int) -> Iterator[Pixels]:
         capture.release()
 
 
-def _stream(address: str) -> Iterator[Pixels]:
+def _stream(address: str, stop: threading.Event) -> Iterator[Pixels]:
     with open_clip(address) as clip:
+        if clip.duration is not None:  # a file
+            yield from _in_time(clip, stop)
+            stop.set()  # it is not lost
+            return
         for frame in clip.frames():
             if frame.image is not None:
                 yield frame.image
@@ -196,9 +206,14 @@ def _stream(address: str) -> Iterator[Pixels]:
 
 def _played(path: str, stop: threading.Event) -> Iterator[Pixels]:
     with open_clip(path) as clip:
-        start = time.monotonic()
-        for frame in clip.frames():
-            if stop.wait(max(0.0, start + frame.time - time.monotonic())):
-                return
-            if frame.image is not None:
-                yield frame.image
+        yield from _in_time(clip, stop)
+
+
+def _in_time(clip: Clip, stop: threading.Event) -> Iterator[Pixels]:
+    """The images of a clip at its own times."""
+    start = time.monotonic()
+    for frame in clip.frames():
+        if stop.wait(max(0.0, start + frame.time - time.monotonic())):
+            return
+        if frame.image is not None:
+            yield frame.image
