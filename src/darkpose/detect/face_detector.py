@@ -12,7 +12,7 @@ from darkpose.runtime.face_detector import open_cells
 from darkpose.runtime.open import Engine
 from darkpose.weights.face_detector import MULTIPLE, FaceDetectorFile, open_face_detector
 
-WIDTH, HEIGHT, DOWN = 1.02, 0.74, 0.12  # of landmark boxes in shares of face boxes, and how far down their centre is
+WIDTH, HEIGHT, DOWN = 1.03, 0.73, 0.13  # of landmark boxes in shares of face boxes, and how far down their centre is
 SIDE = 640  # px
 THRESHOLD = 0.5  # lowest score of a face; scores are calibrated (scripts/ship_face_detector.py)
 SMALLEST = 16.0  # px at the size that is searched

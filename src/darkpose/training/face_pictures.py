@@ -78,7 +78,7 @@ class PictureConfig:
     largest: float = 300.0
     smallest_single: float = 20.0
     enlarged: float = 3.0
-    full_circle: float = 0.65
+    full_circle: float = 0.5
     tilt: float = 10.0
     single: float = 0.22
     pasted: float = 0.7
