@@ -39,7 +39,7 @@ def test_a_mistake_in_a_benchmark_is_one_sentence(small_weights: Path, capsys: p
     with pytest.raises(SystemExit) as ended:
         main(["benchmark", "--weights", str(small_weights), "--threads", "0"])
     assert ended.value.code == 2
-    assert "threads must be a whole number of at least 1, got 0" in capsys.readouterr().err
+    assert "threads must be a whole number of at least 1 and at most 1024, got 0" in capsys.readouterr().err
     with pytest.raises(SystemExit) as ended:
         main(["benchmark", "--weights", str(small_weights), "--output", "nowhere/x.json"])
     assert ended.value.code == 2

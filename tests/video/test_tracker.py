@@ -87,6 +87,12 @@ def test_a_face_that_comes_is_found_within_half_a_second() -> None:
     assert len(late) <= 15
 
 
+def test_times_that_jitter_do_not_lose_a_face() -> None:
+    times = [0.0, 0.001, 0.002, 0.3, 0.301, 0.302, 0.9, 0.901, 1.5]
+    tracker = Tracker(ScriptedPredictor(lambda time: [Person("moves", 200 + 40 * times.index(time) / 2, 200)]))
+    assert [[face.track for face in tracker.update(image_at(time), time)] for time in times] == [[1]] * len(times)
+
+
 def test_a_scene_cut_ends_all_tracks_at_once() -> None:
     def script(time: float) -> list[Person]:
         return [Person("before" if time < 1 else "after", 200, 200)]

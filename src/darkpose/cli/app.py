@@ -16,7 +16,10 @@ from darkpose.errors import DarkposeError
 COMMANDS = {
     "predict": ("predict", "Find the landmarks of every face in images."),
     "video": ("video", "Follow the faces of clips: a table of landmarks, and the clip with them drawn."),
-    "live": ("live", "Follow the faces of a camera or stream; one JSON line for each frame."),
+    "live": (
+        "live",
+        "Follow the faces of a camera or stream; one JSON line for each frame on standard output.",
+    ),
     "models": ("weights", "List the models with their landmarks, errors, terms and files."),
     "info": ("weights", "Show versions, runtime, device, weights and detector."),
     "evaluate": (

@@ -17,7 +17,7 @@ from darkpose.predict.face import Face
 from darkpose.predict.predictor import Predictor, Region
 from darkpose.video.track import Place, Track, TrackState, crop_box_of, place_of
 
-THUMBNAIL = (32, 18)  # px, of the images that are compared to find scene cuts
+THUMBNAIL = (8, 5)  # px, of the images that are compared to find scene cuts: coarse, since cameras pan
 EARLY = 1e-6  # s by which a time may come too early
 
 
@@ -45,8 +45,8 @@ class Tracking:
         settled: s; of two that are one, that one is lost which moved less as it did before this time.
         moved: distance of a face from the middle of its crop, from which it is looked at again in a crop around it.
         steady: distance by which the sides of a landmark box may move before the crop follows.
-        cut: mean difference of pixels, 0 to 255, from which an image shows another scene. Of images of two clips, 9 in
-            10 differ by 26 or more; within clips of talking heads, at most by 18 at 30 images/s and 27 at 5/s.
+        cut: mean difference of pixels, 0 to 255, from which an image shows another scene. Of images of two clips, 85
+            in 100 differ by 30 or more; within clips of talking heads, at most by 14 at 30 images/s and 22 at 5/s.
     """
 
     detect_every: float = 0.5
@@ -64,7 +64,7 @@ class Tracking:
     settled: float = 0.2
     moved: float = 0.15
     steady: float = 0.04
-    cut: float = 27.0
+    cut: float = 24.0
 
 
 @dataclass(frozen=True)
@@ -235,7 +235,7 @@ class Tracker:
 
     def _is_same(self, track: Track, face: Face) -> bool:
         """Whether landmarks found in the crop of a track are those of its face."""
-        config, place, assumed = self.config, place_of(face.keypoints, self._time), track.expected(self._time)
+        config, place = self.config, place_of(face.keypoints, self._time)
         forgotten = self._time - track.seen > config.remembered and face.score < config.doubtful
         height, width = face.image.shape[:2] if face.image is not None else (0, 0)
         is_inside = (place.center >= 0).all() and (place.center <= [width - 1, height - 1]).all()
@@ -243,9 +243,13 @@ class Tracker:
             is_inside
             and face.score >= max(config.lost, config.hidden * track.usual_score)
             and not forgotten
-            and _apart(place, assumed) <= config.near
-            and _ratio(place, assumed) <= config.grown
+            and self._off(place, track) <= config.near
+            and _ratio(place, track.past[-1]) <= config.grown
         )
+
+    def _off(self, place: Place, track: Track) -> float:
+        """Distance of a face from where a track leads, or from where it last was: times of cameras may jitter."""
+        return min(_apart(place, track.expected(self._time)), _apart(place, track.past[-1]))
 
     def _are_one(self, place: Place, other: Place) -> bool:
         return _apart(place, other) < self.config.same and _ratio(place, other) < self.config.grown
@@ -275,12 +279,11 @@ class Tracker:
 
     def _pairs(self, found: list[Region], tracks: list[Track], reach: float) -> dict[int, int]:
         """Numbers of tracks -> numbers of the detected faces at their places, the nearest first."""
-        places = [track.expected(self._time) for track in tracks]
         apart = [
-            (_apart(_place(region, self._time), place), number, face)
+            (self._off(_place(region, self._time), track), number, face)
             for face, region in enumerate(found)
-            for number, place in enumerate(places)
-            if _ratio(_place(region, self._time), place) <= self.config.grown
+            for number, track in enumerate(tracks)
+            if _ratio(_place(region, self._time), track.past[-1]) <= self.config.grown
         ]
         pairs: dict[int, int] = {}
         for distance, number, face in sorted(apart):
