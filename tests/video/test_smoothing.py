@@ -162,22 +162,8 @@ def test_missing_frames_stay_missing_unless_asked_and_are_not_felt() -> None:
     np.testing.assert_array_equal(np.isnan(found).all(axis=(1, 2)), ~seen)
     without = smooth(track.times[seen], track.keypoints[seen], track.covariance[seen], track.size[seen])
     np.testing.assert_array_equal(found[seen], without)
-    filled = smooth(track.times, track.keypoints, track.covariance, track.size, fill=True)
-    np.testing.assert_array_equal(np.isnan(filled).all(axis=(1, 2)), np.arange(12) % 11 == 0)
-    np.testing.assert_array_equal(filled[seen], found[seen])
     every = causal(track)
     np.testing.assert_array_equal(np.isnan(every).all(axis=(1, 2)), ~seen)
-
-
-def test_a_filled_frame_is_where_a_very_uncertain_one_would_be() -> None:
-    track = Track(4)
-    track.covariance = np.broadcast_to(1e-4 * np.eye(2) * track.size[0] ** 2, track.covariance.shape).copy()
-    known = track.keypoints[6].copy()
-    track.keypoints[6] = np.nan
-    filled = smooth(track.times, track.keypoints, track.covariance, track.size, STILL, fill=True)
-    assert np.linalg.norm(filled[6] - known, axis=1).max() < 0.1 * track.size[0]
-    track.keypoints[6], track.covariance[6] = filled[6], np.inf
-    np.testing.assert_allclose(two_pass(track, STILL), filled, atol=1e-6 * track.size[0])
 
 
 @WAYS
@@ -187,23 +173,6 @@ def test_after_a_long_gap_a_track_starts_anew(way: Any) -> None:
     for name in ("times", "keypoints", "covariance", "size"):
         setattr(second, name, getattr(track, name)[6:])
     np.testing.assert_array_equal(way(track)[6:], way(second))
-
-
-def test_a_long_gap_is_not_filled() -> None:
-    times, keypoints = np.array([0.0, 0.1, 0.5, 1.1, 1.2]), np.zeros((5, 3, 2))
-    keypoints[2] = np.nan
-    assert np.isnan(smooth(times, keypoints, None, np.full(5, 50.0), fill=True)[2]).all()
-
-
-def test_a_prediction_goes_on_with_the_velocity() -> None:
-    smoother = CausalSmoother()
-    assert smoother.predict(0.0) is None
-    for frame in range(30):
-        smoother.update(frame / 30, np.full((4, 2), 2.0 * frame), None, 100.0)
-    predicted = smoother.predict(31 / 30)
-    assert predicted is not None
-    np.testing.assert_allclose(predicted, 62.0, atol=0.01)
-    assert smoother.predict(3.0) is None
 
 
 def test_what_is_returned_can_be_changed_without_changing_what_comes() -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-from cyclopts import Group, Parameter
+from cyclopts import Parameter
 
-from darkpose.cli.model import Compute, Model, predictor_options
+from darkpose.cli.model import INPUT, OUTPUT, Compute, Model, predictor_options
 from darkpose.cli.result import count_of, print_json, tell, tell_facts
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import check_place
@@ -17,7 +17,6 @@ from darkpose.files.paths import exists
 if TYPE_CHECKING:
     from darkpose.image.pixels import Pixels
 
-INPUT, OUTPUT = Group("Input and faces", sort_key=1), Group("Output", sort_key=3)
 TITLE = "darkpose: q ends"
 LAST = 1000  # frames, whose median age is told
 

@@ -1,6 +1,7 @@
-"""Options of the network and its runtime, which commands share."""
+"""Options that commands share: the network, its runtime, and the groups of the help."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
@@ -8,7 +9,10 @@ from cyclopts import Group, Parameter
 # For so few images `--runtime auto` takes onnxruntime on a CPU: OpenVINO needs 2 s of CPU time to compile the network
 # and saves some 20 ms an image.
 FEW_IMAGES = 16
-MODEL, SCALE = Group("Model", sort_key=2), Group("Scale", sort_key=4)
+DEFAULT_OUTPUT = Path("darkpose-out")
+INTERRUPTED = "interrupted; run the same command again to continue"
+INPUT, MODEL = Group("Input and faces", sort_key=1), Group("Model", sort_key=2)
+OUTPUT, SCALE = Group("Output", sort_key=3), Group("Scale", sort_key=4)
 
 
 @Parameter(name="*", group=MODEL)

@@ -7,9 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import Group, Parameter
+from cyclopts import Parameter
 
-from darkpose.cli.model import SCALE, Compute, Model, predictor_options, runtime_for
+from darkpose.cli.model import (
+    DEFAULT_OUTPUT,
+    INPUT,
+    INTERRUPTED,
+    OUTPUT,
+    SCALE,
+    Compute,
+    Model,
+    predictor_options,
+    runtime_for,
+)
 from darkpose.cli.numbers import Count
 from darkpose.cli.result import count_of, print_json, print_lines, tell, tell_facts
 from darkpose.errors import DarkposeError, shown
@@ -22,10 +32,7 @@ if TYPE_CHECKING:
     from darkpose.predict.part import ShardFormat
     from darkpose.predict.predictor import BoxKind, Predictor
 
-DEFAULT_OUTPUT = Path("darkpose-out")
-INTERRUPTED = "interrupted; run the same command again to continue"
 
-INPUT, OUTPUT = Group("Input and faces", sort_key=1), Group("Output", sort_key=3)
 Kind = Literal["detector", "yunet", "darkpose", "haar", "landmarks", "square"]
 
 

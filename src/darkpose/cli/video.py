@@ -8,9 +8,9 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import Group, Parameter
+from cyclopts import Parameter
 
-from darkpose.cli.model import Compute, Model, predictor_options
+from darkpose.cli.model import DEFAULT_OUTPUT, INPUT, INTERRUPTED, OUTPUT, Compute, Model, predictor_options
 from darkpose.cli.result import count_of, print_json, print_lines, tell, tell_facts
 from darkpose.errors import DarkposeError, printable
 from darkpose.files.paths import exists
@@ -18,10 +18,6 @@ from darkpose.stopping import termination_as_interrupt
 
 if TYPE_CHECKING:
     from darkpose.video.clip_files import ClipOutcome
-
-DEFAULT_OUTPUT = Path("darkpose-out")
-INTERRUPTED = "interrupted; run the same command again to continue"
-INPUT, OUTPUT = Group("Input and faces", sort_key=1), Group("Output", sort_key=3)
 
 
 def video(

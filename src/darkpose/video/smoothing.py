@@ -109,8 +109,6 @@ def smooth(
     covariance: ArrayLike | None,
     size: ArrayLike,
     config: Smoothing | None = None,
-    *,
-    fill: bool = False,
 ) -> Floats:
     """Smooth a whole track, without lag.
 
@@ -123,8 +121,6 @@ def smooth(
         covariance: (T, K, 2, 2) px^2, as `Face.covariance`. Where it is None or NaN, `config.noise` holds.
         size: (T,) px, of the face: the root of the area of its landmark box.
         config: None: the defaults.
-        fill: put the most likely places into missing frames between others, too, but not into longer gaps than
-            `config.gap`.
 
     Returns:
         (T, K, 2) float64 image px; NaN in missing frames. A frame alone remains as it is.
@@ -138,10 +134,6 @@ def smooth(
     moments = np.asarray(times, np.float64)
     for run in _runs(frames, config.gap):
         states = _both_ways(run, config)
-        for (first, a), (second, b) in pairwise(zip(run, states, strict=True)):
-            between = (moments > first.time) & (moments < second.time)
-            if fill and between.any():
-                result[between] = _between(first.time, a, second.time, b, moments[between])
         at = np.isin(moments, [frame.time for frame in run])
         result[at] = np.stack([state.position for state in states])
     return result
@@ -183,12 +175,6 @@ class CausalSmoother:
             self._state = _step(self._state, self._time, frames[0], self._config)[1]
         self._time = time
         return self._state.position.copy()
-
-    def predict(self, time: float) -> Floats | None:
-        """Where the landmarks (K, 2) are expected at this time; None before the first frame and after a gap."""
-        if self._state is None or time - self._time > self._config.gap:
-            return None
-        return self._state.after(time - self._time).position
 
 
 def _step(state: _State, before: float, frame: _Measured, config: Smoothing) -> tuple[_State, _State, Floats]:
@@ -255,18 +241,6 @@ def _given_next(filtered: _State, predicted: _State, following: _State, seconds:
     return filtered._replace(
         position=filtered.position + (pp + seconds * pv) * by_position + pv * by_velocity,
         velocity=filtered.velocity + (pv + seconds * vv) * by_position + vv * by_velocity,
-    )
-
-
-def _between(start: float, a: _State, end: float, b: _State, times: Floats) -> Floats:
-    """Positions (N, K, 2) between two states: the mean of the same motion is a cubic (Hermite) polynomial."""
-    seconds = end - start
-    u = ((times - start) / seconds)[:, None, None]
-    return (
-        (1 + 2 * u) * (1 - u) ** 2 * a.position
-        + u * (1 - u) ** 2 * seconds * a.velocity
-        + u**2 * (3 - 2 * u) * b.position
-        + u**2 * (u - 1) * seconds * b.velocity
     )
 
 
