@@ -87,6 +87,9 @@ def train(
     cuda_graphs
         Run the network as CUDA graphs: faster steps, for one process on a GPU.
     """
+    from darkpose.runtime.open import check_address_space
+
+    check_address_space()
     from dataclasses import asdict, replace
 
     from darkpose.training.config import RunOptions
