@@ -21,6 +21,7 @@ mat73             MATLAB 7.3 files (HDF5)
 openmmlab         JSON files of OpenMMLab
 openmmlab_tree    folders and splits of OpenMMLab
 points            COCO and CSV files with any landmarks
+posed_faces       CFP, MERL-RAV and YouTube Faces: faces in large poses
 reading           functions shared by the readers
 sample            one annotated face
 w300              300-W, 68 landmarks
