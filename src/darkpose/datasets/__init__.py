@@ -8,7 +8,6 @@ coco              JSON files in the format of COCO
 cofw              COFW, 29 landmarks
 contact_sheet     sheets of faces with their landmarks
 crop              faces cut out without augmentation
-derive            landmarks of one schema derived from another
 drawn_clip        drawn clips with exact landmarks
 drawn_data_sets   drawn faces in the files of WFLW and AFLW
 drawn_face        drawn faces with exact landmarks

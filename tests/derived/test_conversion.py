@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from darkpose.datasets.derive import derivation, derive, derive_shared, shared_points
 from darkpose.datasets.sample import nme_normaliser
 from darkpose.datasets.wflw import read_wflw
+from darkpose.derived.conversion import derivation, derive, derive_shared, shared_points
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import mirror_keypoints, transform
 from darkpose.schema import AFLW_19, COFW_29, W300_68, WFLW_98, KeypointSchema
