@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from darkpose.derived.mean_face import mean_face
 from darkpose.derived.pose import NEAREST, Camera, Pose, assumed_camera, from_the_front, head_pose
-from darkpose.derived.rotation import rotation_angles, rotation_matrix
+from darkpose.derived.rotation import line_of_sight, rotation_angles, rotation_matrix
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import mirror_keypoints
 from darkpose.schema import COFW_29, SCHEMAS, W300_68, KeypointSchema
@@ -17,11 +17,11 @@ NAMES = ["300w-68", "wflw-98", "aflw-19"]
 YAW, PITCH, ROLL = st.floats(-80, 80), st.floats(-40, 40), st.floats(-170, 170)
 
 
-def seen(schema: KeypointSchema, angles: tuple[float, ...], place: tuple[float, ...] = (0.4, -0.3, 9.0)) -> np.ndarray:
+def seen(schema: KeypointSchema, angles: tuple[float, ...], place: tuple[float, ...] = (1.4, -1.3, 9.0)) -> np.ndarray:
     """The landmarks of the mean face in a pose."""
     face = mean_face(schema.name)
     assert face is not None
-    return CAMERA.project(face.points @ rotation_matrix(*angles).T + place)
+    return CAMERA.project(face.points @ (line_of_sight(place) @ rotation_matrix(*angles)).T + place)
 
 
 def angles_of(pose: Pose) -> list[float]:
@@ -34,8 +34,7 @@ def test_the_pose_of_the_projected_mean_face_is_found(name: str, yaw: float, pit
     pose = head_pose(seen(SCHEMAS[name], (yaw, pitch, roll)), SCHEMAS[name], CAMERA)
     assert not pose.problem
     assert np.allclose(rotation_matrix(*angles_of(pose)), rotation_matrix(yaw, pitch, roll), atol=1e-4)
-    assert np.allclose(pose.translation, [0.4, -0.3, 9.0], atol=1e-3)
-    assert np.allclose(pose.rotation, rotation_matrix(yaw, pitch, roll), atol=1e-4)
+    assert np.allclose(pose.translation, [1.4, -1.3, 9.0], atol=1e-3)
     assert pose.residual < 1e-3
     assert np.isnan(pose.errors).all()  # without covariances
 
@@ -65,9 +64,29 @@ def test_a_mirror_negates_yaw_and_roll_exactly(name: str) -> None:
         assert angles_of(other) == pytest.approx([-pose.yaw, pose.pitch, -pose.roll], abs=1e-6)
 
 
-def test_the_angles_are_those_of_the_rotation() -> None:
+def test_the_rotation_is_on_the_axes_of_the_camera_and_the_angles_are_towards_it() -> None:
+    place = (1.4, -1.3, 9.0)
     pose = head_pose(seen(W300_68, (20, -10, 5)), W300_68, CAMERA)
-    assert rotation_angles(pose.rotation) == pytest.approx(angles_of(pose))
+    assert np.allclose(pose.rotation, line_of_sight(place) @ rotation_matrix(20, -10, 5), atol=1e-5)
+    looks_ahead = seen(
+        W300_68, tuple(rotation_angles(line_of_sight(place).T)), place
+    )  # along the camera's axis, beside it
+    pose = head_pose(looks_ahead, W300_68, CAMERA)
+    assert np.allclose(pose.rotation, np.eye(3), atol=1e-5)
+    assert pose.yaw > 8  # seen from the camera it looks past it, to the right and up
+    assert pose.pitch < -8
+
+
+def test_cropping_an_image_and_another_focal_length_change_the_angles_little() -> None:
+    points = seen(W300_68, (20, -10, 5))
+    whole = angles_of(head_pose(points, W300_68, CAMERA))
+    corner = points.min(axis=0) - 20
+    size = (200, 200)
+    cropped = points - corner
+    assert angles_of(head_pose(cropped, W300_68, assumed_camera(cropped, W300_68, size))) == pytest.approx(whole, abs=1)
+    for zoom in (1.5, 4):
+        camera = Camera.of_image(640, 480, zoom)
+        assert angles_of(head_pose(points, W300_68, camera)) == pytest.approx(whole, abs=2.5)
 
 
 def test_outliers_and_lost_landmarks_do_not_turn_the_head() -> None:

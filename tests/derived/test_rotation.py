@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darkpose.derived.rotation import angle_errors, rotation_angles, rotation_matrix, small_rotation
+from darkpose.derived.rotation import line_of_sight, rotation_angles, rotation_matrix, small_rotation
 
 ANGLES = st.tuples(st.floats(-179, 179), st.floats(-85, 85), st.floats(-179, 179))
 NOSE, CHIN = np.array([0.0, 0, -1]), np.array([0.0, 1, 0])
@@ -45,9 +45,10 @@ def test_a_small_rotation_is_the_exponential_of_its_cross_product() -> None:
     assert np.allclose(small_rotation([0, -np.radians(200), 0]), rotation_matrix(-160, 0, 0) @ np.eye(3))
 
 
-def test_errors_of_angles_are_those_of_drawn_rotations() -> None:
-    rng = np.random.default_rng(0)
-    rotation = rotation_matrix(40, -20, 30)
-    root = 0.01 * rng.normal(size=(3, 3))
-    drawn = small_rotation(rng.normal(size=(20000, 3)) @ root.T) @ rotation
-    assert angle_errors(rotation, root @ root.T) == pytest.approx(rotation_angles(drawn).std(axis=0), rel=0.03)
+def test_the_line_of_sight_turns_the_axis_without_a_roll() -> None:
+    assert np.allclose(line_of_sight([0, 0, 5]), np.eye(3))
+    place = np.array([2.0, -1.0, 5.0])
+    turn = line_of_sight(place)
+    assert np.allclose(turn @ [0, 0, 1], place / np.linalg.norm(place))
+    assert np.allclose(line_of_sight([2, 0, 5]), rotation_matrix(-np.degrees(np.arctan2(2, 5)), 0, 0))
+    assert turn[0, 1] == pytest.approx(turn[1, 0])  # the axis of the turn is across the camera's

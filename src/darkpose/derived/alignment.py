@@ -85,6 +85,16 @@ def align(five: ArrayLike, template: str, margin: float = 0.0) -> Alignment:
     return Alignment(with_margin(similarity(points, target), size, checked_margin(margin)), size)
 
 
+def check_template(text: str) -> None:
+    """Check what a user gives as a template: the name of one, or a size in px.
+
+    Raises:
+        DarkposeError: it is neither.
+    """
+    if not (text.isdecimal() and 1 <= int(text) <= MAX_SIZE):
+        template_points(text)
+
+
 def checked_margin(margin: float) -> float:
     """A margin.
 

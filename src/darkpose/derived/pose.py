@@ -4,7 +4,10 @@ The weighted sum of squared distances between the landmarks and the projected me
 Newton's method, from the best affine camera. The weight of a landmark is the inverse of its covariance plus the
 variance with which faces differ from the mean face; outliers lose weight, as of Student's t distribution.
 
-The axes of the camera are x to the right, y down, z forward; for the signs of the angles see `rotation`.
+The axes of the camera are x to the right, y down, z forward; for the signs of the angles see `rotation`. Yaw, pitch and
+roll are those towards the camera: from the line between camera and head, so that 0, 0, 0 is a head that looks straight
+into the camera, wherever in the image it is. Therefore they change little with the focal length, and when an image is
+cropped. `Pose.rotation` is on the camera's axes.
 """
 
 from dataclasses import dataclass, field
@@ -14,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from darkpose.derived.mean_face import MeanFace, mean_face
-from darkpose.derived.rotation import angle_errors, cross_matrix, rotation_angles, small_rotation
+from darkpose.derived.rotation import cross_matrix, line_of_sight, rotation_angles, small_rotation
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import Floats
 from darkpose.schema import KeypointSchema
@@ -22,6 +25,7 @@ from darkpose.schema import KeypointSchema
 FEWEST = 6  # landmarks for a pose
 FREEDOM = 4.0  # of Student's t distribution
 STEPS = 30  # of the minimisation, at most
+STEP = 1e-5  # radians and units of the face
 DONE = 1e-9  # radians and units of the face; smaller steps end it
 NEAREST = 10.0  # units of the face, some 0.9 m
 FARTHEST_YAW = 110.0  # degrees; beyond, a face is not seen
@@ -72,7 +76,7 @@ class Pose:
     """How a head is turned, and where it is.
 
     Attributes:
-        yaw: degrees, positive where the person turns to their own left: the right of the picture.
+        yaw: degrees towards the camera, positive where the person turns to their own left: the right of the picture.
         pitch: degrees, positive where the person looks down.
         roll: degrees, positive where the head leans clockwise on the screen.
         rotation: (3, 3), from the axes of the face to those of the camera.
@@ -227,14 +231,30 @@ def _weights(face: MeanFace, spreads: Floats, residuals: Floats, camera: Camera,
 
 
 def _pose(fit: _Fit, face: MeanFace, camera: Camera, certain: bool) -> Pose:
-    yaw, pitch, roll = (float(angle) for angle in rotation_angles(fit.rotation))
+    yaw, pitch, roll = (float(angle) for angle in _angles(fit.rotation, fit.translation))
     residual = float(np.sqrt(np.square(fit.residuals).sum(axis=1).mean()))
     if residual > WORST_FIT * float(np.mean(camera.focal)) / fit.translation[2]:
         return Pose(problem="the landmarks are not those of a face: they are far from any view of the mean face")
     if abs(yaw) > FARTHEST_YAW:
         return Pose(problem="the landmarks are those of a head from behind, or left and right are exchanged")
-    errors = angle_errors(fit.rotation, fit.covariance[:3, :3]) if certain else _unknown(3)
+    errors = _errors(fit) if certain else _unknown(3)
     return Pose(yaw, pitch, roll, fit.rotation, fit.translation, residual, errors)
+
+
+def _angles(rotation: Floats, translation: Floats) -> Floats:
+    """Yaw, pitch and roll towards the camera, degrees."""
+    return rotation_angles(line_of_sight(translation).T @ rotation)
+
+
+def _errors(fit: _Fit) -> Floats:
+    """Standard errors (3,) of yaw, pitch and roll, degrees, by their change with the pose."""
+
+    def angles(change: Floats) -> Floats:
+        return _angles(small_rotation(change[:3]) @ fit.rotation, fit.translation + change[3:])
+
+    differences = [angles(step) - angles(-step) for step in STEP * np.eye(6)]
+    slopes = (np.stack(differences, axis=1) + 180) % 360 - 180
+    return np.sqrt(np.diag(slopes @ fit.covariance @ slopes.T)) / (2 * STEP)
 
 
 def from_the_front(keypoints: ArrayLike, schema: KeypointSchema, camera: Camera, pose: Pose) -> Floats:

@@ -1,7 +1,7 @@
 """Rotations of a head, as matrices and as yaw, pitch and roll.
 
-The camera's axes are x to the right, y down and z forward, away from the viewer; a head that looks straight into the
-camera has the same axes. The matrix takes points of the head to the camera's axes:
+The camera's axes are x to the right, y down and z forward, away from the viewer; a head in front of the camera that
+looks straight into it has the same axes. The matrix takes points of the head to the camera's axes:
 
     R = Rz(roll) Rx(pitch) Ry(-yaw)
 
@@ -53,14 +53,9 @@ def small_rotation(vector: ArrayLike) -> Floats:
     return np.asarray(np.eye(3) + first * cross + second * (cross @ cross))
 
 
-def angle_errors(rotation: Floats, covariance: Floats) -> Floats:
-    """Standard errors (3,) of yaw, pitch and roll in degrees.
-
-    Args:
-        rotation: (3, 3).
-        covariance: (3, 3) of a small rotation (radians) that is applied after it, along the camera's axes.
-    """
-    roll = np.radians(rotation_angles(rotation)[2])
-    axes = np.stack([-rotation[:, 1], [np.cos(roll), np.sin(roll), 0], [0, 0, 1]], axis=1)  # of yaw, pitch and roll
-    inverse = np.linalg.pinv(axes)
-    return np.degrees(np.sqrt(np.diag(inverse @ covariance @ inverse.T)))
+def line_of_sight(place: ArrayLike) -> Floats:
+    """The smallest rotation (3, 3) that turns the camera's axis towards a place (3,) on its axes."""
+    x, y, z = np.asarray(place, np.float64) / np.linalg.norm(place)
+    across = np.hypot(x, y)
+    axis = np.array([-y, x, 0.0]) / max(across, 1e-300)
+    return small_rotation(np.arctan2(across, z) * axis)

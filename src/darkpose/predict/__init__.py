@@ -1,6 +1,7 @@
 """Prediction of landmarks for images, files, and any number of inputs.
 
 covariance   calibrated covariances of landmarks
+derived_values  what is derived from a face, as numbers by name
 draw         landmarks drawn on images
 face         one predicted face
 files        image files: one outcome per image, and the folder of results
