@@ -48,14 +48,14 @@ def warp_face(
     """Warp the face in an image so that its landmarks come to others.
 
     Args:
-        image: (H, W, 3) uint8 RGB.
+        image: (H, W, C) uint8.
         source: (K, 2), landmarks in it, image px.
         target: (K, 2), where they go, px of the result.
         schema: of the landmarks: 300w-68 or wflw-98.
         size: (width, height) of the result.
 
     Returns:
-        (height, width, 3); black where the image has ended.
+        (height, width, C); black where the image has ended.
 
     Raises:
         DarkposeError: the schema has no triangles, a landmark is not known, all are in one place, or the size is not
@@ -131,7 +131,7 @@ def average_shape(shapes: Iterable[ArrayLike], schema: KeypointSchema, size: int
 def average_face(
     faces: Iterable[tuple[Pixels, ArrayLike]], shape: ArrayLike, schema: KeypointSchema, size: int
 ) -> Pixels:
-    """The mean of faces that are warped onto one shape.
+    """The mean of faces that are warped onto one shape; where some images have ended, of the others.
 
     Args:
         faces: images (H, W, 3) and the landmarks (K, 2) in them; one is held at a time.
@@ -145,10 +145,11 @@ def average_face(
     Raises:
         DarkposeError: there is no face, or as `warp_face`.
     """
-    total, count = np.zeros((size, size, 3)), 0
+    total, count = np.zeros((size, size, 4)), 0  # the fourth channel is 255 inside the images
     for image, points in faces:
-        total += warp_face(image, points, shape, schema, (size, size))
+        whole = np.dstack([image, np.full(image.shape[:2], 255, np.uint8)])
+        total += warp_face(whole, points, shape, schema, (size, size))
         count += 1
     if not count:
         raise DarkposeError("there is no face to average")
-    return np.asarray(np.round(total / count), np.uint8)
+    return np.asarray(np.round(255 * total[..., :3] / np.maximum(total[..., 3:], 1)).clip(0, 255), np.uint8)
