@@ -132,12 +132,12 @@ def test_parquet_has_columns_of_the_values(tmp_path: Path) -> None:
 
     head = {"input": 0, "image": "a.png", "status": "done", "reason": "", "width": 640, "height": 480}
     faces = to_dict(ImageResult("a.png", SIZE, [a_face(), a_face(70)], True))["faces"]
-    write_parquet(tmp_path / "a.parquet", [{**head, "faces": faces}])
+    write_parquet(tmp_path / "a.parquet", [{**head, "faces": faces}], derived=True)
     (record,) = read_parquet(tmp_path / "a.parquet")
     assert [face["derived"] for face in record["faces"]] == [face["derived"] for face in faces]
     assert set(arrow_schema(True).names) - set(arrow_schema().names) == {*NUMBERS, PROBLEM}
     without = {**head, "status": "no face", "faces": []}
-    write_parquet(tmp_path / "b.parquet", [without], {"darkpose": '{"derived": true}'})
+    write_parquet(tmp_path / "b.parquet", [without], derived=True)
     assert read_parquet(tmp_path / "b.parquet") == [without]
     import pyarrow.parquet as pq
 

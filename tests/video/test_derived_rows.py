@@ -63,6 +63,17 @@ def test_a_reason_with_a_comma_is_kept_in_csv(tmp_path: Path) -> None:
     assert [each.derived_problem for each in read_table(tmp_path / "a.csv")] == ["turned, too far"]
 
 
+def test_a_row_with_a_lost_landmark_has_the_numbers_that_need_it_not() -> None:
+    row = a_row(0)
+    assert row.keypoints is not None
+    lost = Row(**{**vars(row), "keypoints": ((None, None), *row.keypoints[1:66], (None, None), *row.keypoints[67:])})
+    found = with_derived(lost, WFLW_98, SIZE).derived
+    assert found is not None
+    assert found["left_eye_openness"] is None  # of a lid
+    assert found["right_eye_openness"] is not None
+    assert found["yaw"] is not None
+
+
 def test_numbers_of_other_names_are_refused() -> None:
     with pytest.raises(DarkposeError, match="derived numbers of a row must be yaw, pitch"):
         Row(**{**vars(a_row(0)), "derived": {"yaw": 3.0}})

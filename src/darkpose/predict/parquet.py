@@ -52,18 +52,24 @@ def arrow_schema(derived: bool = False) -> "pa.Schema":
     return pa.schema(list(columns.items()))
 
 
-def to_table(records: Sequence[Mapping[str, Any]], metadata: Mapping[str, str] | None = None) -> "pa.Table":
-    """Records as rows of a table with metadata; it has derived numbers if the metadata or a face says so."""
+def to_table(
+    records: Sequence[Mapping[str, Any]], metadata: Mapping[str, str] | None = None, *, derived: bool = False
+) -> "pa.Table":
+    """Records as rows of a table with metadata; with `derived`, the faces have derived numbers."""
     import pyarrow as pa
 
-    derived = any("derived" in face for record in records for face in record["faces"])
-    derived |= bool(metadata and '"derived": true' in metadata.get("darkpose", ""))
     rows = [row for record in records for row in _rows(record)]
     return pa.Table.from_pylist(rows, schema=arrow_schema(derived).with_metadata(dict(metadata) if metadata else None))
 
 
-def write_parquet(path: Path, records: Sequence[Mapping[str, Any]], metadata: Mapping[str, str] | None = None) -> None:
-    """Write records with zstd compression and checksums.
+def write_parquet(
+    path: Path,
+    records: Sequence[Mapping[str, Any]],
+    metadata: Mapping[str, str] | None = None,
+    *,
+    derived: bool = False,
+) -> None:
+    """Write records with zstd compression and checksums; arguments as for `to_table`.
 
     Raises:
         DarkposeError: pyarrow is not installed.
@@ -72,7 +78,7 @@ def write_parquet(path: Path, records: Sequence[Mapping[str, Any]], metadata: Ma
     need_pyarrow(path)
     import pyarrow.parquet as pq
 
-    table = to_table(records, metadata)
+    table = to_table(records, metadata, derived=derived)
     with path.open("wb") as file:  # pyarrow takes no path that is not UTF-8
         pq.write_table(table, file, compression="zstd", write_page_checksum=True)
 

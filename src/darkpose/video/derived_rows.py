@@ -8,9 +8,9 @@ import numpy as np
 
 from darkpose.errors import DarkposeError
 from darkpose.predict.derived_values import PROBLEM, derived_values
+from darkpose.predict.face import Face
 from darkpose.schema import KeypointSchema
 from darkpose.video.clip_table import Row
-from darkpose.video.drawing import face_of
 from darkpose.video.smoothed import arrays_of
 
 CLOSED = 0.6  # share of a person's usual openness below which eyes are closed
@@ -29,9 +29,10 @@ def with_derived(row: Row, schema: KeypointSchema, size: tuple[int, int]) -> Row
     """
     if row.track is None:
         return row
+    points, scores = (np.array(each, np.float32) for each in (row.keypoints, row.scores))  # NaN: not known
     spread = arrays_of(row)[1]
-    face = face_of(row, {schema.name: schema})
-    values = derived_values(replace(face, covariance=None if spread is None else spread.astype(np.float32)), size)
+    covariance = None if spread is None else spread.astype(np.float32)
+    values = derived_values(Face(points, scores, np.array(row.box), schema, covariance=covariance), size)
     problem = values.pop(PROBLEM)
     return replace(row, derived=values, derived_problem=problem)
 
