@@ -137,10 +137,11 @@ def predict(
         raise DarkposeError("--list and --ray are for --format jsonl or parquet")
     if not paths:
         raise DarkposeError("name at least one image, folder or glob (darkpose predict --help)")
-    from darkpose.derived.alignment import check_template
     from darkpose.predict.inputs import find_images
 
     if crops is not None:
+        from darkpose.derived.alignment import check_template
+
         check_template(crops)
     inputs = find_images(paths)  # a wrong name is reported before the slow imports below
 
