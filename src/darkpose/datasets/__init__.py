@@ -24,6 +24,7 @@ points            COCO and CSV files with any landmarks
 posed_faces       CFP, MERL-RAV and YouTube Faces: faces in large poses
 reading           functions shared by the readers
 sample            one annotated face
+schema_file       schemas as TOML files
 w300              300-W, 68 landmarks
 w300vw            300-VW, clips with 68 landmarks
 wflw              WFLW, 98 landmarks
