@@ -15,11 +15,13 @@ drawn_face        drawn faces with exact landmarks
 face_boxes        boxes and rolls of faces, for the detector
 face_plan         landmarks and polygons of a drawn face
 head_model        random heads in three dimensions
+infer_schema      schemas inferred from names and places of landmarks
 joined            several data sets in one joined schema
 mat5              MATLAB 5 files: numbers and cells of text
 mat73             MATLAB 7.3 files (HDF5)
 openmmlab         JSON files of OpenMMLab
 openmmlab_tree    folders and splits of OpenMMLab
+predictions_file  files of predictions
 points            COCO and CSV files with any landmarks
 posed_faces       CFP, MERL-RAV and YouTube Faces: faces in large poses
 reading           functions shared by the readers

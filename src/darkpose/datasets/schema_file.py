@@ -108,9 +108,7 @@ def write_schema(path: Path, schema: KeypointSchema, note: str = "") -> None:
         DarkposeError: the schema joins others, or the file cannot be written.
     """
     if schema.parts:
-        raise DarkposeError(
-            f"{path}: the schema {schema.name} joins others, which the file cannot say; write one of them"
-        )
+        raise DarkposeError(f"{path}: the schema {schema.name} joins others, which the file cannot say")
     write_text(path, format_schema(schema, note))
 
 
