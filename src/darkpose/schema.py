@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
 
+Pairs = tuple[tuple[int, int], ...]
+Outlines = tuple[tuple[int, ...], ...]
+
 
 def mirrored(name: str) -> str:
     """The name of the landmark in this place in a mirrored image."""

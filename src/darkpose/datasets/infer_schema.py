@@ -7,9 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkpose.datasets.sample import Sample
-from darkpose.schema import W300_68, KeypointSchema
+from darkpose.schema import W300_68, KeypointSchema, Pairs
 
-Pairs = tuple[tuple[int, int], ...]
 Complex = NDArray[np.complex128]
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")  # of a name: left, Eye and L in left_EyeL
