@@ -9,9 +9,11 @@ coco              JSON files in the format of COCO
 coco_labels       COCO files of annotation tools
 cofw              COFW, 29 landmarks
 contact_sheet     sheets of faces with their landmarks
+convert           annotations in the formats of other tools
 crop              faces cut out without augmentation
 csv_labels        CSV tables with an object per row
 derive            landmarks of one schema derived from another
+disagreement      likely wrong labels, by predictions
 drawn_clip        drawn clips with exact landmarks
 drawn_data_sets   drawn faces in the files of WFLW and AFLW
 drawn_face        drawn faces with exact landmarks

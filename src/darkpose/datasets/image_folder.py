@@ -57,12 +57,12 @@ class ImageFolder:
         if self._stems is None:
             self._stems = {}
             for path in files_below(self.folder, SUFFIXES):
-                relative = path.relative_to(self.folder).with_suffix("")
-                self._stems.setdefault(relative.as_posix(), []).append(path)
-                if len(relative.parts) > 1:
+                stem_of = path.relative_to(self.folder).with_suffix("").as_posix()
+                self._stems.setdefault(stem_of, []).append(path)
+                if "/" in stem_of:
                     self._stems.setdefault(f"*/{path.stem}", []).append(path)
         for key in (stem, stem.rpartition("/")[2], f"*/{stem.rpartition('/')[2]}"):
-            if len(found := self._stems.get(key, ())) == 1:
+            if len(found := self._stems.get(key, [])) == 1:
                 return found[0]
         return None
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkpose.datasets.sample import Sample
-from darkpose.schema import W300_68, KeypointSchema, Pairs
+from darkpose.schema import SCHEMAS, W300_68, KeypointSchema, Pairs
 
 Complex = NDArray[np.complex128]
 
@@ -29,8 +29,9 @@ def infer_schema(
 ) -> tuple[KeypointSchema, tuple[str, ...]]:
     """The schema of annotated landmarks, and sentences that say what was inferred and from what.
 
-    Flip pairs come from names that differ in left and right; if no name does, from the places of the landmarks (see
-    `symmetric_pairs`). 68 landmarks without names, in the places of those of 300-W, have its schema.
+    Landmarks with the names of a shipped schema have that schema. Flip pairs come from names that differ in left and
+    right; if no name does, from the places of the landmarks (see `symmetric_pairs`). 68 landmarks without names, in the
+    places of those of 300-W, have its schema.
 
     Args:
         name: of the schema.
@@ -44,6 +45,9 @@ def infer_schema(
         DarkposeError: two names are the same, or an index is not of a landmark.
     """
     texts = tuple(names) if names is not None else tuple(f"point_{i}" for i in range(landmarks))
+    for shipped in SCHEMAS.values():
+        if texts == shipped.names:
+            return shipped, (f"the landmarks have the names of {shipped.name}: its schema is used",)
     lines = tuple(map(tuple, outlines))
     if flip_pairs is not None:
         return KeypointSchema(name, texts, flip_pairs, lines), ()
@@ -167,7 +171,7 @@ def _mean_shape(samples: Sequence[Sample]) -> Complex | None:
         if not size > 0:
             return None
         mean = mean / size
-    return mean
+    return np.asarray(mean, np.complex128)
 
 
 def _aligned(shape: Complex, mean: Complex, seen: NDArray[np.bool_]) -> Complex:
