@@ -55,6 +55,7 @@ DOORS = {
     "supervision": {"predict"},
     "torch": {"codec", "deploy", "network", "runtime", "training"},
     "triton": {"codec"},
+    "yaml": {"datasets"},
 }
 
 EXTRAS = set(DOORS) - {"cv2", "cyclopts", "onnxruntime", "safetensors", "torch"}  # the core brings these

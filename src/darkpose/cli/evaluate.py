@@ -94,9 +94,9 @@ def evaluate(
     from typing import get_args
 
     from darkpose.codec.heatmap import Method
+    from darkpose.datasets.predictions_file import read_predictions
     from darkpose.evaluation.benchmarks import benchmark_of, find_benchmark
     from darkpose.evaluation.evaluate import PredictOptions, evaluate_benchmark
-    from darkpose.evaluation.predictions import read_predictions
     from darkpose.evaluation.report_folder import prepare_report, write_report
     from darkpose.runtime.flip import FlipTest
 
