@@ -114,7 +114,7 @@ def test_pictures_are_resized_as_opencv_resizes_them(folder: Path, astronaut: Pa
     for kind in ("rgb", "rgba"):
         found = np.fromfile(folder / f"resized.{kind}", np.uint8)
         assert np.abs(found - expected).max() <= 1
-        assert (found != expected).mean() < 0.1  # of the enlarged picture: OpenCV calculates it in 11 bits
+        assert (found != expected).mean() < 1e-4
 
 
 def test_crops_are_cut_to_the_bit_as_opencv_cuts_them(folder: Path, astronaut: Path) -> None:
@@ -167,8 +167,7 @@ def test_the_example_finds_the_landmarks_of_a_picture(
     image.tofile(folder / "picture.rgb")
     done = run_example(folder, exported_default, exported_detector, "picture.rgb", image.shape[1], image.shape[0])
     assert done.returncode == 0, done.stderr
-    # OpenCV enlarges in 11 bits: pixels differ by one level, so the detector's boxes by some hundredths of a pixel.
-    assert_landmarks(done.stdout, image, exported_default, within=0.2)
+    assert_landmarks(done.stdout, image, exported_default, within=0.05)
 
 
 def test_the_example_prints_no_faces_where_there_are_none(

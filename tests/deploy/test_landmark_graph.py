@@ -42,7 +42,8 @@ def checkpoint() -> Checkpoint:
 def options_to_try() -> list[ExportOptions]:
     flips = [ExportOptions(flip_test=flip) for flip in get_args(FlipTest)]
     methods = [ExportOptions(method=method) for method in get_args(Method)]
-    return [*flips, *methods, ExportOptions(precision="fp16"), ExportOptions(crops="float32", opset=23)]
+    others = [ExportOptions(precision="fp16"), ExportOptions(small=True), ExportOptions(crops="float32", opset=23)]
+    return [*flips, *methods, *others]
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
