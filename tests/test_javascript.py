@@ -1,7 +1,6 @@
 """The JavaScript example finds what Python finds."""
 
 import json
-import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -21,10 +20,9 @@ from darkpose.network.load import load_checkpoint
 from darkpose.predict.landmarks import LandmarkFinder
 from darkpose.runtime.torch import TorchNetwork
 from example_pictures import PICTURES, assert_landmarks, example_picture
-from needed import lacking
+from needed import UNREACHABLE, lacking
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "javascript"
-UNREACHABLE = re.compile("ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET")
 IMPORTS = """
 import { readFile, writeFile } from "node:fs/promises";
 import { cropMatrix, cutCrop, findLandmarks, loadModel, readCard, resize, squareMatrix } from "./landmarks.mjs";

@@ -8,7 +8,7 @@ import { pixelsOf } from "./picture.mjs";
 export class BrowserEngine {
   where = "Your pictures stay on this computer.";
   #waiting = new Map(); // number of a request -> its promise
-  #found = new WeakMap(); // picture -> what was found in it, all schemes
+  #found = new WeakMap(); // picture -> what was found in it, all schemas
   #worker = null;
   #number = 0;
 
@@ -40,12 +40,12 @@ export class BrowserEngine {
     [this.#worker, this.#found] = [worker, new WeakMap()];
   }
 
-  async find(picture, scheme) {
+  async find(picture, schema) {
     let known = this.#found.get(picture) ?? { boxes: [], faces: await this.#facesIn(picture) };
     const fresh = picture.boxes.slice(known.boxes.length);
     if (fresh.length) known = { ...known, faces: [...known.faces, ...(await this.#facesIn(picture, fresh))] };
     this.#found.set(picture, { ...known, boxes: [...picture.boxes] });
-    return this.#result(picture, known.faces, scheme);
+    return this.#result(picture, known.faces, schema);
   }
 
   #facesIn({ bitmap, width, height }, boxes = null) {
@@ -53,11 +53,11 @@ export class BrowserEngine {
     return this.#ask({ find: { pixels, width, height, boxes } }, [pixels.buffer]);
   }
 
-  #result({ name, width, height }, found, scheme) {
-    return { image: name, width, height, faces: facesOf(found, scheme, this.facts.face_box) };
+  #result({ name, width, height }, found, schema) {
+    return { image: name, width, height, faces: facesOf(found, schema, this.facts.face_box) };
   }
 
-  stream(scheme, onResult, onError) {
+  stream(schema, onResult, onError) {
     let [waiting, closed] = [false, false];
     return {
       isReady: () => this.#worker !== null && !waiting,
@@ -65,7 +65,7 @@ export class BrowserEngine {
         waiting = true;
         const picture = { name: "", bitmap: source, width, height };
         await this.#facesIn(picture)
-          .then((found) => closed || onResult(this.#result(picture, found, scheme)), onError)
+          .then((found) => closed || onResult(this.#result(picture, found, schema)), onError)
           .finally(() => (waiting = false));
       },
       close: () => (closed = true),

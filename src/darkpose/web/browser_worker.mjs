@@ -51,7 +51,7 @@ async function fetchUnpacked(file, report) {
   return new Uint8Array(await new Response(unpacked).arrayBuffer());
 }
 
-/** All faces of a picture, or those in boxes: where they are, and their landmarks in all schemes. */
+/** All faces of a picture, or those in boxes: where they are, and their landmarks in all schemas. */
 async function findAll({ pixels, width, height, boxes }) {
   const { crop_size: size, padding } = model.card.config;
   const faces = boxes

@@ -32,7 +32,7 @@ export function inPicture({ scale, x, y }, [u, v]) {
  * Draw faces.
  * @param {CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D} context
  * @param {import("./picture.mjs").Face[]} faces
- * @param {number[][]} outlines of the scheme: lines of indices
+ * @param {number[][]} outlines of the schema: lines of indices
  * @param {Place} place
  * @param {Shown} shown
  * @param {{face: number, index: number} | null} chosen landmark

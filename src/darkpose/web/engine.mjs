@@ -10,17 +10,17 @@ import { ServerEngine } from "./server_engine.mjs";
  * @property {string} version
  * @property {string} weights
  * @property {string} runtime
- * @property {Scheme[]} schemas the first is the usual one
+ * @property {Schema[]} schemas the first is the usual one
  * @property {{bytes: number, pixels: number}} limits of a picture
  * @property {Object} [files] of the static folder, see `scripts/build_site.py`
  *
- * @typedef {{name: string, names: string[], outlines: number[][], flip_pairs: number[][]}} Scheme
+ * @typedef {{name: string, names: string[], outlines: number[][], flip_pairs: number[][]}} Schema
  *
  * @typedef {Object} Engine
  * @property {string} where one sentence: where the pictures go
  * @property {(report: (share: number | null, what: string) => void) => Promise<void>} load
- * @property {(picture: Picture, scheme: Scheme) => Promise<Result>} find the faces of a picture, and those in its boxes
- * @property {(scheme: Scheme, onResult: (result: Result) => void, onError: (error: Error) => void) => Stream} stream
+ * @property {(picture: Picture, schema: Schema) => Promise<Result>} find the faces of a picture, and those in its boxes
+ * @property {(schema: Schema, onResult: (result: Result) => void, onError: (error: Error) => void) => Stream} stream
  *
  * @typedef {Object} Stream of frames; only the newest counts
  * @property {() => boolean} isReady whether it takes another frame
@@ -33,7 +33,7 @@ import { ServerEngine } from "./server_engine.mjs";
 
 /**
  * The engine that this page was delivered with.
- * @param {() => Promise<string>} askToken asks the user for the server's token; "" if there is none
+ * @param {(wasWrong: boolean) => Promise<string>} askToken asks the user for the server's token; "" if there is none
  * @returns {Promise<{engine: Engine, facts: Facts}>}
  * @throws {Sentence} it cannot be reached
  */

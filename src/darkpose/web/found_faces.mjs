@@ -12,25 +12,25 @@ const UPRIGHT = 30; // degrees; crops of faces that are turned by less are cut a
  * @property {number} roll degrees clockwise
  * @property {number[]} [center] of the landmark box, px
  * @property {number[]} [size] of it in the frame of the face, px
- * @property {{name: string, x: number, y: number, score: number, covariance?: number[]}[]} points "scheme/landmark"
+ * @property {{name: string, x: number, y: number, score: number, covariance?: number[]}[]} points "schema/landmark"
  *
  * @typedef {{width: number, height: number, down: number}} FaceBox  width and height of landmark boxes in shares of face
  *   boxes, and how far down their centre is
  */
 
 /**
- * The faces in one scheme.
+ * The faces in one schema.
  * @param {Found[]} found
- * @param {import("./engine.mjs").Scheme} scheme
+ * @param {import("./engine.mjs").Schema} schema
  * @param {FaceBox} faceBox
  * @returns {import("./picture.mjs").Face[]}
  */
-export function facesOf(found, scheme, faceBox) {
+export function facesOf(found, schema, faceBox) {
   return found.map((face) => {
-    const points = face.points.filter(({ name }) => name.startsWith(`${scheme.name}/`));
+    const points = face.points.filter(({ name }) => name.startsWith(`${schema.name}/`));
     const score = points.reduce((sum, point) => sum + point.score, 0) / points.length;
     return {
-      markup: scheme.name,
+      markup: schema.name,
       box: (face.given ?? boxOf(face, faceBox)).map((value) => rounded(value, 3)),
       found_by: face.given ? "given" : "darkpose",
       runtime: "onnxruntime",
@@ -41,7 +41,7 @@ export function facesOf(found, scheme, faceBox) {
       keypoints: points.map(({ x, y }) => [rounded(x, 3), rounded(y, 3)]),
       scores: points.map((point) => rounded(point.score, 4)),
       covariances: points.map(({ covariance }) => matrix(covariance)),
-      names: scheme.names,
+      names: schema.names,
     };
   });
 }

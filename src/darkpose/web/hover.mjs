@@ -2,6 +2,7 @@
 
 import { onCanvas, inPicture } from "./drawing.mjs";
 import { describe, nearest } from "./ellipse.mjs";
+import { say } from "./messages.mjs";
 import { regionOf } from "./regions.mjs";
 
 const NEAR = 14; // px of the screen
@@ -20,6 +21,7 @@ export function step(/** @type {import("./view.mjs").View} */ view, by) {
   if (!all.length) return;
   const now = all.findIndex(({ face, index }) => face === view.chosen?.face && index === view.chosen?.index);
   choose(view, all[now < 0 ? (by > 0 ? 0 : all.length - 1) : (now + by + all.length) % all.length]);
+  say(describe(view.scene.faces, view.chosen).join(", "));
 }
 
 /** Tells of a landmark; null: of none. */

@@ -10,6 +10,7 @@ import { countOf, showPictures, showTable } from "./lists.mjs";
 import { clearMessages, say, sentenceOf, showProgress, tell } from "./messages.mjs";
 import { openCamera, openVideo } from "./moving.mjs";
 import { openPicture } from "./picture.mjs";
+import { Player } from "./player.mjs";
 import { regionsOf } from "./regions.mjs";
 import { View } from "./view.mjs";
 
@@ -17,11 +18,15 @@ const $ = (id) => document.getElementById(id);
 const SAMPLE = "sample.jpg";
 const shown = { outlines: true, numbers: false, ellipses: false, boxes: false, hidden: new Set() };
 
-let [engine, facts, scheme, moving, loaded] = [null, null, null, null, null];
+let [engine, facts, schema, loaded] = [null, null, null, null];
 const view = new View($("view"), shown, {
   onBox: (box) => addBox(box),
   onHover: (x, y) => view.scene && hover(view, x, y),
   onLeave: () => choose(view, null),
+});
+const player = new Player(view, openStream, (error) => {
+  onChange();
+  if (error) tell(sentenceOf(error));
 });
 const album = new Album(onChange, findIn, (picture, error) => tell(`${picture.name}: ${sentenceOf(error)}`));
 
@@ -39,7 +44,7 @@ async function start() {
   $("where").textContent = engine.where;
   $("docs").href = facts.files?.documents ?? "docs";
   for (const { name, names } of facts.schemas) $("schema").append(new Option(`${name} (${names.length} landmarks)`, name));
-  setScheme(facts.schemas[0].name);
+  setSchema(facts.schemas[0].name);
   $("webgpu-row").hidden = !(facts.files && navigator.gpu);
   await load("wasm");
 }
@@ -60,17 +65,22 @@ async function findIn(picture) {
   await loaded;
   showProgress(NaN);
   say(`${picture.name}: looking for faces ...`);
-  return engine.find(picture, scheme).finally(() => showProgress(null));
+  return engine.find(picture, schema).finally(() => showProgress(null));
 }
 
 /** Show what has changed; of a picture: its result. */
 function onChange(picture = null) {
-  showPictures(album.pictures, album.current, (each) => closeMoving() || album.choose(each));
+  showPictures(album.pictures, album.current, choosePicture);
   const results = album.results();
   for (const id of ["save-json", "save-csv", "copy-json"]) $(id).disabled = !results.length;
   $("undo").disabled = !album.pictures.length;
   if (picture?.result) say(spoken(picture));
-  if (!moving) showCurrent(picture !== null);
+  if (!player.moving) showCurrent(picture !== null);
+}
+
+function choosePicture(picture) {
+  player.close();
+  album.choose(picture);
 }
 
 function spoken({ name, result }) {
@@ -83,6 +93,7 @@ function showCurrent(keepsPlace) {
   const { current } = album;
   $("empty").hidden = current !== null;
   for (const id of ["save-png", "draw-box"]) $(id).disabled = current === null;
+  $("to-faces").disabled = !current?.result?.faces.length;
   if (current === null) return showScene(null, "No picture");
   const { bitmap, width, height, result } = current;
   showScene({ source: bitmap, width, height, faces: result?.faces ?? [], keepsPlace }, `${current.name}, ${countOf(current)}`);
@@ -91,7 +102,7 @@ function showCurrent(keepsPlace) {
 function showScene(scene, label) {
   $("view").setAttribute("aria-label", label);
   $("tip").hidden = true;
-  view.show(scene && { ...scene, outlines: scheme.outlines });
+  view.show(scene && { ...scene, outlines: schema.outlines });
   if ($("table-part").open) showTable(scene?.faces ?? []);
 }
 
@@ -106,7 +117,7 @@ async function addFiles(files) {
 async function addPicture(file, name) {
   if (!facts) return tell("The page is not ready yet.");
   const picture = await openPicture(file, name, facts.limits);
-  closeMoving();
+  player.close();
   if (file.type === "image/gif") tell(`${picture.name}: of a GIF file, the first picture is used.`, "note");
   album.add(picture);
 }
@@ -119,7 +130,7 @@ async function addSample() {
 
 function addBox(box) {
   setBoxing(false);
-  if (!album.current || moving) return;
+  if (!album.current || player.moving) return;
   album.current.boxes.push(box);
   album.look(album.current);
 }
@@ -131,13 +142,16 @@ function setBoxing(on) {
   if (on) say("Draw a box around a face, from the eyebrows to the chin; Enter takes the part that is shown.");
 }
 
-function setScheme(name) {
-  scheme = facts.schemas.find((each) => each.name === name);
+function setSchema(name) {
+  schema = facts.schemas.find((each) => each.name === name);
   $("schema").value = name;
-  const boxes = [...regionsOf(scheme.names).keys()].map((region) => checkbox(region, !shown.hidden.has(region)));
+  const boxes = [...regionsOf(schema.names).keys()].map((region) => checkbox(region, !shown.hidden.has(region)));
   $("regions").replaceChildren($("regions").firstElementChild, ...boxes);
   for (const picture of album.pictures) album.look(picture);
-  if (moving) stream();
+  if (player.moving) {
+    Object.assign(view.scene, { faces: [], outlines: schema.outlines });
+    player.stream();
+  }
 }
 
 function checkbox(region, checked) {
@@ -152,61 +166,34 @@ function checkbox(region, checked) {
   return label;
 }
 
-function play(opened) {
-  closeMoving();
-  moving = opened;
-  $("player").hidden = false;
+function play(moving) {
+  const { video, width, height, name } = moving;
   $("empty").hidden = true;
-  for (const id of ["seek", "play"]) $(id).hidden = moving.isCamera;
   for (const id of ["save-png", "draw-box"]) $(id).disabled = true;
-  $("keep").textContent = moving.isCamera ? "Take a picture" : "Keep this picture";
-  const { video, width, height } = moving;
-  showScene({ source: video, width, height, faces: [] }, moving.name);
-  say(`${moving.name}: looking for faces ...`);
-  stream();
-  video.play();
-  requestAnimationFrame(tick);
+  $("to-faces").disabled = false;
+  showScene({ source: video, width, height, faces: [] }, name);
+  player.open(moving);
 }
 
-/** Send frames with the current scheme. */
-function stream() {
-  const sent = moving;
-  const onResult = ({ faces }) => {
-    if (moving !== sent || !view.scene) return;
-    Object.assign(view.scene, { faces, outlines: scheme.outlines });
-    choose(view, null);
-    $("view").setAttribute("aria-label", `${sent.name}, ${countOf({ result: { faces } })}`);
-    say(`${sent.name}: ${countOf({ result: { faces } })}`);
-  };
-  const onError = (error) => moving === sent && (closeMoving(), onChange(), tell(sentenceOf(error)));
-  loaded.then(() => moving === sent && sent.sendTo(engine.stream(scheme, onResult, onError)), onError);
+async function openStream(onFaces, onError) {
+  await loaded;
+  return engine.stream(schema, ({ faces }) => onFaces(faces), onError);
 }
 
-function tick() {
-  if (!moving) return;
-  const { video } = moving;
-  $("play").textContent = video.paused ? "Play" : "Pause";
-  if (document.activeElement !== $("seek") || !video.paused) $("seek").value = video.currentTime / video.duration || 0;
-  moving.tick();
-  view.draw();
-  requestAnimationFrame(tick);
-}
-
-function closeMoving() {
-  if (!moving) return;
-  moving.close();
-  moving = null;
-  $("player").hidden = true;
+async function keep() {
+  const { file, name } = await player.moving.keep();
+  await addPicture(file, name);
 }
 
 function undo() {
-  closeMoving();
+  player.close();
   const gone = album.undo();
   if (gone) say(`${gone.name} was taken away.`);
 }
 
-async function askToken() {
+async function askToken(wasWrong) {
   const dialog = $("ask-token");
+  $("token-wrong").hidden = !wasWrong;
   dialog.returnValue = "cancel";
   dialog.showModal();
   await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
@@ -229,15 +216,13 @@ function bind() {
   click("zoom-in", () => view.zoom(1));
   click("zoom-out", () => view.zoom(-1));
   click("fit", () => view.fit());
-  click("play", () => (moving.video.paused ? moving.video.play() : moving.video.pause()));
-  click("close", () => (closeMoving(), onChange()));
-  click("keep", async () => moving.keep().then(({ file, name }) => addPicture(file, name)));
+  click("to-faces", () => view.fitFaces());
+  click("keep", keep);
   click("save-json", () => saveJson(album.results()));
   click("save-csv", () => saveCsv(album.results()));
   click("save-png", () => savePng(view.scene, shown, album.current.name));
   click("copy-json", () => copyJson(album.results()).then(() => say("The JSON text was copied.")));
-  $("seek").addEventListener("input", () => (moving.video.currentTime = $("seek").value * moving.video.duration));
-  $("schema").addEventListener("change", () => setScheme($("schema").value));
+  $("schema").addEventListener("change", () => setSchema($("schema").value));
   $("webgpu").addEventListener("change", useWebgpu);
   $("table-part").addEventListener("toggle", () => $("table-part").open && showTable(view.scene?.faces ?? []));
   for (const name of ["outlines", "numbers", "ellipses", "boxes"]) {
@@ -248,7 +233,7 @@ function bind() {
   }
   const panned = (x, y) => () => view.pan(40 * x, 40 * y);
   const zoomed = { "+": () => view.zoom(1), "=": () => view.zoom(1), "-": () => view.zoom(-1), 0: () => view.fit() };
-  const toggles = { n: "show-numbers", e: "show-ellipses", o: "show-outlines", x: "show-boxes", b: "draw-box" };
+  const toggles = { n: "show-numbers", e: "show-ellipses", o: "show-outlines", x: "show-boxes", b: "draw-box", f: "to-faces" };
   bindKeys(
     {
       ...zoomed,

@@ -16,7 +16,7 @@ import { firstBytes, printable, readHeader, refusal, undecodable } from "./pictu
  * @typedef {{image: string, width: number, height: number, faces: Face[]}} Result
  *
  * @typedef {Object} Face the JSON object of `darkpose predict --json`
- * @property {string} markup name of the scheme
+ * @property {string} markup name of the schema
  * @property {number[]} box x0, y0, x1, y1, px
  * @property {string} found_by
  * @property {boolean} reliable

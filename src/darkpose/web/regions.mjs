@@ -15,7 +15,7 @@ export function regionOf(/** @type {string} */ name) {
 }
 
 /**
- * The regions of a scheme.
+ * The regions of a schema.
  * @param {string[]} names of its landmarks
  * @returns {Map<string, number[]>} region -> indices of its landmarks, without empty ones
  */

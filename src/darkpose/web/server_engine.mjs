@@ -9,7 +9,7 @@ const GONE = "The server cannot be reached: is it still running?";
 export class ServerEngine {
   /**
    * @param {URL} base the folder of the page
-   * @param {() => Promise<string>} askToken
+   * @param {(wasWrong: boolean) => Promise<string>} askToken
    */
   constructor(base, askToken) {
     Object.assign(this, { base, askToken, facts: null });
@@ -23,10 +23,12 @@ export class ServerEngine {
       : `Your pictures go to ${this.base.host}, which does not keep them.`;
   }
 
-  async load() {}
+  async load() {
+    if (this.facts.has_token && !this.token) this.token = await this.askToken(false);
+  }
 
-  async find(picture, scheme) {
-    const query = new URLSearchParams({ schema: scheme.name, covariance: "true" });
+  async find(picture, schema) {
+    const query = new URLSearchParams({ schema: schema.name, covariance: "true" });
     const found = await this.#found(picture, query);
     if (picture.boxes.length === 0) return found;
     const boxes = { boxes: picture.boxes.map((box) => box.join(",")).join(";"), box_kind: "square" };
@@ -40,20 +42,24 @@ export class ServerEngine {
   }
 
   /**
-   * An answer of the server, or of the folder; asks for a token where one is needed.
+   * An answer of the server, or of the folder; asks for a token where one is needed, and waits for a busy server.
    * @param {string} address relative to the page
    * @param {RequestInit} [request]
    * @returns {Promise<Response>}
    * @throws {Sentence} what the server says
    */
-  async ask(address, request = {}) {
+  async ask(address, request = {}, tries = 5) {
     const headers = this.token ? { Authorization: `Bearer ${this.token}` } : {};
     const answer = await fetch(new URL(address, this.base), { ...request, headers }).catch(() => {
       throw new Sentence(GONE);
     });
     if (answer.ok) return answer;
+    if (answer.status === 503 && tries > 0) {
+      await new Promise((resolve) => setTimeout(resolve, 1000 * Number(answer.headers.get("Retry-After") ?? 1)));
+      return this.ask(address, request, tries - 1);
+    }
     if (answer.status === 401) {
-      this.token = await this.askToken();
+      this.token = await this.askToken(this.token !== "");
       if (this.token) return this.ask(address, request);
       throw new Sentence("The server wants a token, which its owner knows.");
     }
@@ -61,8 +67,8 @@ export class ServerEngine {
     throw new Sentence(error ? upper(error) : `The server answered with the status ${answer.status}.`);
   }
 
-  stream(scheme, onResult, onError) {
-    const address = new URL(`v1/frames?${new URLSearchParams({ schema: scheme.name, smooth: "causal" })}`, this.base);
+  stream(schema, onResult, onError) {
+    const address = new URL(`v1/frames?${new URLSearchParams({ schema: schema.name, smooth: "causal" })}`, this.base);
     address.protocol = address.protocol.replace("http", "ws");
     const socket = new WebSocket(address, ["darkpose", ...(this.token ? [`token.${this.token}`] : [])]);
     let [waiting, closed] = [false, false];
@@ -72,7 +78,7 @@ export class ServerEngine {
       if (error) onError(new Sentence(upper(error)));
       else onResult({ ...result, image: "" });
     };
-    socket.onclose = () => closed || onError(new Sentence(GONE));
+    socket.onclose = ({ reason }) => closed || onError(new Sentence(reason ? upper(reason) : GONE));
     return {
       isReady: () => socket.readyState === WebSocket.OPEN && !waiting,
       send: async (source, width, height) => {

@@ -51,13 +51,26 @@ export class View {
 
   /** Show the whole picture. */
   fit() {
+    if (this.scene) this.#fitTo([0, 0, this.scene.width, this.scene.height]);
     this.#fits = true;
-    if (this.scene) {
-      const [width, height] = [this.canvas.clientWidth, this.canvas.clientHeight];
-      const scale = Math.min(width / this.scene.width, height / this.scene.height, MOST);
-      this.place = { scale, x: (width - scale * this.scene.width) / 2, y: (height - scale * this.scene.height) / 2 };
-    }
     this.draw();
+  }
+
+  /** Show the faces large. */
+  fitFaces() {
+    const boxes = this.scene?.faces.map(({ box, keypoints }) => [...keypoints, box.slice(0, 2), box.slice(2)]) ?? [];
+    if (!boxes.length) return;
+    const [xs, ys] = [0, 1].map((axis) => boxes.flat().map((point) => point[axis]));
+    const edge = 0.1 * Math.max(...xs.map((x) => x - Math.min(...xs)));
+    this.#fitTo([Math.min(...xs) - edge, Math.min(...ys) - edge, Math.max(...xs) + edge, Math.max(...ys) + edge]);
+    this.#fits = false;
+    this.draw();
+  }
+
+  #fitTo([x0, y0, x1, y1]) {
+    const [width, height] = [this.canvas.clientWidth, this.canvas.clientHeight];
+    const scale = Math.min(width / (x1 - x0), height / (y1 - y0), MOST);
+    this.place = { scale, x: (width - scale * (x0 + x1)) / 2, y: (height - scale * (y0 + y1)) / 2 };
   }
 
   /** Enlarge by steps around a place of the canvas, else around its middle. */
