@@ -130,7 +130,7 @@ def test_a_browser_without_webassembly_is_told(browser: "Browser", address: str)
     ("lost", "told"),
     [
         ("networks/landmarks.onnx.gz", "The landmarks cannot be found: networks/landmarks.onnx.gz cannot be loaded (status 404)"),
-        ("model.json", "model.json is not what this page expects: is the folder whole?"),
+        ("model.json", "model.json cannot be loaded (status 404)."),
     ],
 )
 def test_a_folder_that_is_not_whole_is_told(

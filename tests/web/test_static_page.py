@@ -136,7 +136,7 @@ def test_the_sample_is_found_and_hovering_tells_of_a_landmark(page: "Page", pred
     assert lines[0].split() == ["36", "left_eye_outer_corner"]
     assert lines[1] == f"x {x:.2f}, y {y:.2f} px"
     assert lines[2] == f"score {face['scores'][36]:.3f}"
-    assert lines[3].startswith("95 % within ±")
+    assert lines[3].startswith("95 % within ")
     page.mouse.move(box["x"] + 3, box["y"] + 3)
     assert page.is_hidden("#tip")
 
@@ -201,7 +201,7 @@ def test_a_box_can_be_drawn_where_no_face_is_found(page: "Page", predictors: dic
     data = png(image)
     drop(page, {"grey.png": data})
     wait_for(page, "no face found")
-    assert "Draw a box" in page.inner_text("#status")
+    assert "“Box”" in page.inner_text("#status")
     page.click("#draw-box")
     area = page.locator("#view").bounding_box()
     assert area is not None
@@ -281,7 +281,7 @@ def test_a_phone_shows_everything_without_scrolling_sideways(browser: "Browser",
         assert area is not None
         page.touchscreen.tap(area["x"] + area["width"] / 2, area["y"] + area["height"] / 2)
         assert page.evaluate("document.documentElement.scrollWidth") == 360
-        assert page.evaluate("document.getElementById('view').width") == 3 * round(area["width"] - 0)
+        assert page.evaluate("(({width, clientWidth}) => width / clientWidth)(document.getElementById('view'))") == 3
 
 
 def test_every_control_has_a_name_and_can_be_reached_by_keys(page: "Page") -> None:

@@ -48,10 +48,12 @@ export function drawFaces(context, faces, outlines, place, shown, chosen) {
     if (shown.boxes) drawBox(context, place, face.box, width);
     if (shown.outlines) drawOutlines(context, points, outlines, isShown, width);
     const at = chosen?.face === number ? chosen.index : -1;
+    const radius = Math.min(Math.max(1.2, extent / 110), 5);
     face.covariances?.forEach((covariance, k) => {
-      if (isShown[k] && (shown.ellipses || k === at)) drawEllipse(context, points[k], covariance, place.scale, width);
+      if (isShown[k] && shown.ellipses) drawEllipse(context, points[k], covariance, place.scale, width);
     });
-    drawLandmarks(context, points, isShown, Math.min(Math.max(1.2, extent / 110), 5), at);
+    drawLandmarks(context, points, isShown, radius, at);
+    if (at >= 0) drawEllipse(context, points[at], face.covariances?.[at], place.scale, Math.max(width, 2));
     if (shown.numbers) drawNumbers(context, points, isShown, Math.min(Math.max(9, extent / 32), 15));
   });
 }
@@ -91,9 +93,8 @@ function drawLandmarks(context, points, isShown, radius, chosen) {
   const ring = Math.max(0.5, radius / 3);
   points.forEach(([x, y], k) => {
     if (!isShown[k]) return;
-    const grown = k === chosen ? 1.6 * radius + 1 : radius;
-    disc(context, x, y, grown + ring, DARK_BLUE);
-    disc(context, x, y, grown, k === chosen ? CHOSEN : WHITE);
+    disc(context, x, y, radius + ring, DARK_BLUE);
+    disc(context, x, y, radius, k === chosen ? CHOSEN : WHITE);
   });
 }
 

@@ -46,6 +46,6 @@ export function describe(faces, { face, index }) {
   const [x, y] = keypoints[index].map((value) => value?.toFixed(2));
   const lines = [`${index}  ${names[index]}`, `x ${x}, y ${y} px`, `score ${scores[index]?.toFixed(3)}`];
   const ellipse = ellipseOf(covariances?.[index]);
-  if (ellipse) lines.push(`95 % within ± ${ellipse.long.toFixed(2)} × ± ${ellipse.short.toFixed(2)} px`);
+  if (ellipse) lines.push(`95 % within ${ellipse.long.toFixed(2)} and ${ellipse.short.toFixed(2)} px`);
   return faces.length > 1 ? [`face ${face + 1} of ${faces.length}`, ...lines] : lines;
 }

@@ -56,7 +56,10 @@ export function showTable(/** @type {import("./picture.mjs").Face[]} */ faces) {
       const body = table.createTBody();
       face.names.forEach((name, k) => {
         const row = body.insertRow();
-        for (const value of [k, name, ...face.keypoints[k], face.scores[k]]) row.insertCell().textContent = value ?? "";
+        row.insertCell().textContent = k;
+        row.insertCell().append(...name.split(/(?<=_)/).flatMap((word) => [word, document.createElement("wbr")]));
+        for (const value of face.keypoints[k]) row.insertCell().textContent = value?.toFixed(2) ?? "";
+        row.insertCell().textContent = face.scores[k]?.toFixed(3) ?? "";
       });
       return table;
     }),

@@ -23,6 +23,7 @@ const view = new View($("view"), shown, {
   onBox: (box) => addBox(box),
   onHover: (x, y) => view.scene && hover(view, x, y),
   onLeave: () => choose(view, null),
+  onMove: () => choose(view, view.chosen),
 });
 const player = new Player(view, openStream, (error) => {
   onChange();
@@ -43,7 +44,7 @@ async function start() {
   ({ engine, facts } = await openEngine(askToken));
   $("where").textContent = engine.where;
   $("docs").href = facts.files?.documents ?? "docs";
-  for (const { name, names } of facts.schemas) $("schema").append(new Option(`${name} (${names.length} landmarks)`, name));
+  for (const { name } of facts.schemas) $("schema").append(new Option(name));
   setSchema(facts.schemas[0].name);
   $("webgpu-row").hidden = !(facts.files && navigator.gpu);
   await load("wasm");
@@ -84,7 +85,7 @@ function choosePicture(picture) {
 }
 
 function spoken({ name, result }) {
-  const hint = result.faces.length ? "" : ": choose “Draw a box”, and draw one from the eyebrows to the chin";
+  const hint = result.faces.length ? "" : ": choose “Box”, and draw one from the eyebrows to the chin";
   const unsure = result.faces.some(({ reliable }) => !reliable) ? "; the landmarks of some are not reliable" : "";
   return `${name}: ${countOf({ result })}${unsure}${hint}.`;
 }

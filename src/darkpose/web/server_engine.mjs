@@ -64,7 +64,7 @@ export class ServerEngine {
       throw new Sentence("The server wants a token, which its owner knows.");
     }
     const { error } = await answer.json().catch(() => ({}));
-    throw new Sentence(error ? upper(error) : `The server answered with the status ${answer.status}.`);
+    throw new Sentence(error ? upper(error) : `${address} cannot be loaded (status ${answer.status}).`);
   }
 
   stream(schema, onResult, onError) {

@@ -24,15 +24,17 @@ export class View {
   #corner = null; // of the box that is drawn
   #isWaiting = false;
   #fits = true;
+  #size = [0, 0]; // of the canvas, px of the screen
 
   /**
    * @param {HTMLCanvasElement} canvas
    * @param {import("./drawing.mjs").Shown} shown
-   * @param {{onBox: (box: number[]) => void, onHover: (x: number, y: number) => void, onLeave: () => void}} told
+   * @param {{onBox: (box: number[]) => void, onHover: (x: number, y: number) => void, onLeave: () => void,
+   *   onMove: () => void}} told
    */
   constructor(canvas, shown, told) {
     Object.assign(this, { canvas, shown, told });
-    new ResizeObserver(() => (this.#fits ? this.fit() : this.draw())).observe(canvas);
+    new ResizeObserver(() => this.#resized()).observe(canvas);
     canvas.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
     canvas.addEventListener("pointerdown", (event) => this.#down(event));
     canvas.addEventListener("pointermove", (event) => this.#move(event));
@@ -53,7 +55,7 @@ export class View {
   fit() {
     if (this.scene) this.#fitTo([0, 0, this.scene.width, this.scene.height]);
     this.#fits = true;
-    this.draw();
+    this.#moved();
   }
 
   /** Show the faces large. */
@@ -64,6 +66,19 @@ export class View {
     const edge = 0.1 * Math.max(...xs.map((x) => x - Math.min(...xs)));
     this.#fitTo([Math.min(...xs) - edge, Math.min(...ys) - edge, Math.max(...xs) + edge, Math.max(...ys) + edge]);
     this.#fits = false;
+    this.#moved();
+  }
+
+  /** What was in the middle stays there. */
+  #resized() {
+    const [before, now] = [this.#size, [this.canvas.clientWidth, this.canvas.clientHeight]];
+    this.#size = now;
+    if (this.#fits) this.fit();
+    else this.pan((now[0] - before[0]) / 2, (now[1] - before[1]) / 2);
+  }
+
+  #moved() {
+    this.told.onMove();
     this.draw();
   }
 
@@ -79,14 +94,14 @@ export class View {
     const factor = scale / this.place.scale;
     this.place = { scale, x: x - factor * (x - this.place.x), y: y - factor * (y - this.place.y) };
     this.#fits = false;
-    this.draw();
+    this.#moved();
   }
 
   /** Move the picture by px of the screen. */
   pan(x, y) {
     this.place = { ...this.place, x: this.place.x + x, y: this.place.y + y };
     this.#fits = false;
-    this.draw();
+    this.#moved();
   }
 
   /** The part of the picture that is shown: x0, y0, x1, y1, whole px. */
@@ -118,7 +133,7 @@ export class View {
     context.clearRect(0, 0, width, height);
     if (!scene) return;
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.imageSmoothingEnabled = place.scale * ratio < 4;
+    context.imageSmoothingEnabled = place.scale * ratio < 8;
     context.imageSmoothingQuality = "high";
     context.drawImage(scene.source, place.x, place.y, scene.width * place.scale, scene.height * place.scale);
     drawFaces(context, scene.faces, scene.outlines, place, this.shown, this.chosen);
