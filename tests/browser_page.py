@@ -5,7 +5,7 @@ import re
 import shutil
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ from darkpose.schema import SCHEMAS, KeypointSchema
 from needed import lacking
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
 WEB = Path(__file__).parents[1] / "src" / "darkpose" / "web"
 ISOLATED = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"}
@@ -71,7 +71,12 @@ def opened(
 
     inside = browser.new_context(**context)
     host, foreign, errors = urlsplit(address).netloc, list[str](), list[str]()
-    inside.route(lambda url: urlsplit(url).netloc != host, lambda route: (foreign.append(route.request.url), route.abort()))
+
+    def refuse(route: "Route") -> None:
+        foreign.append(route.request.url)
+        route.abort()
+
+    inside.route(lambda url: urlsplit(url).netloc != host, refuse)
     page = inside.new_page()
     page.set_default_timeout(WAIT)
     expect.set_options(timeout=WAIT)
@@ -99,6 +104,12 @@ def served(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
     server.server_close()
 
 
+def predictors() -> dict[str, Predictor]:
+    """Those of the schemas of the page."""
+    options: dict[str, Any] = {"detector": "darkpose", "covariance": True, "runtime": "onnxruntime"}
+    return {name: Predictor(WEIGHTS, schema=name, **options) for name in KNOWN}
+
+
 def folder_of(folder: Path, headers: Mapping[str, str] | None = None) -> type[BaseHTTPRequestHandler]:
     """Delivers a folder, as any static host does."""
 
@@ -115,10 +126,8 @@ def folder_of(folder: Path, headers: Mapping[str, str] | None = None) -> type[Ba
             pass
 
         def copyfile(self, source: Any, outputfile: Any) -> None:
-            try:
+            with suppress(ConnectionError):  # the page was closed
                 super().copyfile(source, outputfile)
-            except ConnectionError:  # the page was closed
-                pass
 
     return Handler
 
@@ -167,7 +176,8 @@ def schema_values(schema: KeypointSchema) -> dict[str, Any]:
 def landmarks(predictor: Predictor, data: bytes, query: Mapping[str, str]) -> dict[str, Any]:
     """What Python finds in the bytes of a picture, as JSON values."""
     image = decode_image(data)
-    boxes = [[float(number) for number in box.split(",")] for box in query["boxes"].split(";")] if "boxes" in query else None
+    texts = query["boxes"].split(";") if "boxes" in query else []
+    boxes = [[float(number) for number in text.split(",")] for text in texts] or None
     faces = predictor(image, boxes, query.get("box_kind", "detector"))  # type: ignore[call-overload]
     return to_dict(ImageResult("", (image.shape[1], image.shape[0]), faces))
 
@@ -192,7 +202,7 @@ def _transfer(page: "Page", files: Mapping[str, bytes]) -> Any:
     return page.evaluate_handle(
         """files => {
             const data = new DataTransfer();
-            const types = {png: "image/png", jpg: "image/jpeg", gif: "image/gif", svg: "image/svg+xml", webm: "video/webm"};
+            const types = {png: "image/png", jpg: "image/jpeg", svg: "image/svg+xml", webm: "video/webm"};
             for (const [name, text] of files) {
                 const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
                 data.items.add(new File([bytes], name, {type: types[name.split(".").at(-1)] ?? ""}));
@@ -231,7 +241,9 @@ def assert_same(found: Mapping[str, Any], expected: Mapping[str, Any], within: f
         np.testing.assert_allclose(face["keypoints"], other["keypoints"], rtol=0, atol=within)
         np.testing.assert_allclose(face["box"], other["box"], rtol=0, atol=within)
         np.testing.assert_allclose(face["scores"], other["scores"], rtol=0, atol=within / 5)
-        spreads = [[each or UNKNOWN for each in some["covariances"]] for some in (face, other)]
-        np.testing.assert_allclose(*spreads, rtol=0.05, atol=within)
+        spread, expected_spread = (
+            np.array([each or UNKNOWN for each in some["covariances"]], np.float64) for some in (face, other)
+        )
+        np.testing.assert_allclose(spread, expected_spread, rtol=0.05, atol=within)
         if other["detection_score"] is not None:
             assert abs(face["detection_score"] - other["detection_score"]) < 0.01

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
+NO_PICTURE = "is not a picture that this browser can read: use a JPEG, PNG or WebP file."
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)
 SVG = b"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'><script>alert(1)</script></svg>"
 
@@ -53,14 +54,14 @@ def sentence(page: "Page") -> str:
 @pytest.mark.parametrize(
     ("name", "data", "told"),
     [
-        ("text.jpg", b"this is text", "text.jpg is not a picture that this browser can read: use a JPEG, PNG or WebP file."),
+        ("text.jpg", b"this is text", f"text.jpg {NO_PICTURE}"),
         ("empty.jpg", b"", "empty.jpg is empty (0 bytes)."),
         ("cut.jpg", b"\xff\xd8\xff\xe0", "cut.jpg is damaged, or a kind of JPEG file that this browser cannot read."),
         ("photo.heic", HEIC, "photo.heic is a HEIC file, which this browser cannot read: save it as JPEG or PNG."),
         ("drawing.svg", SVG, "drawing.svg is an SVG drawing, not a photograph: save it as PNG or JPEG."),
-        ("huge.png", huge_png(), "huge.png has 50,000 × 50,000 px; pictures may have up to 50 million px."),
+        ("huge.png", huge_png(), "huge.png has 50,000 x 50,000 px; pictures may have up to 50 million px."),
         ("film.webm", b"no film", "film.webm is damaged, or a video that this browser cannot play."),
-        ("a\u202eb.jpg", b"x", "a?b.jpg is not a picture that this browser can read: use a JPEG, PNG or WebP file."),
+        ("a\u202eb.jpg", b"x", f"a?b.jpg {NO_PICTURE}"),
     ],
     ids=lambda value: value[:12] if isinstance(value, str) else "",
 )
@@ -129,7 +130,7 @@ def test_a_browser_without_webassembly_is_told(browser: "Browser", address: str)
 @pytest.mark.parametrize(
     ("lost", "told"),
     [
-        ("networks/landmarks.onnx.gz", "The landmarks cannot be found: networks/landmarks.onnx.gz cannot be loaded (status 404)"),
+        ("networks/landmarks.onnx.gz", "networks/landmarks.onnx.gz cannot be loaded (status 404)."),
         ("model.json", "model.json cannot be loaded (status 404)."),
     ],
 )
@@ -148,7 +149,8 @@ def test_a_folder_that_is_not_whole_is_told(
 def test_the_page_goes_on_where_there_is_no_webgpu(browser: "Browser", address: str, astronaut: Path) -> None:
     from playwright.sync_api import expect
 
-    with opened(browser, address, script="navigator.gpu?.constructor && (navigator.gpu.requestAdapter = async () => null)") as page:
+    script = "if (navigator.gpu) navigator.gpu.requestAdapter = async () => null;"
+    with opened(browser, address, script=script) as page:
         if page.is_hidden("#webgpu-row"):
             pytest.skip("this browser has no switch for WebGPU")
         page.click("#webgpu")

@@ -1,15 +1,13 @@
 """The page with the service behind it; a small server stands in for the service."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import browser_page
 from browser_page import (
-    KNOWN,
-    WEIGHTS,
     assert_same,
     drop,
     landmarks,
@@ -24,6 +22,7 @@ from darkpose import Predictor
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+Predictors = dict[str, Predictor]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
@@ -35,12 +34,10 @@ def browser() -> Iterator["Browser"]:
 
 @pytest.fixture(scope="module")
 def predictors() -> dict[str, Predictor]:
-    return {name: Predictor(WEIGHTS, schema=name, detector="darkpose", covariance=True, runtime="onnxruntime") for name in KNOWN}
+    return browser_page.predictors()
 
 
-def test_landmarks_are_those_of_the_service(
-    browser: "Browser", predictors: dict[str, Predictor], astronaut: Path
-) -> None:
+def test_landmarks_are_those_of_the_service(browser: "Browser", predictors: Predictors, astronaut: Path) -> None:
     from playwright.sync_api import expect
 
     data = astronaut.read_bytes()
@@ -50,7 +47,6 @@ def test_landmarks_are_those_of_the_service(
         for name, predictor in predictors.items():
             page.select_option("#schema", name)
             expect(page.locator("#pictures .told")).to_have_text(["1 face"])
-            page.wait_for_function  # noqa: B018
             expect(page.locator("#status")).to_have_text("a.png: 1 face.")
             (result,) = saved_results(page)
             expected = landmarks(predictor, data, {})
@@ -62,27 +58,27 @@ def test_landmarks_are_those_of_the_service(
         expect(page.locator("#pictures .told")).to_have_text(["2 faces"])
 
 
-def test_what_the_service_says_is_told(browser: "Browser", predictors: dict[str, Predictor], astronaut: Path) -> None:
+def test_what_the_service_says_is_told(browser: "Browser", predictors: Predictors, astronaut: Path) -> None:
     from playwright.sync_api import expect
 
     with served(service_of(predictors)) as address, opened(browser, address, expected="422") as page:
-        page.route("**/v1/landmarks*", lambda route: route.fulfill(status=422, body=json.dumps({"error": "it is broken"})))
+        page.route("**/v1/landmarks*", lambda route: route.fulfill(status=422, body='{"error": "it is broken"}'))
         drop(page, {"a.png": astronaut.read_bytes()})
         expect(page.locator("#messages .error span")).to_have_text("a.png: It is broken.")
         expect(page.locator("#pictures .told")).to_have_text(["failed"])
 
 
-def test_a_busy_service_is_asked_again(browser: "Browser", predictors: dict[str, Predictor], astronaut: Path) -> None:
+def test_a_busy_service_is_asked_again(browser: "Browser", predictors: Predictors, astronaut: Path) -> None:
     from playwright.sync_api import expect
 
     with served(service_of(predictors)) as address, opened(browser, address, expected="503") as page:
-        busy = {"status": 503, "headers": {"Retry-After": "0"}, "body": json.dumps({"error": "there is too much to do"})}
-        page.route("**/v1/landmarks*", lambda route: route.fulfill(**busy), times=2)  # type: ignore[arg-type]
+        busy: Any = {"status": 503, "headers": {"Retry-After": "0"}, "body": '{"error": "there is too much to do"}'}
+        page.route("**/v1/landmarks*", lambda route: route.fulfill(**busy), times=2)
         drop(page, {"a.png": astronaut.read_bytes()})
         expect(page.locator("#pictures .told")).to_have_text(["1 face"])
 
 
-def test_a_service_that_is_gone_is_told(browser: "Browser", predictors: dict[str, Predictor], astronaut: Path) -> None:
+def test_a_service_that_is_gone_is_told(browser: "Browser", predictors: Predictors, astronaut: Path) -> None:
     from playwright.sync_api import expect
 
     with served(service_of(predictors)) as address, opened(browser, address, expected="ERR_") as page:
@@ -93,7 +89,7 @@ def test_a_service_that_is_gone_is_told(browser: "Browser", predictors: dict[str
         )
 
 
-def test_the_token_comes_from_the_address(browser: "Browser", predictors: dict[str, Predictor], astronaut: Path) -> None:
+def test_the_token_comes_from_the_address(browser: "Browser", predictors: Predictors, astronaut: Path) -> None:
     from playwright.sync_api import expect
 
     with served(service_of(predictors, "secret")) as address, opened(browser, f"{address}#token=secret") as page:
@@ -101,7 +97,7 @@ def test_the_token_comes_from_the_address(browser: "Browser", predictors: dict[s
         expect(page.locator("#pictures .told")).to_have_text(["1 face"])
 
 
-def test_a_wrong_token_is_asked_for_again(browser: "Browser", predictors: dict[str, Predictor], astronaut: Path) -> None:
+def test_a_wrong_token_is_asked_for_again(browser: "Browser", predictors: Predictors, astronaut: Path) -> None:
     from playwright.sync_api import expect
 
     with (

@@ -12,10 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
+import browser_page
 from browser_page import (
     ISOLATED,
-    KNOWN,
-    WEIGHTS,
     assert_same,
     drop,
     folder_of,
@@ -76,7 +75,7 @@ def taken_away(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def predictors() -> dict[str, Predictor]:
-    return {name: Predictor(WEIGHTS, schema=name, detector="darkpose", covariance=True, runtime="onnxruntime") for name in KNOWN}
+    return browser_page.predictors()
 
 
 def wait_for(page: "Page", *told: str | re.Pattern[str]) -> None:
@@ -286,8 +285,9 @@ def test_a_phone_shows_everything_without_scrolling_sideways(browser: "Browser",
 
 def test_every_control_has_a_name_and_can_be_reached_by_keys(page: "Page") -> None:
     unnamed = page.evaluate(
-        """() => [...document.querySelectorAll("button, input, select, canvas")].filter((each) => each.id !== "" &&
-            !(each.getAttribute("aria-label") || each.textContent.trim() || each.labels?.length)).map((each) => each.id)"""
+        """() => [...document.querySelectorAll("button, input, select, #view")]
+            .filter((each) => !(each.ariaLabel || each.textContent.trim() || each.labels?.length))
+            .map((each) => each.id)"""
     )
     assert unnamed == []
     page.evaluate("document.activeElement.blur()")

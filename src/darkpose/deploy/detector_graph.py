@@ -42,7 +42,8 @@ def detector_graph(file: FaceDetectorFile) -> "ModelProto":
         DarkposeError: the package onnx is missing, or the file cannot be read.
     """
     graph, arrays = GraphBuilder(), file.arrays()
-    nodes = FaceDetectorNodes(graph, file.config, {name: each.shape for name, each in arrays.items()}, held(halved(arrays)))
+    shapes = {name: each.shape for name, each in arrays.items()}
+    nodes = FaceDetectorNodes(graph, file.config, shapes, held(halved(arrays)))
     images = Value(graph, IMAGES)
     grids = zip(nodes.add_scales(_with_border(images).name), all_strides(), strict=True)
     parts = [_decoded(Value(graph, name), *stride) for name, stride in grids]

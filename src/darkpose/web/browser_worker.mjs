@@ -77,5 +77,5 @@ function sentence(error) {
   const text = error instanceof Error ? error.message : String(error);
   if (/memory|allocat/i.test(text)) return "This browser has not enough memory for this picture.";
   if (/CompileError|wasm|backend/i.test(`${error?.name} ${text}`)) return `WebAssembly cannot be started here: ${text}`;
-  return `The landmarks cannot be found: ${text}`;
+  return /cannot be loaded/.test(text) ? `${text}.` : `The landmarks cannot be found: ${text}`;
 }

@@ -69,7 +69,7 @@ async function readable(file, name) {
  */
 export function pixelsOf(source, width, height) {
   const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
-  if (!context) throw new Sentence(`This browser has not enough memory for ${width} × ${height} px.`);
+  if (!context) throw new Sentence(`This browser has not enough memory for ${width} x ${height} px.`);
   context.drawImage(source, 0, 0, width, height);
   return context.getImageData(0, 0, width, height).data;
 }

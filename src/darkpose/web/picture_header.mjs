@@ -69,7 +69,7 @@ export function refusal({ name, size }, { kind, width, height }, limits) {
   if (size > limits.bytes) return `${name} has ${megabytes(size)}; pictures may have up to ${megabytes(limits.bytes)}.`;
   if (width * height > limits.pixels) {
     const most = Math.round(limits.pixels / 1e6);
-    return `${name} has ${grouped(width)} × ${grouped(height)} px; pictures may have up to ${most} million px.`;
+    return `${name} has ${grouped(width)} x ${grouped(height)} px; pictures may have up to ${most} million px.`;
   }
   if (kind === "svg") return `${name} is an SVG drawing, not a photograph: save it as PNG or JPEG.`;
   if (kind === "pdf") return `${name} is a PDF document: save the picture in it as PNG or JPEG.`;
