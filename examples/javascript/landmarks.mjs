@@ -45,27 +45,29 @@ export async function findFaces({ session, side, threshold }, pixels, width, hei
   });
 }
 
-// The picture at another size, RGB, as OpenCV resizes it. Where it shrinks, a new pixel is the mean of the box around its
-// place that is as wide and high as the new pixels are apart, at least 1 px.
+// The picture at another size, RGB, as OpenCV resizes it to the bit: areas are averaged where it shrinks, and it is
+// bilinear where it grows.
 export function resize(pixels, width, height, columns, rows) {
-  const channels = channelsOf(pixels, width, height);
   if (columns >= width && rows >= height) return enlarge(pixels, width, height, columns, rows);
+  const channels = channelsOf(pixels, width, height);
   const [across, down] = [shares(width, columns), shares(height, rows)];
+  const halved = width === 2 * columns && height === 2 * rows; // OpenCV rounds these up, others to the even number
   const resized = new Uint8Array(rows * columns * 3);
-  let i = 0;
-  for (const [top, high] of down) {
-    for (const [left, wide] of across) {
-      for (let k = 0; k < 3; k++) {
-        let sum = 0;
-        for (let y = 0; y < high.length; y++) {
-          for (let x = 0; x < wide.length; x++) {
-            sum += high[y] * wide[x] * pixels[((top + y) * width + left + x) * channels + k];
-          }
+  const [line, sums] = [new Float32Array(columns * 3), new Float32Array(columns * 3)];
+  down.forEach((parts, row) => {
+    sums.fill(0);
+    for (const [y, high] of parts) {
+      line.fill(0);
+      across.forEach((pieces, column) => {
+        for (const [x, wide] of pieces) {
+          const at = (y * width + x) * channels;
+          for (let k = 0; k < 3; k++) line[3 * column + k] += Math.fround(pixels[at + k] * wide);
         }
-        resized[i++] = Math.round(sum);
-      }
+      });
+      for (let i = 0; i < line.length; i++) sums[i] += Math.fround(line[i] * high);
     }
-  }
+    for (let i = 0; i < sums.length; i++) resized[row * sums.length + i] = halved ? sums[i] + 0.5 : whole(sums[i]);
+  });
   return resized;
 }
 
@@ -99,15 +101,18 @@ function neighbours(length, newLength) {
   });
 }
 
-// Along an axis, for each new pixel: the first of the pixels that it is made of, and the shares of this and the next.
+// Along an axis, for each new pixel: the pixels that it covers, and the share of each, in float32.
 function shares(length, newLength) {
-  const step = length / newLength;
-  const box = Math.max(step, 1);
+  const step = 1 / (newLength / length);
   return Array.from({ length: newLength }, (_, i) => {
-    const start = Math.min(Math.max((i + 0.5) * step - box / 2, 0), length - box);
-    const [first, end] = [Math.floor(start), Math.min(Math.ceil(start + box), length)];
-    const share = (at) => (Math.min(at + 1, start + box) - Math.max(at, start)) / box;
-    return [first, Array.from({ length: end - first }, (_, j) => share(first + j))];
+    const [start, end] = [i * step, i * step + step];
+    const box = Math.min(step, length - start);
+    const last = Math.min(Math.floor(end), length - 1);
+    const first = Math.min(Math.ceil(start), last);
+    const parts = first - start > 1e-3 ? [[first - 1, Math.fround((first - start) / box)]] : [];
+    for (let at = first; at < last; at++) parts.push([at, Math.fround(1 / box)]);
+    if (end - last > 1e-3) parts.push([last, Math.fround(Math.min(end - last, 1, box) / box)]);
+    return parts;
   });
 }
 
