@@ -27,8 +27,8 @@ export async function findKeypoints(model, detector, pixels, width, height) {
   return faces.map(({ score, roll }, i) => ({ score, roll, keypoints: found[i] }));
 }
 
-// Score, roll (degrees clockwise), centre, size (width and height in the frame of the face) and side of the landmark box
-// (px) of each face in a picture, best first.
+// Score, roll (degrees clockwise), and centre, size (width and height in the frame of the face) and side of the landmark
+// box (px) of each face in a picture, best first.
 export async function findFaces({ session, side, threshold }, pixels, width, height) {
   const scale = side / Math.max(width, height);
   const [columns, rows] = [width, height].map((length) => Math.max(1, whole(scale * length)));
@@ -172,7 +172,11 @@ export async function loadModel(bytes, options = {}) {
 export async function loadDetector(bytes, options = {}) {
   const { side, threshold } = readMetadata(bytes);
   if (!side) throw new Error("expected a file that `darkpose export detector` wrote");
-  return { side: Number(side), threshold: Number(threshold), session: await ort.InferenceSession.create(bytes, options) };
+  return {
+    side: Number(side),
+    threshold: Number(threshold),
+    session: await ort.InferenceSession.create(bytes, options),
+  };
 }
 
 // Landmarks of N faces, from their crops, one after the other, and a matrix for each. Returns the named points of each,

@@ -29,7 +29,9 @@ export class BrowserEngine {
       throw new Sentence("This browser has no WebGPU on this computer; the page goes on without it.");
     }
     const worker = new Worker(new URL("browser_worker.mjs", import.meta.url), { type: "module" });
-    worker.onerror = (event) => this.#end(worker, new Sentence(`The landmark program has stopped: ${event.message ?? "it cannot be loaded"}.`));
+    worker.onerror = ({ message = "it cannot be loaded" }) => {
+      this.#end(worker, new Sentence(`The landmark program has stopped: ${message}.`));
+    };
     worker.onmessage = ({ data }) => this.#answer(data, report);
     const [before, worked] = [this.#worker, this.#ask({ load: { ...this.facts.files, backend } }, [], worker)];
     await worked.catch((error) => {

@@ -17,7 +17,9 @@ export function toJson(results) {
 export function toCsv(results) {
   const spread = results.some(({ faces }) => faces.some((face) => face.covariances));
   const columns = ["image", "face", "landmark", "name", "x", "y", "score", ...(spread ? ["xx", "xy", "yy"] : [])];
-  const rows = results.flatMap(({ image, faces }) => faces.flatMap((face, number) => faceRows(image, face, number, spread)));
+  const rows = results.flatMap(({ image, faces }) =>
+    faces.flatMap((face, number) => faceRows(image, face, number, spread)),
+  );
   return [columns, ...rows].map((row) => `${row.map(quoted).join(",")}\n`).join("");
 }
 

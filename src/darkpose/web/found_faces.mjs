@@ -14,8 +14,8 @@ const UPRIGHT = 30; // degrees; crops of faces that are turned by less are cut a
  * @property {number[]} [size] of it in the frame of the face, px
  * @property {{name: string, x: number, y: number, score: number, covariance?: number[]}[]} points "schema/landmark"
  *
- * @typedef {{width: number, height: number, down: number}} FaceBox  width and height of landmark boxes in shares of face
- *   boxes, and how far down their centre is
+ * @typedef {{width: number, height: number, down: number}} FaceBox  width and height of landmark boxes in shares of
+ *   face boxes, and how far down their centre is
  */
 
 /**

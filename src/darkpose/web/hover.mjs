@@ -10,7 +10,10 @@ const NEAR = 14; // px of the screen
 /** Tells of the landmark nearest to a place of the canvas. */
 export function hover(/** @type {import("./view.mjs").View} */ view, x, y) {
   const at = inPicture(view.place, [x, y]);
-  choose(view, nearest(view.scene.faces, ...at, NEAR / view.place.scale, (name) => isShown(view, name)));
+  choose(
+    view,
+    nearest(view.scene.faces, ...at, NEAR / view.place.scale, (name) => isShown(view, name)),
+  );
 }
 
 /** Tells of the next landmark of all faces, by +1 or -1. */

@@ -53,7 +53,10 @@ async function start() {
 /** Load the engine; pictures that are added meanwhile wait. */
 function load(backend) {
   loaded = engine.load(report, backend).finally(() => showProgress(null));
-  loaded.then(() => say(album.current ? "" : "Ready."), () => {});
+  loaded.then(
+    () => say(album.current ? "" : "Ready."),
+    () => {},
+  );
   return loaded;
 }
 
@@ -97,7 +100,10 @@ function showCurrent(keepsPlace) {
   $("to-faces").disabled = !current?.result?.faces.length;
   if (current === null) return showScene(null, "No picture");
   const { bitmap, width, height, result } = current;
-  showScene({ source: bitmap, width, height, faces: result?.faces ?? [], keepsPlace }, `${current.name}, ${countOf(current)}`);
+  showScene(
+    { source: bitmap, width, height, faces: result?.faces ?? [], keepsPlace },
+    `${current.name}, ${countOf(current)}`,
+  );
 }
 
 function showScene(scene, label) {
@@ -234,7 +240,14 @@ function bind() {
   }
   const panned = (x, y) => () => view.pan(40 * x, 40 * y);
   const zoomed = { "+": () => view.zoom(1), "=": () => view.zoom(1), "-": () => view.zoom(-1), 0: () => view.fit() };
-  const toggles = { n: "show-numbers", e: "show-ellipses", o: "show-outlines", x: "show-boxes", b: "draw-box", f: "to-faces" };
+  const toggles = {
+    n: "show-numbers",
+    e: "show-ellipses",
+    o: "show-outlines",
+    x: "show-boxes",
+    b: "draw-box",
+    f: "to-faces",
+  };
   bindKeys(
     {
       ...zoomed,

@@ -1,6 +1,6 @@
 // What the first bytes of a file say: its kind, and the size of the picture. Pure functions.
 
-/** @typedef {{kind: string, width?: number, height?: number}} Header  width and height in px as stored, if they are told */
+/** @typedef {{kind: string, width?: number, height?: number}} Header  width and height in px, if they are told */
 
 const ENOUGH = 1 << 18; // bytes; JPEG files may have long metadata before the size
 
@@ -36,7 +36,8 @@ function jpegSize(view) {
   while (at + 9 <= view.byteLength) {
     const marker = view.getUint8(at + 1);
     if (view.getUint8(at) !== 0xff) return {};
-    if (marker === 0xff) at += 1; // fill
+    if (marker === 0xff)
+      at += 1; // fill
     else if (marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker)) {
       return { height: view.getUint16(at + 5), width: view.getUint16(at + 7) };
     } else at += 2 + view.getUint16(at + 2);
