@@ -20,13 +20,13 @@ export function saveCsv(/** @type {Result[]} */ results) {
 }
 
 /** Save the picture with what is drawn on it. */
-export async function savePng(/** @type {import("./view.mjs").Scene} */ scene, shown, name) {
+export async function savePng(/** @type {import("./view.mjs").View} */ { scene, outlines, shown }, name) {
   const scale = Math.min(Math.max(1, Math.round(LEAST_SIDE / Math.max(scene.width, scene.height))), 4);
   const canvas = new OffscreenCanvas(scene.width * scale, scene.height * scale);
   const context = canvas.getContext("2d");
   context.imageSmoothingQuality = "high";
   context.drawImage(scene.source, 0, 0, canvas.width, canvas.height);
-  drawFaces(context, scene.faces, scene.outlines, { scale, x: 0, y: 0 }, shown, null);
+  drawFaces(context, scene.faces, outlines, { scale, x: 0, y: 0 }, shown, null);
   const file = await canvas.convertToBlob({ type: "image/png" }).catch(() => {
     throw new Sentence("This browser has not enough memory to save this picture.");
   });

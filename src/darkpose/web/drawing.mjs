@@ -32,7 +32,7 @@ export function inPicture({ scale, x, y }, [u, v]) {
  * Draw faces.
  * @param {CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D} context
  * @param {import("./picture.mjs").Face[]} faces
- * @param {number[][]} outlines of the schema: lines of indices
+ * @param {Record<string, number[][]>} outlines lines of indices, by the name of the schema
  * @param {Place} place
  * @param {Shown} shown
  * @param {{face: number, index: number} | null} chosen landmark
@@ -46,7 +46,7 @@ export function drawFaces(context, faces, outlines, place, shown, chosen) {
     const points = face.keypoints.map((point) => onCanvas(place, point));
     const isShown = face.names.map((name) => !shown.hidden.has(regionOf(name)));
     if (shown.boxes) drawBox(context, place, face.box, width);
-    if (shown.outlines) drawOutlines(context, points, outlines, isShown, width);
+    if (shown.outlines) drawOutlines(context, points, outlines[face.markup] ?? [], isShown, width);
     const at = chosen?.face === number ? chosen.index : -1;
     const radius = Math.min(Math.max(1.2, extent / 110), 5);
     face.covariances?.forEach((covariance, k) => {

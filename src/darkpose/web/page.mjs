@@ -11,12 +11,12 @@ import { clearMessages, say, sentenceOf, showProgress, tell } from "./messages.m
 import { openCamera, openVideo } from "./moving.mjs";
 import { openPicture } from "./picture.mjs";
 import { Player } from "./player.mjs";
-import { regionsOf } from "./regions.mjs";
+import { bindSettings, offerRegions, shown } from "./settings.mjs";
+import { askToken } from "./token.mjs";
 import { View } from "./view.mjs";
 
 const $ = (id) => document.getElementById(id);
 const SAMPLE = "sample.jpg";
-const shown = { outlines: true, numbers: false, ellipses: false, boxes: false, hidden: new Set() };
 
 let [engine, facts, schema, loaded] = [null, null, null, null];
 const view = new View($("view"), shown, {
@@ -44,7 +44,10 @@ async function start() {
   ({ engine, facts } = await openEngine(askToken));
   $("where").textContent = engine.where;
   $("docs").href = facts.files?.documents ?? "docs";
-  for (const { name } of facts.schemas) $("schema").append(new Option(name));
+  for (const { name, outlines } of facts.schemas) {
+    $("schema").append(new Option(name));
+    view.outlines[name] = outlines;
+  }
   setSchema(facts.schemas[0].name);
   $("webgpu-row").hidden = !(facts.files && navigator.gpu);
   await load("wasm");
@@ -109,7 +112,7 @@ function showCurrent(keepsPlace) {
 function showScene(scene, label) {
   $("view").setAttribute("aria-label", label);
   $("tip").hidden = true;
-  view.show(scene && { ...scene, outlines: schema.outlines });
+  view.show(scene);
   if ($("table-part").open) showTable(scene?.faces ?? []);
 }
 
@@ -152,25 +155,16 @@ function setBoxing(on) {
 function setSchema(name) {
   schema = facts.schemas.find((each) => each.name === name);
   $("schema").value = name;
-  const boxes = [...regionsOf(schema.names).keys()].map((region) => checkbox(region, !shown.hidden.has(region)));
-  $("regions").replaceChildren($("regions").firstElementChild, ...boxes);
-  for (const picture of album.pictures) album.look(picture);
-  if (player.moving) {
-    Object.assign(view.scene, { faces: [], outlines: schema.outlines });
-    player.stream();
-  }
+  offerRegions(schema.names);
+  lookAgain();
+  if (player.moving) player.stream();
 }
 
-function checkbox(region, checked) {
-  const [label, input] = [document.createElement("label"), document.createElement("input")];
-  Object.assign(input, { type: "checkbox", checked });
-  input.addEventListener("change", () => {
-    shown.hidden[input.checked ? "delete" : "add"](region);
-    choose(view, null);
-    view.draw();
-  });
-  label.append(input, region);
-  return label;
+function lookAgain() {
+  for (const picture of album.pictures) {
+    picture.result = null;
+    album.look(picture);
+  }
 }
 
 function play(moving) {
@@ -193,24 +187,15 @@ async function keep() {
 }
 
 function undo() {
-  player.close();
+  if (player.moving) return player.close();
   const gone = album.undo();
   if (gone) say(`${gone.name} was taken away.`);
-}
-
-async function askToken(wasWrong) {
-  const dialog = $("ask-token");
-  $("token-wrong").hidden = !wasWrong;
-  dialog.returnValue = "cancel";
-  dialog.showModal();
-  await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
-  return dialog.returnValue === "send" ? $("token").value.trim() : "";
 }
 
 async function useWebgpu({ target }) {
   const worked = await attempt(() => load(target.checked ? "webgpu" : "wasm").then(() => true));
   if (!worked) [target.checked, loaded] = [false, Promise.resolve()]; // the one before is still there
-  for (const picture of album.pictures) album.look(picture);
+  lookAgain();
 }
 
 function bind() {
@@ -227,17 +212,15 @@ function bind() {
   click("keep", keep);
   click("save-json", () => saveJson(album.results()));
   click("save-csv", () => saveCsv(album.results()));
-  click("save-png", () => savePng(view.scene, shown, album.current.name));
+  click("save-png", () => savePng(view, album.current.name));
   click("copy-json", () => copyJson(album.results()).then(() => say("The JSON text was copied.")));
   $("schema").addEventListener("change", () => setSchema($("schema").value));
   $("webgpu").addEventListener("change", useWebgpu);
   $("table-part").addEventListener("toggle", () => $("table-part").open && showTable(view.scene?.faces ?? []));
-  for (const name of ["outlines", "numbers", "ellipses", "boxes"]) {
-    $(`show-${name}`).addEventListener("change", ({ target }) => {
-      shown[name] = target.checked;
-      view.draw();
-    });
-  }
+  bindSettings(() => {
+    choose(view, null);
+    view.draw();
+  });
   const panned = (x, y) => () => view.pan(40 * x, 40 * y);
   const zoomed = { "+": () => view.zoom(1), "=": () => view.zoom(1), "-": () => view.zoom(-1), 0: () => view.fit() };
   const toggles = {

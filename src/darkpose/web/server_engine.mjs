@@ -75,6 +75,7 @@ export class ServerEngine {
     socket.onmessage = ({ data }) => {
       waiting = false;
       const { error, ...result } = JSON.parse(data);
+      if (closed) return;
       if (error) onError(new Sentence(upper(error)));
       else onResult({ ...result, image: "" });
     };

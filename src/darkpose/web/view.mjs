@@ -10,12 +10,14 @@ const [LEAST, MOST, STEP] = [0.02, 64, 1.25]; // px of the screen for one of the
  * @property {number} width px
  * @property {number} height
  * @property {import("./picture.mjs").Face[]} faces
- * @property {number[][]} outlines
+ * @property {boolean} [keepsPlace] where the scene before has the same size
  */
 
 export class View {
   /** @type {Scene | null} */
   scene = null;
+  /** @type {Record<string, number[][]>} */
+  outlines = {}; // lines of indices, by the name of the schema
   /** @type {{face: number, index: number} | null} */
   chosen = null;
   place = { scale: 1, x: 0, y: 0 }; // px of the screen, CSS
@@ -136,7 +138,7 @@ export class View {
     context.imageSmoothingEnabled = place.scale * ratio < 8;
     context.imageSmoothingQuality = "high";
     context.drawImage(scene.source, place.x, place.y, scene.width * place.scale, scene.height * place.scale);
-    drawFaces(context, scene.faces, scene.outlines, place, this.shown, this.chosen);
+    drawFaces(context, scene.faces, this.outlines, place, this.shown, this.chosen);
     if (this.#corner?.to) drawBox(context, place, this.#inside([this.#corner.from, this.#corner.to]), 2);
   }
 
