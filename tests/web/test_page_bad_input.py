@@ -1,5 +1,6 @@
 """What can go wrong in the page is told in one clear sentence, and the page goes on."""
 
+import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,6 +96,19 @@ def test_good_files_among_bad_ones_are_used(page: "Page", astronaut: Path) -> No
     drop(page, {"text.jpg": b"this is text", "a.png": astronaut.read_bytes()})
     expect(page.locator("#pictures .told")).to_have_text(["1 face"])
     assert sentence(page).startswith("text.jpg is not a picture")
+    page.click("#undo")
+
+
+def test_of_an_animation_the_first_picture_is_used_and_that_is_told(page: "Page", astronaut: Path) -> None:
+    from PIL import Image
+    from playwright.sync_api import expect
+
+    file, other = io.BytesIO(), Image.new("P", (512, 512))
+    Image.open(astronaut).convert("P").save(file, "GIF", save_all=True, append_images=[other])
+    drop(page, {"two.gif": file.getvalue()})
+    expect(page.locator("#pictures .told")).to_have_text(["1 face"])
+    assert page.inner_text("#messages .note span") == "two.gif: of a GIF file, the first picture is used."
+    page.click("#messages .note button")
     page.click("#undo")
 
 

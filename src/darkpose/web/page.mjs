@@ -128,7 +128,7 @@ async function addPicture(file, name) {
   if (!facts) return tell("The page is not ready yet.");
   const picture = await openPicture(file, name, facts.limits);
   player.close();
-  if (file.type === "image/gif") tell(`${picture.name}: of a GIF file, the first picture is used.`, "note");
+  if (picture.kind === "gif") tell(`${picture.name}: of a GIF file, the first picture is used.`, "note");
   album.add(picture);
 }
 

@@ -6,6 +6,7 @@ import { firstBytes, printable, readHeader, refusal, undecodable } from "./pictu
 /**
  * @typedef {Object} Picture
  * @property {string} name
+ * @property {string} kind see `readHeader`
  * @property {Blob} file the bytes as they were given
  * @property {ImageBitmap} bitmap upright, as EXIF says
  * @property {number} width px of the upright picture
@@ -49,7 +50,7 @@ export async function openPicture(file, name, limits) {
   const { width, height } = bitmap;
   const late = refusal({ name: shown, size: file.size }, { kind: header.kind, width, height }, limits);
   if (late) throw new Sentence(late);
-  return { name: shown, file, bitmap, width, height, boxes: [], result: null };
+  return { name: shown, kind: header.kind, file, bitmap, width, height, boxes: [], result: null };
 }
 
 async function readable(file, name) {
