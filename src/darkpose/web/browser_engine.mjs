@@ -59,7 +59,7 @@ export class BrowserEngine {
     return { image: name, width, height, faces: facesOf(found, schema, this.facts.face_box) };
   }
 
-  stream(schema, onResult, onError) {
+  async stream(schema, onResult, onError) {
     let [waiting, closed] = [false, false];
     return {
       isReady: () => this.#worker !== null && !waiting,

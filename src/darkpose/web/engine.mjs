@@ -20,7 +20,8 @@ import { ServerEngine } from "./server_engine.mjs";
  * @property {string} where one sentence: where the pictures go
  * @property {(report: (share: number | null, what: string) => void) => Promise<void>} load
  * @property {(picture: Picture, schema: Schema) => Promise<Result>} find the faces of a picture, and those in its boxes
- * @property {(schema: Schema, onResult: (result: Result) => void, onError: (error: Error) => void) => Stream} stream
+ * @property {(schema: Schema, onResult: (result: Result) => void, onError: (error: Error) => void) => Promise<Stream>}
+ *   stream
  *
  * @typedef {Object} Stream of frames; only the newest counts
  * @property {() => boolean} isReady whether it takes another frame

@@ -3,6 +3,7 @@
 import { Sentence } from "./messages.mjs";
 import { fileOf } from "./picture.mjs";
 
+const REFUSED = 1008; // code of a WebSocket that is closed for the token or an option
 const GONE = "The server cannot be reached: is it still running?";
 
 /** @implements {import("./engine.mjs").Engine} */
@@ -67,7 +68,8 @@ export class ServerEngine {
     throw new Sentence(error ? upper(error) : `${address} cannot be loaded (status ${answer.status}).`);
   }
 
-  stream(schema, onResult, onError) {
+  async stream(schema, onResult, onError) {
+    await this.load(); // asks for the token where the one before was wrong
     const address = new URL(`v1/frames?${new URLSearchParams({ schema: schema.name, smooth: "causal" })}`, this.base);
     address.protocol = address.protocol.replace("http", "ws");
     const socket = new WebSocket(address, ["darkpose", ...(this.token ? [`token.${this.token}`] : [])]);
@@ -79,7 +81,10 @@ export class ServerEngine {
       if (error) onError(new Sentence(upper(error)));
       else onResult({ ...result, image: "" });
     };
-    socket.onclose = ({ reason }) => closed || onError(new Sentence(reason ? upper(reason) : GONE));
+    socket.onclose = ({ code, reason }) => {
+      if (code === REFUSED) this.token = "";
+      if (!closed) onError(new Sentence(reason ? upper(reason) : GONE));
+    };
     return {
       isReady: () => socket.readyState === WebSocket.OPEN && !waiting,
       send: async (source, width, height) => {
