@@ -141,6 +141,8 @@ def test_the_sample_is_found_and_hovering_tells_of_a_landmark(page: "Page", pred
 
 
 def test_saved_files_hold_the_landmarks(page: "Page") -> None:
+    from playwright.sync_api import expect
+
     page.click("#sample")
     wait_for(page, "1 face")
     (result,) = saved_results(page)
@@ -152,7 +154,7 @@ def test_saved_files_hold_the_landmarks(page: "Page") -> None:
     x, y = np.rint((np.array(result["faces"][0]["keypoints"]) + 0.5) * 2 - 0.5).astype(int).T
     assert (drawn[y, x].min(axis=1) > 200).mean() > 0.8  # white discs
     page.click("#copy-json")
-    page.wait_for_timeout(50)
+    expect(page.locator("#status")).to_have_text("The JSON text was copied.")
     assert json.loads(page.evaluate("navigator.clipboard.readText()")) == result
 
 
@@ -172,6 +174,8 @@ def test_pictures_are_pasted_chosen_and_taken_away(page: "Page", astronaut: Path
 
 
 def test_keys_zoom_move_and_go_through_the_landmarks(page: "Page") -> None:
+    from playwright.sync_api import expect
+
     page.click("#sample")
     wait_for(page, "1 face")
     page.focus("#view")
@@ -191,7 +195,7 @@ def test_keys_zoom_move_and_go_through_the_landmarks(page: "Page") -> None:
     page.get_by_label("contour").check()
     page.keyboard.press("0")
     page.click("#table-part summary")
-    assert page.locator("#table tbody tr").count() == 68
+    expect(page.locator("#table tbody tr")).to_have_count(68)
     page.click("#table-part summary")
 
 
