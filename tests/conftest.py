@@ -1,6 +1,9 @@
 """Shared fixtures: golden arrays, the reference's rule for filling a network, real images where they are available."""
 
 import os
+import shutil
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from functools import cache
@@ -195,6 +198,24 @@ def exported_detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("detector") / "detector.onnx"
     export_detector(open_face_detector(), path)
     return path
+
+
+@pytest.fixture(scope="session")
+def built_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page as a static folder."""
+    pytest.importorskip("torch")
+    pytest.importorskip("onnx")
+    from needed import UNREACHABLE, lacking
+
+    if shutil.which("npm") is None:
+        lacking("needs Node.js: npm cannot be found")
+    site = tmp_path_factory.mktemp("static") / "site"
+    command = [sys.executable, str(TESTS.parent / "scripts" / "build_site.py"), str(site)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=400)
+    if done.returncode and UNREACHABLE.search(done.stderr):
+        lacking("needs onnxruntime-web: `npm ci` cannot reach the registry")
+    assert done.returncode == 0, done.stderr
+    return site
 
 
 @pytest.fixture(scope="session")
