@@ -53,6 +53,7 @@ DOORS = {
     "prometheus_client": {"serve"},
     "pyarrow": {"predict", "video"},
     "pydantic": {"serve"},
+    "python_multipart": {"serve"},
     "ray": {"predict", "serve"},
     "safetensors": {"network", "predict", "training", "weights"},
     "scipy": {"datasets"},

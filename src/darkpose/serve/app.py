@@ -89,6 +89,13 @@ def _json(values: Any, status: int = 200, headers: dict[str, str] | None = None)
     return Response(format_json(values), status, {"cache-control": "no-store", **(headers or {})}, "application/json")
 
 
+class _NoAnswer(Response):
+    """To a client that is gone."""
+
+    async def __call__(self, *_: object) -> None:
+        """Send nothing."""
+
+
 def _add_errors(app: FastAPI) -> None:
     """Every error is one sentence."""
 
@@ -115,7 +122,7 @@ def _add_errors(app: FastAPI) -> None:
         return answer(503, str(error) or "there is too much to do; try again in a second", {"retry-after": "1"})
 
     async def gone(*_: object) -> Response:
-        return answer(499, "the client is gone")
+        return _NoAnswer()
 
     async def broken(*_: object) -> Response:
         return answer(500, "there is a mistake in darkpose; the log of the service has more")

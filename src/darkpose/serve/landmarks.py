@@ -14,7 +14,7 @@ from darkpose.serve.batching import Batching, Found, Job
 from darkpose.serve.figures import Figures
 from darkpose.serve.options import Options, parse_boxes
 from darkpose.serve.predictors import Predictors
-from darkpose.serve.settings import Settings
+from darkpose.serve.settings import BusyError, Settings
 from darkpose.serve.upload import Held, Upload, read_images
 
 Value = TypeVar("Value")
@@ -87,18 +87,27 @@ async def _within(seconds: float, late: Exception, work: Awaitable[Value]) -> Va
 
 async def _unless_gone(request: Request, jobs: Sequence[Job]) -> list[Found]:
     """The results of jobs; they are cancelled if the client of the request is gone."""
-    found: asyncio.Future[Any] = asyncio.gather(*(asyncio.wrap_future(job.found) for job in jobs))
+    found: asyncio.Future[Any] = asyncio.gather(
+        *(asyncio.wrap_future(job.found) for job in jobs), return_exceptions=True
+    )
     gone: asyncio.Future[Any] = asyncio.ensure_future(request.receive())  # nothing but this comes after the body
     try:
-        await asyncio.wait({found, gone}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([found, gone], return_when=asyncio.FIRST_COMPLETED)
         if not found.done():
             raise ClientDisconnect
-        results: list[Found] = await found
-        return results
+        return [_result(one) for one in found.result()]
     finally:
         gone.cancel()
         for job in jobs:
             job.found.cancel()  # changes nothing where there is a result
+
+
+def _result(found: Found | BaseException) -> Found:
+    if isinstance(found, asyncio.CancelledError):  # the service ends
+        raise BusyError
+    if isinstance(found, BaseException):
+        raise found
+    return found
 
 
 def refused(values: dict[str, Any]) -> dict[str, Any]:

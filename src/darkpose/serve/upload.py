@@ -3,12 +3,12 @@
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from fastapi import Request
-from starlette.datastructures import FormData, UploadFile
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException, MultiPartParser
 
 from darkpose.errors import printable
 from darkpose.serve.settings import BusyError, Settings
@@ -57,12 +57,65 @@ class HeldBody:
             raise BusyError
 
 
-class _InMemory(MultiPartParser):
-    """Starlette's parser; it writes no file to disk."""
+class _Form:
+    """The files of multipart/form-data, parsed by python-multipart as its bytes come."""
 
-    def __init__(self, request: Request, stream: AsyncGenerator[bytes, None], settings: Settings) -> None:
-        self.spool_max_size = 2 * settings.max_bytes  # never reached
-        super().__init__(request.headers, stream, max_files=settings.max_images, max_fields=16)
+    def __init__(self, content_type: str, most: int) -> None:
+        _, options = parse_options_header(content_type)
+        if b"boundary" not in options:
+            raise HTTPException(400, "the multipart/form-data has no boundary")
+        self.files: list[Upload] = []
+        self._most, self._is_whole = most, False
+        self._header, self._value, self._name, self._data = bytearray(), bytearray(), "", bytearray()
+        callbacks = {name: getattr(self, name) for name in dir(self) if name.startswith("on_")}
+        self._parser = MultipartParser(options[b"boundary"], cast(Any, callbacks))
+
+    def write(self, chunk: bytes) -> None:
+        """Take some bytes."""
+        self._parser.write(chunk)
+
+    def close(self) -> list[Upload]:
+        """The files, after the last bytes."""
+        self._parser.finalize()
+        if not self._is_whole or not self.files:
+            raise HTTPException(400, "the multipart/form-data has no file, or no end")
+        return self.files
+
+    def on_part_begin(self) -> None:
+        """A part begins."""
+        self._name, self._data = "", bytearray()
+
+    def on_header_field(self, data: bytes, start: int, end: int) -> None:
+        """Some of the name of a header of the part."""
+        self._header += data[start:end]
+
+    def on_header_value(self, data: bytes, start: int, end: int) -> None:
+        """Some of the value of a header of the part."""
+        self._value += data[start:end]
+
+    def on_header_end(self) -> None:
+        """A header is whole: a file has a name, a field has not."""
+        if self._header.lower() == b"content-disposition":
+            _, options = parse_options_header(bytes(self._value))
+            if b"filename" not in options:
+                field = printable(options.get(b"name", b"").decode("utf-8", "replace"))[:60]
+                raise HTTPException(422, f"expected files only, got the field {field!r}; options are in the query")
+            self._name = options[b"filename"].decode("utf-8", "replace")
+        self._header, self._value = bytearray(), bytearray()
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        """Some of the file."""
+        self._data += data[start:end]
+
+    def on_part_end(self) -> None:
+        """The file is whole."""
+        if len(self.files) == self._most:
+            raise HTTPException(400, f"a request may have {self._most} files, this one has more")
+        self.files.append(Upload(self._name, bytes(self._data)))
+
+    def on_end(self) -> None:
+        """The form is whole."""
+        self._is_whole = True
 
 
 async def read_images(request: Request, body: HeldBody, settings: Settings) -> list[Upload]:
@@ -73,17 +126,16 @@ async def read_images(request: Request, body: HeldBody, settings: Settings) -> l
         BusyError: the bodies of all requests are too large together.
         starlette.requests.ClientDisconnect: the client is gone.
     """
-    stream = _limited(request, body, settings.max_bytes)
-    if request.headers.get("content-type", "").split(";")[0].strip().lower() != "multipart/form-data":
+    stream, kind = _limited(request, body, settings.max_bytes), request.headers.get("content-type", "")
+    if kind.split(";")[0].strip().lower() != "multipart/form-data":
         return [Upload("", b"".join([chunk async for chunk in stream]))]
+    form = _Form(kind, settings.max_images)
     try:
-        form = await _InMemory(request, stream, settings).parse()
-    except MultiPartException as error:
-        raise HTTPException(400, f"the body is no multipart/form-data: {error.message}") from error
-    try:
-        return [await _upload(name, value) for name, value in _filled(form).multi_items()]
-    finally:
-        await form.close()
+        async for chunk in stream:
+            form.write(chunk)
+        return form.close()
+    except FormParserError as error:
+        raise HTTPException(400, "the body is no multipart/form-data") from error
 
 
 async def _limited(request: Request, body: HeldBody, most: int) -> AsyncGenerator[bytes, None]:
@@ -97,16 +149,3 @@ async def _limited(request: Request, body: HeldBody, most: int) -> AsyncGenerato
         if body.count > most:
             raise HTTPException(413, f"{message}, this one has more")
         yield chunk
-
-
-def _filled(form: FormData) -> FormData:
-    if not form:
-        raise HTTPException(400, "the multipart/form-data has no file, or no end")
-    return form
-
-
-async def _upload(name: str, value: UploadFile | str) -> Upload:
-    if isinstance(value, str):
-        message = f"expected files only, got the field {printable(name)[:60]!r}; options are in the query"
-        raise HTTPException(422, message)
-    return Upload(value.filename or "", await value.read())
