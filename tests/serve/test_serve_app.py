@@ -161,6 +161,8 @@ def test_a_form_is_files_only_and_whole(client: Any, photo: bytes) -> None:
         assert "'schema'" in refusal(field, 422)
         for body in (b"", b"--x", b"words", b'--x\r\nContent-Disposition: form-data; filename="a"\r\n\r\na'):
             refusal(service.post("/v1/landmarks", content=body, headers=kind), 400)
+        without_end = b'--x\r\nContent-Disposition: form-data; filename="a"\r\n\r\n' + photo + b"\r\n--x\r\n"
+        assert "no end" in refusal(service.post("/v1/landmarks", content=without_end, headers=kind), 400)
         refusal(service.post("/v1/landmarks", content=photo, headers={"content-type": "multipart/form-data"}), 400)
         many = [("a", (f"{n}.png", b"")) for n in range(65)]
         assert "64" in refusal(service.post("/v1/landmarks/batch", files=many), 400)
@@ -172,7 +174,7 @@ def test_a_body_that_is_too_large_is_refused_whether_it_tells_its_length_or_not(
             yield bytes(1000)
 
     with client(max_bytes=5000) as service:
-        assert "5000" in refusal(service.post("/v1/landmarks", content=bytes(10_000)), 413)
+        assert "5000 bytes, this one has 10000" in refusal(service.post("/v1/landmarks", content=bytes(10_000)), 413)
         assert "5000" in refusal(service.post("/v1/landmarks", content=parts()), 413)
         assert "5000" in refusal(service.post("/v1/landmarks", files={"a": bytes(10_000)}), 413)
         assert "empty" in refusal(service.post("/v1/landmarks", content=b""), 422)

@@ -20,7 +20,7 @@ HEADERS = {
 }
 _STYLE = (
     "body{font:1rem/1.5 system-ui,sans-serif;max-width:50rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}"
-    "code{font-family:ui-monospace,monospace}td,th{text-align:left;vertical-align:top;padding:.2rem 1rem .2rem 0}"
+    "caption{text-align:left;font-weight:bold}code{font-family:ui-monospace,monospace}td{vertical-align:top;padding:.2rem 1rem .2rem 0}"
 )
 
 
