@@ -20,7 +20,8 @@ HEADERS = {
 }
 _STYLE = (
     "body{font:1rem/1.5 system-ui,sans-serif;max-width:50rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}"
-    "caption{text-align:left;font-weight:bold}code{font-family:ui-monospace,monospace}td{vertical-align:top;padding:.2rem 1rem .2rem 0}"
+    "caption{text-align:left;font-weight:bold}td{vertical-align:top;padding:.2rem 1rem .2rem 0}"
+    "code{font-family:ui-monospace,monospace}"
 )
 
 
