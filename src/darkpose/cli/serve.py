@@ -49,9 +49,9 @@ def serve(
     compute: Compute | None = None,
     limits: Limits | None = None,
 ) -> int:
-    """Answer requests for landmarks over HTTP, and deliver a page for people. Ctrl-C ends.
+    """Answer requests for landmarks over HTTP, and deliver a page for people.
 
-    Images stay in memory until they are answered; nothing of them is written or logged.
+    Ctrl-C ends. Images stay in memory until they are answered; nothing of them is written or logged.
 
     Parameters
     ----------
