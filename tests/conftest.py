@@ -270,6 +270,7 @@ def served(predictors: "Predictors") -> Served:
                 yield address_of(listening)
             finally:
                 server.should_exit = True
-                thread.join(30)
+                thread.join(60)
+                assert not thread.is_alive()
 
     return running

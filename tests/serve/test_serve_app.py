@@ -241,6 +241,7 @@ def test_a_mistake_of_the_service_tells_nothing_of_itself(client: Any, monkeypat
     monkeypatch.setattr("darkpose.serve.batching.find_regions", broken)
     with client() as service:
         assert "secret" not in refusal(service.post("/v1/landmarks", content=b"x"), 500)
+        assert 'darkpose_requests_total{code="500",path="/v1/landmarks"} 1.0' in service.get("/metrics").text
 
 
 def test_the_facts_of_the_model_are_those_of_the_package(client: Any, predictors: Predictors) -> None:

@@ -60,6 +60,9 @@ class Counted:
 
         try:
             await self._app(scope, receive, noted)
+        except Exception:
+            code = "500"  # which is answered outside of this
+            raise
         finally:
             route = scope.get("route")  # paths of other requests would be any number
             path = route.path if isinstance(route, Route) else "other"
