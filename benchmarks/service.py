@@ -113,6 +113,7 @@ def measure(folder: Path | None, requests: int, rounds: int, clients: int, file_
                         seconds += each
                     rates[way].append(len(asked) / (time.perf_counter() - began))
                 memory.append(resident(service.pid))
+                print({way: round(values[-1], 2) for way, values in rates.items()}, memory[-1], file=sys.stderr)
                 different += sum(a != b for a, b in zip(answers, expected, strict=True))
                 faces += sum(len(each["faces"]) for each in expected)
         finally:
