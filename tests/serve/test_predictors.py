@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,6 +51,11 @@ def test_an_exported_file_keeps_what_is_built_in(exported_small: Path) -> None:
         found.get("300w-68", "published")
 
 
-def test_a_decoder_without_covariances_is_served_without_them() -> None:
+def test_a_decoder_without_covariances_is_served_without_them(client: Any, astronaut: Path) -> None:
     found = Predictors({"method": "argmax", "runtime": "onnxruntime", "detector": "haar"})
-    assert not found.first.calibrated
+    assert not found.has_covariance
+    with client(found) as service:
+        query = "boxes=178,65,270,190"
+        assert "dark+" in service.post(f"/v1/landmarks?{query}&covariance=true", content=b"x").json()["error"]
+        (face,) = service.post(f"/v1/landmarks?{query}", content=astronaut.read_bytes()).json()["faces"]
+    assert "covariances" not in face

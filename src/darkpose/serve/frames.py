@@ -10,6 +10,7 @@ from darkpose.errors import DarkposeError
 from darkpose.files.json_text import format_json
 from darkpose.image.opencv import cv2
 from darkpose.image.pixels import decode_image
+from darkpose.predict.face import Face
 from darkpose.predict.formats import face_values
 from darkpose.predict.predictor import Predictor
 from darkpose.serve.figures import Figures
@@ -82,7 +83,7 @@ class Follower:
         values = [self._values(face, message) for face in faces]
         return {"width": image.shape[1], "height": image.shape[0], "faces": values}
 
-    def _values(self, face: Any, message: Message) -> dict[str, Any]:
+    def _values(self, face: Face, message: Message) -> dict[str, Any]:
         values = {**face_values(face), "track": face.track}
         values.pop("covariances", None)
         if self._smoother is not None:

@@ -45,10 +45,12 @@ class Landmarks:
         Raises:
             DarkposeError: the options cannot be used.
             HTTPException: the body cannot be used, or time is over.
-            upload.BusyError: there is too much to do.
+            settings.BusyError: there is too much to do.
             starlette.requests.ClientDisconnect: the client is gone; the work is dropped.
         """
         schema = self._predictors.check(options.schema_name)
+        if options.covariance and not self._predictors.has_covariance:
+            raise DarkposeError('covariance needs the method "dark" or "dark+"; the service was started with another')
         boxes = parse_boxes(options.boxes, self._settings.max_boxes)
         seconds = self._settings.timeout
         with self._held.body() as body:

@@ -22,6 +22,7 @@ class Predictors:
         first: the one of the default schema, with the flip test asked for.
         weights: name of the weights, or of their file.
         schemas: that can be asked for, by name, the default first.
+        has_covariance: whether the faces have covariances: the decoders "argmax" and "quarter" give none.
     """
 
     def __init__(self, options: Mapping[str, Any]) -> None:
@@ -33,8 +34,8 @@ class Predictors:
         Raises:
             DarkposeError: the options cannot be used.
         """
-        sure = options.get("method") not in ("argmax", "quarter")
-        self._options = {**options, "covariance": sure}
+        self.has_covariance = options.get("method") not in ("argmax", "quarter")
+        self._options = {**options, "covariance": self.has_covariance}
         self.first = Predictor(**self._options)
         _ = self.first.detector
         weights = options.get("weights", DEFAULT)
