@@ -19,7 +19,6 @@ def test_many_clients_get_the_answers_of_direct_calls_in_steady_memory() -> None
     command = [sys.executable, "benchmarks/service.py", "quick"]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, env=os.environ).stdout
     found = json.loads(printed)
-    assert (found["requests"], found["different"]) == (96, 0)
+    assert (found["requests"], found["different"], found["refused"]) == (96, 0, {})
     assert found["faces"] >= 48  # the portraits
     assert found["memory_mb"][-1] < 1.2 * found["memory_mb"][0]
-    assert found["throughput"]["ratio"] > 0
