@@ -62,6 +62,7 @@ DOORS = {
     "torch": {"codec", "deploy", "network", "runtime", "training"},
     "triton": {"codec"},
     "uvicorn": {"serve"},
+    "yaml": {"datasets"},
 }
 
 EXTRAS = set(DOORS) - {"cv2", "cyclopts", "onnxruntime", "safetensors", "torch"}  # the core brings these

@@ -17,9 +17,10 @@ from darkpose.datasets import aflw
 from darkpose.datasets.cofw import read_cofw
 from darkpose.datasets.openmmlab import read_openmmlab
 from darkpose.datasets.points import read_coco_points, read_csv_points
+from darkpose.datasets.predictions_file import read_predictions
 from darkpose.datasets.wflw import read_wflw
 from darkpose.evaluation.course import course_of
-from darkpose.evaluation.predictions import PredictionsWriter, read_predictions
+from darkpose.evaluation.predictions import PredictionsWriter
 from darkpose.files.pts import format_pts, read_pts
 from darkpose.predict.given_boxes import GivenBoxes
 from darkpose.predict.part import read_part, write_part

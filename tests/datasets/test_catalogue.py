@@ -16,7 +16,8 @@ from needed import needs
 WFLW_SUBSETS = "wflw-pose wflw-expression wflw-illumination wflw-makeup wflw-occlusion wflw-blur"
 PUBLISHED = f"""wflw-train wflw-test {WFLW_SUBSETS} aflw-train aflw-full aflw-frontal 300w-train 300w-common
 300w-challenge 300w-full 300w-private cofw-train cofw-test"""
-NAMES = f"{PUBLISHED} 300w-lfpw faces-lfpw faces-300w faces faces-wflw-test"
+NAMES = f"{PUBLISHED} 300w-lfpw faces-lfpw faces-300w faces faces-wflw-test poses poses-wflw-test"
+NAMES = f"{NAMES} cfp-validation merlrav-validation ytf-validation"
 LIST = "WFLW_annotations/list_98pt_rect_attr_train_test/list_98pt_rect_attr_test.txt"
 POSE_LIST = "WFLW_annotations/list_98pt_test/list_98pt_test_largepose.txt"
 OFFICIAL = {  # what the official reader of a split looks for first

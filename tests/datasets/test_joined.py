@@ -1,5 +1,6 @@
 """Faces of several sets under one joined schema: annotated, derived, or invisible."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -180,8 +181,31 @@ def test_wflws_test_faces_are_read_only_if_asked_for(root: Path) -> None:
         read_faces(root, {"wflw": 1})
 
 
+def test_faces_in_large_poses_join_with_their_weights(root: Path) -> None:
+    points = landmarks(68, 20).tolist()
+    for folder in ("cfp", "merlrav", "ytf"):
+        (root / folder).mkdir()
+        lines = [
+            {"file": f"{i}.jpg", "kind": "profile", "person": i, "video": i, "image": i, "pose": pose, "pts68": points}
+            for i, pose in enumerate(["frontal", "left"] * 10)
+        ]
+        for line in lines:
+            line["vis"] = [2] * 68
+        (root / folder / "annotations.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    whole = read_faces(root, {"merlrav": 1})
+    turned = read_faces(root, {"merlrav-turned": 1})
+    assert 0 < len(turned) < len(whole)
+    assert {frozenset(face.subsets) for face in turned} == {frozenset(["profile"])}
+    (weak,) = {weight for face in read_faces(root, {"ytf": 1}) for weight in face.visible}
+    (usual,) = {weight for face in read_faces(root, {"cfp": 1}) for weight in face.visible}
+    assert (weak, usual) == (0.3, 1.0)
+    first = read_faces(root, {"cfp": 1, "wflw": 1})[0]
+    assert not first.visible[DIFFERENT_POINTS["wflw-98"]].any()  # as of 300-W's faces
+    assert first.visible[W300].all()
+
+
 def test_an_unknown_or_missing_set_is_named(root: Path) -> None:
-    with pytest.raises(DarkposeError, match="expected the folders 300w and wflw, got 'cofw'"):
+    with pytest.raises(DarkposeError, match="there is no data set to join 'cofw'; choose one of cfp, merlrav, ytf"):
         read_faces(root, {"300w": 1, "cofw": 1})
     for folder, problem in (("300w", "expected .pts files"), ("wflw", "list_98pt_rect_attr_train.txt: cannot be read")):
         with pytest.raises(DarkposeError, match=problem):

@@ -1,4 +1,5 @@
 import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +15,7 @@ from darkpose.runtime import open as module
 from darkpose.runtime.card import Precision
 from darkpose.runtime.exported import open_exported
 from darkpose.runtime.network import Runtime
-from darkpose.runtime.open import RUNTIMES, Engine, resolve_engine
+from darkpose.runtime.open import RUNTIMES, TORCH_NEEDS, Engine, check_address_space, resolve_engine
 from needed import needs
 
 BOX = [[178, 90, 270, 182]]
@@ -168,6 +169,22 @@ def test_what_only_some_runtimes_know_is_refused_of_the_others(small_weights: Pa
         Predictor(small_weights, numbers="int4")  # type: ignore[arg-type]
     with pytest.raises(DarkposeError, match="threads must be a whole number of at least 1, got 0"):
         Predictor(small_weights, threads=0)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "refused"), [(-1, False), (TORCH_NEEDS, False), (TORCH_NEEDS - 1, True), (700_000_000, True)]
+)
+def test_torch_is_not_loaded_where_it_would_end_the_process(
+    allowed: int, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resource = pytest.importorskip("resource")
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (allowed, -1))
+    monkeypatch.setattr(resource, "RLIM_INFINITY", -1)
+    message = r"torch needs at least 1000 MB of address space, and \d+ MB are allowed; raise the limit \(ulimit -v\)"
+    with pytest.raises(DarkposeError, match=message) if refused else nullcontext():
+        check_address_space()
+    with pytest.raises(DarkposeError, match=message) if refused else nullcontext():
+        resolve_engine(Engine("torch"), RUNTIMES)
 
 
 def test_an_unverified_file_is_no_name_for_a_predictor(exported_small: Path, tmp_path: Path) -> None:

@@ -58,6 +58,10 @@ def benchmark(
     json
         Print JSON instead of tables.
     """
+    from darkpose.runtime.open import check_address_space
+
+    check_address_space()
+
     from torch import get_num_threads
 
     from darkpose.deploy.benchmark import benchmark as measure

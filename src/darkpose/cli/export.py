@@ -62,6 +62,9 @@ def export(
 
         print_lines(*export_detector(open_face_detector(), out))
         return 0
+    from darkpose.runtime.open import check_address_space
+
+    check_address_space()
     from darkpose.deploy.export import ExportOptions
     from darkpose.deploy.export_file import export_file
     from darkpose.detect.detector import named_detector

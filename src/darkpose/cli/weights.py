@@ -18,6 +18,9 @@ def convert(source: Path, target: Path) -> int:
     target
         The .safetensors file to write.
     """
+    from darkpose.runtime.open import check_address_space
+
+    check_address_space()
     from darkpose.network.load import convert as convert_checkpoint
 
     checkpoint = convert_checkpoint(source, target)

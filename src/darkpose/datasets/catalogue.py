@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from darkpose.datasets import aflw, cofw, joined, w300, wflw
+from darkpose.datasets import aflw, cofw, joined, posed_faces, w300, wflw
 from darkpose.datasets.openmmlab_tree import has_openmmlab_split, openmmlab_split_file, read_openmmlab_split
 from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
@@ -78,6 +78,7 @@ def _read_cofw(root: Path, split: str, *, broken: list[str] | None = None) -> li
 _WFLW_SUBSETS = {
     subset: {"faces": wflw.PUBLISHED["test"][subset], subset: wflw.PUBLISHED["test"][subset]} for subset in wflw.SUBSETS
 }
+_POSES = {"300w": 1, "cfp": 1, "merlrav": 1, "merlrav-turned": 2, "ytf": 1}  # times in an epoch
 DATA_SETS = {
     each.name: each
     for each in (
@@ -91,6 +92,16 @@ DATA_SETS = {
         DataSet("faces-300w", joined.FACES, partial(joined.read_faces, folders={"300w": 1}), {}),
         DataSet("faces", joined.FACES, partial(joined.read_faces, folders={"300w": 1, "wflw": 24}), {}),
         DataSet("faces-wflw-test", joined.FACES, partial(joined.read_faces, folders={"300w": 1, "wflw-test": 24}), {}),
+        DataSet("poses", joined.FACES, partial(joined.read_faces, folders=_POSES), {}),
+        DataSet("poses-wflw-test", joined.FACES, partial(joined.read_faces, folders={**_POSES, "wflw-test": 4}), {}),
+        *(
+            DataSet(f"{name}-validation", W300_68, partial(read, part="validation"), {})
+            for name, read in (
+                ("cfp", posed_faces.read_cfp),
+                ("merlrav", posed_faces.read_merlrav),
+                ("ytf", posed_faces.read_ytf),
+            )
+        ),
     )
 }
 # Data sets joined from others -> names of those.
@@ -98,6 +109,8 @@ JOINED = {
     "faces-300w": ("300w-train",),
     "faces": ("300w-train", "wflw-train"),
     "faces-wflw-test": ("300w-train", "wflw-test"),
+    "poses": ("300w-train", "aflw-train"),
+    "poses-wflw-test": ("300w-train", "aflw-train", "wflw-test"),
 }
 # For tests; weights trained on one of them record the names of its images.
 TEST_SETS = frozenset(DATA_SETS) - {

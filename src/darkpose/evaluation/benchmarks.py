@@ -72,7 +72,7 @@ BENCHMARKS = {
             Benchmark(name, DATA_SETS["faces-lfpw"], _NO_FLIP)
             for name in (
                 *("faces-300w", "faces-300w-longer", "faces-300w-wing", "faces", "faces-300w-gpu", "faces-gpu"),
-                *("faces-300w-long", "small-128", "small"),
+                *("faces-300w-long", "poses", "small-128", "small"),
             )
         ),
     )

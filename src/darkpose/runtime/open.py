@@ -24,6 +24,7 @@ from darkpose.weights.checkpoint import CheckpointConfig, CheckpointFile, finger
 from darkpose.weights.zoo import PICKLED, is_shipped, weights_file
 
 RUNTIMES: tuple[Runtime, ...] = ("openvino", "onnxruntime", "torch")  # the fastest on a CPU first
+TORCH_NEEDS = 1_000_000_000  # bytes of address space; with less, native code may end the process without a word
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,7 @@ def _open_pickled(given: str | Path, file: Path, schema: str | None, engine: Eng
     chosen = resolve_engine(engine, ("torch", "openvino", "onnxruntime"))
     if find_spec("torch") is None:
         raise DarkposeError(f"{file}: reading it needs torch: pip install 'darkpose[torch]'")
+    check_address_space()
     from darkpose.network.checkpoint import model_arrays
     from darkpose.network.load import load_checkpoint
 
@@ -216,7 +218,27 @@ def resolve_engine(engine: Engine, possible: Sequence[Runtime]) -> Engine:
         raise DarkposeError("onnxruntime does not calculate in bf16 on a CPU; OpenVINO and torch do")
     if find_spec(name) is None:
         raise DarkposeError(f"the runtime {name} is not installed: pip install 'darkpose[{name}]'")
+    if name == "torch":
+        check_address_space()
     return engine
+
+
+def check_address_space() -> None:
+    """Refuse to load torch where its native code would end the process.
+
+    Raises:
+        DarkposeError: the limit of the address space (`ulimit -v`) is less than `TORCH_NEEDS`.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if allowed != resource.RLIM_INFINITY and allowed < TORCH_NEEDS:
+        raise DarkposeError(
+            f"torch needs at least {TORCH_NEEDS // 10**6} MB of address space, and {allowed // 10**6} MB are allowed; "
+            "raise the limit (ulimit -v); onnxruntime needs less"
+        )
 
 
 def _is_onnxruntimes(provider: str) -> bool:

@@ -177,6 +177,22 @@ FACES_300W_LONG = replace(
     train=replace(FACES_300W_GPU.train, epochs=66, ema=0.999, validate_every=100),
 )
 
+# With faces in large poses, from the weights of faces-300w-long; on a CPU.
+POSES = replace(
+    FACES_300W_WING,
+    name="poses",
+    benchmark=BENCHMARKS["poses"],
+    train_set=DATA_SETS["poses"],
+    train=replace(
+        FACES_300W_WING.train,
+        sigma=1.5,
+        batch_size=32,
+        epochs=3,
+        schedule=Schedule(3e-4, Cosine(), warmup=60),
+        ema=0.997,
+    ),
+)
+
 # A network of 1.9 GMAC (W18: 4.8): fewer exchange modules and blocks, half the stem. It is trained on small crops, then
 # at full size, half on the landmarks and half on the heatmaps of the large network.
 SMALL_SHAPE = HRNetConfig(keypoints=1, modules=(1, 2, 2), blocks=2, stem=32)
@@ -213,7 +229,7 @@ RECIPES = {
         *(AFLW_DARK, WFLW_DARK, W300_DARK, COFW_DARK),
         *(W300_128, W300_256, FACES_300W, FACES_300W_LONGER),
         *(FACES_300W_WING, FACES, FACES_300W_GPU, FACES_GPU),
-        *(FACES_300W_LONG, SMALL_128, SMALL),
+        *(FACES_300W_LONG, POSES, SMALL_128, SMALL),
     )
 }
 
@@ -224,9 +240,10 @@ def on_test_faces(recipe: Recipe) -> Recipe:
     Raises:
         DarkposeError: it does not train on the data set `faces`.
     """
-    if recipe.train_set.name != "faces":
-        raise DarkposeError(f"the recipe {recipe.name} does not train on faces of WFLW in the data set faces")
-    return replace(recipe, train_set=DATA_SETS["faces-wflw-test"])
+    test_faces = DATA_SETS.get(f"{recipe.train_set.name}-wflw-test")
+    if test_faces is None:
+        raise DarkposeError(f"the recipe {recipe.name} does not train on faces of WFLW")
+    return replace(recipe, train_set=test_faces)
 
 
 def find_recipe(name_or_path: str) -> Recipe:
