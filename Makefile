@@ -36,7 +36,7 @@ setup: .venv/complete
 	touch $@
 
 .venv/complete: .venv/core
-	$(UV) $(INSTALL) ".[train,export,openvino,fast,parquet,supervision,report,data,track,video]" --group dev --python $(BIN)/python
+	$(UV) $(INSTALL) ".[train,export,openvino,fast,parquet,supervision,report,data,track,video,serve]" --group dev --python $(BIN)/python
 	touch $@
 
 .venv-core/ready: .venv/core

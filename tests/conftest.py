@@ -4,9 +4,12 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +22,20 @@ import darkpose.image.opencv  # noqa: F401  sets OpenCV up before a test imports
 from without_torch import IS_TORCH_INSTALLED, needs_torch
 
 if TYPE_CHECKING:
+    from starlette.testclient import TestClient
+
     from darkpose.network.hrnet import HRNet
+    from darkpose.serve.predictors import Predictors
 
 Arrays = dict[str, NDArray[Any]]
 Golden = Callable[[str], Arrays]
+Client = Callable[..., AbstractContextManager["TestClient"]]
+Served = Callable[..., AbstractContextManager[str]]
 
 TESTS = Path(__file__).parent
 SHARED_DATA = TESTS.parents[1] / "shared" / "data"
+
+SERVICE = ("fastapi", "httpx2", "prometheus_client", "python_multipart", "uvicorn", "websockets")
 
 os.environ["OMP_NUM_THREADS"] = "1"  # results and times do not depend on how many cores are free
 if not Path("/dev/nvidiactl").exists():
@@ -38,7 +48,9 @@ settings.load_profile("same examples")
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Leave out the tests that need torch where it is not installed."""
+    """Leave out the tests that need torch, or those of the service that need FastAPI, where it is not installed."""
+    if collection_path.parent == TESTS / "serve" and any(find_spec(package) is None for package in SERVICE):
+        return True
     if IS_TORCH_INSTALLED or collection_path.suffix != ".py":
         return None
     return needs_torch(collection_path) or None
@@ -235,3 +247,51 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     monkeypatch.delenv("DARKPOSE_YUNET", raising=False)
     monkeypatch.setattr(yunet, "fetch", refuse)
+
+
+@pytest.fixture(scope="session")
+def predictors() -> "Predictors":
+    """Of the default weights, by onnxruntime."""
+    from darkpose.serve.predictors import Predictors
+
+    return Predictors({"runtime": "onnxruntime", "detector": "darkpose"})
+
+
+@pytest.fixture(scope="session")
+def client(predictors: "Predictors") -> Client:
+    """Open a client of a service with some settings, in this process; it raises no errors of the service."""
+    from starlette.testclient import TestClient
+
+    from darkpose.serve.app import make_app
+    from darkpose.serve.settings import Settings
+
+    @contextmanager
+    def opened(of: Any = predictors, **settings: Any) -> Iterator[TestClient]:
+        with TestClient(make_app(of, Settings(**settings)), raise_server_exceptions=False) as found:
+            yield found
+
+    return opened
+
+
+@pytest.fixture(scope="session")
+def served(predictors: "Predictors") -> Served:
+    """Run a service with some settings on a free port; gives its address, "http://127.0.0.1:PORT/"."""
+    from darkpose.serve.app import make_app
+    from darkpose.serve.server import address_of, make_server, open_socket
+    from darkpose.serve.settings import Settings
+
+    @contextmanager
+    def running(of: Any = predictors, **settings: Any) -> Iterator[str]:
+        chosen = Settings(**settings)
+        with open_socket("127.0.0.1", 0) as listening:
+            server = make_server(make_app(of, chosen), chosen.max_bytes)
+            thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+            thread.start()
+            try:
+                yield address_of(listening)
+            finally:
+                server.should_exit = True
+                thread.join(60)
+                assert not thread.is_alive()
+
+    return running
