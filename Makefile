@@ -2,6 +2,7 @@
 # make test        lint, types and tests; installs everything
 # make test-core   the tests of the core where PyTorch is not installed
 # make test-slow   tests that take long: killed processes, Ray, C++, JavaScript, the page in a browser, several training processes
+# make test-service  the service under load and malformed requests, and the page in a browser (also parts of test and test-slow)
 # make fuzz        readers of files on damaged files, EXAMPLES=10000 of each kind
 # make site        the page as a static folder, site/: landmarks in the browser, on any host of files; needs Node.js
 # make setup       everything, into .venv
@@ -25,7 +26,7 @@ PYTEST := -m pytest --quiet --numprocesses $(WORKERS) --dist worksteal
 # Compile modules once and keep them: every later start is faster.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo site test test-core test-slow fuzz bench clean
+.PHONY: setup demo site test test-core test-service test-slow fuzz bench clean
 
 setup: .venv/complete
 
@@ -62,6 +63,9 @@ test: setup
 
 test-core: .venv-core/ready
 	$(CORE)/python $(PYTEST) -m "not slow"
+
+test-service: setup
+	$(BIN)/python -m pytest --quiet tests/serve tests/web tests/cli/test_cli_serve.py
 
 test-slow: setup
 	$(BIN)/python -m pytest --quiet -m slow

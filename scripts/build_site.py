@@ -22,7 +22,7 @@ from darkpose.detect.face_detector import DOWN, HEIGHT, WIDTH
 from darkpose.errors import DarkposeError
 from darkpose.files.json_text import format_json, parse_json
 from darkpose.network.load import load_checkpoint
-from darkpose.schema import KeypointSchema
+from darkpose.serve.page_facts import schema_values
 from darkpose.weights.calibrations import calibration_beside
 from darkpose.weights.face_detector import open_face_detector
 from darkpose.weights.zoo import W300_ONLY, weights_file
@@ -34,16 +34,6 @@ LIMITS = {"bytes": 100_000_000, "pixels": 50_000_000}  # of a picture; canvases 
 IMPORT = 'from "onnxruntime-web"'  # import maps do not reach workers, so this name becomes an address
 RUNTIMES = {"wasm": "ort.wasm.min.mjs", "webgpu": "ort.webgpu.min.mjs"}
 WASM = {"wasm": "ort-wasm-simd-threaded", "webgpu": "ort-wasm-simd-threaded.asyncify"}
-
-
-def schema_values(schema: KeypointSchema) -> dict[str, Any]:
-    """What the page knows of a schema; JSON values."""
-    return {
-        "name": schema.name,
-        "names": list(schema.names),
-        "outlines": [list(line) for line in schema.outlines],
-        "flip_pairs": [list(pair) for pair in schema.flip_pairs],
-    }
 
 
 def build_site(site: Path, tell: Callable[[str], object] = print) -> None:

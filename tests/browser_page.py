@@ -9,17 +9,14 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import numpy as np
 
 from darkpose import Predictor
-from darkpose.errors import DarkposeError
-from darkpose.files.json_text import format_json
 from darkpose.image.pixels import decode_image
 from darkpose.predict.formats import ImageResult, to_dict
 from darkpose.predict.turned import LOW
-from darkpose.schema import SCHEMAS, KeypointSchema
 from needed import lacking
 
 if TYPE_CHECKING:
@@ -130,47 +127,6 @@ def folder_of(folder: Path, headers: Mapping[str, str] | None = None) -> type[Ba
                 super().copyfile(source, outputfile)
 
     return Handler
-
-
-def service_of(predictors: Mapping[str, Predictor], token: str = "") -> type[BaseHTTPRequestHandler]:
-    """Delivers the page, and answers as the service does, but for frames."""
-    base: Any = folder_of(WEB)
-
-    class Handler(base):  # type: ignore[misc]
-        def do_GET(self) -> None:  # noqa: N802
-            if self.path == "/v1/model":
-                schemas = [schema_values(SCHEMAS[name]) for name in predictors]
-                limits = {"bytes": 50_000_000, "pixels": 40_000_000}
-                facts = {"engine": "server", "version": "0.1.0", "weights": WEIGHTS, "runtime": "onnxruntime"}
-                self._answer(200, {**facts, "schemas": schemas, "limits": limits, "has_token": bool(token)})
-            else:
-                super().do_GET()
-
-        def do_POST(self) -> None:  # noqa: N802
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            query = {key: values[0] for key, values in parse_qs(urlsplit(self.path).query).items()}
-            if token and self.headers.get("Authorization") != f"Bearer {token}":
-                return self._answer(401, {"error": "the token is missing or wrong"})
-            try:
-                self._answer(200, landmarks(predictors[query["schema"]], body, query))
-            except DarkposeError as error:
-                self._answer(422, {"error": str(error)})
-
-        def _answer(self, status: int, values: object) -> None:
-            text = format_json(values).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-    return Handler
-
-
-def schema_values(schema: KeypointSchema) -> dict[str, Any]:
-    """What the page knows of a schema."""
-    lines, pairs = ([list(each) for each in some] for some in (schema.outlines, schema.flip_pairs))
-    return {"name": schema.name, "names": list(schema.names), "outlines": lines, "flip_pairs": pairs}
 
 
 def landmarks(predictor: Predictor, data: bytes, query: Mapping[str, str]) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from cyclopts import Group, Parameter
 from darkpose.cli.numbers import Count
 from darkpose.cli.result import print_result, tell
 from darkpose.errors import DarkposeError
-from darkpose.schema import name_for_schema
 
 if TYPE_CHECKING:
     from darkpose.evaluation.benchmarks import Benchmark
@@ -162,6 +161,7 @@ def _own_data(
     from darkpose.datasets.annotations import read_annotations
     from darkpose.datasets.schema_file import read_schema
     from darkpose.evaluation.own_data import own_benchmark, with_boxes_for
+    from darkpose.schema import name_for_schema
 
     broken: list[str] = []
     known = None if described is None else read_schema(described)

@@ -9,7 +9,6 @@ from cyclopts import Group, Parameter, validators
 from darkpose.cli.numbers import Count
 from darkpose.cli.result import print_lines, print_result, tell
 from darkpose.errors import DarkposeError
-from darkpose.schema import name_for_schema
 
 if TYPE_CHECKING:
     from darkpose.training.config import RunOptions
@@ -202,6 +201,7 @@ def _train_own(data: OwnData, run: OwnRun, options: "RunOptions") -> int:
 
     from darkpose.datasets.annotations import read_annotations
     from darkpose.datasets.schema_file import read_schema
+    from darkpose.schema import name_for_schema
     from darkpose.training.own_landmarks import own_task, plan_own, train_own
     from darkpose.training.own_report import report_own
     from darkpose.training.run_folder import first_process
