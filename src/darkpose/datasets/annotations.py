@@ -4,7 +4,7 @@ COCO keypoints, CSV tables, imglab XML, `.pts` files, YOLO-pose with its YAML fi
 Coordinates are image px, the centre of the first pixel at (0, 0); `.pts` files count from 1.
 """
 
-import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -182,15 +182,7 @@ def _beginning(path: Path) -> bytes:
 def _is_predicted(text: bytes) -> bool:
     """Whether the first line is that of a file of predictions, or of `predict --json`."""
     first = text.split(b"\n", 1)[0]
-    if b'"darkpose_predictions"' in first[:200]:
-        return True
-    if b'"faces"' not in first:
-        return False
-    try:
-        values = json.loads(first)
-    except ValueError:  # it is longer than what was read
-        return b'"annotations"' not in first
-    return isinstance(values, dict) and "faces" in values and "annotations" not in values
+    return b'"darkpose_predictions"' in first[:200] or bool(re.search(rb'"faces"\s*:\s*\[', first))
 
 
 def _format_of_folder(folder: Path) -> tuple[Format, Path]:

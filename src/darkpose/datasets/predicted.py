@@ -39,7 +39,7 @@ def read_predicted(file: Path, images: Path | None, category: str | None, broken
     if names is None and schema is not None and len(schema) == landmarks:
         names = schema.names
     known = schema if schema is not None and names == schema.names else None
-    notes = [f"{missed} faces were not found by these predictions"] if missed else []
+    notes = [f"faces that these predictions did not find: {missed}"] if missed else []
     notes += folder.notes(each.sample.image for each in objects)
     return Labels(
         objects,

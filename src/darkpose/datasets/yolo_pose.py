@@ -19,7 +19,7 @@ from darkpose.datasets.labels import Labelled, Labels, labelled, only_one
 from darkpose.datasets.reading import numbered_lines, numbers, read_each
 from darkpose.errors import DarkposeError
 from darkpose.files.json_text import format_json
-from darkpose.files.paths import is_folder
+from darkpose.files.paths import is_file, is_folder
 from darkpose.files.text import read_text
 from darkpose.schema import KeypointSchema, Pairs, name_for_schema
 
@@ -89,7 +89,7 @@ def _read_yaml(file: Path) -> _Set:
         raise DarkposeError(f"{file}: YAML files need PyYAML: pip install 'darkpose[data]'") from error
     text = read_text(file)
     try:
-        values = yaml.safe_load(text)
+        values = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # the one in C is 10 times as fast
     except (yaml.YAMLError, ValueError, RecursionError, OverflowError) as error:
         raise DarkposeError(f"{file}: not a YAML file ({' '.join(str(error).split())[:200]})") from error
     shape = values.get("kpt_shape") if isinstance(values, dict) else None
@@ -99,14 +99,14 @@ def _read_yaml(file: Path) -> _Set:
     if not 1 <= landmarks <= MAX_LANDMARKS or count not in (2, 3):
         raise DarkposeError(f"{file}: expected kpt_shape: [number of landmarks, 2 or 3], got {shape}")
     classes = _named(values.get("names", {0: ""}), "names", file)
-    folders = [values[split] for split in SPLITS if values.get(split)]
+    folders, above = [values[split] for split in SPLITS if values.get(split)], str(values.get("path") or ".")
     return _Set(
         landmarks,
         count,
         classes,
         _flip_pairs(values.get("flip_idx"), landmarks, file),
         _landmark_names(values.get("kpt_names"), landmarks, file),
-        tuple(str(each) for folder in folders for each in (folder if isinstance(folder, list) else [folder])),
+        tuple(f"{above}/{each}" for folder in folders for each in (folder if isinstance(folder, list) else [folder])),
     )
 
 
@@ -142,10 +142,10 @@ def _landmark_names(values: Any, landmarks: int, file: Path) -> tuple[str, ...] 
 def _lines(file: Path, folders: Sequence[str], roots: Sequence[Path]) -> tuple[list[_Line], list[str]]:
     """The lines of all label files, each with its image, and notes."""
     lines, notes, seen = list[_Line](), list[str](), set[Path]()
-    for name in folders or ("images",):
+    for name in _with_lists(folders, roots) or ("images",):
         labels = _find_folder(_labels_of(name), roots)
         if labels is None:
-            notes.append(f"{name}: no folder of labels for it ({'/'.join(_labels_of(name))})")
+            notes.append(f"{'/'.join(_parts(name))}: no folder of labels for it, {'/'.join(_labels_of(name))}")
             continue
         places = [place for root in roots for place in (_find_folder(_parts(name), [root]), root) if place is not None]
         images, bare = [ImageFolder(place) for place in dict.fromkeys(places)], 0
@@ -154,12 +154,25 @@ def _lines(file: Path, folders: Sequence[str], roots: Sequence[Path]) -> tuple[l
             stem = path.relative_to(labels).with_suffix("").as_posix()
             image = next((found for each in images if (found := each.by_stem(stem))), None)
             own = [_Line(f"{path}:{number}", image, line.split()) for number, line in numbered_lines(path)]
-            lines, bare = lines + own, bare + (not own)
+            lines += own
+            bare += not own
         if bare:
             notes.append(f"empty files of labels in {labels}: {bare}")
     if not lines:
         raise DarkposeError(f"{file}: expected labels/.../*.txt with objects beside its images, found none")
     return lines, notes
+
+
+def _with_lists(folders: Sequence[str], roots: Sequence[Path]) -> list[str]:
+    """The folders, those of the images for a text file that lists images; each once."""
+    found = []
+    for name in folders:
+        parts = _parts(name)
+        ends = [root.joinpath(*parts[first:]) for first in range(len(parts)) for root in roots]
+        listed = next((path for path in ends if is_file(path)), None) if name.endswith(".txt") else None
+        lines = [name] if listed is None else [str(PureWindowsPath(line).parent) for _, line in numbered_lines(listed)]
+        found += lines
+    return list(dict.fromkeys(found))
 
 
 def _parts(name: str) -> list[str]:
