@@ -29,8 +29,15 @@ def test_ids_may_be_of_any_type(tmp_path: Path, image: object, own: object) -> N
 
 
 def test_several_objects_of_an_image_are_read_and_others_are_counted(tmp_path: Path) -> None:
-    others = [{"iscrowd": 1}, {"keypoints": [0] * 12}, {"category_id": 5}, {"keypoints": None}]
-    annotations = [coco_annotation(id=i, **change) for i, change in enumerate([{}, {}, *others])]
+    changes: list[dict[str, Any]] = [
+        {},
+        {},
+        {"iscrowd": 1},
+        {"keypoints": [0] * 12},
+        {"category_id": 5},
+        {"keypoints": None},
+    ]
+    annotations = [coco_annotation(id=i, **change) for i, change in enumerate(changes)]
     images = [{"id": i, "file_name": name} for i, name in ((1, "a.png"), (2, "b.png"))]
     found = read_annotations(coco_file(tmp_path, *annotations, images=images))
     assert len(found.samples) == 2

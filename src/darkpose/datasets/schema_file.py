@@ -12,7 +12,7 @@
 Only `names` is needed. `left_eye` and `right_eye` may list the landmarks of eyes.
 """
 
-import json
+import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -152,4 +152,5 @@ def _names(schema: KeypointSchema, indices: Sequence[int], indent: str = "  ") -
 
 def _text(text: str) -> str:
     """A TOML text."""
-    return json.dumps(printable(text), ensure_ascii=False).replace("\x7f", "\\u007f")
+    escaped = re.sub(r'[\x00-\x1f\x7f"\\]', lambda each: f"\\u{ord(each.group()):04x}", printable(text))
+    return f'"{escaped}"'

@@ -99,14 +99,16 @@ def _read_yaml(file: Path) -> _Set:
     if not 1 <= landmarks <= MAX_LANDMARKS or count not in (2, 3):
         raise DarkposeError(f"{file}: expected kpt_shape: [number of landmarks, 2 or 3], got {shape}")
     classes = _named(values.get("names", {0: ""}), "names", file)
-    folders, above = [values[split] for split in SPLITS if values.get(split)], str(values.get("path") or ".")
+    above = _text(values.get("path") or ".", "path", file)
+    given = [(split, values[split]) for split in SPLITS if values.get(split)]
+    listed = [(split, each) for split, value in given for each in (value if isinstance(value, list) else [value])]
     return _Set(
         landmarks,
         count,
         classes,
         _flip_pairs(values.get("flip_idx"), landmarks, file),
         _landmark_names(values.get("kpt_names"), landmarks, file),
-        tuple(f"{above}/{each}" for folder in folders for each in (folder if isinstance(folder, list) else [folder])),
+        tuple(f"{above}/{_text(each, split, file)}" for split, each in listed),
     )
 
 
@@ -115,18 +117,25 @@ def _named(values: Any, key: str, file: Path) -> dict[int, str]:
     listed = dict(enumerate(values)) if isinstance(values, list) else values
     if not isinstance(listed, dict) or not listed or not all(type(number) is int for number in listed):
         raise DarkposeError(f"{file}: expected {key} to be a list or a table of numbers and names")
-    return {number: str(name)[:200] for number, name in listed.items()}
+    return {number: _text(name, key, file) for number, name in listed.items()}
+
+
+def _text(value: Any, key: str, file: Path) -> str:
+    """A name, which YAML may take for a number."""
+    if not isinstance(value, str | int | float):
+        raise DarkposeError(f"{file}: expected {key} to be texts, got a {type(value).__name__}")
+    return str(value)[:500]
 
 
 def _flip_pairs(values: Any, landmarks: int, file: Path) -> Pairs | None:
     if not values:
         return None
-    if not isinstance(values, list) or sorted(map(str, values)) != sorted(map(str, range(landmarks))):
+    are_numbers = isinstance(values, list) and all(type(value) is int for value in values)
+    if not are_numbers or sorted(values) != list(range(landmarks)):
         raise DarkposeError(f"{file}: expected flip_idx to list the numbers from 0 to {landmarks - 1}")
-    index = list(map(int, values))
-    if any(index[j] != i for i, j in enumerate(index)):
-        raise DarkposeError(f"{file}: expected flip_idx to swap pairs, got {str(index)[:100]}")
-    return tuple((i, j) for i, j in enumerate(index) if i < j)
+    if any(values[j] != i for i, j in enumerate(values)):
+        raise DarkposeError(f"{file}: expected flip_idx to swap pairs, got {str(values)[:100]}")
+    return tuple((i, j) for i, j in enumerate(values) if i < j)
 
 
 def _landmark_names(values: Any, landmarks: int, file: Path) -> tuple[str, ...] | None:
@@ -136,7 +145,7 @@ def _landmark_names(values: Any, landmarks: int, file: Path) -> tuple[str, ...] 
         return None
     if not isinstance(names, list) or len(names) != landmarks:
         raise DarkposeError(f"{file}: expected kpt_names to be {landmarks} names")
-    return tuple(str(name)[:200] for name in names)
+    return tuple(_text(name, "kpt_names", file) for name in names)
 
 
 def _lines(file: Path, folders: Sequence[str], roots: Sequence[Path]) -> tuple[list[_Line], list[str]]:
