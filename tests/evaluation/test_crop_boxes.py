@@ -1,5 +1,6 @@
 """Box rules of an evaluation."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from darkpose.datasets.sample import Sample
 from darkpose.detect.boxes import BoxCorrection, Detections
 from darkpose.errors import DarkposeError
-from darkpose.evaluation.crop_boxes import box_rule
+from darkpose.evaluation.crop_boxes import box_rule, face_boxes
 from darkpose.image.pixels import Pixels, write_image
 
 KEYPOINTS = np.array([[20.4, 30.2], [60.9, 70.5], [1e6, 1e6]])
@@ -78,3 +79,53 @@ def test_other_rules_are_refused(name: str) -> None:
 def test_a_face_without_landmarks_keeps_its_box(sample: Sample) -> None:
     bare = Sample(sample.image, sample.keypoints, np.zeros(3), sample.box)
     assert box_of("landmarks", bare) == sample.box.tolist()
+
+
+class FacesOfNames:
+    """A detector that finds in image i a box around (i, i), or nothing in every third; a far face comes first."""
+
+    name = "fake"
+    correction = BoxCorrection()
+
+    def __init__(self, finds: bool = True) -> None:
+        self.finds = finds
+
+    def __call__(self, image: Pixels) -> Detections:
+        number = int(image[0, 0, 0])
+        if number % 3 == 2 or not self.finds:
+            return Detections(np.zeros((0, 4)), np.zeros(0))
+        x = 10.0 * number
+        return Detections(np.array([[500.0, 500, 520, 520], [x, x, x + 40, x + 40]]), np.array([0.9, 0.8]))
+
+
+def faces_of_names(folder: Path) -> list[Sample]:
+    """Nine faces of 30 px, whose landmarks are in the upper part of the detector's box."""
+    samples = []
+    for number in range(9):
+        write_image(folder / f"{number}.png", np.full((20, 20, 3), number, np.uint8))
+        keypoints = 10.0 * number + np.array([[5.0, 5], [35, 5], [35, 25], [5, 25]])
+        box = np.array([*keypoints[0], *keypoints[2]])
+        samples.append(Sample(folder / f"{number}.png", keypoints, np.ones(4), box))
+    return samples
+
+
+def test_faces_get_the_boxes_that_a_detector_finds_or_would_find(tmp_path: Path) -> None:
+    found = face_boxes(faces_of_names(tmp_path), FacesOfNames())
+    assert found is not None
+    for number, face in enumerate(found):  # found, or placed as those of the others
+        np.testing.assert_allclose(face.box, 10 * number + np.array([0, 0, 40, 40]), atol=1e-9)
+
+
+def test_objects_in_which_no_faces_are_found_are_no_faces(tmp_path: Path) -> None:
+    assert face_boxes(faces_of_names(tmp_path), FacesOfNames(finds=False)) is None
+    outside = [replace(each, keypoints=each.keypoints + 300) for each in faces_of_names(tmp_path)]
+    assert face_boxes(outside, FacesOfNames()) is None
+
+
+def test_a_single_landmark_is_placed_by_its_box(tmp_path: Path) -> None:
+    single = [
+        replace(each, keypoints=each.keypoints[:1], visible=each.visible[:1]) for each in faces_of_names(tmp_path)
+    ]
+    found = face_boxes(single, FacesOfNames())
+    assert found is not None
+    np.testing.assert_allclose(found[2].box, [20, 20, 60, 60], atol=1e-9)

@@ -211,6 +211,25 @@ def test_a_recording_is_kept_after_an_error(tmp_path: Path, error: BaseException
     assert [file.name for file in tmp_path.iterdir()] == ["a.mp4"]
 
 
+def test_a_recording_is_kept_until_the_disk_is_full(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    before, path, count = resource.getrlimit(resource.RLIMIT_FSIZE), tmp_path / "a.mp4", 0
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, before[1]))
+    try:
+        with (  # noqa: PT012
+            pytest.raises(DarkposeError, match=r"a\.mp4: cannot be written: File too large"),
+            AnnotatedClip(path, SIZE, is_recording=True) as written,
+        ):
+            for count in range(1000):
+                written.write(noise(count), count / 25)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [file.name for file in tmp_path.iterdir()] == ["a.mp4"]
+    with open_clip(str(path)) as clip:
+        images = [frame.image for frame in clip.frames() if frame.image is not None]
+    assert count - 60 < len(images) <= count  # but for two fragments
+
+
 def test_a_clip_without_frames_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DarkposeError, match="no frame was written"), AnnotatedClip(tmp_path / "a.mp4", SIZE):
         pass

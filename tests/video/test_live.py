@@ -62,7 +62,7 @@ def test_every_frame_is_taken_by_a_reader_that_keeps_up() -> None:
 
 def test_a_lost_source_is_opened_again_until_it_stays_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "RETRIES", (0.0, 0.0, 0.0))
-    opened = []
+    opened, told = list[int](), list[str]()
 
     def images(_: threading.Event) -> Iterator[Pixels]:
         opened.append(1)
@@ -70,12 +70,14 @@ def test_a_lost_source_is_opened_again_until_it_stays_away(monkeypatch: pytest.M
             raise DarkposeError("rtsp://a: no answer")
         yield image_at(0.0)
 
-    with Newest(images, is_lasting=True) as newest:
+    with Newest(images, is_lasting=True, tell=told.append) as newest:
         wait_for_end(newest)
         assert newest.next() is not None
         with pytest.raises(DarkposeError, match="no answer"):
             newest.next()
     assert (newest.came, newest.reconnects, len(opened)) == (2, 4, 5)
+    assert told[0] == "the source ended; it is opened again in 0 s"
+    assert told[-1] == "rtsp://a: no answer; it is opened again in 0 s"
 
 
 def test_a_source_that_says_that_it_has_ended_is_not_opened_again() -> None:

@@ -85,7 +85,9 @@ def test_what_is_neither_file_nor_name_is_told_with_the_names(tmp_path: Path) ->
 
 
 def test_a_folder_and_an_unknown_ending_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DarkposeError, match="got a folder"):
+    with pytest.raises(
+        DarkposeError, match=r"expected a checkpoint file, or the folder of a training run with weights\.safetensors"
+    ):
         load_checkpoint(tmp_path)
     (tmp_path / "model.onnx").touch()
     with pytest.raises(DarkposeError, match=r"ends in one of \.safetensors, \.pth, \.pt, \.ckpt, \.tar, got '\.onnx'"):

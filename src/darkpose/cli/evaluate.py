@@ -1,21 +1,32 @@
 """`darkpose evaluate`: errors of weights or predictions on a test set."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Group, Parameter
 
 from darkpose.cli.numbers import Count
 from darkpose.cli.result import print_result, tell
 from darkpose.errors import DarkposeError
+from darkpose.schema import name_for_schema
 
-WAYS, OUTPUT = Group("Ways to predict", sort_key=2), Group("Output", sort_key=3)
+if TYPE_CHECKING:
+    from darkpose.evaluation.benchmarks import Benchmark
+
+OWN, WAYS, OUTPUT = (
+    Group("Your own annotations", sort_key=1),
+    Group("Ways to predict", sort_key=2),
+    Group("Output", sort_key=3),
+)
 
 
 def evaluate(
     recipe: str | None = None,
     *,
-    root: Path,
+    root: Path | None = None,
+    data: Annotated[Path | None, Parameter(group=OWN)] = None,
+    images: Annotated[Path | None, Parameter(group=OWN)] = None,
+    category: Annotated[str | None, Parameter(group=OWN)] = None,
     weights: str | None = None,
     predictions: Path | None = None,
     against: list[Path] | None = None,
@@ -44,6 +55,12 @@ def evaluate(
         set that the file of predictions names.
     root
         Folder of the data set.
+    data
+        Annotations instead of a published data set: COCO, CSV, imglab, YOLO-pose, a folder of .pts files, predictions.
+    images
+        Folder of their images. Default: that of the annotations.
+    category
+        Category of a COCO file with several.
     weights
         Name or path of a checkpoint; "default": the shipped weights with the lowest error for the schema. Without
         weights, the file of predictions is measured.
@@ -61,7 +78,8 @@ def evaluate(
     flip_test
         published, exact, off, or several with commas. Default: as in the recipe.
     schema
-        Schema to predict, if the weights know several. Default: that of the data set.
+        Schema to predict, if the weights know several. Default: that of the data set. With --data also a TOML file with
+        the names and flip pairs of the annotated landmarks.
     shape_prior
         Also measure landmarks pulled towards the shapes of faces, and name them first: wflw-98, or the file of a prior.
     device
@@ -88,7 +106,15 @@ def evaluate(
     if weights is None and any(ways.values()):
         given = ", ".join(flag for flag, value in ways.items() if value)
         raise DarkposeError(f"{given} needs --weights to predict with; a file of predictions is measured as it is")
-    if recipe is None:
+    if data is not None:
+        if recipe is not None or root is not None:
+            raise DarkposeError("--data is measured without a recipe and --root")
+        described = None if schema is None or not schema.endswith(".toml") else Path(schema)
+        schema = None if described else schema
+        benchmark, root = _own_data(data, images, described, category, weights), data.parent
+    elif root is None:
+        raise DarkposeError("expected the folder of a data set with --root, or your own annotations with --data")
+    elif recipe is None:
         named = read_predictions(predictions).header.get("data_set") if predictions and not weights else None
         if named is None:
             why = f"; {predictions} does not name its data set" if predictions and not weights else ""
@@ -127,6 +153,23 @@ def evaluate(
     finally:
         print_result(found.to_dict(), found.lines(), json=json)
     return 0
+
+
+def _own_data(
+    file: Path, images: Path | None, described: Path | None, category: str | None, weights: str | None
+) -> "Benchmark":
+    """Annotations as a benchmark, with boxes as the weights were trained with."""
+    from darkpose.datasets.annotations import read_annotations
+    from darkpose.datasets.schema_file import read_schema
+    from darkpose.evaluation.own_data import own_benchmark, with_boxes_for
+
+    broken: list[str] = []
+    known = None if described is None else read_schema(described)
+    found = read_annotations(file, images, schema=known, category=category, broken=broken)
+    for note in (*found.notes, *broken):
+        tell(note)
+    samples = found.samples if weights is None else with_boxes_for(weights, found.samples)
+    return own_benchmark(name_for_schema(file.stem), samples, found.schema)
 
 
 def _several(flag: str, given: str | None, choices: tuple[str, ...]) -> Any:

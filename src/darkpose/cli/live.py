@@ -67,7 +67,7 @@ def live(
     from darkpose.video.tracker import Tracker
 
     model, compute = model or Model(), compute or Compute()
-    newest, ages, written = open_live(source), deque[float](maxlen=LAST), None
+    newest, ages, written = open_live(source, tell), deque[float](maxlen=LAST), None
     can_be_sure = model.method not in ("argmax", "quarter")
     predictor = Predictor(**predictor_options(model, compute), detector=detector, covariance=can_be_sure)
     schemas = {predictor.schema.name: predictor.schema}

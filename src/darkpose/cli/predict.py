@@ -25,6 +25,7 @@ from darkpose.cli.result import count_of, print_json, print_lines, tell, tell_fa
 from darkpose.errors import DarkposeError, shown
 from darkpose.files.paths import is_file
 from darkpose.stopping import termination_as_interrupt
+from darkpose.weights.zoo import KEPT
 
 if TYPE_CHECKING:
     from darkpose.predict.files import Outcome
@@ -263,8 +264,8 @@ def _write_shards(
 
 
 def _absolute(name: str) -> str:
-    """A file as its absolute path, for processes in other folders; another name unchanged."""
-    return str(Path(name).absolute()) if is_file(name) else name
+    """A file or folder of a run as its absolute path, for processes in other folders; another name unchanged."""
+    return str(Path(name).absolute()) if is_file(name) or is_file(Path(name) / KEPT) else name
 
 
 @dataclass

@@ -2,26 +2,35 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from cyclopts import Group, Parameter, validators
 
 from darkpose.cli.numbers import Count
-from darkpose.cli.result import print_lines, print_result
+from darkpose.cli.result import print_lines, print_result, tell
 from darkpose.errors import DarkposeError
+from darkpose.schema import name_for_schema
 
 if TYPE_CHECKING:
+    from darkpose.training.config import RunOptions
     from darkpose.training.loop import Trained
 
 
+OWN = Group("Your own landmarks", sort_key=1)
 CHECKS, SPEED = Group("Checks and validation", sort_key=2), Group("Speed", sort_key=3)
 
 
 def train(
-    recipe: str,
+    recipe: str | None = None,
     *,
-    root: Path,
+    root: Path | None = None,
     out: Path | None = None,
+    data: Annotated[Path | None, Parameter(group=OWN)] = None,
+    images: Annotated[Path | None, Parameter(group=OWN)] = None,
+    schema: Annotated[Path | None, Parameter(group=OWN)] = None,
+    category: Annotated[str | None, Parameter(group=OWN)] = None,
+    boxes: Annotated[Literal["auto", "faces", "annotation"], Parameter(group=OWN)] = "auto",
+    time: Annotated[str, Parameter(group=OWN)] = "20m",
     start: str | None = None,
     max_time: str | None = None,
     save_every: Annotated[float, Parameter(validator=validators.Number(gte=0))] = 300.0,
@@ -30,7 +39,7 @@ def train(
     json: bool = False,
     dry_run: Annotated[bool, Parameter(group=CHECKS)] = False,
     overfit: Annotated[int, Parameter(group=CHECKS)] = 0,
-    held_out: Annotated[float | None, Parameter(group=CHECKS)] = None,
+    held_out: Annotated[float | None, Parameter(group=CHECKS, alias="--hold-out")] = None,
     patience: Annotated[int | None, Parameter(group=CHECKS)] = None,
     workers: Annotated[Count, Parameter(group=SPEED)] = 1,
     cache: Annotated[Path | None, Parameter(group=SPEED)] = None,
@@ -40,7 +49,8 @@ def train(
 ) -> int:
     """Train a network by a recipe.
 
-    If it is interrupted, the same command continues. Needs `pip install 'darkpose[train]'`.
+    With --data, on landmarks of your own: `darkpose train --data my.json --images DIR --out runs/mine`. If it is
+    interrupted, the same command continues. Needs `pip install 'darkpose[train]'`.
 
     Parameters
     ----------
@@ -50,12 +60,26 @@ def train(
         (with the faces of WFLW); small-128, small (the small network); or the path of a Python file with a recipe
         (configs/face/darkpose/), which is executed: use only files that you trust.
     root
-        Folder of the data set.
+        Folder of the data set of the recipe.
     out
         Folder of the run; required without --dry-run.
+    data
+        Annotations: COCO, CSV, imglab, YOLO-pose, a folder of .pts files, or predictions; without a recipe.
+    images
+        Folder of their images. Default: that of the annotations.
+    schema
+        TOML file with names and flip pairs of their landmarks (`darkpose datasets check`). Default: inferred.
+    category
+        Category of a COCO file with several.
+    boxes
+        What crops of --data are cut around: faces (that are found, as predict cuts them) or the boxes of the
+        annotation, which predict then needs, too. auto: faces if they are found around four in five of the samples.
+    time
+        Time of the whole run with --data; the number of epochs follows from it: seconds, or 20m, 1.5h.
     start
         Initial weights: nothing, imagenet (downloaded once) or its file, or name or path of a checkpoint, also of
-        other landmarks; default: the shipped weights of the recipe's network. Without it: as in the recipe.
+        other landmarks; default: the shipped weights of the recipe's network. Without it: as in the recipe, and with
+        --data default.
     max_time
         Stop and save after this time: seconds, or 90m, 7.5h.
     save_every
@@ -72,7 +96,8 @@ def train(
     overfit
         Train on this number of faces, without augmentation: a check of data and training.
     held_out
-        Fraction of the training images to validate on, instead of the test set; the best epoch is kept.
+        Fraction of the training images to validate on, instead of the test set; the best epoch is kept. With --data
+        0.1 by default.
     patience
         Stop after this number of epochs without a lower error on the held-out images.
     workers
@@ -99,12 +124,10 @@ def train(
     from darkpose.training.run_folder import first_process
     from darkpose.training.trackers import check_trackers
 
-    experiment = find_recipe(recipe)
-    if wflw_test:
-        experiment = on_test_faces(experiment)
-    if held_out is not None:
-        config = replace(experiment.train, held_out=held_out, select="best" if held_out else experiment.train.select)
-        experiment = replace(experiment, train=config)
+    if data is None and (recipe is None or root is None):
+        raise DarkposeError("expected a recipe with --root, or your own annotations with --data")
+    if data is not None and recipe is not None:
+        raise DarkposeError(f"--data is trained on without a recipe, got {recipe!r}")
     options = RunOptions(
         cache=cache,
         uncompressed=uncompressed,
@@ -118,6 +141,21 @@ def train(
     check_trackers(options.track)
     if uncompressed and cache is None:
         raise DarkposeError("--uncompressed needs a folder for the crops: --cache")
+    if out is None and not dry_run:
+        raise DarkposeError("give the folder of the run with --out")
+    if data is not None:
+        set_up_process()
+        annotated = OwnData(data, images, schema, category, boxes)
+        wanted = OwnRun(out, start or "default", 0.1 if held_out is None else held_out, _seconds(time), dry_run, json)
+        return _train_own(annotated, wanted, options)
+    assert recipe is not None
+    assert root is not None
+    experiment = find_recipe(recipe)
+    if wflw_test:
+        experiment = on_test_faces(experiment)
+    if held_out is not None:
+        config = replace(experiment.train, held_out=held_out, select="best" if held_out else experiment.train.select)
+        experiment = replace(experiment, train=config)
     if patience is not None:
         experiment = replace(experiment, train=replace(experiment.train, patience=patience))
     set_up_process()
@@ -129,12 +167,66 @@ def train(
         if first_process():
             print_result({**asdict(plan), "hours": plan.hours}, str(plan).splitlines(), json=json)
         return 0
-    if out is None:
-        raise DarkposeError("give the folder of the run with --out")
+    assert out is not None
     trained = train_recipe(experiment, root, out, start=start, overfit=overfit, options=options)
     if first_process():
         outcome = _outcome(out / "weights.safetensors", trained)
         print_result(outcome, [_summary(outcome)], json=json)
+    return 130 if trained.stopped == "signal" else 0
+
+
+class OwnData(NamedTuple):
+    """Annotations of your own."""
+
+    file: Path
+    images: Path | None
+    schema: Path | None
+    category: str | None
+    boxes: Literal["auto", "faces", "annotation"]
+
+
+class OwnRun(NamedTuple):
+    """How to train on them."""
+
+    out: Path | None
+    start: str
+    held_out: float
+    seconds: float
+    dry_run: bool
+    json: bool
+
+
+def _train_own(data: OwnData, run: OwnRun, options: "RunOptions") -> int:
+    """Train on landmarks of your own, or print the plan."""
+    from dataclasses import asdict
+
+    from darkpose.datasets.annotations import read_annotations
+    from darkpose.datasets.schema_file import read_schema
+    from darkpose.training.own_landmarks import own_task, plan_own, train_own
+    from darkpose.training.own_report import report_own
+    from darkpose.training.run_folder import first_process
+
+    broken: list[str] = []
+    known = None if data.schema is None else read_schema(data.schema)
+    found = read_annotations(data.file, data.images, schema=known, category=data.category, broken=broken)
+    for note in (*found.notes, *broken):
+        tell(note)
+    name = name_for_schema(data.file.stem)
+    own = own_task(name, found.samples, found.schema, start=run.start, held_out=run.held_out, boxes=data.boxes)
+    boxes = "the faces that are found" if own.task.facts["boxes"] == "faces" else "the annotated boxes (no faces)"
+    tell(f"{len(found.samples)} samples of {len(found.schema)} landmarks ({found.format}); crops around {boxes}")
+    if run.dry_run or run.out is None:
+        _, plan = plan_own(own, run.seconds, options)
+        print_result({**asdict(plan), "hours": plan.hours}, str(plan).splitlines(), json=run.json)
+        return 0
+    trained = train_own(own, run.out, run.seconds, options)
+    if first_process():
+        outcome, lines = _outcome(run.out / "weights.safetensors", trained), list[str]()
+        if trained.stopped in ("", "patience"):
+            error = report_own(own, run.out)
+            outcome["report"] = error.to_dict()
+            lines = [*error.lines(), f"report, curves and card: {run.out}/"]
+        print_result(outcome, [_summary(outcome), *lines], json=run.json)
     return 130 if trained.stopped == "signal" else 0
 
 

@@ -102,7 +102,7 @@ def video(
         from darkpose.predict.predictor import Predictor
 
         model, compute = model or Model(), compute or Compute()
-        can_be_sure = model.method not in ("argmax", "quarter")
+        can_be_sure = covariance or model.method not in ("argmax", "quarter")
         predictor = Predictor(**predictor_options(model, compute), detector=detector, find=find, covariance=can_be_sure)
         tell_facts(predictor, covariance)
         process = partial(process_clip, predictor=predictor, options=options, watch=_watch)

@@ -1,6 +1,7 @@
 """Evaluation: annotated faces and predictions -> errors.
 
 * benchmarks.py: a test set, its protocol and the published result
+* own_data.py: your own annotations as a test set
 * evaluate.py: an evaluation of weights or files of predictions
 * predict_samples.py: predictions for annotated faces
 * crop_boxes.py: the boxes that faces are cropped by

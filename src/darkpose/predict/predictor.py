@@ -132,6 +132,7 @@ class Predictor:
         if covariance and self._method in ("argmax", "quarter"):
             raise DarkposeError(f'covariance needs the method "dark" or "dark+", got {self._method!r}')
         self.schema, self.config, self.provenance = opened.schema, opened.config, opened.provenance
+        self._knows_boxes_only = opened.provenance.get("boxes") == "annotation"  # trained on objects that are no faces
         self.calibration = opened.calibration() if covariance else None
         self.calibrated = self.calibration is not None
         self._prior = None if shape_prior is None else as_shape_prior(shape_prior, opened.schema)
@@ -248,6 +249,8 @@ class Predictor:
         _check_choice("box_kind", box_kind, get_args(BoxKind))
         pixels = _pixels(image)
         if boxes is None:
+            if self._knows_boxes_only:
+                raise DarkposeError("these weights find landmarks of objects in boxes, and no faces; give the boxes")
             detector = self.detector
             found = detector(pixels)
             crop_boxes = found.landmark_boxes(detector.correction)
@@ -266,7 +269,7 @@ class Predictor:
         """The boxes to cut crops around, from boxes given by the caller."""
         if box_kind == "landmarks":
             return whole_pixels(boxes)
-        if box_kind == "square":
+        if box_kind == "square" or self._knows_boxes_only:
             return boxes
         return CORRECTIONS.get(box_kind, self._correction)(boxes)
 

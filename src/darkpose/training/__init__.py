@@ -29,6 +29,8 @@ A run:
 initial_weights ImageNet classifier or checkpoint to start from
 recipe_run      faces, validation and checkpoint of a recipe
 plan            dry run
+own_landmarks   recipe for landmarks of your own
+own_report      report and card of such a run
 loop            epochs, validations and saves
 run             network, optimizer and progress of a run
 state_file      state of a run, to resume it

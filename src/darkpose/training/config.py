@@ -42,6 +42,7 @@ class TrainConfig:
         held_out: share of the training images that is validated on instead of trained on; 0: the test set is validated
             on.
         patience: epochs without a lower NME on held-out faces after which training ends; 0: never.
+        frozen: steps at the start in which only the last layer of the head learns.
         validate_every: epochs from one validation to the next; the last epoch is always validated.
         seed: of initial weights, order and random draws.
 
@@ -68,6 +69,7 @@ class TrainConfig:
     select: Select = "last"
     held_out: float = 0.0
     patience: int = 0
+    frozen: int = 0
     validate_every: int = 1
     seed: int = 0
 
@@ -79,8 +81,8 @@ class TrainConfig:
             raise DarkposeError(f"batch_size, accumulate, epochs, validate_every must be at least 1, got {numbers}")
         if not 0 <= self.teaching <= 1:
             raise DarkposeError(f"teaching must be a share of the loss from 0 to 1, got {self.teaching}")
-        if self.patience < 0:
-            raise DarkposeError(f"patience must be at least 0 epochs, got {self.patience}")
+        if self.patience < 0 or self.frozen < 0:
+            raise DarkposeError(f"patience and frozen must be at least 0, got {self.patience} and {self.frozen}")
         if not 0 <= self.held_out < 1:
             raise DarkposeError(
                 f"held_out must be a share of the training images from 0 to below 1, got {self.held_out}"
@@ -107,7 +109,10 @@ class TrainConfig:
 
     def to_json(self) -> str:
         """The settings as text; equal settings give equal text."""
-        return format_json(asdict(self), sort_keys=True)
+        values = asdict(self)
+        if not self.frozen:
+            del values["frozen"]  # as the states of runs before there was the setting
+        return format_json(values, sort_keys=True)
 
 
 @dataclass(frozen=True)

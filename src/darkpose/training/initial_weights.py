@@ -103,15 +103,20 @@ def _schema_of_pickle(weights: Mapping[str, Tensor], path: Path, schema: Keypoin
 def _with_heatmaps_of(known: Checkpoint, schema: KeypointSchema, start: str, seed: int) -> HRNet:
     """The network of a checkpoint with the heatmaps of another schema."""
     rows = nearest_rows(known.schema, schema)
-    model, new = with_rows(known.model, np.maximum(rows, 0)), torch.from_numpy(rows < 0)
-    if new.any():
-        last = cast(nn.Conv2d, model.head[-1]).state_dict()
-        drawn = torch.empty_like(last["weight"]).normal_(std=HEAD_STD, generator=torch.Generator().manual_seed(seed))
-        last["weight"][new], last["bias"][new] = drawn[new], 0.0
-        if first_process():
-            told = f"{int(new.sum())} of the {len(schema)} landmarks of {schema.name} are not among those of {start}"
-            tqdm.write(f"{told}: their heatmaps start from random weights, all other layers from its", file=sys.stderr)
-    return model
+    new = int((rows < 0).sum())
+    if new and first_process():
+        told = f"{new} of the {len(schema)} landmarks of {schema.name} are not among those of {start}"
+        tqdm.write(f"{told}: their heatmaps start from random weights, all other layers from its", file=sys.stderr)
+    return with_new_rows(known.model, rows, seed)
+
+
+def with_new_rows(model: HRNet, rows: NDArray[np.intp], seed: int) -> HRNet:
+    """The network with these of its heatmaps, as `with_rows`; row -1: a new heatmap with random weights."""
+    changed, new = with_rows(model, np.maximum(rows, 0)), torch.from_numpy(rows < 0)
+    last = cast(nn.Conv2d, changed.head[-1]).state_dict()
+    drawn = torch.empty_like(last["weight"]).normal_(std=HEAD_STD, generator=torch.Generator().manual_seed(seed))
+    last["weight"][new], last["bias"][new] = drawn[new], 0.0
+    return changed
 
 
 def seen_test_images(start: str) -> set[str]:

@@ -249,7 +249,7 @@ class _Loop:
         waited, iteration = time.perf_counter() - began, run.epoch * order.steps + step
         rate = config.schedule(iteration, order.steps, config.epochs * order.steps)
         line = {"mode": "train", "epoch": run.epoch + 1, "iter": iteration, "lr": rate, "data_time": waited}
-        share = take_step(run, rate, group, order.faces_in(step))
+        share = take_step(run, rate, group, order.faces_in(step), frozen=iteration < config.frozen)
         return send_step(run, share, group, line, began, stop=bool(self.stopping.reason))
 
     def _finish(self, step: SentStep, bar: "tqdm[int]", ended: float | None = None) -> bool:

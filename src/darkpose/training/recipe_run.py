@@ -1,9 +1,11 @@
 """Training run of a recipe: its faces, validation, and the checkpoint that it keeps."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,6 +43,7 @@ class Task(NamedTuple):
         validation: faces to validate on.
         validation_schema: their schema.
         validation_set: description of the validation faces.
+        facts: further facts for the provenance of the weights.
     """
 
     recipe: Recipe
@@ -48,6 +51,7 @@ class Task(NamedTuple):
     validation: list[Sample]
     validation_schema: KeypointSchema
     validation_set: str
+    facts: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def use(self) -> CheckpointConfig:
@@ -155,11 +159,19 @@ def train_recipe(
     return run_task(overfit_task(task, overfit) if overfit else task, out, start=start, options=options)
 
 
-def run_task(task: Task, out: Path, *, start: str | None = None, options: RunOptions = DEFAULT_OPTIONS) -> Trained:
-    """As `train_recipe`, with faces that have been read."""
+def run_task(
+    task: Task,
+    out: Path,
+    *,
+    start: str | None = None,
+    initial: HRNet | None = None,
+    options: RunOptions = DEFAULT_OPTIONS,
+) -> Trained:
+    """As `train_recipe`, with faces that have been read; `initial`: the network of `start`, if it is made already."""
     schema, config = task.recipe.train_set.schema, task.recipe.train
     start = named_start(start or task.recipe.start, schema, config.network)
-    initial = initial_model(start, schema, seed=config.seed, network=config.network)
+    if initial is None:
+        initial = initial_model(start, schema, seed=config.seed, network=config.network)
     if config.select == "best-on-test-set" and first_process():
         tqdm.write(
             f"{task.recipe.name} keeps the epoch that is best on its test set, as published: "
@@ -226,4 +238,5 @@ def _provenance(task: Task, start: str) -> dict[str, Any]:
         "test_images_learnt": sorted(test_images),
         "validation_set": f"{task.validation_set}, {len(task.validation)} faces",
         "torch": torch.__version__,
+        **task.facts,
     }

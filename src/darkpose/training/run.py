@@ -158,7 +158,7 @@ def start_run(
         model.load_state_dict(initial.state_dict())
     model = model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = WeightAverage(model, config.ema) if config.ema else None
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=config.weight_decay, fused=True)
+    optimizer = torch.optim.AdamW(_parameters(model, config), lr=0.0, weight_decay=config.weight_decay, fused=True)
     if options.compiled:
         compile_blocks(model)
     prepared, optimizer = accelerator.prepare(model, optimizer)
@@ -167,6 +167,15 @@ def start_run(
     if teacher is not None:
         teacher = teacher.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Run(config, accelerator, prepared, average, optimizer, teacher)
+
+
+def _parameters(model: HRNet, config: TrainConfig) -> list[dict[str, Any]]:
+    """The parameters of a network; with `config.frozen` in two groups, those of the head's last layer first."""
+    if not config.frozen:
+        return [{"params": list(model.parameters())}]
+    last = list(model.head[-1].parameters())
+    own = {id(parameter) for parameter in last}
+    return [{"params": last}, {"params": [each for each in model.parameters() if id(each) not in own]}]
 
 
 def _make_accelerator(config: TrainConfig, folder: Path | None, track: Sequence[str]) -> "Accelerator":

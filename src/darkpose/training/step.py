@@ -27,7 +27,7 @@ from darkpose.training.memory import peak_memory
 from darkpose.training.run import Run
 
 
-def take_step(run: Run, rate: float, batches: Sequence[Batch], faces: int) -> Tensor:
+def take_step(run: Run, rate: float, batches: Sequence[Batch], faces: int, *, frozen: bool = False) -> Tensor:
     """Take one step over some batches, each weighted by its share of the crops.
 
     Args:
@@ -35,12 +35,13 @@ def take_step(run: Run, rate: float, batches: Sequence[Batch], faces: int) -> Te
         rate: learning rate.
         batches: those of this process, on its device.
         faces: number of crops in the batches of all processes.
+        frozen: change the head's last layer only; for runs with `TrainConfig.frozen`.
 
     Returns:
         This process's share of the loss, a scalar on its device; the shares of all processes add up to the loss.
     """
-    for group in run.optimizer.param_groups:
-        group["lr"] = rate
+    for number, group in enumerate(run.optimizer.param_groups):
+        group["lr"] = 0.0 if frozen and number else rate
     # Sums over several batches need gradients that are not None, see `gpu.cuda_graphs`.
     run.optimizer.zero_grad(set_to_none=run.config.accumulate == 1)
     total = torch.zeros((), device=run.accelerator.device)

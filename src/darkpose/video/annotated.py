@@ -25,6 +25,7 @@ SOUND = ("aac", "mp3", "mp2", "ac3", "eac3", "opus", "alac", "flac")  # that MP4
 BT709 = 1  # matrix, primaries and transfer in the tables of ITU-T H.273
 LIMITED = 1  # AVCOL_RANGE_MPEG
 PREROLL = Fraction(1, 10)  # s of sound before the start, which decoders need; players skip it
+FRAGMENTS = {"movflags": "+empty_moov+default_base_moof", "frag_duration": "1000000"}  # microseconds
 OPTIONS = {"preset": "veryfast", "crf": "20", "bf": "0"}  # without B-frames the file holds the times as they are
 
 
@@ -32,9 +33,9 @@ class AnnotatedClip:
     """Writes frames to an MP4 file; a context manager.
 
     The file is there, whole, when the block ends without an exception; otherwise an earlier file is unchanged. A
-    recording (`is_recording`) is there, too, if the block ends with an exception after a frame was written. The
-    first sound track is copied packet by packet, unchanged. Times and sound are moved by `start`, so the file starts
-    near 0.
+    recording (`is_recording`) is written in fragments of a second; those that are whole are there, too, if the block
+    ends with an exception after a frame was written, or if the disk is full. The first sound track is copied packet by
+    packet, unchanged. Times and sound are moved by `start`, so the file starts near 0.
 
     Args:
         path: of the file.
@@ -74,9 +75,8 @@ class AnnotatedClip:
         self._reformatter = VideoReformatter()
         with ExitStack() as stack, self._told():
             temporary = stack.enter_context(replacing(self.path))
-            self._file = av.open(
-                f"file:{temporary.absolute()}", "w", format="mp4", container_options={"movflags": "+faststart"}
-            )
+            options = FRAGMENTS if self._is_recording else {"movflags": "+faststart"}
+            self._file = av.open(f"file:{temporary.absolute()}", "w", format="mp4", container_options=options)
             self._add_video()
             if self._clip is not None and self._clip.has_sound:
                 self._add_sound(self._clip, stack)
@@ -160,13 +160,28 @@ class AnnotatedClip:
     ) -> None:
         import av
 
-        if error is None or (self._is_recording and self._last >= 0):
+        if self._is_recording and self._last >= 0:
+            with self._told(), self._kept():
+                self._finish()
+        elif error is None:
             with self._told(), self._stack:
                 self._finish()
         else:
             with suppress(av.FFmpegError, OSError):
                 self._file.close()
             self._stack.__exit__(kind, error, trace)
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        """Keep what is written of a recording, whatever the block raises."""
+        import av
+
+        try:
+            yield
+        finally:
+            with suppress(av.FFmpegError, OSError):
+                self._file.close()
+            self._stack.close()
 
     def _finish(self) -> None:
         if self._last < 0:

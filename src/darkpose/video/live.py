@@ -46,14 +46,15 @@ class Newest(AbstractContextManager["Newest"]):
     Args:
         images: opens the source.
         is_lasting: whether the source is opened again when it ends.
+        tell: called with a sentence, in the thread that reads, when the source is lost.
 
     Attributes:
         came, taken: numbers of frames so far.
         reconnects: how often a lost source was opened again.
     """
 
-    def __init__(self, images: Images, *, is_lasting: bool) -> None:
-        self._images, self._is_lasting = images, is_lasting
+    def __init__(self, images: Images, *, is_lasting: bool, tell: Callable[[str], object] = lambda _: None) -> None:
+        self._images, self._is_lasting, self._tell = images, is_lasting, tell
         self.came = self.taken = self.reconnects = 0
         self._start = 0.0
         self._newest: LiveFrame | None = None
@@ -122,6 +123,7 @@ class Newest(AbstractContextManager["Newest"]):
             if not self._is_lasting or not self.came or attempts >= len(RETRIES):
                 self._end(problem)
                 return
+            self._tell(f"{problem or 'the source ended'}; it is opened again in {RETRIES[attempts]:g} s")
             self._stop.wait(RETRIES[attempts])
             self.reconnects += 1
         self._end(None)
@@ -158,12 +160,13 @@ def follow(
             yield frame, rows if smooth == "off" else [smoother(row) for row in rows]
 
 
-def open_live(source: str) -> Newest:
+def open_live(source: str, tell: Callable[[str], object] = lambda _: None) -> Newest:
     """The newest frames of a source.
 
     Args:
         source: the number of a camera, the address of a stream, or a file, which is played at its own times, also if
             it comes from an address.
+        tell: called with a sentence when a camera or stream is lost.
 
     Raises:
         DarkposeError: no camera has such a number.
@@ -172,10 +175,10 @@ def open_live(source: str) -> Newest:
     if source.isdecimal():
         if int(source) > MOST_CAMERAS:
             raise DarkposeError(f"camera {source[:20]} cannot be opened: there is none")
-        return Newest(lambda stop: _camera(int(source)), is_lasting=True)
+        return Newest(lambda stop: _camera(int(source)), is_lasting=True, tell=tell)
     need_av()
     if is_url(source):
-        return Newest(lambda stop: _stream(source, stop), is_lasting=True)
+        return Newest(lambda stop: _stream(source, stop), is_lasting=True, tell=tell)
     return Newest(lambda stop: _played(source, stop), is_lasting=False)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from darkpose.errors import DarkposeError
 from darkpose.files.download import cache_folder, fetch
-from darkpose.files.paths import exists, is_folder
+from darkpose.files.paths import exists, is_file, is_folder
 from darkpose.schema import AFLW_19, WFLW_98, KeypointSchema
 
 DEFAULT = "default"
@@ -68,6 +68,7 @@ ZOO = {
 }
 PICKLED = (".pth", ".pt", ".ckpt", ".tar")
 ENDINGS = (".safetensors", *PICKLED)
+KEPT = "weights.safetensors"  # in the folder of a training run
 
 
 def weights_file(path_or_name: str | Path, schema: str | None = None) -> Path:
@@ -75,7 +76,8 @@ def weights_file(path_or_name: str | Path, schema: str | None = None) -> Path:
 
     Args:
         path_or_name: a name in `SHIPPED` (in the package) or in `ZOO` (downloaded once); "default", the shipped weights
-            with the lowest error for `schema`; or the path of a `.safetensors`, `.pth`, `.pt`, `.ckpt` or `.tar` file.
+            with the lowest error for `schema`; or the path of a `.safetensors`, `.pth`, `.pt`, `.ckpt` or `.tar` file,
+            or of the folder of a training run.
         schema: name of the schema asked for; None: the first one that the weights know.
 
     Raises:
@@ -88,7 +90,10 @@ def weights_file(path_or_name: str | Path, schema: str | None = None) -> Path:
         return fetch(ZOO[name].url, downloaded_file(ZOO[name]), sha256_prefix=ZOO[name].sha256_prefix)
     path = Path(path_or_name)
     if is_folder(path):
-        raise DarkposeError(f"{path}: expected a checkpoint file, got a folder")
+        kept = path / KEPT
+        if not is_file(kept):
+            raise DarkposeError(f"{path}: expected a checkpoint file, or the folder of a training run with {KEPT}")
+        return kept
     if not exists(path):
         names = ", ".join((DEFAULT, *SHIPPED, *ZOO))
         raise DarkposeError(f"{path}: there is no such file, and no model with that name; the names are {names}")
