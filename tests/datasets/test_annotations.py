@@ -63,6 +63,7 @@ def test_a_folder_is_that_of_its_yaml_file_its_pts_files_or_its_only_file(tmp_pa
         (b"\xef\xbb\xbf \n", "it is empty"),
         (TABLE.encode("utf-16"), "UTF-16; save it as UTF-8"),
         (b"[1, 2]", "its format is not known; expected COCO keypoints"),
+        (b"PK\3\4...", "got an archive; unpack it"),
         (b"hello", "its format is not known"),
         (b"image,a_x\n\xff,1\n", "not UTF-8 text"),
         (b'{"images": [NaN]}', "NaN is no number of JSON"),

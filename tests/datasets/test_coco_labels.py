@@ -10,14 +10,15 @@ from darkpose.errors import DarkposeError
 from own_annotations import CATEGORY, POINTS, coco_annotation, coco_file
 
 ROBOFLOW = [{"id": 0, "name": "cats", "supercategory": "none"}, {**CATEGORY, "supercategory": "cats"}]
+LABEL_STUDIO = [{"id": 0, "name": "box"}, {**CATEGORY, "name": "default", "supercategory": "default"}]
 CVAT = [CATEGORY, {"id": 2, "name": "box", "supercategory": "", "keypoints": [], "skeleton": []}]
 
 
-@pytest.mark.parametrize("categories", [ROBOFLOW, CVAT])
+@pytest.mark.parametrize("categories", [ROBOFLOW, CVAT, LABEL_STUDIO])
 def test_categories_without_landmarks_do_not_matter(tmp_path: Path, categories: list[dict[str, Any]]) -> None:
     found = read_annotations(coco_file(tmp_path, categories=categories))
     assert found.schema.names == tuple(CATEGORY["keypoints"])  # type: ignore[arg-type]
-    assert found.category == "cat"
+    assert (found.schema.name, found.category) in (("cat", "cat"), ("cats", "default"))
 
 
 @pytest.mark.parametrize(("image", "own"), [(1, 1), ("x", "x"), (7, "7"), ("7", 7), (1.0, 1)])

@@ -87,6 +87,17 @@ def test_an_object_that_is_not_symmetric_has_no_pairs() -> None:
     assert symmetric_pairs(samples([shape * size for size in range(1, 9)])) == ()
 
 
+def test_landmarks_that_move_against_each_other_are_no_pair() -> None:
+    rng = np.random.default_rng(0)
+    frame = np.array([[0.0, 0], [0, -10], [0, 6]])
+    found = []
+    for _ in range(200):
+        angles = rng.uniform(0, 2 * np.pi, 2)
+        hands = 9 * np.stack([np.sin(angles), np.cos(angles)], axis=1)
+        found.append(np.concatenate([frame, hands]))
+    assert symmetric_pairs(samples(found)) == ()
+
+
 @pytest.mark.parametrize("shape", [np.zeros((5, 2)), np.ones((5, 2)), np.arange(10.0).reshape(5, 2)[:, [0, 0]] * 0 + 3])
 def test_landmarks_in_one_place_have_no_pairs(shape: np.ndarray) -> None:
     assert symmetric_pairs(samples([shape] * 3)) == ()

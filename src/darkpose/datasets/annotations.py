@@ -155,6 +155,8 @@ def find_format(path: Path) -> tuple[Format, Path]:
         raise DarkposeError(f"{path}: it is empty; expected annotations")
     if beginning.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DarkposeError(f"{path}: expected UTF-8 text, got UTF-16; save it as UTF-8")
+    if beginning.startswith((b"PK\3\4", b"\x1f\x8b")):
+        raise DarkposeError(f"{path}: expected annotations, got an archive; unpack it and name the file in it")
     if text.startswith(b"<"):
         return "imglab", path
     if text.startswith(b"{"):

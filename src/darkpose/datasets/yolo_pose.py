@@ -18,9 +18,8 @@ from darkpose.datasets.image_folder import ImageFolder, check_folder, files_belo
 from darkpose.datasets.labels import Labelled, Labels, labelled, only_one
 from darkpose.datasets.reading import numbered_lines, numbers, read_each
 from darkpose.errors import DarkposeError
-from darkpose.files.json_text import format_json
 from darkpose.files.paths import is_file, is_folder
-from darkpose.files.text import read_text
+from darkpose.files.text import quoted, read_text
 from darkpose.schema import KeypointSchema, Pairs, name_for_schema
 
 SPLITS = ("train", "val", "test")
@@ -249,13 +248,13 @@ def is_inside(keypoints: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def format_yaml(schema: KeypointSchema, category: str) -> str:
-    """The text of the YAML file for labels/ beside images/; its lists are JSON, which is YAML."""
+    """The text of the YAML file for labels/ beside images/."""
     lines = [
         "train: images",
         "val: images",
         f"kpt_shape: [{len(schema)}, 3]",
         f"flip_idx: {schema.flip_index.tolist()}",
-        f"names: {format_json([category or 'object'])}",
-        f"kpt_names: {format_json(list(schema.names))}",
+        f"names: [{quoted(category)}]",
+        f"kpt_names: [{', '.join(map(quoted, schema.names))}]",
     ]
     return "\n".join(lines) + "\n"
