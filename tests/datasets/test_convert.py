@@ -15,6 +15,7 @@ from darkpose.datasets.annotations import Annotations, read_annotations
 from darkpose.datasets.convert import Target, image_names, target_format, write_annotations
 from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
+from darkpose.files.atomic import write_text
 from darkpose.schema import KeypointSchema
 from needed import needs
 from own_annotations import CAT, HEIGHT, POINTS, WIDTH, annotations, picture
@@ -170,6 +171,33 @@ def test_a_folder_that_is_there_stays_and_nothing_is_half_written(tmp_path: Path
     with pytest.raises(DarkposeError, match="cannot be written"):
         write_annotations(tmp_path / "none" / "out.json", cat, "coco")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
+
+
+def test_a_disk_that_is_full_in_the_middle_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = (annotations(picture(tmp_path, name)) for name in ("a.png", "b.png"))
+    both = replace(one, samples=one.samples + other.samples, hidden=one.hidden + other.hidden)
+    before = sorted(tmp_path.iterdir())
+
+    def full(path: Path, text: str) -> None:
+        if path.name == "b.pts":
+            raise DarkposeError(f"{path}: cannot be written: No space left on device")
+        write_text(path, text)
+
+    monkeypatch.setattr("darkpose.datasets.convert.write_text", full)
+    with pytest.raises(DarkposeError, match="No space left"):
+        written(tmp_path, both, "pts")
+    assert sorted(tmp_path.iterdir()) == before
+    monkeypatch.undo()
+    (tmp_path / ".darkpose-out.partial").mkdir()  # of a killed process
+    (tmp_path / ".darkpose-out.partial" / "old.pts").touch()
+    path, _ = written(tmp_path, both, "pts")
+    assert sorted(each.name for each in path.iterdir()) == ["a.pts", "b.pts"]
+    assert not list(tmp_path.glob(".darkpose*"))
+
+
+def test_annotations_that_do_not_say_what_is_hidden_are_written(tmp_path: Path) -> None:
+    path, _ = written(tmp_path, replace(annotations(picture(tmp_path)), hidden=()), "coco")
+    assert read_annotations(path).hidden[0].tolist() == [False] * 4
 
 
 def test_labels_of_two_images_that_would_have_one_name_are_refused(tmp_path: Path) -> None:
