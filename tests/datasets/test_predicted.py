@@ -43,6 +43,16 @@ def test_lines_of_predict_are_read(tmp_path: Path) -> None:
     assert found.samples[0].box.tolist() == [0, 1, 28, 57]
 
 
+def test_a_folder_of_the_files_of_predict_is_read(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        picture(tmp_path / "photos", f"sub/{name}.png")
+        (tmp_path / "out").mkdir(exist_ok=True)
+        (tmp_path / "out" / f"{name}.json").write_text(json.dumps({**found_face(), "image": f"photos/sub/{name}.png"}))
+    found = read_annotations(tmp_path / "out", tmp_path / "photos")
+    assert (found.format, found.schema) == ("predictions", COFW_29)
+    assert [each.image for each in found.samples] == [tmp_path / "photos" / "sub" / f"{name}.png" for name in "ab"]
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [

@@ -71,6 +71,13 @@ def test_images_may_lie_elsewhere_and_no_name_leads_out_of_the_folders(tmp_path:
         read_annotations(file)
 
 
+def test_a_flip_idx_that_swaps_nothing_is_none(tmp_path: Path) -> None:
+    yaml = YAML.replace("[1, 0, 2, 3]", "[0, 1, 2, 3]\nkpt_names: [left_ear, right_ear, snout, tail]")
+    found = read_annotations(yolo_set(tmp_path, yaml=yaml))
+    assert found.schema.flip_pairs == ((0, 1),)
+    assert any("inferred" in note for note in found.notes)
+
+
 def test_one_of_several_classes_is_chosen(tmp_path: Path) -> None:
     yaml = YAML.replace("{0: cat}", "[cat, dog, cow]")
     file = yolo_set(tmp_path, yolo_line(), yolo_line(number=1), "", yaml=yaml)
@@ -88,11 +95,13 @@ def test_one_of_several_classes_is_chosen(tmp_path: Path) -> None:
         ("[" * 5000, "not a YAML file"),
         ("a: 1", "expected kpt_shape"),
         ("kpt_shape: 4", "expected kpt_shape"),
-        ("kpt_shape: [4, 5]", r"expected kpt_shape: .*got \[4, 5\]"),
+        ("kpt_shape: [4, 5]", r"expected kpt_shape: .*2 or 3"),
         ("kpt_shape: [4, 3]\nnames: 5", "expected names to be a list or a table"),
         ("kpt_shape: [4, 3]\nnames: [" + "[" * 900 + "]" * 901, "expected names to be texts, got a list"),
         ("kpt_shape: [4, 3]\nflip_idx: [[1, 0, 2, 3]]", "expected flip_idx to list"),
         ("kpt_shape: [4, 3]\ntrain: [{a: 1}]", "expected train to be texts, got a dict"),
+        ("kpt_shape: [0x" + "f" * 5000 + ", 3]", "expected kpt_shape: "),
+        ("kpt_shape: [4, 3]\nnames: [0x" + "f" * 5000 + "]", "expected names to be texts, got a int"),
         ("kpt_shape: [4, 3]\nflip_idx: [1, 0]", "expected flip_idx to list the numbers from 0 to 3"),
         ("kpt_shape: [4, 3]\nflip_idx: [1, 2, 0, 3]", "expected flip_idx to swap pairs"),
         ("kpt_shape: [4, 3]\nkpt_names: [a]", "expected kpt_names to be 4 names"),

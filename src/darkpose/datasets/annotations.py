@@ -75,7 +75,8 @@ def read_annotations(
     """Read a file or a folder of annotations.
 
     Args:
-        path: of the file, or of a folder with `.pts` files, with the YAML file of YOLO-pose, or with one other file.
+        path: of the file, or of a folder with `.pts` files, with the YAML file of YOLO-pose, with the files of `predict
+            --format json`, or with one other file.
         images: the folder of the images; None: it is searched around the file. No name in a file leads out of it.
         schema: of the landmarks of the file, by their names or, if these are others, in their order; None: it is
             inferred (see `infer_schema`).
@@ -199,6 +200,8 @@ def _format_of_folder(folder: Path) -> tuple[Format, Path]:
     others = [path for path in files if path.suffix.lower() in (".json", ".xml", ".csv", ".tsv", ".jsonl")]
     if not others:
         raise DarkposeError(f"{folder}: no annotations in this folder; expected {_KNOWN}")
+    if len(others) > 1 and all(path.suffix.lower() == ".json" and _is_predicted(_beginning(path)) for path in others):
+        return "predictions", folder
     return find_format(_only(others, folder))
 
 

@@ -23,7 +23,7 @@ from darkpose.files.text import quoted, read_text
 from darkpose.schema import KeypointSchema, Pairs, name_for_schema
 
 SPLITS = ("train", "val", "test")
-MAX_LANDMARKS = 10_000
+MAX_LANDMARKS, MAX_NUMBER = 10_000, 10**12  # of a name that YAML takes for a number
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,8 @@ def _read_yaml(file: Path) -> _Set:
         raise DarkposeError(f"{file}: not of YOLO-pose: expected kpt_shape: [number of landmarks, 2 or 3]")
     landmarks, count = shape
     if not 1 <= landmarks <= MAX_LANDMARKS or count not in (2, 3):
-        raise DarkposeError(f"{file}: expected kpt_shape: [number of landmarks, 2 or 3], got {shape}")
+        most = f"number of landmarks, at most {MAX_LANDMARKS}, and 2 or 3"
+        raise DarkposeError(f"{file}: expected kpt_shape: [{most}]")
     classes = _named(values.get("names", {0: ""}), "names", file)
     above = _text(values.get("path") or ".", "path", file)
     given = [(split, values[split]) for split in SPLITS if values.get(split)]
@@ -121,7 +122,7 @@ def _named(values: Any, key: str, file: Path) -> dict[int, str]:
 
 def _text(value: Any, key: str, file: Path) -> str:
     """A name, which YAML may take for a number."""
-    if not isinstance(value, str | int | float):
+    if not isinstance(value, str | int | float) or (isinstance(value, int) and abs(value) > MAX_NUMBER):
         raise DarkposeError(f"{file}: expected {key} to be texts, got a {type(value).__name__}")
     return str(value)[:500]
 
@@ -134,7 +135,7 @@ def _flip_pairs(values: Any, landmarks: int, file: Path) -> Pairs | None:
         raise DarkposeError(f"{file}: expected flip_idx to list the numbers from 0 to {landmarks - 1}")
     if any(values[j] != i for i, j in enumerate(values)):
         raise DarkposeError(f"{file}: expected flip_idx to swap pairs, got {str(values)[:100]}")
-    return tuple((i, j) for i, j in enumerate(values) if i < j)
+    return tuple((i, j) for i, j in enumerate(values) if i < j) or None  # some tools write no swaps for want of any
 
 
 def _landmark_names(values: Any, landmarks: int, file: Path) -> tuple[str, ...] | None:
