@@ -88,6 +88,13 @@ def test_the_folder_of_the_images_is_found_around_the_file(tmp_path: Path, file:
     assert find_image_folder(tmp_path / file, None, ["b.png", "a.png"]).find("a.png", "here") == expected
 
 
+def test_images_beside_the_working_folder_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = picture(tmp_path, "images/a.png")
+    (tmp_path / "annotations").mkdir()
+    monkeypatch.chdir(tmp_path / "annotations")
+    assert find_image_folder(Path("x.json"), None, ["a.png"]).find("a.png", "here").resolve() == expected
+
+
 def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DarkposeError, match="expected the folder of the images"):
         find_image_folder(tmp_path / "x.json", tmp_path / "none", [])
