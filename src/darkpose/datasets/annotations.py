@@ -170,7 +170,8 @@ def find_format(path: Path) -> tuple[Format, Path]:
     first = text.split(b"\n", 1)[0]
     if any(separator in first for separator in (b",", b";", b"\t")) and not text.startswith(b"["):
         return "csv", path
-    raise DarkposeError(f"{path}: its format is not known; expected {_KNOWN}")
+    hint = "; from Label Studio, export COCO" if text.startswith(b"[") else ""
+    raise DarkposeError(f"{path}: its format is not known; expected {_KNOWN}{hint}")
 
 
 def _beginning(path: Path) -> bytes:
