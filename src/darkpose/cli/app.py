@@ -69,7 +69,10 @@ def make_app(command: str = "") -> App:
         path, first_line = f"darkpose.cli.{module}:{name}", None if name == command else summary
         app.command(path, name=name, help=first_line, sort_key=number, help_format="markdown")
     app.command(
-        "darkpose.cli.datasets:datasets", name="datasets", help="Check or make a data set.", sort_key=len(COMMANDS)
+        "darkpose.cli.datasets:datasets",
+        name="datasets",
+        help="Check, convert or make a data set.",
+        sort_key=len(COMMANDS),
     )
     return app
 

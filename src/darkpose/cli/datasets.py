@@ -1,6 +1,5 @@
 """`darkpose datasets check`, `convert` and `make`: published, own and drawn data sets on disk."""
 
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -12,9 +11,8 @@ from darkpose.cli.result import count_of, print_lines, print_result, tell
 from darkpose.errors import DarkposeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from darkpose.datasets.sample import Sample
     from darkpose.image.pixels import Pixels
 
 datasets = App(name="datasets", help="Check, convert or make a data set.", help_format="markdown")
@@ -112,6 +110,7 @@ def _check_own(
     from darkpose.datasets.contact_sheet import contact_sheet, error_sheet
     from darkpose.datasets.disagreement import Disagreement, disagreements
     from darkpose.datasets.schema_file import read_schema, write_schema
+    from darkpose.files.paths import shared_folder
 
     broken, differences = list[str](), list[Disagreement]()
     given = None if schema is None else read_schema(schema)
@@ -119,7 +118,8 @@ def _check_own(
     report = check_samples(found.samples, found.schema, broken=broken, decode=decode)
     notes = list(found.notes)
     if against is not None:
-        predicted = read_annotations(against, images or _folder_of(found.samples), broken=[])
+        folder = Path(*shared_folder(sample.image for sample in found.samples))
+        predicted = read_annotations(against, images or folder, broken=[])
         differences, more = disagreements(found, predicted)
         notes += more
     landmarks = f"{found.format}: {len(found.schema)} landmarks of {found.schema.name}"
@@ -149,11 +149,6 @@ def _check_own(
         "random objects, their landmarks numbered from 0, flip pairs joined by orange lines",
         whole=report.whole,
     )
-
-
-def _folder_of(samples: "Sequence[Sample]") -> Path:
-    """The folder that all images are in."""
-    return Path(os.path.commonpath([Path.cwd() / sample.image.parent for sample in samples]))
 
 
 def _draw(sheet: Path | None, draw: "Callable[[], Pixels]", what: str, *, whole: bool) -> int:

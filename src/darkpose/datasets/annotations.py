@@ -4,7 +4,7 @@ COCO keypoints, CSV tables, imglab XML, `.pts` files, YOLO-pose with its YAML fi
 Coordinates are image px, the centre of the first pixel at (0, 0); `.pts` files count from 1.
 """
 
-import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -75,7 +75,8 @@ def read_annotations(
     """Read a file or a folder of annotations.
 
     Args:
-        path: of the file, or of a folder with `.pts` files, with the YAML file of YOLO-pose, or with one other file.
+        path: of the file, or of a folder with `.pts` files, with the YAML file of YOLO-pose, with the files of `predict
+            --format json`, or with one other file.
         images: the folder of the images; None: it is searched around the file. No name in a file leads out of it.
         schema: of the landmarks of the file, by their names or, if these are others, in their order; None: it is
             inferred (see `infer_schema`).
@@ -155,6 +156,8 @@ def find_format(path: Path) -> tuple[Format, Path]:
         raise DarkposeError(f"{path}: it is empty; expected annotations")
     if beginning.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DarkposeError(f"{path}: expected UTF-8 text, got UTF-16; save it as UTF-8")
+    if beginning.startswith((b"PK\3\4", b"\x1f\x8b")):
+        raise DarkposeError(f"{path}: expected annotations, got an archive; unpack it and name the file in it")
     if text.startswith(b"<"):
         return "imglab", path
     if text.startswith(b"{"):
@@ -167,7 +170,8 @@ def find_format(path: Path) -> tuple[Format, Path]:
     first = text.split(b"\n", 1)[0]
     if any(separator in first for separator in (b",", b";", b"\t")) and not text.startswith(b"["):
         return "csv", path
-    raise DarkposeError(f"{path}: its format is not known; expected {_KNOWN}")
+    hint = "; from Label Studio, export COCO" if text.startswith(b"[") else ""
+    raise DarkposeError(f"{path}: its format is not known; expected {_KNOWN}{hint}")
 
 
 def _beginning(path: Path) -> bytes:
@@ -182,15 +186,7 @@ def _beginning(path: Path) -> bytes:
 def _is_predicted(text: bytes) -> bool:
     """Whether the first line is that of a file of predictions, or of `predict --json`."""
     first = text.split(b"\n", 1)[0]
-    if b'"darkpose_predictions"' in first[:200]:
-        return True
-    if b'"faces"' not in first:
-        return False
-    try:
-        values = json.loads(first)
-    except ValueError:  # it is longer than what was read
-        return b'"annotations"' not in first
-    return isinstance(values, dict) and "faces" in values and "annotations" not in values
+    return b'"darkpose_predictions"' in first[:200] or bool(re.search(rb'"faces"\s*:\s*\[', first))
 
 
 def _format_of_folder(folder: Path) -> tuple[Format, Path]:
@@ -205,6 +201,8 @@ def _format_of_folder(folder: Path) -> tuple[Format, Path]:
     others = [path for path in files if path.suffix.lower() in (".json", ".xml", ".csv", ".tsv", ".jsonl")]
     if not others:
         raise DarkposeError(f"{folder}: no annotations in this folder; expected {_KNOWN}")
+    if len(others) > 1 and all(path.suffix.lower() == ".json" and _is_predicted(_beginning(path)) for path in others):
+        return "predictions", folder
     return find_format(_only(others, folder))
 
 

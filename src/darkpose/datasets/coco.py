@@ -31,11 +31,15 @@ def read_coco(file: Path) -> dict[str, Any]:
     lists = [content.get(key) if isinstance(content, dict) else None for key in ("images", "annotations")]
     if not all(isinstance(entries, list) and all(isinstance(e, dict) for e in entries) for entries in lists):
         raise DarkposeError(f"{file}: not a COCO file: expected an object with lists `images` and `annotations`")
+    for entries, key in ((content["images"], "id"), (content["annotations"], "image_id")):
+        for entry in entries:
+            if isinstance(number := entry.get(key), float) and number.is_integer():
+                entry[key] = int(number)
     for place, fields in enumerate(content["annotations"], 1):
-        if not isinstance(fields.get("image_id", ""), int | float | str):
+        if not isinstance(fields.get("image_id", ""), int | str):
             raise DarkposeError(f"{file}: annotation {place} in the list: expected a number or text as `image_id`")
     for place, image in enumerate(content["images"], 1):
-        if not isinstance(image.get("id"), int | float | str) or not isinstance(image.get("file_name"), str):
+        if not isinstance(image.get("id"), int | str) or not isinstance(image.get("file_name"), str):
             raise DarkposeError(f"{file}: image {place} in the list: expected an `id` and a `file_name`")
     counts = Counter(image["id"] for image in content["images"])
     twice = next((identity for identity, count in counts.items() if count > 1), None)
@@ -50,7 +54,7 @@ def faces(content: dict[str, Any], file: Path, images: Path) -> list[Annotation]
     As in the reference, crowds (`iscrowd` other than 0) and annotations with all keypoints 0 are skipped. A missing
     `iscrowd`, at which the reader of COCO stops, and null count as 0; the misspelt `is_crowd` is read, too.
     """
-    names: dict[int | float | str, str] = {image["id"]: image["file_name"] for image in content["images"]}
+    names: dict[int | str, str] = {image["id"]: image["file_name"] for image in content["images"]}
     place = {identity: position for position, identity in enumerate(names)}
     kept = [fields for fields in content["annotations"] if not is_crowd(fields) and not _is_empty(fields)]
     kept.sort(key=lambda fields: place.get(fields.get("image_id"), len(place)))
@@ -59,7 +63,7 @@ def faces(content: dict[str, Any], file: Path, images: Path) -> list[Annotation]
 
 
 def _annotation(
-    fields: dict[str, Any], names: dict[int | float | str, str], texts: dict[str, str], file: Path, images: Path
+    fields: dict[str, Any], names: dict[int | str, str], texts: dict[str, str], file: Path, images: Path
 ) -> Annotation:
     identity = fields.get("image_id", "")
     name = names.get(identity) or texts.get(str(identity))  # some tools write numbers here and texts there

@@ -51,9 +51,8 @@ def read_coco_labels(file: Path, images: Path | None, category: str | None, brok
     objects = read_each(file, faces(content, file, folder.folder), read, broken)
     called = str(chosen.get("name", ""))
     notes += folder.notes(each.sample.image for each in objects)
-    return Labels(
-        objects, len(names), name_for_schema(called or file.stem), tuple(names), edges, None, called, tuple(notes)
-    )
+    name = file.stem if called in ("", "default") else called  # Label Studio calls all landmarks "default"
+    return Labels(objects, len(names), name_for_schema(name), tuple(names), edges, None, called, tuple(notes))
 
 
 def _box(face: Annotation) -> Sequence[float] | None:

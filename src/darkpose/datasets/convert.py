@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Literal, get_args
 
+import numpy as np
+
 from darkpose.datasets.annotations import Annotations
 from darkpose.datasets.coco_labels import coco_content
 from darkpose.datasets.csv_labels import format_csv
@@ -50,7 +52,8 @@ def write_annotations(path: Path, annotations: Annotations, format: Target) -> l
     Raises:
         DarkposeError: the place exists as something else, cannot be written, or an image cannot be read (YOLO-pose).
     """
-    objects = [Labelled(*each) for each in zip(annotations.samples, annotations.hidden, strict=True)]
+    hidden = annotations.hidden or tuple(np.zeros(len(annotations.schema), bool) for _ in annotations.samples)
+    objects = [Labelled(*each) for each in zip(annotations.samples, hidden, strict=True)]
     category = annotations.category or ("face" if annotations.schema.name in SCHEMAS else annotations.schema.name)
     names, sizes = image_names([each.sample.image for each in objects]), ImageFolder(path.parent)
     lost = _lost(objects, annotations, format)

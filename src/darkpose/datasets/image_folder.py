@@ -116,7 +116,7 @@ def find_image_folder(file: Path, images: Path | None, names: Sequence[str]) -> 
     if images is not None:
         check_folder(images)
         return ImageFolder(images, deep=True)
-    above, subset = file.parent.parent, file.stem.rpartition("_")[2]
+    above, subset = Path(os.path.normpath(file.parent / "..")), file.stem.rpartition("_")[2]
     places = [file.parent, file.parent / "images", above / "images", above / "images" / subset, above]
     found = Counter[Path]()
     for place in filter(is_folder, places):

@@ -40,7 +40,8 @@ def read_imglab(file: Path, images: Path | None, category: str | None, broken: l
     """
     root = parse_xml(file)
     if root.tag != "dataset":
-        raise DarkposeError(f"{file}: not a file of imglab: expected <dataset>, got <{root.tag[:60]}>")
+        hint = "; from CVAT, export COCO Keypoints" if root.tag == "annotations" else ""
+        raise DarkposeError(f"{file}: not a file of imglab: expected <dataset>, got <{root.tag[:60]}>{hint}")
     listed = root.findall("images/image")
     boxes = _boxes(listed, file)
     labels = sorted({box.label for box in boxes if _is_used(box)})

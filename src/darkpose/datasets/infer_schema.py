@@ -14,6 +14,7 @@ Complex = NDArray[np.complex128]
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")  # of a name: left, Eye and L in left_EyeL
 _SIDES = {"left": "right", "right": "left", "l": "r", "r": "l"}
 MAX_FACES, ROUNDS, DIRECTIONS = 1000, 5, 180  # faces of the mean shape, rounds of its alignment, axes that are tried
+MAX_LOOSENESS = 0.5  # spread of paired landmarks around the mean shape, in shares of their distance
 MAX_ASYMMETRY = 0.07  # mean distance from the mirrored shape, in shares of the shape's size
 SAME_PAIRS = 0.9  # share of the pairs of 300-W that make 68 landmarks those of 300-W
 
@@ -63,7 +64,7 @@ def infer_schema(
             f"{_told(texts, pairs)}; look at them in the picture of --sheet"
         )
     else:
-        how = "no flip pairs: no name has left or right, and the landmarks are not symmetric; name pairs in the schema"
+        how = "no flip pairs: no name has left or right, and the landmarks are not symmetric; --schema may name pairs"
     return KeypointSchema(name, texts, pairs, lines), (how,)
 
 
@@ -114,12 +115,14 @@ def symmetric_pairs(samples: Sequence[Sample]) -> Pairs:
 
     The objects are aligned by shift, size and turn (generalised Procrustes analysis: Gower, Psychometrika 1975), their
     mean is mirrored at lines through its centre in `DIRECTIONS` directions, and at each, landmarks are matched from the
-    nearest pair on. None if the best mirrored mean is farther than `MAX_ASYMMETRY` from the mean, or there are fewer
-    than four landmarks, since three are always nearly symmetric.
+    nearest pair on. None if the best mirrored mean is farther than `MAX_ASYMMETRY` from the mean, if the landmarks of
+    pairs move against each other (`MAX_LOOSENESS`), or if there are fewer than four, since three are always nearly
+    symmetric.
     """
-    mean = _mean_shape(samples)
-    if mean is None or len(mean) < 4:
+    found = _mean_shape(samples)
+    if found is None or len(found[0]) < 4:
         return ()
+    mean, spread = found
     best: tuple[float, Pairs] = (MAX_ASYMMETRY, ())
     for direction in range(DIRECTIONS):
         away = min(direction, DIRECTIONS - direction) / DIRECTIONS  # from a mirror whose line is upright
@@ -130,7 +133,8 @@ def symmetric_pairs(samples: Sequence[Sample]) -> Pairs:
         error = float(distances[np.arange(len(mean)), partner].mean()) + 0.01 * away
         if pairs and error < best[0]:
             best = error, pairs
-    return best[1]
+    loose = [(spread[i] + spread[j]) / 2 / max(abs(mean[i] - mean[j]), 1e-9) for i, j in best[1]]
+    return best[1] if loose and np.mean(loose) <= MAX_LOOSENESS else ()
 
 
 def _matched(distances: NDArray[np.float64]) -> list[int]:
@@ -145,8 +149,11 @@ def _matched(distances: NDArray[np.float64]) -> list[int]:
     return partner
 
 
-def _mean_shape(samples: Sequence[Sample]) -> Complex | None:
-    """The mean shape (K,), x + iy, its centre at 0 and its root mean square size 1; None if a landmark has no place."""
+def _mean_shape(samples: Sequence[Sample]) -> tuple[Complex, NDArray[np.float64]] | None:
+    """The mean shape (K,), x + iy, its centre at 0 and its root mean square size 1, and the spread (K,) around it.
+
+    None if a landmark has no place.
+    """
     step = -(-len(samples) // MAX_FACES) or 1
     kept = [sample for sample in samples[::step] if (sample.visible > 0).sum() >= 2]
     if not kept:
@@ -171,7 +178,8 @@ def _mean_shape(samples: Sequence[Sample]) -> Complex | None:
         if not size > 0:
             return None
         mean = mean / size
-    return np.asarray(mean, np.complex128)
+    away = np.where(known, np.abs(aligned / size - mean) ** 2, 0).sum(axis=0) / known.sum(axis=0)
+    return np.asarray(mean, np.complex128), np.sqrt(away)
 
 
 def _aligned(shape: Complex, mean: Complex, seen: NDArray[np.bool_]) -> Complex:

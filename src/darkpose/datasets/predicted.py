@@ -1,4 +1,4 @@
-"""Predictions as annotations: files of predictions, and lines of `darkpose predict --json`."""
+"""Predictions as annotations: files of predictions, lines of `darkpose predict --json`, and folders of its files."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from darkpose.datasets.image_folder import ImageFolder, find_image_folder
+from darkpose.datasets.image_folder import ImageFolder, files_below, find_image_folder
 from darkpose.datasets.labels import Labelled, Labels, labelled
 from darkpose.datasets.predictions_file import read_predictions
 from darkpose.datasets.reading import read_each
 from darkpose.errors import DarkposeError
 from darkpose.files.json_text import parse_json_lines, shortened
+from darkpose.files.paths import is_folder
 from darkpose.files.text import read_text
 from darkpose.schema import SCHEMAS, name_for_schema
 
@@ -39,7 +40,7 @@ def read_predicted(file: Path, images: Path | None, category: str | None, broken
     if names is None and schema is not None and len(schema) == landmarks:
         names = schema.names
     known = schema if schema is not None and names == schema.names else None
-    notes = [f"{missed} faces were not found by these predictions"] if missed else []
+    notes = [f"faces that these predictions did not find: {missed}"] if missed else []
     notes += folder.notes(each.sample.image for each in objects)
     return Labels(
         objects,
@@ -58,10 +59,26 @@ def _labelled(where: str, image: str, points: Any, box: Any, folder: ImageFolder
     return labelled(folder.find(image, where), keypoints, np.where(seen, 2.0, 0.0), box, where)
 
 
-def _entries(file: Path) -> tuple[list[tuple[str, str, Any, Any]], int, tuple[str, ...] | None, str]:
+Entries = tuple[list[tuple[str, str, Any, Any]], int, tuple[str, ...] | None, str]
+
+
+def _entries(path: Path) -> Entries:
     """Place, image, landmarks and box of every face; the number of missed faces; names; name of the schema."""
+    if not is_folder(path):
+        return _entries_of_file(path)
+    files = [_entries_of_file(file) for file in files_below(path, (".json",))]
+    faces, missed = [face for each in files for face in each[0]], sum(each[1] for each in files)
+    return (
+        faces,
+        missed,
+        next((each[2] for each in files if each[2]), None),
+        next((each[3] for each in files if each[3]), ""),
+    )
+
+
+def _entries_of_file(file: Path) -> Entries:
     text = read_text(file)
-    number, first = next(iter(parse_json_lines(text, file)), (1, None))
+    first = next((values for _, values in parse_json_lines(text, file)), None)
     if isinstance(first, dict) and "darkpose_predictions" in first:
         content = read_predictions(file)
         nameless = next((face for face in content.keypoints if face not in content.images), None)

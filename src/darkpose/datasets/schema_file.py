@@ -12,16 +12,15 @@
 Only `names` is needed. `left_eye` and `right_eye` may list the landmarks of eyes.
 """
 
-import json
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from darkpose.errors import DarkposeError, printable, shown
+from darkpose.errors import DarkposeError, shown
 from darkpose.files.atomic import write_text
 from darkpose.files.json_text import shortened
-from darkpose.files.text import read_text
+from darkpose.files.text import quoted, read_text
 from darkpose.schema import KeypointSchema, name_for_schema
 
 _KEYS = ("name", "names", "flip_pairs", "outlines", "normaliser", "left_eye", "right_eye", "regions")
@@ -118,7 +117,7 @@ def format_schema(schema: KeypointSchema, note: str = "") -> str:
     normaliser = _names(schema, pair) if pair else '"box"' if schema.nme_box == "side" else '"diagonal"'
     lines = [
         *(f"# {shown(line)}" for line in note.splitlines()),
-        f"name = {_text(schema.name)}",
+        f"name = {quoted(schema.name)}",
         "# in the order of the annotations",
         f"names = {_names(schema, range(len(schema)))}",
         "# landmarks that swap in a mirrored image",
@@ -130,7 +129,7 @@ def format_schema(schema: KeypointSchema, note: str = "") -> str:
     ]
     lines += [f"{key} = {_names(schema, part)}" for key in ("left_eye", "right_eye") if (part := getattr(schema, key))]
     if schema.named_regions:
-        lines += ["", "[regions]", *(f"{_text(key)} = {_names(schema, part)}" for key, part in schema.named_regions)]
+        lines += ["", "[regions]", *(f"{quoted(key)} = {_names(schema, part)}" for key, part in schema.named_regions)]
     return "\n".join(lines) + "\n"
 
 
@@ -140,7 +139,7 @@ def _lists(schema: KeypointSchema, lists: Sequence[Sequence[int]]) -> str:
 
 def _names(schema: KeypointSchema, indices: Sequence[int], indent: str = "  ") -> str:
     """A TOML list of names, over several lines if it is long."""
-    texts, lines = [_text(schema.names[i]) for i in indices], [""]
+    texts, lines = [quoted(schema.names[i]) for i in indices], [""]
     for text in texts:
         if lines[-1] and len(lines[-1]) + len(text) > _WIDTH:
             lines.append("")
@@ -148,8 +147,3 @@ def _names(schema: KeypointSchema, indices: Sequence[int], indent: str = "  ") -
     if len(lines) == 1:
         return f"[{lines[0].removesuffix(',')}]"
     return "[" + "".join(f"\n{indent}{line}" for line in lines) + f"\n{indent[2:]}]"
-
-
-def _text(text: str) -> str:
-    """A TOML text."""
-    return json.dumps(printable(text), ensure_ascii=False).replace("\x7f", "\\u007f")

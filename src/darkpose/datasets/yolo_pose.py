@@ -18,13 +18,12 @@ from darkpose.datasets.image_folder import ImageFolder, check_folder, files_belo
 from darkpose.datasets.labels import Labelled, Labels, labelled, only_one
 from darkpose.datasets.reading import numbered_lines, numbers, read_each
 from darkpose.errors import DarkposeError
-from darkpose.files.json_text import format_json
-from darkpose.files.paths import is_folder
-from darkpose.files.text import read_text
+from darkpose.files.paths import is_file, is_folder
+from darkpose.files.text import quoted, read_text
 from darkpose.schema import KeypointSchema, Pairs, name_for_schema
 
 SPLITS = ("train", "val", "test")
-MAX_LANDMARKS = 10_000
+MAX_LANDMARKS, MAX_NUMBER = 10_000, 10**12  # of a name that YAML takes for a number
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ def _read_yaml(file: Path) -> _Set:
         raise DarkposeError(f"{file}: YAML files need PyYAML: pip install 'darkpose[data]'") from error
     text = read_text(file)
     try:
-        values = yaml.safe_load(text)
+        values = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # the one in C is 10 times as fast
     except (yaml.YAMLError, ValueError, RecursionError, OverflowError) as error:
         raise DarkposeError(f"{file}: not a YAML file ({' '.join(str(error).split())[:200]})") from error
     shape = values.get("kpt_shape") if isinstance(values, dict) else None
@@ -97,16 +96,19 @@ def _read_yaml(file: Path) -> _Set:
         raise DarkposeError(f"{file}: not of YOLO-pose: expected kpt_shape: [number of landmarks, 2 or 3]")
     landmarks, count = shape
     if not 1 <= landmarks <= MAX_LANDMARKS or count not in (2, 3):
-        raise DarkposeError(f"{file}: expected kpt_shape: [number of landmarks, 2 or 3], got {shape}")
+        most = f"number of landmarks, at most {MAX_LANDMARKS}, and 2 or 3"
+        raise DarkposeError(f"{file}: expected kpt_shape: [{most}]")
     classes = _named(values.get("names", {0: ""}), "names", file)
-    folders = [values[split] for split in SPLITS if values.get(split)]
+    above = _text(values.get("path") or ".", "path", file)
+    given = [(split, values[split]) for split in SPLITS if values.get(split)]
+    listed = [(split, each) for split, value in given for each in (value if isinstance(value, list) else [value])]
     return _Set(
         landmarks,
         count,
         classes,
         _flip_pairs(values.get("flip_idx"), landmarks, file),
         _landmark_names(values.get("kpt_names"), landmarks, file),
-        tuple(str(each) for folder in folders for each in (folder if isinstance(folder, list) else [folder])),
+        tuple(f"{above}/{_text(each, split, file)}" for split, each in listed),
     )
 
 
@@ -115,18 +117,25 @@ def _named(values: Any, key: str, file: Path) -> dict[int, str]:
     listed = dict(enumerate(values)) if isinstance(values, list) else values
     if not isinstance(listed, dict) or not listed or not all(type(number) is int for number in listed):
         raise DarkposeError(f"{file}: expected {key} to be a list or a table of numbers and names")
-    return {number: str(name)[:200] for number, name in listed.items()}
+    return {number: _text(name, key, file) for number, name in listed.items()}
+
+
+def _text(value: Any, key: str, file: Path) -> str:
+    """A name, which YAML may take for a number."""
+    if not isinstance(value, str | int | float) or (isinstance(value, int) and abs(value) > MAX_NUMBER):
+        raise DarkposeError(f"{file}: expected {key} to be texts, got a {type(value).__name__}")
+    return str(value)[:500]
 
 
 def _flip_pairs(values: Any, landmarks: int, file: Path) -> Pairs | None:
     if not values:
         return None
-    if not isinstance(values, list) or sorted(map(str, values)) != sorted(map(str, range(landmarks))):
+    are_numbers = isinstance(values, list) and all(type(value) is int for value in values)
+    if not are_numbers or sorted(values) != list(range(landmarks)):
         raise DarkposeError(f"{file}: expected flip_idx to list the numbers from 0 to {landmarks - 1}")
-    index = list(map(int, values))
-    if any(index[j] != i for i, j in enumerate(index)):
-        raise DarkposeError(f"{file}: expected flip_idx to swap pairs, got {str(index)[:100]}")
-    return tuple((i, j) for i, j in enumerate(index) if i < j)
+    if any(values[j] != i for i, j in enumerate(values)):
+        raise DarkposeError(f"{file}: expected flip_idx to swap pairs, got {str(values)[:100]}")
+    return tuple((i, j) for i, j in enumerate(values) if i < j) or None  # some tools write no swaps for want of any
 
 
 def _landmark_names(values: Any, landmarks: int, file: Path) -> tuple[str, ...] | None:
@@ -136,16 +145,16 @@ def _landmark_names(values: Any, landmarks: int, file: Path) -> tuple[str, ...] 
         return None
     if not isinstance(names, list) or len(names) != landmarks:
         raise DarkposeError(f"{file}: expected kpt_names to be {landmarks} names")
-    return tuple(str(name)[:200] for name in names)
+    return tuple(_text(name, "kpt_names", file) for name in names)
 
 
 def _lines(file: Path, folders: Sequence[str], roots: Sequence[Path]) -> tuple[list[_Line], list[str]]:
     """The lines of all label files, each with its image, and notes."""
     lines, notes, seen = list[_Line](), list[str](), set[Path]()
-    for name in folders or ("images",):
+    for name in _with_lists(folders, roots) or ("images",):
         labels = _find_folder(_labels_of(name), roots)
         if labels is None:
-            notes.append(f"{name}: no folder of labels for it ({'/'.join(_labels_of(name))})")
+            notes.append(f"{'/'.join(_parts(name))}: no folder of labels for it, {'/'.join(_labels_of(name))}")
             continue
         places = [place for root in roots for place in (_find_folder(_parts(name), [root]), root) if place is not None]
         images, bare = [ImageFolder(place) for place in dict.fromkeys(places)], 0
@@ -154,12 +163,25 @@ def _lines(file: Path, folders: Sequence[str], roots: Sequence[Path]) -> tuple[l
             stem = path.relative_to(labels).with_suffix("").as_posix()
             image = next((found for each in images if (found := each.by_stem(stem))), None)
             own = [_Line(f"{path}:{number}", image, line.split()) for number, line in numbered_lines(path)]
-            lines, bare = lines + own, bare + (not own)
+            lines += own
+            bare += not own
         if bare:
             notes.append(f"empty files of labels in {labels}: {bare}")
     if not lines:
         raise DarkposeError(f"{file}: expected labels/.../*.txt with objects beside its images, found none")
     return lines, notes
+
+
+def _with_lists(folders: Sequence[str], roots: Sequence[Path]) -> list[str]:
+    """The folders, those of the images for a text file that lists images; each once."""
+    found = []
+    for name in folders:
+        parts = _parts(name)
+        ends = [root.joinpath(*parts[first:]) for first in range(len(parts)) for root in roots]
+        listed = next((path for path in ends if is_file(path)), None) if name.endswith(".txt") else None
+        lines = [name] if listed is None else [str(PureWindowsPath(line).parent) for _, line in numbered_lines(listed)]
+        found += lines
+    return list(dict.fromkeys(found))
 
 
 def _parts(name: str) -> list[str]:
@@ -227,13 +249,13 @@ def is_inside(keypoints: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def format_yaml(schema: KeypointSchema, category: str) -> str:
-    """The text of the YAML file for labels/ beside images/; its lists are JSON, which is YAML."""
+    """The text of the YAML file for labels/ beside images/."""
     lines = [
         "train: images",
         "val: images",
         f"kpt_shape: [{len(schema)}, 3]",
         f"flip_idx: {schema.flip_index.tolist()}",
-        f"names: {format_json([category or 'object'])}",
-        f"kpt_names: {format_json(list(schema.names))}",
+        f"names: [{quoted(category)}]",
+        f"kpt_names: [{', '.join(map(quoted, schema.names))}]",
     ]
     return "\n".join(lines) + "\n"
