@@ -111,6 +111,11 @@ def train(
     cuda_graphs
         Run the network as CUDA graphs: faster steps, for one process on a GPU.
     """
+    if data is None and (recipe is None or root is None):
+        raise DarkposeError("expected a recipe with --root, or your own annotations with --data")
+    if data is not None and recipe is not None:
+        raise DarkposeError(f"--data is trained on without a recipe, got {recipe!r}")
+
     from darkpose.runtime.open import check_address_space
 
     check_address_space()
@@ -123,10 +128,6 @@ def train(
     from darkpose.training.run_folder import first_process
     from darkpose.training.trackers import check_trackers
 
-    if data is None and (recipe is None or root is None):
-        raise DarkposeError("expected a recipe with --root, or your own annotations with --data")
-    if data is not None and recipe is not None:
-        raise DarkposeError(f"--data is trained on without a recipe, got {recipe!r}")
     options = RunOptions(
         cache=cache,
         uncompressed=uncompressed,
