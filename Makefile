@@ -1,8 +1,9 @@
 # make demo        photo in, landmarks out: demo.png and demo.json; installs what that needs
 # make test        lint, types and tests; installs everything
 # make test-core   the tests of the core where PyTorch is not installed
-# make test-slow   tests that take long: killed processes, Ray, C++, JavaScript, several training processes
+# make test-slow   tests that take long: killed processes, Ray, C++, JavaScript, the page in a browser, several training processes
 # make fuzz        readers of files on damaged files, EXAMPLES=10000 of each kind
+# make site        the page as a static folder, site/: landmarks in the browser, on any host of files; needs Node.js
 # make setup       everything, into .venv
 # make bench       the codec's speed next to other packages': docs/benchmarks.md; the network's in every runtime: docs/deploy.md
 #                  (PHOTOGRAPHS=folder: with these faces, and in int8, too)
@@ -24,7 +25,7 @@ PYTEST := -m pytest --quiet --numprocesses $(WORKERS) --dist worksteal
 # Compile modules once and keep them: every later start is faster.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo test test-core test-slow fuzz bench clean
+.PHONY: setup demo site test test-core test-slow fuzz bench clean
 
 setup: .venv/complete
 
@@ -35,7 +36,7 @@ setup: .venv/complete
 	touch $@
 
 .venv/complete: .venv/core
-	$(UV) $(INSTALL) ".[train,export,openvino,fast,parquet,supervision,report,data,track,video]" --group dev --python $(BIN)/python
+	$(UV) $(INSTALL) ".[train,export,openvino,fast,parquet,supervision,report,data,track,video,serve]" --group dev --python $(BIN)/python
 	touch $@
 
 .venv-core/ready: .venv/core
@@ -49,6 +50,9 @@ demo: .venv/core
 	mv demo-out/astronaut.json demo.json
 	rmdir demo-out
 	@echo "the landmarks: demo.json, the picture: demo.png"
+
+site: setup
+	$(BIN)/python scripts/build_site.py site
 
 test: setup
 	$(BIN)/ruff check --no-cache .
@@ -72,4 +76,4 @@ bench: setup
 	$(BIN)/python benchmarks/deploy_page.py benchmarks/precision.json benchmarks/results docs/deploy.md
 
 clean:
-	rm -rf .venv .venv-core demo.png demo.json demo-out
+	rm -rf .venv .venv-core demo.png demo.json demo-out site

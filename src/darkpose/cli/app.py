@@ -20,6 +20,7 @@ COMMANDS = {
         "live",
         "Follow the faces of a camera or stream; one JSON line for each frame on standard output.",
     ),
+    "serve": ("serve", "Answer requests for landmarks over HTTP, and deliver a page for people."),
     "models": ("weights", "List the models with their landmarks, errors, terms and files."),
     "info": ("weights", "Show versions, runtime, device, weights and detector."),
     "evaluate": (
@@ -36,16 +37,21 @@ COMMANDS = {
 EXTRAS = {
     "accelerate": "train",
     "av": "video",
+    "fastapi": "serve",
     "h5py": "data",
     "matplotlib": "report",
     "numba": "fast",
     "onnx": "export",
     "openvino": "openvino",
+    "prometheus_client": "serve",
     "pyarrow": "parquet",
+    "python_multipart": "serve",
     "ray": "ray",
     "scipy": "data",
     "tensorboard": "track",
     "torch": "torch",
+    "uvicorn": "serve",
+    "websockets": "serve",
 }
 EXTRAS_OF_COMMANDS = {"train": "train", "export": "export"}
 
