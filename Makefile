@@ -1,8 +1,10 @@
 # make demo        photo in, landmarks out: demo.png and demo.json; installs what that needs
 # make test        lint, types and tests; installs everything
 # make test-core   the tests of the core where PyTorch is not installed
-# make test-slow   tests that take long: killed processes, Ray, C++, JavaScript, several training processes
+# make test-slow   tests that take long: killed processes, Ray, C++, JavaScript, the page in a browser, several training processes
+# make test-service  the service under load and malformed requests, and the page in a browser (also parts of test and test-slow)
 # make fuzz        readers of files on damaged files, EXAMPLES=10000 of each kind
+# make site        the page as a static folder, site/: landmarks in the browser, on any host of files; needs Node.js
 # make setup       everything, into .venv
 # make bench       the codec's speed next to other packages': docs/benchmarks.md; the network's in every runtime: docs/deploy.md
 #                  (PHOTOGRAPHS=folder: with these faces, and in int8, too)
@@ -24,7 +26,7 @@ PYTEST := -m pytest --quiet --numprocesses $(WORKERS) --dist worksteal
 # Compile modules once and keep them: every later start is faster.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo test test-core test-slow fuzz bench clean
+.PHONY: setup demo site test test-core test-service test-slow fuzz bench clean
 
 setup: .venv/complete
 
@@ -35,7 +37,7 @@ setup: .venv/complete
 	touch $@
 
 .venv/complete: .venv/core
-	$(UV) $(INSTALL) ".[train,export,openvino,fast,parquet,supervision,report,data,track,video]" --group dev --python $(BIN)/python
+	$(UV) $(INSTALL) ".[train,export,openvino,fast,parquet,supervision,report,data,track,video,serve]" --group dev --python $(BIN)/python
 	touch $@
 
 .venv-core/ready: .venv/core
@@ -50,6 +52,9 @@ demo: .venv/core
 	rmdir demo-out
 	@echo "the landmarks: demo.json, the picture: demo.png"
 
+site: setup
+	$(BIN)/python scripts/build_site.py site
+
 test: setup
 	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --no-cache --check .
@@ -58,6 +63,9 @@ test: setup
 
 test-core: .venv-core/ready
 	$(CORE)/python $(PYTEST) -m "not slow"
+
+test-service: setup
+	$(BIN)/python -m pytest --quiet tests/serve tests/web tests/cli/test_cli_serve.py
 
 test-slow: setup
 	$(BIN)/python -m pytest --quiet -m slow
@@ -72,4 +80,4 @@ bench: setup
 	$(BIN)/python benchmarks/deploy_page.py benchmarks/precision.json benchmarks/results docs/deploy.md
 
 clean:
-	rm -rf .venv .venv-core demo.png demo.json demo-out
+	rm -rf .venv .venv-core demo.png demo.json demo-out site

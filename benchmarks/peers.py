@@ -114,7 +114,7 @@ def dlib_ways(python: str, learnt: list[Sample], faces: list[Sample]) -> dict[st
 
 
 def write_predictions(path: Path, points: Floats) -> None:
-    """A predictions file of `darkpose.evaluation.predictions`."""
+    """A predictions file of `darkpose.datasets.predictions_file`."""
     lines: list[dict[str, Any]] = [{"darkpose_predictions": 1, "markup": "300w-68", "system": "a peer"}]
     for number, each in enumerate(points):
         lines.append({"face": number, "keypoints": each.round(3).tolist() if np.isfinite(each).all() else None})

@@ -20,13 +20,13 @@ from fit_shape_prior import prior_of
 
 from darkpose.datasets.catalogue import DataSet
 from darkpose.datasets.joined import DIFFERENT_POINTS, FACES, hide_landmarks, to_joined_schema
+from darkpose.datasets.predictions_file import read_predictions
 from darkpose.datasets.sample import Sample
 from darkpose.datasets.w300 import read_300w
 from darkpose.datasets.wflw import read_wflw
 from darkpose.deploy.machine import made_with
 from darkpose.evaluation.benchmarks import WFLW
 from darkpose.evaluation.evaluate import PredictOptions, evaluate_benchmark
-from darkpose.evaluation.predictions import read_predictions
 from darkpose.evaluation.report import measure_errors
 from darkpose.runtime.flip import FlipTest
 from darkpose.schema import W300_68, WFLW_98

@@ -1,9 +1,15 @@
 """Shared fixtures: golden arrays, the reference's rule for filling a network, real images where they are available."""
 
 import os
+import shutil
+import subprocess
+import sys
+import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +22,20 @@ import darkpose.image.opencv  # noqa: F401  sets OpenCV up before a test imports
 from without_torch import IS_TORCH_INSTALLED, needs_torch
 
 if TYPE_CHECKING:
+    from starlette.testclient import TestClient
+
     from darkpose.network.hrnet import HRNet
+    from darkpose.serve.predictors import Predictors
 
 Arrays = dict[str, NDArray[Any]]
 Golden = Callable[[str], Arrays]
+Client = Callable[..., AbstractContextManager["TestClient"]]
+Served = Callable[..., AbstractContextManager[str]]
 
 TESTS = Path(__file__).parent
 SHARED_DATA = TESTS.parents[1] / "shared" / "data"
+
+SERVICE = ("fastapi", "httpx2", "prometheus_client", "python_multipart", "uvicorn", "websockets")
 
 os.environ["OMP_NUM_THREADS"] = "1"  # results and times do not depend on how many cores are free
 if not Path("/dev/nvidiactl").exists():
@@ -35,7 +48,9 @@ settings.load_profile("same examples")
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Leave out the tests that need torch where it is not installed."""
+    """Leave out the tests that need torch, or those of the service that need FastAPI, where it is not installed."""
+    if collection_path.parent == TESTS / "serve" and any(find_spec(package) is None for package in SERVICE):
+        return True
     if IS_TORCH_INSTALLED or collection_path.suffix != ".py":
         return None
     return needs_torch(collection_path) or None
@@ -198,6 +213,24 @@ def exported_detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def built_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page as a static folder."""
+    pytest.importorskip("torch")
+    pytest.importorskip("onnx")
+    from needed import UNREACHABLE, lacking
+
+    if shutil.which("npm") is None:
+        lacking("needs Node.js: npm cannot be found")
+    site = tmp_path_factory.mktemp("static") / "site"
+    command = [sys.executable, str(TESTS.parent / "scripts" / "build_site.py"), str(site)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=400)
+    if done.returncode and UNREACHABLE.search(done.stderr):
+        lacking("needs onnxruntime-web: `npm ci` cannot reach the registry")
+    assert done.returncode == 0, done.stderr
+    return site
+
+
+@pytest.fixture(scope="session")
 def astronaut() -> Path:
     """The photograph that the project ships: 512x512, one face."""
     return TESTS.parent / "examples" / "astronaut.png"
@@ -214,3 +247,51 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     monkeypatch.delenv("DARKPOSE_YUNET", raising=False)
     monkeypatch.setattr(yunet, "fetch", refuse)
+
+
+@pytest.fixture(scope="session")
+def predictors() -> "Predictors":
+    """Of the default weights, by onnxruntime."""
+    from darkpose.serve.predictors import Predictors
+
+    return Predictors({"runtime": "onnxruntime", "detector": "darkpose"})
+
+
+@pytest.fixture(scope="session")
+def client(predictors: "Predictors") -> Client:
+    """Open a client of a service with some settings, in this process; it raises no errors of the service."""
+    from starlette.testclient import TestClient
+
+    from darkpose.serve.app import make_app
+    from darkpose.serve.settings import Settings
+
+    @contextmanager
+    def opened(of: Any = predictors, **settings: Any) -> Iterator[TestClient]:
+        with TestClient(make_app(of, Settings(**settings)), raise_server_exceptions=False) as found:
+            yield found
+
+    return opened
+
+
+@pytest.fixture(scope="session")
+def served(predictors: "Predictors") -> Served:
+    """Run a service with some settings on a free port; gives its address, "http://127.0.0.1:PORT/"."""
+    from darkpose.serve.app import make_app
+    from darkpose.serve.server import address_of, make_server, open_socket
+    from darkpose.serve.settings import Settings
+
+    @contextmanager
+    def running(of: Any = predictors, **settings: Any) -> Iterator[str]:
+        chosen = Settings(**settings)
+        with open_socket("127.0.0.1", 0) as listening:
+            server = make_server(make_app(of, chosen), chosen.max_bytes)
+            thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+            thread.start()
+            try:
+                yield address_of(listening)
+            finally:
+                server.should_exit = True
+                thread.join(60)
+                assert not thread.is_alive()
+
+    return running

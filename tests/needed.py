@@ -1,10 +1,14 @@
 """Packages and programs that a test needs."""
 
 import os
+import re
 from importlib.util import find_spec
 from typing import NoReturn
 
 import pytest
+
+# What npm says where there is no registry.
+UNREACHABLE = re.compile("ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET")
 
 
 def needs(*packages: str) -> pytest.MarkDecorator:

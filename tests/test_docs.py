@@ -32,6 +32,8 @@ def blocks(path: Path) -> list[str]:
 def test_the_snippets_of_a_page_run_in_order(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if not IS_TORCH_INSTALLED and any("import torch" in block for block in blocks(path)):
         pytest.skip("needs torch")
+    if find_spec("fastapi") is None and any("darkpose.serve" in block for block in blocks(path)):
+        pytest.skip("needs fastapi")
     monkeypatch.chdir(ROOT)
     names: dict[str, object] = {}
     for block in blocks(path):

@@ -14,13 +14,18 @@ import numpy as np
 import pytest
 
 from darkpose.datasets import aflw
+from darkpose.datasets.annotations import read_annotations
 from darkpose.datasets.cofw import read_cofw
 from darkpose.datasets.openmmlab import read_openmmlab
 from darkpose.datasets.points import read_coco_points, read_csv_points
+from darkpose.datasets.predictions_file import read_predictions
+from darkpose.datasets.schema_file import format_schema, read_schema
 from darkpose.datasets.wflw import read_wflw
+from darkpose.datasets.yolo_pose import read_yolo_pose
 from darkpose.evaluation.course import course_of
-from darkpose.evaluation.predictions import PredictionsWriter, read_predictions
+from darkpose.evaluation.predictions import PredictionsWriter
 from darkpose.files.pts import format_pts, read_pts
+from darkpose.image.pixels import write_image
 from darkpose.predict.given_boxes import GivenBoxes
 from darkpose.predict.part import read_part, write_part
 from darkpose.predict.shape_prior import ShapePrior, read_shape_prior, write_shape_prior
@@ -29,6 +34,7 @@ from darkpose.schema import KeypointSchema
 from darkpose.weights.calibrations import Calibration, read_calibrations, write_calibrations
 from fuzzing import check, damaged, fuzzed, seeds
 from needed import needs
+from own_annotations import POINTS, XML, YAML, coco_annotation, coco_content, yolo_line
 
 THREE = KeypointSchema("three", ("left_eye", "right_eye", "nose"), ((0, 1),))
 Reader = Callable[[Path], object]
@@ -95,6 +101,23 @@ def _log(file: Path) -> object:
     return course_of("run", lines).steps_per_epoch
 
 
+SCHEMA_TOML = format_schema(THREE, "a note").encode() + b'[regions]\neyes = ["left_eye", "right_eye"]\n'
+WITH_NAMES = _lines({**RECORD, "faces": [{**FOUND, "names": list(THREE.names)}]})
+
+
+def _yolo(file: Path) -> object:
+    images = file.parent / "images"
+    images.mkdir(exist_ok=True)
+    write_image(images / "a.png", np.zeros((48, 64, 3), np.uint8))
+    labels, text = file.parent / "labels", file.read_bytes()
+    labels.mkdir(exist_ok=True)
+    whole = yolo_line().encode() + b"\n"
+    yaml, label = (text, whole) if file.suffix == ".yaml" else (YAML.replace("/train", "").encode(), text)
+    (labels / "a.txt").write_bytes(label)
+    (file.parent / "yolo.yaml").write_bytes(yaml)
+    return read_yolo_pose(file.parent / "yolo.yaml", None, None, [])
+
+
 TEXTS: dict[str, tuple[bytes, Reader]] = {
     "a.pts": (format_pts(np.arange(10).reshape(5, 2)).encode(), read_pts),
     "wflw.txt": (LINE.encode() * 2, _wflw),
@@ -111,6 +134,15 @@ TEXTS: dict[str, tuple[bytes, Reader]] = {
         lambda file: GivenBoxes([str(file)]).digest(),
     ),
     "p.jsonl": (PREDICTIONS, _predictions),
+    "schema.toml": (SCHEMA_TOML, read_schema),
+    "own.json": (_json(coco_content(coco_annotation(), coco_annotation(id=2))), read_annotations),
+    "own.csv": (TABLE.encode(), lambda file: read_annotations(file, broken=[])),
+    "own.xml": (XML.encode(), read_annotations),
+    "own.pts": (format_pts(POINTS).encode(), read_annotations),
+    "own.jsonl": (PREDICTIONS, lambda file: read_annotations(file, broken=[])),
+    "found.jsonl": (WITH_NAMES, read_annotations),
+    "yolo/data.yaml": (YAML.replace("/train", "").encode(), _yolo),
+    "yolo/labels.txt": (yolo_line().encode() + b"\n", _yolo),
     "part-00000.jsonl": (
         _lines(RECORD, {**RECORD, "input": 1, "status": "done", "faces": [FOUND]}),
         lambda file: read_part(file, 0),
@@ -124,7 +156,11 @@ TEXTS: dict[str, tuple[bytes, Reader]] = {
 @seeds
 def test_a_damaged_text_file_is_one_sentence(name: str, tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     whole, reader = TEXTS[name]
-    check(reader, tmp_path_factory.getbasetemp() / name, damaged(whole, seed))
+    if name.startswith("yolo/") and find_spec("yaml") is None:
+        pytest.skip("needs yaml")
+    file = tmp_path_factory.getbasetemp() / name
+    file.parent.mkdir(exist_ok=True)
+    check(reader, file, damaged(whole, seed))
 
 
 @pytest.mark.skipif(find_spec("torch") is None, reason="needs torch")

@@ -1,5 +1,6 @@
 """Schemas: published flip pairs, shared points, joined schemas and invalid ones."""
 
+from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
 
@@ -7,6 +8,8 @@ import numpy as np
 import pytest
 
 from darkpose.errors import DarkposeError
+from darkpose.files.json_text import format_json, parse_json
+from darkpose.files.records import parse_record
 from darkpose.schema import (
     AFLW_19,
     COFW_29,
@@ -131,6 +134,8 @@ def test_indices_may_be_lists_and_arrays() -> None:
         pytest.param({"flip_pairs": ((0, 3),)}, r"uses the indices \[3\]", id="a pair outside"),
         pytest.param({"outlines": ((0, -1),)}, r"uses the indices \[-1\]", id="an outline outside"),
         pytest.param({"nme_pair": (0, 9)}, r"uses the indices \[9\]", id="a normaliser outside"),
+        pytest.param({"named_regions": (("ear", (0, 5)),)}, r"uses the indices \[5\]", id="a region outside"),
+        pytest.param({"nme_box": "width"}, "nme_box must be side or diagonal", id="another length of the box"),
         pytest.param({"left_eye": (4,)}, r"uses the indices \[4\]", id="an eye outside"),
         pytest.param({"parts": (AFLW_19,)}, "three has 3 landmarks, but its parts have 19", id="other parts"),
     ],
@@ -140,6 +145,17 @@ def test_a_schema_that_contradicts_itself_is_refused(fields: dict[str, object], 
     assert len(KeypointSchema(**valid)) == 3  # type: ignore[arg-type]
     with pytest.raises(DarkposeError, match=message):
         KeypointSchema(**(valid | fields))  # type: ignore[arg-type]
+
+
+def test_a_schemas_own_regions_count_and_come_back_from_json() -> None:
+    own = KeypointSchema(
+        "cat", ("a", "left_eye", "c"), (), named_regions=(("ears", (0, 2)), ("none", ())), nme_box="diagonal"
+    )
+    assert {name: part.tolist() for name, part in regions(own).items()} == {"ears": [0, 2]}
+    values = parse_json(format_json(asdict(own)))
+    assert parse_record(KeypointSchema, values) == own
+    older = {name: value for name, value in values.items() if name not in ("named_regions", "nme_box")}
+    assert {name: part.tolist() for name, part in regions(parse_record(KeypointSchema, older)).items()} == {"eyes": [1]}
 
 
 # -------------------------------------------------------------------------------------------------------------- joined

@@ -12,7 +12,7 @@
 
 import * as ort from "onnxruntime-web";
 
-ort.env.wasm.numThreads = 1; // more than one needs a page that is cross-origin isolated
+ort.env.wasm.numThreads = globalThis.crossOriginIsolated ? 0 : 1; // as many as are good, where a page may have several
 
 // All faces in a picture, best first: the score of each, its roll in degrees clockwise, and its named landmarks. Pixels
 // are RGB, or RGBA as `getImageData` gives them.
@@ -27,7 +27,8 @@ export async function findKeypoints(model, detector, pixels, width, height) {
   return faces.map(({ score, roll }, i) => ({ score, roll, keypoints: found[i] }));
 }
 
-// Score, roll (degrees clockwise), centre and side of the landmark box (px) of each face in a picture, best first.
+// Score, roll (degrees clockwise), and centre, size (width and height in the frame of the face) and side of the landmark
+// box (px) of each face in a picture, best first.
 export async function findFaces({ session, side, threshold }, pixels, width, height) {
   const scale = side / Math.max(width, height);
   const [columns, rows] = [width, height].map((length) => Math.max(1, whole(scale * length)));
@@ -37,44 +38,81 @@ export async function findFaces({ session, side, threshold }, pixels, width, hei
   });
   const [across, down] = [width / columns, height / rows];
   return Array.from(scores.data, (score, i) => {
-    const [x, y, w, h] = [center.data[2 * i], center.data[2 * i + 1], size.data[2 * i], size.data[2 * i + 1]];
+    const [x, y] = [center.data[2 * i], center.data[2 * i + 1]];
     const inPicture = [(x + 0.5) * across - 0.5, (y + 0.5) * down - 0.5]; // areas of pixels keep their place
-    return { score, roll: roll.data[i], center: inPicture, side: (Math.max(w, h) * (across + down)) / 2 };
+    const box = [size.data[2 * i], size.data[2 * i + 1]].map((length) => (length * (across + down)) / 2);
+    return { score, roll: roll.data[i], center: inPicture, size: box, side: Math.max(...box) };
   });
 }
 
-// The picture at another size, RGB. A new pixel is the mean of the box around its place that is as wide and high as the
-// new pixels are apart, at least 1 px: areas are averaged where the picture shrinks, and it is bilinear where it grows.
+// The picture at another size, RGB, as OpenCV resizes it to the bit: areas are averaged where it shrinks, and it is
+// bilinear where it grows.
 export function resize(pixels, width, height, columns, rows) {
+  if (columns >= width && rows >= height) return enlarge(pixels, width, height, columns, rows);
   const channels = channelsOf(pixels, width, height);
   const [across, down] = [shares(width, columns), shares(height, rows)];
+  const halved = width === 2 * columns && height === 2 * rows; // OpenCV rounds these up, others to the even number
   const resized = new Uint8Array(rows * columns * 3);
-  let i = 0;
-  for (const [top, high] of down) {
-    for (const [left, wide] of across) {
-      for (let k = 0; k < 3; k++) {
-        let sum = 0;
-        for (let y = 0; y < high.length; y++) {
-          for (let x = 0; x < wide.length; x++) {
-            sum += high[y] * wide[x] * pixels[((top + y) * width + left + x) * channels + k];
-          }
+  const [line, sums] = [new Float32Array(columns * 3), new Float32Array(columns * 3)];
+  down.forEach((parts, row) => {
+    sums.fill(0);
+    for (const [y, high] of parts) {
+      line.fill(0);
+      across.forEach((pieces, column) => {
+        for (const [x, wide] of pieces) {
+          const at = (y * width + x) * channels;
+          for (let k = 0; k < 3; k++) line[3 * column + k] += Math.fround(pixels[at + k] * wide);
         }
-        resized[i++] = Math.round(sum);
-      }
+      });
+      for (let i = 0; i < line.length; i++) sums[i] += Math.fround(line[i] * high);
     }
-  }
+    for (let i = 0; i < sums.length; i++) resized[row * sums.length + i] = halved ? sums[i] + 0.5 : whole(sums[i]);
+  });
   return resized;
 }
 
-// Along an axis, for each new pixel: the first of the pixels that it is made of, and the shares of this and the next.
-function shares(length, newLength) {
-  const step = length / newLength;
-  const box = Math.max(step, 1);
+// A larger picture: bilinear in whole numbers, with shares of 11 bits.
+function enlarge(pixels, width, height, columns, rows) {
+  const channels = channelsOf(pixels, width, height);
+  const [across, down] = [neighbours(width, columns), neighbours(height, rows)];
+  const enlarged = new Uint8Array(rows * columns * 3);
+  const along = (row, [left, right, p, q], k) =>
+    (pixels[(row * width + left) * channels + k] * p + pixels[(row * width + right) * channels + k] * q) >> 4;
+  let i = 0;
+  for (const [above, below, p, q] of down) {
+    for (const column of across) {
+      for (let k = 0; k < 3; k++) {
+        const sum = ((along(above, column, k) * p) >> 16) + ((along(below, column, k) * q) >> 16);
+        enlarged[i++] = (sum + 2) >> 2;
+      }
+    }
+  }
+  return enlarged;
+}
+
+// Along an axis, for each new pixel: the two pixels that it lies between, and their shares of 2048.
+function neighbours(length, newLength) {
   return Array.from({ length: newLength }, (_, i) => {
-    const start = Math.min(Math.max((i + 0.5) * step - box / 2, 0), length - box);
-    const [first, end] = [Math.floor(start), Math.min(Math.ceil(start + box), length)];
-    const share = (at) => (Math.min(at + 1, start + box) - Math.max(at, start)) / box;
-    return [first, Array.from({ length: end - first }, (_, j) => share(first + j))];
+    const place = Math.fround((i + 0.5) * (length / newLength) - 0.5);
+    const first = Math.floor(place);
+    const within = (at) => Math.min(Math.max(at, 0), length - 1);
+    const share = Math.fround(place - first);
+    return [within(first), within(first + 1), whole(2048 * Math.fround(1 - share)), whole(2048 * share)];
+  });
+}
+
+// Along an axis, for each new pixel: the pixels that it covers, and the share of each, in float32.
+function shares(length, newLength) {
+  const step = 1 / (newLength / length);
+  return Array.from({ length: newLength }, (_, i) => {
+    const [start, end] = [i * step, i * step + step];
+    const box = Math.min(step, length - start);
+    const last = Math.min(Math.floor(end), length - 1);
+    const first = Math.min(Math.ceil(start), last);
+    const parts = first - start > 1e-3 ? [[first - 1, Math.fround((first - start) / box)]] : [];
+    for (let at = first; at < last; at++) parts.push([at, Math.fround(1 / box)]);
+    if (end - last > 1e-3) parts.push([last, Math.fround(Math.min(end - last, 1, box) / box)]);
+    return parts;
   });
 }
 
@@ -124,31 +162,38 @@ function whole(x) {
   return x + 0x18000000000000 - 0x18000000000000;
 }
 
-// The landmark network from the bytes (Uint8Array) of its file.
-export async function loadModel(bytes) {
+// The landmark network from the bytes (Uint8Array) of its file. Options are those of onnxruntime-web's sessions.
+export async function loadModel(bytes, options = {}) {
   const card = readCard(bytes);
-  return { card, session: await ort.InferenceSession.create(bytes) };
+  return { card, session: await ort.InferenceSession.create(bytes, options) };
 }
 
 // The face detector, likewise.
-export async function loadDetector(bytes) {
+export async function loadDetector(bytes, options = {}) {
   const { side, threshold } = readMetadata(bytes);
   if (!side) throw new Error("expected a file that `darkpose export detector` wrote");
-  return { side: Number(side), threshold: Number(threshold), session: await ort.InferenceSession.create(bytes) };
+  return {
+    side: Number(side),
+    threshold: Number(threshold),
+    session: await ort.InferenceSession.create(bytes, options),
+  };
 }
 
-// Landmarks of N faces, from their crops, one after the other, and a matrix for each. Returns the named points of each.
+// Landmarks of N faces, from their crops, one after the other, and a matrix for each. Returns the named points of each,
+// with the covariance [xx, xy, yy] of each, px^2, where the file gives it.
 export async function findLandmarks({ card, session }, crops, matrices) {
   const [count, size, names] = [matrices.length, card.config.crop_size, card.schema.names];
   const pixels = card.crops === "uint8" ? crops : Float32Array.from(crops);
-  const { keypoints, scores } = await session.run({
+  const { keypoints, scores, covariance } = await session.run({
     crops: new ort.Tensor(card.crops, pixels, [count, size, size, 3]),
     matrices: new ort.Tensor("float32", matrices.flat(), [count, 2, 3]),
   });
   return matrices.map((_, face) =>
     names.map((name, k) => {
       const i = face * names.length + k;
-      return { name, x: keypoints.data[2 * i], y: keypoints.data[2 * i + 1], score: scores.data[i] };
+      const point = { name, x: keypoints.data[2 * i], y: keypoints.data[2 * i + 1], score: scores.data[i] };
+      if (covariance) point.covariance = [0, 1, 3].map((part) => covariance.data[4 * i + part]);
+      return point;
     }),
   );
 }

@@ -8,12 +8,15 @@ import operator
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import SupportsIndex
+from typing import Literal, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
 
 from darkpose.errors import DarkposeError
+
+Pairs = tuple[tuple[int, int], ...]
+Outlines = tuple[tuple[int, ...], ...]
 
 
 def mirrored(name: str) -> str:
@@ -53,10 +56,14 @@ class KeypointSchema:
         names: the K landmark names, unique.
         flip_pairs: index pairs that swap in a mirrored image; other landmarks keep their index.
         outlines: polylines of indices, for drawing; a closed one repeats its first index.
-        nme_pair: the two landmarks whose distance is the usual NME normaliser; None: the side of the annotated box.
+        nme_pair: the two landmarks whose distance is the usual NME normaliser; None: a length of the annotated box.
         left_eye, right_eye: indices of landmarks whose mean is the centre of the eye on the left and right of the
             image; may be empty.
         parts: the schemas that this one joins, in the order of their landmarks (see `join_schemas`); usually empty.
+        named_regions: names of regions, each with the indices of its landmarks; empty: by words in the names of the
+            landmarks (see `regions`).
+        nme_box: the length of the annotated box that is the normaliser if there is no `nme_pair`: its longer side, or
+            its diagonal.
 
     Raises:
         DarkposeError: names repeat, an index is out of range, or a landmark is in two flip pairs.
@@ -70,6 +77,8 @@ class KeypointSchema:
     left_eye: tuple[int, ...] = ()
     right_eye: tuple[int, ...] = ()
     parts: tuple["KeypointSchema", ...] = ()
+    named_regions: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    nme_box: Literal["side", "diagonal"] = "side"
 
     def __post_init__(self) -> None:
         texts = isinstance(self.name, str) and all(isinstance(name, str) for name in self.names)
@@ -87,6 +96,8 @@ class KeypointSchema:
                 object.__setattr__(self, name, tuple(map(_indices, getattr(self, name))))
             for name in ("left_eye", "right_eye", *(() if self.nme_pair is None else ("nme_pair",))):
                 object.__setattr__(self, name, _indices(getattr(self, name)))
+            parts = tuple((str(region), _indices(part)) for region, part in self.named_regions)
+            object.__setattr__(self, "named_regions", parts)
         except TypeError as error:
             raise DarkposeError(f"schema {self.name}: landmark indices must be whole numbers") from error
         if any(len(pair) != 2 for pair in (*self.flip_pairs, *([self.nme_pair] if self.nme_pair else []))):
@@ -95,8 +106,10 @@ class KeypointSchema:
         if len(set(paired)) != len(paired):
             raise DarkposeError(f"schema {self.name}: a landmark can be in one flip pair only, got {self.flip_pairs}")
         used = [*paired, *(i for line in self.outlines for i in line), *(self.nme_pair or ())]
-        used += [*self.left_eye, *self.right_eye]
+        used += [*self.left_eye, *self.right_eye, *(i for _, part in self.named_regions for i in part)]
         outside = sorted({i for i in used if not 0 <= i < len(self.names)})
+        if self.nme_box not in ("side", "diagonal"):
+            raise DarkposeError(f"schema {self.name}: nme_box must be side or diagonal, got {self.nme_box!r:.99}")
         if self.parts and sum(len(part) for part in self.parts) != len(self.names):
             total = sum(map(len, self.parts))
             raise DarkposeError(f"schema {self.name} has {len(self.names)} landmarks, but its parts have {total}")
@@ -156,7 +169,12 @@ REGIONS = {
 
 
 def regions(schema: KeypointSchema) -> dict[str, NDArray[np.intp]]:
-    """Regions of the face -> indices of their landmarks, by words in their names; empty regions are left out."""
+    """Regions -> indices of their landmarks: those of the schema, else of a face, by words in the landmarks' names.
+
+    Empty regions are left out.
+    """
+    if schema.named_regions:
+        return {region: np.array(part, np.intp) for region, part in schema.named_regions if part}
     landmarks = [name.rpartition("/")[2] for name in schema.names]
     found = {
         region: np.array([i for i, name in enumerate(landmarks) if set(name.split("_")) & set(words)], np.intp)

@@ -87,7 +87,9 @@ def test_another_error_is_one_of_darkpose_itself(monkeypatch: pytest.MonkeyPatch
 
 def test_the_extras_are_those_of_the_package() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    names = {extra: {each.split(">")[0].split("[")[0] for each in packages} for extra, packages in extras.items()}
+    names = {
+        extra: {re.split(r"[>[]", each)[0].replace("-", "_") for each in packages} for extra, packages in extras.items()
+    }
     assert not [package for package, extra in EXTRAS.items() if package not in names[extra]]
     assert all("torch" in names[extra] for extra in EXTRAS_OF_COMMANDS.values())
 

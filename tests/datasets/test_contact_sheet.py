@@ -67,6 +67,18 @@ def test_a_face_without_any_annotated_landmark_is_shown_bare(faces: list[Sample]
     assert (tile(contact_sheet([bare], TRIANGLE, side=SIDE), 0, 0) == 40).all()
 
 
+def test_a_sheet_that_explains_numbers_the_landmarks_and_joins_flip_pairs(faces: list[Sample]) -> None:
+    plain, told = (contact_sheet(faces[:1], TRIANGLE, side=512, explained=explained) for explained in (False, True))
+    changed = (plain != told).any(axis=2)
+    eyes, left, right = 4 + 256 - 20 * 512 // 50, 4 + 256 - 20 * 512 // 50, 4 + 256 + 20 * 512 // 50
+    assert changed[eyes, 260], "the line of the flip pair"
+    for x, y in ((left, eyes), (right, eyes), (260, 4 + 256 + 20 * 512 // 50)):
+        assert changed[y - 8 : y + 9, x + 6 : x + 24].any(), "a number to the right of the landmark"
+    hidden = Sample(faces[0].image, faces[0].keypoints, np.array([1.0, 0, 0]), faces[0].box)
+    sheet = contact_sheet([hidden], TRIANGLE, side=512, explained=True)
+    assert (sheet[eyes - 20 : eyes + 20, 300 : right + 50] == sheet[500, 500]).all(), "no pair and no number"
+
+
 def test_no_faces_or_none_asked_for_are_refused(faces: list[Sample]) -> None:
     for samples, count in ((faces, 0), ([], 5)):
         with pytest.raises(DarkposeError, match="positive count"):

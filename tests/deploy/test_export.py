@@ -26,6 +26,7 @@ def checkpoint(small_weights: Path) -> Checkpoint:
         ({"opset": 17}, "the opset must be from 18 to 23, got 17"),
         ({"opset": 99}, "the opset must be from 18 to 23, got 99"),
         ({"precision": "int4"}, "precision must be one of fp32, fp16, int8, got 'int4'"),
+        ({"precision": "int8", "small": True}, "small files without a loss are of fp32, got int8"),
         ({"method": "mean"}, "method must be one of"),
         ({"flip_test": "on"}, "flip_test must be one of"),
         ({"crops": "int8"}, "crops must be one of uint8, float32"),

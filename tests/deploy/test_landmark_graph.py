@@ -1,5 +1,7 @@
 """The graph of an exported file finds what the module in torch finds."""
 
+import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -19,7 +21,7 @@ from darkpose.schema import W300_68
 from darkpose.weights.calibrations import Calibration
 from darkpose.weights.checkpoint import CheckpointConfig, HRNetConfig
 
-pytest.importorskip("onnx")
+onnx = pytest.importorskip("onnx")
 SIZE = 64
 CALIBRATION = Calibration("300w-68", 5.0, tuple(np.linspace(0, 2, 68)), tuple(np.linspace(0.1, 2, 68)), {})
 
@@ -42,7 +44,8 @@ def checkpoint() -> Checkpoint:
 def options_to_try() -> list[ExportOptions]:
     flips = [ExportOptions(flip_test=flip) for flip in get_args(FlipTest)]
     methods = [ExportOptions(method=method) for method in get_args(Method)]
-    return [*flips, *methods, ExportOptions(precision="fp16"), ExportOptions(crops="float32", opset=23)]
+    others = [ExportOptions(precision="fp16"), ExportOptions(small=True), ExportOptions(crops="float32", opset=23)]
+    return [*flips, *methods, *others]
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
@@ -78,3 +81,23 @@ def test_no_batch_norm_is_left_of_folded_weights_and_the_given_ones_stay(checkpo
     before = {name: values.copy() for name, values in arrays.items()}
     assert not [name for name in folded(arrays) if "running" in name or "bn" in name]
     assert all(np.array_equal(values, before[name]) for name, values in arrays.items())
+
+
+def test_a_small_file_keeps_weights_in_half_precision_and_loses_nothing(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    model = copy.deepcopy(checkpoint.model)
+    for name, values in model.state_dict().items():
+        if values.ndim == 4:  # convolutions, as checkpoints have them
+            model.state_dict()[name].copy_(values.half().float())
+    rounded = replace(checkpoint, model=model)
+    crops = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), np.uint8)
+    matrices = np.tile(np.eye(2, 3, dtype=np.float32), (2, 1, 1))
+    found, sizes = [], []
+    for small in (False, True):
+        file = tmp_path / f"{small}.onnx"
+        file.write_bytes(export_onnx(rounded, ExportOptions(small=small)))
+        sizes.append(sum(each.raw_data.__len__() for each in onnx.load(file).graph.initializer))
+        opened = open_file(file, "onnxruntime")
+        assert opened.card.precision == "fp32"
+        found.append(opened(crops, matrices)["scores"])
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-3, atol=1e-4)
+    assert sizes[1] < 0.7 * sizes[0]

@@ -11,13 +11,14 @@ import pytest
 from darkpose.datasets.catalogue import DATA_SETS, DataSet
 from darkpose.datasets.drawn_data_sets import make_wflw
 from darkpose.datasets.openmmlab import read_openmmlab
+from darkpose.datasets.predictions_file import read_predictions
 from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
 from darkpose.evaluation.benchmarks import AFLW, WFLW, Benchmark, Protocol, find_benchmark
 from darkpose.evaluation.evaluate import PredictOptions, evaluate_benchmark
 from darkpose.evaluation.fitting import fit_shape_prior
 from darkpose.evaluation.measure import Evaluation
-from darkpose.evaluation.predictions import only_writer, read_predictions
+from darkpose.evaluation.predictions import only_writer
 from darkpose.image.geometry import box_to_crop
 from darkpose.network.checkpoint import Checkpoint, read_safetensors, save_checkpoint
 from darkpose.network.hrnet import HRNet, initialise

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from darkpose.datasets.predictions_file import read_predictions
 from darkpose.errors import DarkposeError
-from darkpose.evaluation.predictions import PredictionsWriter, read_predictions
+from darkpose.evaluation.predictions import PredictionsWriter
 
 HEADER = {"data_set": "wflw-test", "markup": "toy"}
 

@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from darkpose.image.draw import draw_disc, draw_landmarks, draw_outlines, draw_polyline, fixed_point, line_width
+from darkpose.image.draw import (
+    WHITE,
+    draw_disc,
+    draw_landmarks,
+    draw_outlines,
+    draw_polyline,
+    draw_text,
+    fixed_point,
+    line_width,
+)
 
 
 @pytest.fixture
@@ -52,3 +61,12 @@ def test_outlines_and_landmarks_are_drawn_in_place(black: np.ndarray) -> None:
     draw_landmarks(black, keypoints, 60.0)
     assert black[30, 70].tolist() == [255, 255, 255]
     assert not black[:20].any()
+
+
+def test_text_is_drawn_to_the_right_of_its_place_with_its_middle_there() -> None:
+    canvas = np.zeros((60, 100, 3), np.uint8)
+    draw_text(canvas, "08", (30.0, 30.0), WHITE, 12)
+    y, x = np.nonzero(canvas.min(axis=2) > 150)
+    assert 29 <= x.min() < x.max() <= 60
+    assert abs((y.min() + y.max()) / 2 - 30) <= 2
+    draw_text(canvas, "0", (np.float64(1e12), -5.0), WHITE, 12)  # outside

@@ -63,7 +63,7 @@ def test_file_names_that_are_no_text_are_written_as_text(
     else:
         content = json.loads(text)
         found = content["image"] if format == "json" else content["images"][0]["file_name"]
-    assert found == f"{tmp_path}/bad\\xff.png"
+    assert found == ("bad\\xff.png" if format == "coco" else f"{tmp_path}/bad\\xff.png")
     text.encode()
 
 

@@ -4,6 +4,8 @@ import csv
 import io
 import json
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -98,6 +100,74 @@ def test_coco_is_as_pose_tools_read_it(result: ImageResult) -> None:
     edges = np.array(category["skeleton"])
     assert edges.min() >= 1  # COCO counts landmarks from 1
     assert edges.max() <= 29
+
+
+def imported_by_cvat(coco: dict[str, Any]) -> int:
+    """Number of skeletons, by the rules of CVAT's "COCO Keypoints" import: its fields and their types."""
+    labels = {}
+    for category in coco["categories"]:
+        assert type(category["id"]) is int
+        assert category["id"] > 0, "0 stands for no label"
+        for name, kind in (("name", str), ("keypoints", list), ("skeleton", list)):
+            assert isinstance(category[name], kind)
+        labels[category["id"]] = category["keypoints"]
+    images = set()
+    for image in coco["images"]:
+        assert all(type(image[name]) is int for name in ("id", "width", "height"))
+        assert isinstance(image["file_name"], str)
+        assert not Path(image["file_name"]).is_absolute(), "frames are found by the end of their names"
+        images.add(image["id"])
+    for annotation in coco["annotations"]:
+        assert all(type(annotation[name]) is int for name in ("id", "image_id", "category_id", "iscrowd"))
+        assert annotation["image_id"] in images
+        assert len(annotation["keypoints"]) == 3 * len(labels[annotation["category_id"]])
+        assert isinstance(annotation["segmentation"], list), "the field is needed"
+        assert annotation["segmentation"] == [], "with polygons, CVAT would import these, too"
+        assert len(annotation["bbox"]) == 4
+        assert isinstance(annotation["score"], int | float)
+    return len(coco["annotations"])
+
+
+def imported_by_label_studio(coco: dict[str, Any]) -> list[dict[str, float]]:
+    """Points in per cent of the image, as the converter of label-studio-sdk makes them: its fields and their types."""
+    images = {image["id"]: image for image in coco["images"]}
+    names = {int(category["id"]): category["name"] for category in coco["categories"]}
+    points = []
+    for annotation in coco["annotations"]:
+        image = images[annotation["image_id"]]
+        assert names[int(annotation["category_id"])]
+        assert [float(value) for value in annotation["bbox"]]
+        float(annotation["score"])
+        values = annotation["keypoints"]
+        for x, y, v in zip(values[::3], values[1::3], values[2::3], strict=True):
+            size = image["width"], image["height"]
+            points.append({"x": 100 * float(x) / size[0], "y": 100 * float(y) / size[1], "v": int(v)})
+    return points
+
+
+def test_coco_is_imported_by_annotation_tools(result: ImageResult) -> None:
+    unsure = replace(result.faces[0], scores=np.full(29, np.nan))
+    coco = json.loads(to_coco([result, replace(result, image="/photos/b.jpg", faces=[unsure])], COFW_29))
+    assert imported_by_cvat(coco) == len(result.faces) + 1
+    points = imported_by_label_studio(coco)
+    assert len(points) == 29 * (len(result.faces) + 1)
+    expected = 100 * result.faces[0].keypoints[0] / np.array(result.size)
+    np.testing.assert_allclose([points[0]["x"], points[0]["y"]], expected, atol=1e-3)
+
+
+def test_images_in_coco_are_named_below_the_folder_that_all_are_in(result: ImageResult) -> None:
+    def names(*paths: str) -> list[str]:
+        coco = json.loads(to_coco([replace(result, image=path) for path in paths], COFW_29))
+        return [image["file_name"] for image in coco["images"]]
+
+    assert names("album/a.jpg") == ["a.jpg"]
+    assert names("/x/album/a.jpg", "/x/album/b.jpg") == ["a.jpg", "b.jpg"]
+    assert names("album/one/a.jpg", "./album/two/a.jpg", "album/c.jpg") == ["one/a.jpg", "two/a.jpg", "c.jpg"]
+
+
+def test_the_category_of_coco_is_face_or_the_schema_of_other_objects(result: ImageResult) -> None:
+    for schema, name in ((COFW_29, "face"), (replace(COFW_29, name="cat"), "cat")):
+        assert json.loads(to_coco([result], schema))["categories"][0]["name"] == name
 
 
 def test_numbers_that_are_not_finite_are_null_or_empty(result: ImageResult) -> None:

@@ -430,3 +430,20 @@ def test_given_boxes_get_the_correction_of_their_maker(
     if kind == "detector":
         (region,) = Predictor(small_weights, "cpu").regions(image, [BOX])
         np.testing.assert_array_equal(region.crop_box, FaceDetector.correction([BOX])[0])
+
+
+def test_another_flip_test_uses_the_same_network_and_gives_the_landmarks_of_a_predictor_with_it(
+    astronaut: Path,
+) -> None:
+    box = [[178, 65, 270, 190]]
+    usual = Predictor(runtime="onnxruntime", detector="haar")
+    flipped = usual.with_flip_test("published")
+    assert usual.with_flip_test("off") is usual
+    assert flipped._find.network is usual._find.network
+    assert flipped.detector is usual.detector
+    assert flipped.facts()["flip_test"] == "published"
+    assert usual.facts()["flip_test"] == "off"
+    whole = Predictor(runtime="onnxruntime", detector="haar", flip_test=True)
+    np.testing.assert_array_equal(flipped(astronaut, box)[0].keypoints, whole(astronaut, box)[0].keypoints)
+    with pytest.raises(DarkposeError, match="flip_test must be one of"):
+        usual.with_flip_test("yes")  # type: ignore[arg-type]

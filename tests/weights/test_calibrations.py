@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from darkpose.errors import DarkposeError
-from darkpose.schema import KeypointSchema
+from darkpose.schema import KeypointSchema, join_schemas
 from darkpose.weights.calibrations import (
     Calibration,
     calibration_beside,
@@ -35,6 +35,19 @@ def test_a_file_gives_the_calibrations_back_by_markup(tmp_path: Path) -> None:
     assert read_calibrations(file) == {"three": THREE, "two": TWO}
     assert calibration_beside(weights, two) == TWO
     assert calibration_beside(weights, four) is None
+
+
+def test_the_calibration_of_a_joined_schema_joins_those_of_its_parts(tmp_path: Path) -> None:
+    weights, joined = tmp_path / "mine.safetensors", join_schemas(schema("three", 3), schema("two", 2))
+    write_calibrations([TWO, THREE], file_beside(weights))
+    found = calibration_beside(weights, joined)
+    assert found == Calibration(
+        "three+two", 7.8, THREE.scale + TWO.scale, THREE.floor + TWO.floor, {"three": {"on": "a"}, "two": {}}
+    )
+    write_calibrations([replace(TWO, width=7.0), THREE], file_beside(weights))
+    assert calibration_beside(weights, joined) is None
+    write_calibrations([THREE], file_beside(weights))
+    assert calibration_beside(weights, joined) is None
 
 
 def test_a_calibration_of_another_number_of_landmarks_is_refused_with_its_file(tmp_path: Path) -> None:

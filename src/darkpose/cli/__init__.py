@@ -12,6 +12,7 @@ model      options of the network and its runtime
 numbers    types of numbers
 predict    darkpose predict
 result     the result of a command on standard output
+serve      darkpose serve
 train      darkpose train and plot
 video      darkpose video
 weights    darkpose convert, info and models

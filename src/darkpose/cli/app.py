@@ -21,6 +21,7 @@ COMMANDS = {
         "Follow the faces of a camera or stream; one JSON line for each frame on standard output.",
     ),
     "average": ("average", "Average the faces of images: each is warped onto their mean shape."),
+    "serve": ("serve", "Answer requests for landmarks over HTTP, and deliver a page for people."),
     "models": ("weights", "List the models with their landmarks, errors, terms and files."),
     "info": ("weights", "Show versions, runtime, device, weights and detector."),
     "evaluate": (
@@ -37,16 +38,21 @@ COMMANDS = {
 EXTRAS = {
     "accelerate": "train",
     "av": "video",
+    "fastapi": "serve",
     "h5py": "data",
     "matplotlib": "report",
     "numba": "fast",
     "onnx": "export",
     "openvino": "openvino",
+    "prometheus_client": "serve",
     "pyarrow": "parquet",
+    "python_multipart": "serve",
     "ray": "ray",
     "scipy": "data",
     "tensorboard": "track",
     "torch": "torch",
+    "uvicorn": "serve",
+    "websockets": "serve",
 }
 EXTRAS_OF_COMMANDS = {"train": "train", "export": "export"}
 
@@ -64,7 +70,10 @@ def make_app(command: str = "") -> App:
         path, first_line = f"darkpose.cli.{module}:{name}", None if name == command else summary
         app.command(path, name=name, help=first_line, sort_key=number, help_format="markdown")
     app.command(
-        "darkpose.cli.datasets:datasets", name="datasets", help="Check or make a data set.", sort_key=len(COMMANDS)
+        "darkpose.cli.datasets:datasets",
+        name="datasets",
+        help="Check, convert or make a data set.",
+        sort_key=len(COMMANDS),
     )
     return app
 

@@ -8,7 +8,6 @@ from cyclopts import Group, Parameter
 from darkpose.cli.numbers import Count
 from darkpose.cli.result import print_result, tell
 from darkpose.errors import DarkposeError
-from darkpose.schema import name_for_schema
 
 if TYPE_CHECKING:
     from darkpose.evaluation.benchmarks import Benchmark
@@ -94,9 +93,9 @@ def evaluate(
     from typing import get_args
 
     from darkpose.codec.heatmap import Method
+    from darkpose.datasets.predictions_file import read_predictions
     from darkpose.evaluation.benchmarks import benchmark_of, find_benchmark
     from darkpose.evaluation.evaluate import PredictOptions, evaluate_benchmark
-    from darkpose.evaluation.predictions import read_predictions
     from darkpose.evaluation.report_folder import prepare_report, write_report
     from darkpose.runtime.flip import FlipTest
 
@@ -162,6 +161,7 @@ def _own_data(
     from darkpose.datasets.annotations import read_annotations
     from darkpose.datasets.schema_file import read_schema
     from darkpose.evaluation.own_data import own_benchmark, with_boxes_for
+    from darkpose.schema import name_for_schema
 
     broken: list[str] = []
     known = None if described is None else read_schema(described)

@@ -25,7 +25,6 @@ from darkpose.cli.result import count_of, print_json, print_lines, tell, tell_fa
 from darkpose.errors import DarkposeError, shown
 from darkpose.files.paths import is_file
 from darkpose.stopping import termination_as_interrupt
-from darkpose.weights.zoo import KEPT
 
 if TYPE_CHECKING:
     from darkpose.predict.files import Outcome
@@ -289,6 +288,8 @@ def _write_shards(
 
 def _absolute(name: str) -> str:
     """A file or folder of a run as its absolute path, for processes in other folders; another name unchanged."""
+    from darkpose.weights.zoo import KEPT
+
     return str(Path(name).absolute()) if is_file(name) or is_file(Path(name) / KEPT) else name
 
 

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from cyclopts import Group, Parameter, validators
 
 from darkpose.cli.numbers import Count
 from darkpose.cli.result import print_lines, print_result, tell
 from darkpose.errors import DarkposeError
-from darkpose.schema import name_for_schema
 
 if TYPE_CHECKING:
     from darkpose.training.config import RunOptions
@@ -29,6 +28,7 @@ def train(
     images: Annotated[Path | None, Parameter(group=OWN)] = None,
     schema: Annotated[Path | None, Parameter(group=OWN)] = None,
     category: Annotated[str | None, Parameter(group=OWN)] = None,
+    boxes: Annotated[Literal["auto", "faces", "annotation"], Parameter(group=OWN)] = "auto",
     time: Annotated[str, Parameter(group=OWN)] = "20m",
     start: str | None = None,
     max_time: str | None = None,
@@ -70,6 +70,9 @@ def train(
         TOML file with names and flip pairs of their landmarks (`darkpose datasets check`). Default: inferred.
     category
         Category of a COCO file with several.
+    boxes
+        What crops of --data are cut around: faces (that are found, as predict cuts them) or the boxes of the
+        annotation, which predict then needs, too. auto: faces if they are found around four in five of the samples.
     time
         Time of the whole run with --data; the number of epochs follows from it: seconds, or 20m, 1.5h.
     start
@@ -108,6 +111,11 @@ def train(
     cuda_graphs
         Run the network as CUDA graphs: faster steps, for one process on a GPU.
     """
+    if data is None and (recipe is None or root is None):
+        raise DarkposeError("expected a recipe with --root, or your own annotations with --data")
+    if data is not None and recipe is not None:
+        raise DarkposeError(f"--data is trained on without a recipe, got {recipe!r}")
+
     from darkpose.runtime.open import check_address_space
 
     check_address_space()
@@ -120,10 +128,6 @@ def train(
     from darkpose.training.run_folder import first_process
     from darkpose.training.trackers import check_trackers
 
-    if data is None and (recipe is None or root is None):
-        raise DarkposeError("expected a recipe with --root, or your own annotations with --data")
-    if data is not None and recipe is not None:
-        raise DarkposeError(f"--data is trained on without a recipe, got {recipe!r}")
     options = RunOptions(
         cache=cache,
         uncompressed=uncompressed,
@@ -141,7 +145,7 @@ def train(
         raise DarkposeError("give the folder of the run with --out")
     if data is not None:
         set_up_process()
-        annotated = OwnData(data, images, schema, category)
+        annotated = OwnData(data, images, schema, category, boxes)
         wanted = OwnRun(out, start or "default", 0.1 if held_out is None else held_out, _seconds(time), dry_run, json)
         return _train_own(annotated, wanted, options)
     assert recipe is not None
@@ -178,6 +182,7 @@ class OwnData(NamedTuple):
     images: Path | None
     schema: Path | None
     category: str | None
+    boxes: Literal["auto", "faces", "annotation"]
 
 
 class OwnRun(NamedTuple):
@@ -197,6 +202,7 @@ def _train_own(data: OwnData, run: OwnRun, options: "RunOptions") -> int:
 
     from darkpose.datasets.annotations import read_annotations
     from darkpose.datasets.schema_file import read_schema
+    from darkpose.schema import name_for_schema
     from darkpose.training.own_landmarks import own_task, plan_own, train_own
     from darkpose.training.own_report import report_own
     from darkpose.training.run_folder import first_process
@@ -207,7 +213,7 @@ def _train_own(data: OwnData, run: OwnRun, options: "RunOptions") -> int:
     for note in (*found.notes, *broken):
         tell(note)
     name = name_for_schema(data.file.stem)
-    own = own_task(name, found.samples, found.schema, start=run.start, held_out=run.held_out)
+    own = own_task(name, found.samples, found.schema, start=run.start, held_out=run.held_out, boxes=data.boxes)
     boxes = "the faces that are found" if own.task.facts["boxes"] == "faces" else "the annotated boxes (no faces)"
     tell(f"{len(found.samples)} samples of {len(found.schema)} landmarks ({found.format}); crops around {boxes}")
     if run.dry_run or run.out is None:

@@ -10,6 +10,7 @@ from darkpose.datasets.reading import checked_box
 from darkpose.errors import DarkposeError
 from darkpose.files.json_text import read_json
 from darkpose.image.geometry import Floats
+from darkpose.schema import Pairs
 
 
 class Annotation(NamedTuple):
@@ -30,6 +31,10 @@ def read_coco(file: Path) -> dict[str, Any]:
     lists = [content.get(key) if isinstance(content, dict) else None for key in ("images", "annotations")]
     if not all(isinstance(entries, list) and all(isinstance(e, dict) for e in entries) for entries in lists):
         raise DarkposeError(f"{file}: not a COCO file: expected an object with lists `images` and `annotations`")
+    for entries, key in ((content["images"], "id"), (content["annotations"], "image_id")):
+        for entry in entries:
+            if isinstance(number := entry.get(key), float) and number.is_integer():
+                entry[key] = int(number)
     for place, fields in enumerate(content["annotations"], 1):
         if not isinstance(fields.get("image_id", ""), int | str):
             raise DarkposeError(f"{file}: annotation {place} in the list: expected a number or text as `image_id`")
@@ -49,15 +54,19 @@ def faces(content: dict[str, Any], file: Path, images: Path) -> list[Annotation]
     As in the reference, crowds (`iscrowd` other than 0) and annotations with all keypoints 0 are skipped. A missing
     `iscrowd`, at which the reader of COCO stops, and null count as 0; the misspelt `is_crowd` is read, too.
     """
-    names = {image["id"]: image["file_name"] for image in content["images"]}
+    names: dict[int | str, str] = {image["id"]: image["file_name"] for image in content["images"]}
     place = {identity: position for position, identity in enumerate(names)}
     kept = [fields for fields in content["annotations"] if not is_crowd(fields) and not _is_empty(fields)]
     kept.sort(key=lambda fields: place.get(fields.get("image_id"), len(place)))
-    return [_annotation(fields, names, file, images) for fields in kept]
+    texts = {str(identity): name for identity, name in names.items()}
+    return [_annotation(fields, names, texts, file, images) for fields in kept]
 
 
-def _annotation(fields: dict[str, Any], names: dict[int | str, str], file: Path, images: Path) -> Annotation:
-    name = names.get(fields.get("image_id", ""))
+def _annotation(
+    fields: dict[str, Any], names: dict[int | str, str], texts: dict[str, str], file: Path, images: Path
+) -> Annotation:
+    identity = fields.get("image_id", "")
+    name = names.get(identity) or texts.get(str(identity))  # some tools write numbers here and texts there
     return Annotation(fields, images / name if name else None, f"{file}: annotation {fields.get('id', '?')}")
 
 
@@ -116,3 +125,40 @@ def numbers_of(face: Annotation, name: str, shape: tuple[int, ...]) -> Floats:
         got = f"a list of {len(value)}" if isinstance(value, list) else repr(value)
         raise DarkposeError(f"{face.where}: expected {expected} as {name}, got {got}")
     return values
+
+
+def why_left_out(fields: dict[str, Any], category: object) -> str:
+    """Why an annotation is no object of a category with landmarks; "" if it is one."""
+    own = fields.get("category_id", category)
+    if own != category and str(own) != str(category):
+        return "of another category"
+    return "of a crowd" if is_crowd(fields) else "without landmarks" if _is_unseen(fields) else ""
+
+
+def category_of(categories: object, file: Path, wanted: str | None) -> tuple[dict[str, Any], list[str], Pairs]:
+    """A category, the names of its landmarks, and the edges of its skeleton, counted from 0.
+
+    Raises:
+        DarkposeError: there is no category with landmarks, several and none is wanted, or its skeleton is wrong.
+    """
+    listed = [each for each in categories if isinstance(each, dict)] if isinstance(categories, list) else []
+    able = [each for each in listed if isinstance(each.get("keypoints"), list) and each["keypoints"]]
+    fits = [each for each in able if wanted is None or each.get("name") == wanted]
+    if len(fits) != 1:
+        choices = ", ".join(repr(each.get("name")) for each in able) or "none"
+        raise DarkposeError(
+            f"{file}: expected one category that names its landmarks as `keypoints`"
+            f"{'' if wanted is None else f' and is called {wanted!r}'}; choose with category=: {choices}"
+        )
+    (category,) = fits
+    try:
+        edges = tuple((int(i) - 1, int(j) - 1) for i, j in category.get("skeleton") or ())
+    except (TypeError, ValueError, OverflowError):
+        raise DarkposeError(f"{file}: expected `skeleton` to be pairs of landmark numbers from 1") from None
+    return category, [str(name) for name in category["keypoints"]], edges
+
+
+def _is_unseen(fields: dict[str, Any]) -> bool:
+    """Whether an annotation has no landmark: an empty list, none, or v = 0 for all."""
+    values = fields.get("keypoints")
+    return not values or (isinstance(values, list) and all(v == 0 for v in values[2::3]))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from darkpose.datasets.crop import cut_face
 from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError
-from darkpose.image.draw import WHITE, draw_disc, draw_landmarks, draw_outlines, draw_polyline
+from darkpose.image.draw import WHITE, draw_disc, draw_landmarks, draw_outlines, draw_polyline, draw_text
 from darkpose.image.geometry import transform
 from darkpose.image.pixels import Pixels, read_image
 from darkpose.schema import KeypointSchema
@@ -17,10 +17,17 @@ from darkpose.schema import KeypointSchema
 _GAP = 4  # px of white around every face
 _ANNOTATED = (64, 220, 64)  # green
 _PREDICTED = (240, 48, 48)  # red
+_PAIRED = (255, 190, 40)  # orange
 
 
 def contact_sheet(
-    samples: Sequence[Sample], schema: KeypointSchema, count: int = 25, seed: int = 0, *, side: int = 256
+    samples: Sequence[Sample],
+    schema: KeypointSchema,
+    count: int = 25,
+    seed: int = 0,
+    *,
+    side: int = 256,
+    explained: bool = False,
 ) -> Pixels:
     """Draw random faces with their annotated landmarks, row by row.
 
@@ -33,6 +40,7 @@ def contact_sheet(
         count: how many faces to draw, at least 1; all if there are fewer.
         seed: of the choice and the order.
         side: of one face on the sheet, px.
+        explained: write the numbers of the landmarks, from 0, and join those of a flip pair by orange lines.
 
     Returns:
         (H, W, 3) uint8 RGB, as many columns as rows or one more; unused places are white.
@@ -45,7 +53,7 @@ def contact_sheet(
     pictures, problem = [], None
     for index in np.random.default_rng(seed).permutation(len(samples)):
         try:
-            pictures.append(_annotated_face(samples[index], schema, side))
+            pictures.append(_annotated_face(samples[index], schema, side, explained))
         except DarkposeError as error:
             problem = error
         if len(pictures) == count:
@@ -60,7 +68,7 @@ def error_sheet(samples: Sequence[Sample], points: NDArray[np.floating], *, side
 
     Args:
         samples: faces whose images can be read, at least one.
-        points: (N, K, 2) predicted, image px, finite.
+        points: (N, K, 2) predicted, image px; those that are not finite are not drawn, nor their annotations.
         side: of one face on the sheet, px.
 
     Returns:
@@ -74,18 +82,23 @@ def error_sheet(samples: Sequence[Sample], points: NDArray[np.floating], *, side
     return _arrange([_face_with_errors(*each, side) for each in zip(samples, points, strict=True)])
 
 
-def _annotated_face(sample: Sample, schema: KeypointSchema, side: int) -> Pixels:
+def _annotated_face(sample: Sample, schema: KeypointSchema, side: int, explained: bool) -> Pixels:
     face = cut_face(read_image(sample.image), sample, side)
     annotated = sample.visible > 0
     edges = [edge for outline in schema.outlines for edge in pairwise(outline) if annotated[list(edge)].all()]
     draw_outlines(face.crop, face.keypoints, edges, side)
+    for i, j in schema.flip_pairs if explained else ():
+        if annotated[i] and annotated[j]:
+            draw_polyline(face.crop, face.keypoints[[i, j]], _PAIRED, 1)
     draw_landmarks(face.crop, face.keypoints[annotated], side)
+    for number in np.flatnonzero(annotated).tolist() if explained else ():
+        draw_text(face.crop, str(number), face.keypoints[number] + [side / 90, 0], WHITE, max(7.0, side / 48))
     return face.crop
 
 
 def _face_with_errors(sample: Sample, predicted: NDArray[np.floating], side: int) -> Pixels:
     face = cut_face(read_image(sample.image), sample, side)
-    known = sample.visible > 0
+    known = (sample.visible > 0) & np.isfinite(predicted).all(axis=1)
     annotated, predicted = face.keypoints[known], transform(face.matrix, predicted)[known]
     for pair in np.stack([annotated, predicted], axis=1):
         draw_polyline(face.crop, pair, WHITE, 1)

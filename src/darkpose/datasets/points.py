@@ -8,11 +8,19 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from darkpose.datasets.coco import Annotation, box_of, faces, image_of, is_crowd, keypoints_of, read_coco
+from darkpose.datasets.coco import (
+    Annotation,
+    box_of,
+    category_of,
+    faces,
+    image_of,
+    keypoints_of,
+    read_coco,
+    why_left_out,
+)
 from darkpose.datasets.reading import (
     BoxSource,
     checked_box,
@@ -23,14 +31,14 @@ from darkpose.datasets.reading import (
 )
 from darkpose.datasets.sample import Sample
 from darkpose.errors import DarkposeError, shown
-from darkpose.files.table import parse_table
+from darkpose.files.table import Table, parse_table
 from darkpose.files.text import read_text
 from darkpose.image.geometry import Floats
 from darkpose.schema import KeypointSchema, flip_pairs_from_names, name_for_schema
 
 FlipPairs = Sequence[tuple[str, str]]
 SamplesAndSchema = tuple[list[Sample], KeypointSchema]
-_BOX = ("x0", "y0", "x1", "y1")
+BOX = ("x0", "y0", "x1", "y1")
 
 
 def read_coco_points(
@@ -60,8 +68,8 @@ def read_coco_points(
         DarkposeError: the file is missing or has another format, or a face cannot be read (the annotation is named).
     """
     content, file_box = read_coco(file), uses_file_box(box)
-    chosen, names, edges = _category(content.get("categories"), file, category)
-    reasons = [_why_left_out(fields, chosen) for fields in content["annotations"]]
+    chosen, names, edges = category_of(content.get("categories"), file, category)
+    reasons = [why_left_out(fields, chosen.get("id")) for fields in content["annotations"]]
     content["annotations"] = [fields for fields, why in zip(content["annotations"], reasons, strict=True) if not why]
     if left := Counter(filter(None, reasons)):
         told = ", ".join(f"{count} {why}" for why, count in left.items())
@@ -74,39 +82,6 @@ def read_coco_points(
         return Sample(image_of(face), keypoints, visible, around, source=face.where)
 
     return read_each(file, faces(content, file, images or file.parent), read, broken), schema
-
-
-def _why_left_out(fields: dict[str, Any], category: object) -> str:
-    if fields.get("category_id", category) != category:
-        return "of another category"
-    return "of a crowd" if is_crowd(fields) else "without landmarks" if _is_unseen(fields) else ""
-
-
-def _category(
-    categories: object, file: Path, wanted: str | None
-) -> tuple[object, list[str], tuple[tuple[int, int], ...]]:
-    """The id of a category, the names of its landmarks, and the edges of its skeleton, counted from 0."""
-    listed = [each for each in categories if isinstance(each, dict)] if isinstance(categories, list) else []
-    able = [each for each in listed if isinstance(each.get("keypoints"), list) and each["keypoints"]]
-    fits = [each for each in able if wanted is None or each.get("name") == wanted]
-    if len(fits) != 1:
-        choices = ", ".join(repr(each.get("name")) for each in able) or "none"
-        raise DarkposeError(
-            f"{file}: expected one category that names its landmarks as `keypoints`"
-            f"{'' if wanted is None else f' and is called {wanted!r}'}; choose with category=: {choices}"
-        )
-    (category,) = fits
-    try:
-        edges = tuple((int(i) - 1, int(j) - 1) for i, j in category.get("skeleton") or ())
-    except (TypeError, ValueError, OverflowError):
-        raise DarkposeError(f"{file}: expected `skeleton` to be pairs of landmark numbers from 1") from None
-    return category.get("id"), [str(name) for name in category["keypoints"]], edges
-
-
-def _is_unseen(fields: dict[str, Any]) -> bool:
-    """Whether an annotation has no landmark: an empty list, none, or v = 0 for all."""
-    values = fields.get("keypoints")
-    return not values or (isinstance(values, list) and all(v == 0 for v in values[2::3]))
 
 
 def read_csv_points(
@@ -128,29 +103,37 @@ def read_csv_points(
     Raises:
         DarkposeError: the file is missing, its columns are wrong, or a row cannot be read (the line is named).
     """
-    text = read_text(file)
-    table = parse_table(text, file)
-    indexed = table.columns[:1] in (("",), ("Unnamed: 0",))
-    names = _landmarks(table.columns[indexed:], file)
+    table, names = read_rows(file)
     folder = images or file.parent
 
     def read(row: tuple[str, list[str]]) -> Sample:
         where, cells = row[0], table.named(*row, "image")
         if not cells["image"]:
             raise DarkposeError(f"{where}: expected the name of an image, got an empty field")
-        keypoints, visible = _row_landmarks(cells, names, where)
-        given = [cells.get(side, "") for side in _BOX]
+        keypoints, visibility = row_landmarks(cells, names, where)
+        given, visible = [cells.get(side, "") for side in BOX], np.clip(visibility, 0, 1)
         box = checked_box(numbers(given, where), where) if any(given) else tight_box(keypoints, visible, where)
         return Sample(folder / cells["image"], keypoints, visible, box, source=where)
 
     return read_each(file, table.rows, read, broken), _schema(file, names, flip_pairs)
 
 
+def read_rows(file: Path) -> tuple[Table, list[str]]:
+    """The table of a file, as for `read_csv_points`, and the names of its landmarks.
+
+    Raises:
+        DarkposeError: the file cannot be read, or its columns are wrong.
+    """
+    table = parse_table(read_text(file), file)
+    indexed = table.columns[:1] in (("",), ("Unnamed: 0",))
+    return table, _landmarks(table.columns[indexed:], file)
+
+
 def _landmarks(columns: Sequence[str], file: Path) -> list[str]:
     """Names of the landmarks; a DarkposeError lists missing and unknown columns."""
     names = [column.removesuffix("_x") for column in columns if column.endswith("_x")]
     needed = {"image", *(f"{name}_{axis}" for name in names for axis in "xy")}
-    known = needed | {f"{name}_v" for name in names} | (set(_BOX) if set(_BOX) <= set(columns) else set())
+    known = needed | {f"{name}_v" for name in names} | (set(BOX) if set(BOX) <= set(columns) else set())
     problems = {
         "missing": sorted(needed - set(columns)),
         "unknown": sorted(set(columns) - known),
@@ -164,13 +147,13 @@ def _landmarks(columns: Sequence[str], file: Path) -> list[str]:
     return names
 
 
-def _row_landmarks(cells: dict[str, str], names: list[str], where: str) -> tuple[Floats, Floats]:
-    """Landmarks (K, 2), (0, 0) if not annotated, and visibility (K,)."""
+def row_landmarks(cells: dict[str, str], names: Sequence[str], where: str) -> tuple[Floats, Floats]:
+    """Landmarks (K, 2), (0, 0) if not annotated, and visibility (K,): 0, 1 or 2, as in COCO."""
     xy = [(cells[f"{name}_x"], cells[f"{name}_y"]) for name in names]
     there = np.array([bool(x or y) for x, y in xy])
     keypoints = numbers([cell if known else "0" for pair, known in zip(xy, there, strict=True) for cell in pair], where)
-    given = numbers([cells.get(f"{name}_v") or "1" for name in names], where)
-    return keypoints.reshape(-1, 2), there * np.clip(given, 0, 1)
+    given = numbers([cells.get(f"{name}_v") or "2" for name in names], where)
+    return keypoints.reshape(-1, 2), there * given
 
 
 def _schema(

@@ -66,7 +66,10 @@ def nme_normaliser(sample: Sample, schema: KeypointSchema) -> float:
     published files), the normaliser is NaN.
     """
     if schema.nme_pair is None:
-        return float((sample.box[2:] - sample.box[:2]).max()) if sample.box_size is None else sample.box_size
+        sides = sample.box[2:] - sample.box[:2]
+        if schema.nme_box == "diagonal":
+            return float(np.hypot(*sides))
+        return float(sides.max()) if sample.box_size is None else sample.box_size
     first, second = schema.nme_pair
     pair = sample.keypoints[[first, second]]
     if not ((sample.visible[[first, second]] > 0) | pair.any(axis=1)).all():
@@ -87,6 +90,17 @@ def nme_normalisers(samples: Sequence[Sample], schema: KeypointSchema) -> Floats
     return lengths
 
 
+_EYE_CORNERS = ("left_eye_outer_corner", "right_eye_outer_corner")
+
+
+def normaliser_name(schema: KeypointSchema) -> str:
+    """The name of the schema's usual normaliser: "inter_ocular", "box", "box_diagonal", or two landmarks."""
+    if schema.nme_pair is None:
+        return "box" if schema.nme_box == "side" else "box_diagonal"
+    pair = [schema.names[i].rpartition("/")[2] for i in schema.nme_pair]
+    return "inter_ocular" if sorted(pair) == sorted(_EYE_CORNERS) else "_to_".join(pair)
+
+
 def all_normalisers(samples: Sequence[Sample], schema: KeypointSchema) -> dict[str, Floats]:
     """The usual normalisers by name, each (N,) image px; NaN if landmarks that a face needs for it are not annotated.
 
@@ -95,9 +109,7 @@ def all_normalisers(samples: Sequence[Sample], schema: KeypointSchema) -> dict[s
     landmark_diagonal and landmark_sqrt: diagonal and sqrt(width * height) of the landmarks' extent.
     """
     found: dict[str, list[float]] = {}
-    corners = [
-        schema.names.index(name) for name in ("left_eye_outer_corner", "right_eye_outer_corner") if name in schema.names
-    ]
+    corners = [schema.names.index(name) for name in _EYE_CORNERS if name in schema.names]
     for sample in samples:
         box = sample.box if sample.box_size is None else np.array([0, 0, sample.box_size, sample.box_size])
         seen = sample.keypoints[sample.visible > 0]

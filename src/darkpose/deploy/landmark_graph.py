@@ -1,7 +1,8 @@
 """The graph of an exported ONNX file: crops -> landmarks in image px.
 
 It holds normalisation, network, flip test, DARK, covariance, and the map back into the image. Only the number of crops
-is free, and there is no float64, which many runtimes lack. Batch norms are part of the convolutions.
+is free, and there is no float64, which many runtimes lack. Batch norms are part of the convolutions, unless the weights
+are to stay as they are.
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from darkpose.deploy.decoder_graph import add_decoder
 from darkpose.deploy.graph_values import Value
 from darkpose.image.geometry import FLIP_SHIFT, STRIDE
 from darkpose.runtime.card import GraphCard
-from darkpose.runtime.graph import CROPS, HEATMAPS, NetworkNodes, held
+from darkpose.runtime.graph import CROPS, HEATMAPS, NetworkNodes, halved, held
 from darkpose.runtime.graph_builder import FLOAT, HALF, UINT8, GraphBuilder
 from darkpose.runtime.graph_layers import BATCH_NORM_EPSILON, add_normalisation
 from darkpose.weights.calibrations import Calibration
@@ -26,19 +27,21 @@ MATRICES = "matrices"  # name of the second input
 Arrays = Mapping[str, NDArray[Any]]
 
 
-def landmark_graph(card: GraphCard, arrays: Arrays) -> "ModelProto":
+def landmark_graph(card: GraphCard, arrays: Arrays, *, fold: bool = True) -> "ModelProto":
     """The model that a card describes, in float32 or float16.
 
     Args:
         card: what is built in; its outputs are those of the model.
         arrays: the weights of the network by name.
+        fold: make batch norms a part of the convolutions; else the weights stay as they are, in float16 where that
+            loses nothing, and runtimes do the same when they load the model.
 
     Raises:
         DarkposeError: the package onnx is missing.
     """
     graph, count, size = GraphBuilder(), len(card.schema), card.config.crop_size
     side = size // STRIDE
-    heatmaps = _heatmaps(graph, card, folded(arrays)).named(HEATMAPS)
+    heatmaps = _heatmaps(graph, card, folded(arrays) if fold else halved(arrays)).named(HEATMAPS)
     found = add_decoder(heatmaps.reshape(-1, side, side), side, card.method, card.config.kernel_size)
     matrices = Value(graph, MATRICES)
     linear, shift = matrices.op("Slice", _ints(0), _ints(2), _ints(2)), matrices.at([2], axis=2)

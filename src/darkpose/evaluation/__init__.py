@@ -5,7 +5,7 @@
 * evaluate.py: an evaluation of weights or files of predictions
 * predict_samples.py: predictions for annotated faces
 * crop_boxes.py: the boxes that faces are cropped by
-* predictions.py: the format of a file of predictions
+* predictions.py: writing of files of predictions
 * measure.py: files of predictions and annotated faces -> the result of an evaluation
 * report.py: the errors of every subset
 * comparison.py: two predictions of the same faces

@@ -17,7 +17,7 @@ from darkpose.image.pixels import read_image
 DETECTORS = ("detector", "yunet", "darkpose", "haar")
 SAME_FACE = 0.3  # least intersection over union of a detection with the annotated box
 MOST_INSIDE = 0.9  # least share of the landmarks in the crop of their face
-ENOUGH_FACES, FEWEST_FOUND = 32, 0.5  # samples after which, and share of faces below which, they are no faces
+ENOUGH_FACES, FEWEST_FOUND = 32, 0.8  # samples after which, and share of faces below which, they are no faces
 BoxRule = Callable[[int, Sample], Sample | None]  # face number, sample -> sample with its box; None: no box
 
 

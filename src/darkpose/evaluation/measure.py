@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from darkpose.datasets.predictions_file import Predictions, read_predictions
 from darkpose.datasets.sample import Sample, samples_digest
 from darkpose.derived.conversion import derive_shared, shared_points
 from darkpose.errors import DarkposeError
 from darkpose.evaluation.benchmarks import Benchmark, find_caveats
 from darkpose.evaluation.comparison import Comparison, compare_predictions
-from darkpose.evaluation.predictions import Predictions, read_predictions
 from darkpose.evaluation.report import WHOLE, ErrorReport, measure_errors
 from darkpose.image.geometry import Floats
 from darkpose.predict.shape_prior import ShapePrior, as_shape_prior

@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from darkpose.datasets.sample import Sample, all_normalisers, nme_normalisers
+from darkpose.datasets.sample import Sample, all_normalisers, nme_normalisers, normaliser_name
 from darkpose.errors import DarkposeError
 from darkpose.evaluation.metrics import auc, bootstrap_interval, face_errors, failure_rate
 from darkpose.image.geometry import Floats
@@ -192,8 +192,7 @@ def measure_errors(
     known = measured.visible & np.isfinite(measured.distances)
     errors = np.where(known, 100 * measured.distances / measured.published[:, None], np.nan)
     by_landmark = {name: _mean(errors[:, k]) for k, name in enumerate(schema.names)}
-    normaliser = "inter_ocular" if schema.nme_pair else "box"
-    return ErrorReport(normaliser, subsets, dict(published or {}), by_landmark, tuple(caveats))
+    return ErrorReport(normaliser_name(schema), subsets, dict(published or {}), by_landmark, tuple(caveats))
 
 
 def _measure_subset(faces: _Distances, parts: Mapping[str, NDArray[np.intp]]) -> SubsetReport:

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from darkpose.datasets.predictions_file import MAX_COORDINATE
 from darkpose.errors import DarkposeError
-from darkpose.evaluation.predictions import MAX_COORDINATE
 from darkpose.files.json_text import parse_json, parse_json_lines, shortened
 from darkpose.files.table import parse_table
 from darkpose.files.text import read_text

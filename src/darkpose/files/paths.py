@@ -1,12 +1,14 @@
 """File checks that return False where `pathlib` raises: folders without permission, names that are too long.
 
-Also: whether two paths are the same file, and reading of regular files only.
+Also: whether two paths are the same file, names of files below a folder, and reading of regular files only.
 """
 
 import errno
 import os
 import stat
+from collections.abc import Iterable
 from functools import lru_cache
+from itertools import takewhile
 from pathlib import Path
 
 
@@ -34,6 +36,28 @@ def place(path: Path) -> str:
 
 
 _real = lru_cache(maxsize=4096)(os.path.realpath)
+
+
+def shared_folder(paths: Iterable[str | Path]) -> tuple[str, ...]:
+    """The parts of the deepest folder that all files are in, however their paths are spelt; () for no files."""
+    shared: tuple[str, ...] | None = None
+    for path in paths:
+        parts = _folders(path)
+        if shared is None:
+            shared = parts
+        elif parts[: len(shared)] != shared:
+            same = (one == other for one, other in zip(shared, parts, strict=False))
+            shared = shared[: sum(takewhile(bool, same))]
+    return shared or ()
+
+
+def name_below(folder: tuple[str, ...], path: str | Path) -> str:
+    """The name of a file below a `shared_folder`, with / between the folders."""
+    return "/".join([*_folders(path)[len(folder) :], Path(path).name])
+
+
+def _folders(path: str | Path) -> tuple[str, ...]:
+    return Path(os.path.abspath(path)).parent.parts  # noqa: PTH100  (links stay)
 
 
 def check_regular(path: str | Path) -> None:

@@ -1,8 +1,8 @@
-"""Text files: UTF-8, with or without a byte order mark."""
+"""Text files: UTF-8, with or without a byte order mark; texts in quotes, for TOML and YAML files."""
 
 from pathlib import Path
 
-from darkpose.errors import DarkposeError
+from darkpose.errors import DarkposeError, printable
 from darkpose.files.paths import check_regular
 
 
@@ -19,3 +19,15 @@ def read_text(path: Path) -> str:
         raise DarkposeError(f"{path}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise DarkposeError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+
+
+def quoted(text: str) -> str:
+    r"""A text in double quotes, as TOML and YAML read it; what cannot be printed is written as \uXXXX."""
+    return '"' + "".join(map(_escaped, printable(text))) + '"'
+
+
+def _escaped(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    code = ord(character)
+    return character if character.isprintable() else f"\\u{code:04x}" if code < 1 << 16 else f"\\U{code:08x}"

@@ -53,6 +53,15 @@ def draw_outlines(
         draw_polyline(canvas, keypoints[list(outline)], CYAN, line_width(extent))
 
 
+def draw_text(canvas: Pixels, text: str, place: ArrayLike, colour: Colour, height: float) -> None:
+    """Write ASCII text of a height in px to the right of a place (x, y) in px, its middle there, into an image."""
+    x, y = np.clip(np.asarray(place, np.float64), -1e6, 1e6)
+    scale = height / 12  # the font is 12 px high
+    at = (round(float(x)), round(float(y + height / 2)))
+    cv2.putText(canvas, text, at, cv2.FONT_HERSHEY_PLAIN, scale, DARK_BLUE, 3, cv2.LINE_AA)
+    cv2.putText(canvas, text, at, cv2.FONT_HERSHEY_PLAIN, scale, colour, 1, cv2.LINE_AA)
+
+
 def draw_landmarks(canvas: Pixels, keypoints: NDArray[np.floating], extent: float) -> None:
     """Draw landmarks (K, 2) in px as discs into an image (H, W, 3); the extent of the face, px, gives their size."""
     radius = max(0.8, extent / 110)

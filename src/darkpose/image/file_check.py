@@ -18,8 +18,8 @@ _PAM_SIDES = tuple(re.compile(rb"^%b\s+(\d{1,9})\s" % side, re.MULTILINE) for si
 _PIXELS_OF_PNG = (b"IHDR", b"PLTE", b"IDAT")
 
 
-def check_image_file(data: bytes) -> Jpeg | None:
-    """Check the bytes of an image file.
+def check_image_file(data: bytes, most: int = MAX_PIXELS) -> Jpeg | None:
+    """Check the bytes of an image file, which may have `most` pixels.
 
     Returns:
         The headers, of a JPEG file.
@@ -39,7 +39,7 @@ def check_image_file(data: bytes) -> Jpeg | None:
         header = _netpbm(data) or read_header(data)
     if header is None:
         raise DarkposeError("not an image, or damaged, or of a format that is not read")
-    check_pixel_count(header.width, header.height)
+    check_pixel_count(header.width, header.height, most)
     if header.width * header.height * header.memory > MAX_MEMORY:
         limit = MAX_MEMORY // header.memory
         raise DarkposeError(
@@ -51,14 +51,14 @@ def check_image_file(data: bytes) -> Jpeg | None:
     return jpeg
 
 
-def check_pixel_count(width: int, height: int) -> None:
-    """Check that an image has at most `MAX_PIXELS`.
+def check_pixel_count(width: int, height: int, most: int = MAX_PIXELS) -> None:
+    """Check that an image has at most `most` pixels.
 
     Raises:
         DarkposeError: it has more.
     """
-    if width * height > MAX_PIXELS:
-        raise DarkposeError(f"the image is {width} x {height}; the limit is {MAX_PIXELS} pixels, scale it down")
+    if width * height > most:
+        raise DarkposeError(f"the image is {width} x {height}; the limit is {most} pixels, scale it down")
 
 
 def _netpbm(data: bytes) -> Header | None:

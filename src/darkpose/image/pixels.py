@@ -63,16 +63,16 @@ def read_image(path: Path) -> Pixels:
         raise DarkposeError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
-def decode_image(data: bytes) -> Pixels:
-    """Decode the bytes of an image file to (H, W, 3) uint8 RGB.
+def decode_image(data: bytes, most: int = MAX_PIXELS) -> Pixels:
+    """Decode the bytes of an image file to (H, W, 3) uint8 RGB; it may have `most` pixels.
 
     EXIF orientation is applied. Grey and CMYK become RGB, 16 bits become 8, and an alpha channel is ignored. OpenCV
     logs nothing meanwhile, in no thread; of a damaged JPEG file libjpeg may write a line to standard error.
 
     Raises:
-        DarkposeError: the file is empty, truncated or no image, or has more than `opencv.MAX_PIXELS`.
+        DarkposeError: the file is empty, truncated or no image, or has more pixels.
     """
-    jpeg = check_image_file(data)
+    jpeg = check_image_file(data, most)
     data, white = with_readable_colours(data), white_level(data)
     scaled = white not in (255, 65535)  # OpenCV reads values up to these
     flags = cv2.IMREAD_COLOR_RGB | (cv2.IMREAD_ANYDEPTH if scaled else 0)
@@ -83,7 +83,7 @@ def decode_image(data: bytes) -> Pixels:
         raise DarkposeError(f"OpenCV cannot decode it: {reason}") from error
     if image is None:
         raise DarkposeError("not an image, or damaged, or of a format that OpenCV cannot decode")
-    check_pixel_count(image.shape[1], image.shape[0])
+    check_pixel_count(image.shape[1], image.shape[0], most)
     return np.asarray(cv2.convertScaleAbs(image, alpha=255 / white) if scaled else image, np.uint8)
 
 

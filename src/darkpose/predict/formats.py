@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from darkpose.errors import printable
 from darkpose.files.json_text import finite_or_none, format_json
+from darkpose.files.paths import name_below, shared_folder
 from darkpose.files.pts import format_pts
 from darkpose.predict.derived_values import NUMBERS, PROBLEM, derived_values
 from darkpose.predict.face import Face
-from darkpose.schema import KeypointSchema
+from darkpose.schema import SCHEMAS, KeypointSchema
 
 
 @dataclass(frozen=True)
@@ -136,19 +137,28 @@ def to_pts(face: Face) -> str:
 
 
 def to_coco(results: Sequence[ImageResult], schema: KeypointSchema) -> str:
-    """A COCO keypoints file: 0-based pixel-centre coordinates, visibility 2, boxes as x, y, w, h.
+    """A COCO keypoints file, as CVAT and the converter of Label Studio import it.
 
-    A landmark that is not finite has 0, 0, 0.
+    0-based pixel-centre coordinates, visibility 2, boxes as x, y, w, h. A landmark that is not finite has 0, 0, 0. The
+    names of the images are those below the folder that all are in. The category is "face", or the name of the schema
+    if it is not a shipped one.
     """
     return "".join(coco_lines([to_dict(result) for result in results], schema))
 
 
 def coco_lines(entries: Iterable[Mapping[str, Any]], schema: KeypointSchema) -> Iterator[str]:
-    """The text of `to_coco` for entries as `to_dict` makes them, in parts; read twice."""
+    """The text of `to_coco` for entries as `to_dict` makes them, in parts; read three times."""
     edges = sorted({(a + 1, b + 1) for line in schema.outlines for a, b in pairwise(line)})
-    category = {"id": 1, "name": "face", "keypoints": list(schema.names), "skeleton": edges}
+    name = "face" if schema.name in SCHEMAS else schema.name
+    category = {"id": 1, "name": name, "supercategory": "", "keypoints": list(schema.names), "skeleton": edges}
+    folder = shared_folder(entry["image"] for entry in entries)
     images = (
-        {"id": number, "file_name": entry["image"], "width": entry["width"], "height": entry["height"]}
+        {
+            "id": number,
+            "file_name": name_below(folder, entry["image"]),
+            "width": entry["width"],
+            "height": entry["height"],
+        }
         for number, entry in enumerate(entries, 1)
     )
     faces = ((number, face) for number, entry in enumerate(entries, 1) for face in entry["faces"])
@@ -174,5 +184,6 @@ def _coco_annotation(face: Mapping[str, Any]) -> dict[str, Any]:
         "bbox": [x0, y0, round(x1 - x0, 3), round(y1 - y0, 3)],
         "area": round((x1 - x0) * (y1 - y0), 3),
         "iscrowd": 0,
-        "score": face["score"],
+        "segmentation": [],  # CVAT needs the field
+        "score": 0.0 if face["score"] is None else face["score"],  # and Label Studio's converter a number here
     }

@@ -2,7 +2,8 @@
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from copy import copy
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from numbers import Integral
 from pathlib import Path
@@ -129,6 +130,7 @@ class Predictor:
         opened = open_weights(weights, schema, engine)
         _check_built_in(opened, str(weights), {"schema": schema, "flip_test": flip, "method": method})
         self._flip_test, self._method = opened.flip_test or flip or "off", opened.method or method or "dark"
+        self._has_flip_test = opened.flip_test is not None
         if covariance and self._method in ("argmax", "quarter"):
             raise DarkposeError(f'covariance needs the method "dark" or "dark+", got {self._method!r}')
         self.schema, self.config, self.provenance = opened.schema, opened.config, opened.provenance
@@ -176,6 +178,22 @@ class Predictor:
             **({"runtime": self._find.network.runtime} if rounded else {}),
             **({} if self._prior is None else {"shape_prior": self._prior.digest()}),
         }
+
+    def with_flip_test(self, flip_test: FlipTest) -> "Predictor":
+        """The same predictor with another flip test; both use one network and one detector.
+
+        Raises:
+            DarkposeError: there is no such flip test, or the exported file has another one built in.
+        """
+        _check_choice("flip_test", flip_test, get_args(FlipTest))
+        if flip_test == self._flip_test:
+            return self
+        if self._has_flip_test:
+            raise DarkposeError(f"the exported file has flip_test {self._flip_test!r} built in, not {flip_test!r}")
+        _ = self.detector  # found once for both
+        other = copy(self)
+        other._flip_test, other._find = flip_test, replace(self._find, flip_test=flip_test)
+        return other
 
     @property
     def detector(self) -> Detector:

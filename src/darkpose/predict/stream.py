@@ -71,7 +71,7 @@ def stream(
     """
     max_items = 4 * predictor.batch_size  # in a batch: more than faces, because some images have none
     images = read_ahead(
-        lambda item: _find_regions(predictor, read, box_kind, item),
+        lambda item: find_regions(predictor, read, box_kind, item),
         items,
         threads=default_threads() if threads is None else threads,
         max_items=2 * max_items,
@@ -80,7 +80,7 @@ def stream(
         stopped=stopped,
     )
     for batch in _batches(images, predictor.batch_size, max_items):
-        yield from _predict(predictor, batch)
+        yield from predict_batch(predictor, batch)
 
 
 def default_threads() -> int:
@@ -89,7 +89,7 @@ def default_threads() -> int:
     return min(count or 1, 16)
 
 
-class _Image(NamedTuple):
+class ReadImage(NamedTuple):
     """A decoded image and its face regions, or a problem."""
 
     pixels: Pixels | None
@@ -98,32 +98,34 @@ class _Image(NamedTuple):
 
     @property
     def pixel_count(self) -> int:
+        """Number of pixels that it holds."""
         return 0 if self.pixels is None else self.pixels.size // 3
 
 
-_Batch = list[tuple[Item, _Image]]
+Batch = list[tuple[Item, ReadImage]]
 
 
-def _find_regions(
+def find_regions(
     predictor: Predictor,
     read: Callable[[Item], tuple[Pixels, ArrayLike | None]],
     box_kind: BoxKind,
     item: Item,
-) -> _Image:
+) -> ReadImage:
+    """Read one image and find its faces, as `stream` does in its threads."""
     try:
         pixels, boxes = read(item)
-        return _Image(pixels, predictor.regions(pixels, boxes, box_kind))
+        return ReadImage(pixels, predictor.regions(pixels, boxes, box_kind))
     except DarkposeError as error:
-        return _Image(None, problem=str(error))
+        return ReadImage(None, problem=str(error))
     except cv2.error as error:
-        return _Image(None, problem=f"OpenCV cannot process the image: {error.err}")
+        return ReadImage(None, problem=f"OpenCV cannot process the image: {error.err}")
     except MemoryError:
-        return _Image(None, problem="there is not enough memory for the image")
+        return ReadImage(None, problem="there is not enough memory for the image")
 
 
-def _batches(images: Iterable[tuple[Item, _Image]], max_faces: int, max_items: int) -> Iterator[_Batch[Item]]:
+def _batches(images: Iterable[tuple[Item, ReadImage]], max_faces: int, max_items: int) -> Iterator[Batch[Item]]:
     """Images with about `max_faces` faces per batch; fewer if the images are large."""
-    batch: _Batch[Item] = []
+    batch: Batch[Item] = []
     faces = pixels = 0
     for item, image in images:
         batch.append((item, image))
@@ -136,7 +138,7 @@ def _batches(images: Iterable[tuple[Item, _Image]], max_faces: int, max_items: i
         yield batch
 
 
-def _predict(predictor: Predictor, batch: _Batch[Item]) -> Iterator[StreamResult[Item]]:
+def predict_batch(predictor: Predictor, batch: Batch[Item]) -> Iterator[StreamResult[Item]]:
     """The faces of a batch; image by image if an image makes the whole batch fail.
 
     Raises:
@@ -147,7 +149,7 @@ def _predict(predictor: Predictor, batch: _Batch[Item]) -> Iterator[StreamResult
     except DarkposeError as error:
         if len(batch) > 1:
             for one in batch:
-                yield from _predict(predictor, [one])
+                yield from predict_batch(predictor, [one])
         elif isinstance(error, NetworkError):
             raise
         else:

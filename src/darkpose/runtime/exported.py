@@ -65,4 +65,5 @@ def _precision(facts: OnnxFacts) -> Precision:
     """The number type of the network in a graph."""
     if "DequantizeLinear" in facts.operators:
         return "int8"
-    return "fp16" if HALF in facts.types else "fp32"
+    stored = "BatchNormalization" in facts.operators  # weights as they are stored; the network calculates in float32
+    return "fp16" if HALF in facts.types and not stored else "fp32"

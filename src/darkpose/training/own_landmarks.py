@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -33,6 +34,7 @@ from darkpose.training.recipe_run import Task, read_task, run_task
 from darkpose.training.recipes import FACES_300W, SMALL_SHAPE, Recipe
 from darkpose.training.schedule import Cosine, Schedule
 
+Boxes = Literal["auto", "faces", "annotation"]
 FEWEST = 20  # samples
 PROBED, NEAR = 100, 0.06  # samples that show which heatmaps are near; median distance, in shares of the crop
 VALIDATIONS, MOST_EPOCHS = 20, 300
@@ -58,12 +60,18 @@ class OwnTask:
 
 
 def own_task(
-    name: str, samples: Sequence[Sample], schema: KeypointSchema, *, start: str = "default", held_out: float = 0.1
+    name: str,
+    samples: Sequence[Sample],
+    schema: KeypointSchema,
+    *,
+    start: str = "default",
+    held_out: float = 0.1,
+    boxes: Boxes = "auto",
 ) -> OwnTask:
     """A task for annotated faces or objects.
 
-    Where faces are found in the images, crops are cut around them as `Predictor` cuts them; else around the annotated
-    boxes, and the weights then need boxes to predict.
+    Crops are cut around the faces that are found, as `Predictor` cuts them, or around the annotated boxes; the weights
+    then need boxes to predict.
 
     Args:
         name: of the data.
@@ -71,19 +79,21 @@ def own_task(
         schema: of the landmarks.
         start: initial weights: "default", a name or path; "nothing": random weights of a small network.
         held_out: share of the images to validate on.
+        boxes: "faces", "annotation", or "auto": faces if they are found around four in five of the samples.
 
     Raises:
         DarkposeError: there are too few samples, or the weights or an image cannot be read.
     """
     if len(samples) < FEWEST:
         raise DarkposeError(f"{name}: expected at least {FEWEST} annotated faces or objects, got {len(samples)}")
-    around_faces = face_boxes(samples, FaceDetector())
-    boxes = "annotation" if around_faces is None else "faces"
+    around_faces = None if boxes == "annotation" else face_boxes(samples, FaceDetector())
+    if boxes == "faces" and around_faces is None:
+        raise DarkposeError(f"{name}: faces are found around few of the samples; crop around the annotated boxes")
     known = None if start == NOTHING else load_checkpoint(start, whole=True)
     cut = list(samples) if around_faces is None else around_faces
     benchmark = own_benchmark(name, cut, schema)
     recipe = Recipe(name, benchmark.test_set, benchmark, _config(known, len(cut), held_out))
-    task = read_task(recipe, Path())._replace(facts={"boxes": boxes})
+    task = read_task(recipe, Path())._replace(facts={"boxes": "annotation" if around_faces is None else "faces"})
     if known is None:
         return OwnTask(task, NOTHING, None, len(schema))
     rows = nearest_heatmaps(known, task.samples, len(schema))

@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -74,17 +75,29 @@ def file_beside(weights: Path) -> Path:
 def calibration_beside(weights: Path, schema: KeypointSchema) -> Calibration | None:
     """The calibration next to a checkpoint file for the schema of this name, if there is one.
 
+    That of a joined schema joins those of its parts, if they have one width.
+
     Raises:
         DarkposeError: the file cannot be used, or the calibration has another number of landmarks.
     """
     file = file_beside(weights)
-    found = read_calibrations(file).get(schema.name) if file.is_file() else None
+    all_found = read_calibrations(file) if file.is_file() else {}
+    found = all_found.get(schema.name) or _joined(schema, all_found)
     if found is not None:
         try:
             found.check(schema)
         except DarkposeError as error:
             raise DarkposeError(f"{file}: {error}; scripts/calibrate.py writes one") from error
     return found
+
+
+def _joined(schema: KeypointSchema, calibrations: Mapping[str, Calibration]) -> Calibration | None:
+    """The calibration of all parts of a schema, one after the other."""
+    parts = [calibrations[part.name] for part in schema.parts if part.name in calibrations]
+    if not parts or len(parts) < len(schema.parts) or len({part.width for part in parts}) > 1:
+        return None
+    scale, floor = (tuple(chain.from_iterable(getattr(part, name) for part in parts)) for name in ("scale", "floor"))
+    return Calibration(schema.name, parts[0].width, scale, floor, {part.schema: part.fitted for part in parts})
 
 
 def read_calibrations(path: Path) -> dict[str, Calibration]:
