@@ -39,10 +39,12 @@ def rotation_angles(rotation: ArrayLike) -> Floats:
 
 def cross_matrix(vectors: ArrayLike) -> Floats:
     """The matrices (..., 3, 3) of the cross product with vectors (..., 3): cross_matrix(a) @ b = a x b."""
-    x, y, z = np.moveaxis(np.asarray(vectors, np.float64), -1, 0)
-    o = np.zeros_like(x)
-    rows = [[o, -z, y], [z, o, -x], [-y, x, o]]
-    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+    vectors = np.asarray(vectors, np.float64)
+    matrices = np.zeros((*vectors.shape, 3))
+    for row, column, axis in ((2, 1, 0), (0, 2, 1), (1, 0, 2)):
+        matrices[..., row, column] = vectors[..., axis]
+        matrices[..., column, row] = -vectors[..., axis]
+    return matrices
 
 
 def small_rotation(vector: ArrayLike) -> Floats:
