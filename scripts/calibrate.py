@@ -34,10 +34,10 @@ from cross_validate import FOLDS, fold_of
 from surroundings import surroundings
 
 from darkpose.codec.heatmap import decode
-from darkpose.datasets.derive import derive, derive_shared
 from darkpose.datasets.sample import Sample, nme_normaliser
 from darkpose.datasets.w300 import LFPW_TEST_FOLDERS, read_300w
 from darkpose.datasets.wflw import read_wflw
+from darkpose.derived.conversion import derive, derive_shared
 from darkpose.evaluation.fitting import LEVELS, auroc, coverage, fit_calibration, peak_width, spread
 from darkpose.evaluation.metrics import bootstrap_interval
 from darkpose.evaluation.predict_samples import cut_samples

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from darkpose.datasets.derive import derive
 from darkpose.datasets.sample import Sample
 from darkpose.datasets.w300 import read_300w
 from darkpose.datasets.wflw import read_wflw
+from darkpose.derived.conversion import derive
 from darkpose.evaluation.fitting import fit_shape_prior
 from darkpose.predict.shape_prior import ShapePrior, write_shape_prior
 from darkpose.schema import W300_68, WFLW_98

@@ -25,6 +25,7 @@ ROOMS = [
     "network",
     "runtime",
     "detect",
+    "derived",
     "predict",
     "video",
     "serve",

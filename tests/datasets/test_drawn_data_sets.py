@@ -10,12 +10,12 @@ import pytest
 from darkpose.datasets import aflw, drawn_data_sets, wflw
 from darkpose.datasets.aflw import read_aflw
 from darkpose.datasets.check import check_samples
-from darkpose.datasets.derive import derive
 from darkpose.datasets.drawn_data_sets import hidden, make_aflw, make_wflw, wflw_attributes
 from darkpose.datasets.drawn_face import draw_face
 from darkpose.datasets.face_plan import plan_face
 from darkpose.datasets.sample import Sample
 from darkpose.datasets.wflw import SUBSETS, read_wflw, read_wflw_subset
+from darkpose.derived.conversion import derive
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import landmark_box
 from darkpose.image.pixels import read_image

@@ -21,8 +21,10 @@ from darkpose.image.geometry import (
     mirror_keypoints,
     mirror_matrix,
     resize_points,
+    similarity,
     transform,
     whole_pixels,
+    with_margin,
 )
 from darkpose.image.pixels import warp_image
 from darkpose.schema import AFLW_19, WFLW_98, KeypointSchema
@@ -236,3 +238,22 @@ def test_aligned_eyes_are_level_at_their_places_and_the_shape_is_kept(
 def test_eyes_that_coincide_or_are_not_finite_cannot_be_aligned(right: tuple[float, float]) -> None:
     with pytest.raises(DarkposeError, match="cannot be aligned"):
         align_eyes((5.0, 5.0), right, 112)
+
+
+@given(st.lists(POINTS, min_size=3, max_size=9, unique=True), ANGLES, st.floats(0.1, 10), POINTS)
+def test_a_similarity_is_found_by_the_points_that_it_moved(
+    points: list[tuple[float, float]], angle: float, scale: float, shift: tuple[float, float]
+) -> None:
+    source = np.array(points)
+    if np.ptp(source, axis=0).max() < 1:
+        return
+    cos, sin = scale * np.cos(np.deg2rad(angle)), scale * np.sin(np.deg2rad(angle))
+    matrix = np.array([[cos, -sin, shift[0]], [sin, cos, shift[1]]])
+    target = transform(matrix, source)
+    np.testing.assert_allclose(transform(similarity(source, target), source), target, atol=1e-6 * (1 + scale))
+
+
+def test_a_margin_keeps_the_middle_of_a_crop_and_shows_more_around() -> None:
+    matrix = with_margin([[1.0, 0, 0], [0, 1.0, 0]], 101, 0.5)
+    np.testing.assert_allclose(transform(matrix, [[50, 50], [-50, 150], [0, 100]]), [[50, 50], [0, 100], [25, 75]])
+    np.testing.assert_allclose(with_margin(matrix, 101, 0.0), matrix)

@@ -23,6 +23,7 @@ from darkpose.image.pixels import (
     planes,
     read_image,
     relight,
+    remapped,
     warp_image,
     write_image,
 )
@@ -348,3 +349,19 @@ def test_what_is_no_pil_image_is_none() -> None:
 def test_a_refused_array_comes_with_advice(image: Any, advice: str) -> None:
     with pytest.raises(DarkposeError, match=advice):
         as_rgb(image)
+
+
+def test_pixels_come_from_their_places(picture: Pixels) -> None:
+    rows, columns = np.mgrid[:30, :40]
+    places = np.stack([columns, rows], axis=-1).astype(float)
+    assert (remapped(picture, places) == picture).all()
+    moved = remapped(picture, places[:10, :10] + [5, 7])
+    assert (moved == picture[7:17, 5:15]).all()
+    half = remapped(picture, places[:10, :10] + [0.5, 0])
+    assert np.abs(half[..., 0] - (picture[:10, :10, 0] + 3.0)).max() <= 1
+    assert (remapped(picture, places + 100) == 0).all()
+
+
+def test_an_image_that_opencv_cannot_remap_is_refused() -> None:
+    with pytest.raises(DarkposeError, match="too large to be warped"):
+        remapped(np.zeros((1, 32767, 3), np.uint8), np.zeros((2, 2, 2)))

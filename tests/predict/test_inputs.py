@@ -34,7 +34,7 @@ def test_a_file_with_brackets_in_its_name_is_a_file(tmp_path: Path) -> None:
 
 
 def test_pictures_that_darkpose_has_drawn_are_left_out_of_a_folder(tmp_path: Path) -> None:
-    touch(tmp_path / "a.jpg", tmp_path / "a.landmarks.png")
+    touch(tmp_path / "a.jpg", tmp_path / "a.landmarks.png", tmp_path / "a.aligned.png")
     assert [item.path.name for item in find_images([str(tmp_path)])] == ["a.jpg"]
     assert len(find_images([str(tmp_path / "a.landmarks.png")])) == 1  # unless they are named
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from darkpose.datasets.derive import derivation
+from darkpose.derived.conversion import derivation
 from darkpose.errors import DarkposeError
 from darkpose.network.checkpoint import Checkpoint, save_checkpoint
 from darkpose.network.hrnet import HRNet

@@ -2,6 +2,7 @@
 
 about      facts about an installation
 app        the commands together; errors and exit codes
+average    darkpose average
 benchmark  darkpose benchmark
 datasets   darkpose datasets check and make
 evaluate   darkpose evaluate

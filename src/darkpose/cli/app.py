@@ -20,6 +20,7 @@ COMMANDS = {
         "live",
         "Follow the faces of a camera or stream; one JSON line for each frame on standard output.",
     ),
+    "average": ("average", "Average the faces of images: each is warped onto their mean shape."),
     "serve": ("serve", "Answer requests for landmarks over HTTP, and deliver a page for people."),
     "models": ("weights", "List the models with their landmarks, errors, terms and files."),
     "info": ("weights", "Show versions, runtime, device, weights and detector."),

@@ -74,6 +74,8 @@ def predict(
     json: Annotated[bool, Parameter(group=OUTPUT)] = False,
     scores: Annotated[bool, Parameter(group=OUTPUT)] = False,
     covariance: Annotated[bool, Parameter(group=OUTPUT)] = False,
+    derived: Annotated[bool, Parameter(group=OUTPUT)] = False,
+    crops: Annotated[str | None, Parameter(group=OUTPUT)] = None,
     compute: Compute | None = None,
     scale: Scale | None = None,
 ) -> int:
@@ -113,14 +115,22 @@ def predict(
     covariance
         Also give the uncertainty of each landmark, image px^2: in json (null if unknown), as columns of csv, as 95 %
         ellipses of --draw.
+    derived
+        Also give head pose, openness of eyes and mouth, and five points, in json, csv, jsonl and parquet; --draw shows
+        the axes of the head. With --covariance the pose has standard errors.
+    crops
+        Also write each face as an aligned crop, NAME.aligned.png: arcface-112, ffhq, others of their sizes (ffhq-1024),
+        or a number: the size, with both eyes at fixed places.
     """
     model, compute, scale = model or Model(), compute or Compute(), scale or Scale()
     options = predictor_options(model, compute)
     options |= {"covariance": covariance, "batch_size": scale.batch_size, "find": find}
     if format == "jsonl" or format == "parquet":
-        if draw or scores or json:
-            raise DarkposeError(f"--format {format} writes shards; --draw, --scores and --json are for other formats")
-        faces = (_absolute(detector), boxes, box_kind, scale.workers)
+        if draw or scores or json or crops:
+            raise DarkposeError(
+                f"--format {format} writes shards; --draw, --scores, --crops and --json are for other formats"
+            )
+        faces = (_absolute(detector), boxes, box_kind, scale.workers, derived)
         return _write_shards(paths, listed, options, faces, output or DEFAULT_OUTPUT, format, scale)
     if listed is not None or scale.ray is not None:
         raise DarkposeError("--list and --ray are for --format jsonl or parquet")
@@ -128,6 +138,10 @@ def predict(
         raise DarkposeError("name at least one image, folder or glob (darkpose predict --help)")
     from darkpose.predict.inputs import find_images
 
+    if crops is not None:
+        from darkpose.derived.alignment import check_template
+
+        check_template(crops)
     inputs = find_images(paths)  # a wrong name is reported before the slow imports below
 
     from tqdm import tqdm
@@ -143,12 +157,17 @@ def predict(
     options["runtime"] = runtime_for(model, compute, len(inputs))
     predictor = Predictor(**options, detector="auto" if given else detector)
     draw = draw or scores
-    target = output or (None if json and not draw and format is None else DEFAULT_OUTPUT)
+    target = output or (None if json and not (draw or crops) and format is None else DEFAULT_OUTPUT)
     folder = None
     if target is not None:
-        facts = _facts(predictor, given, box_kind)
+        facts = {**_facts(predictor, given, box_kind), **({"derived": True} if derived else {})}
         folder = OutputFolder(
-            target, format or "json", predictor.schema, draw=draw, scores=scores, inputs=inputs, facts=facts
+            *(target, format or "json", predictor.schema),
+            draw=draw,
+            scores=scores,
+            crops=crops,
+            inputs=inputs,
+            facts=facts,
         )
     tally = _Tally(len(inputs))
     if folder is not None and folder.unfinished is not None:
@@ -163,7 +182,12 @@ def predict(
         with termination_as_interrupt(), bar, folder or nullcontext():
             write = folder.write if folder else None
             for outcome in predict_files(
-                predictor, inputs, boxes=given, box_kind=box_kind, write=write, threads=scale.workers
+                *(predictor, inputs),
+                boxes=given,
+                box_kind=box_kind,
+                write=write,
+                threads=scale.workers,
+                derived=derived,
             ):
                 bar.update()
                 tally.count(outcome)
@@ -210,7 +234,7 @@ def _write_shards(
     paths: Sequence[str],
     listed: str | None,
     options: dict[str, Any],
-    faces: tuple[str, list[str] | None, "BoxKind", int | None],
+    faces: tuple[str, list[str] | None, "BoxKind", int | None, bool],
     folder: Path,
     format: "ShardFormat",
     scale: Scale,
@@ -227,12 +251,12 @@ def _write_shards(
     from darkpose.predict.shards import Shards
     from darkpose.stopping import Stopping
 
-    detector, boxes, box_kind, workers = faces
+    detector, boxes, box_kind, workers, derived = faces
     for name in ("weights", "shape_prior"):
         options[name] = options[name] and _absolute(options[name])
     given = _given_boxes(boxes)
     box_kind = _maker(detector) if given and box_kind == "detector" else box_kind
-    step = Step(options, detector, given, box_kind, workers)
+    step = Step(options, detector, given, box_kind, workers, derived)
     try:
         predictor = step.predictor(**({} if scale.ray is None else {"device": "cpu"}))
         shards = Shards(folder, format, step.facts(predictor), size=scale.shard_size)

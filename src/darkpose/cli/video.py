@@ -35,6 +35,7 @@ def video(
     draw: Annotated[Literal["landmarks", "boxes", "scores", "off"], Parameter(group=OUTPUT)] = "landmarks",
     table: Annotated[Path | None, Parameter(name="--from", group=OUTPUT)] = None,
     covariance: Annotated[bool, Parameter(group=OUTPUT)] = False,
+    derived: Annotated[bool, Parameter(group=OUTPUT)] = False,
     json: Annotated[bool, Parameter(group=OUTPUT)] = False,
     compute: Compute | None = None,
 ) -> int:
@@ -71,6 +72,9 @@ def video(
         A table that this command has written, to draw again without finding the faces again.
     covariance
         Also give the uncertainty of each landmark, image px^2, before smoothing.
+    derived
+        Also give head pose with standard errors, openness of eyes and mouth, and five points of each face, and draw the
+        axes of the heads.
     json
         Print one JSON line per clip.
     """
@@ -91,7 +95,7 @@ def video(
     from darkpose.predict.parquet import need_pyarrow
     from darkpose.video.clip_files import ClipOptions, draw_again, process_clip
 
-    options = ClipOptions(start, end, every, format, smooth, draw, covariance)
+    options = ClipOptions(start, end, every, format, smooth, draw, covariance, derived)
     need_av()
     if format == "parquet":
         need_pyarrow("--format parquet")

@@ -12,7 +12,6 @@ contact_sheet     sheets of faces with their landmarks
 convert           annotations in the formats of other tools
 crop              faces cut out without augmentation
 csv_labels        CSV tables with an object per row
-derive            landmarks of one schema derived from another
 disagreement      likely wrong labels, by predictions
 drawn_clip        drawn clips with exact landmarks
 drawn_data_sets   drawn faces in the files of WFLW and AFLW

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from darkpose.datasets import aflw
-from darkpose.datasets.derive import derive
 from darkpose.datasets.drawn_face import draw_plan
 from darkpose.datasets.face_plan import LARGE_YAW, plan_face
 from darkpose.datasets.reading import DRAWN_MARK, is_drawn
 from darkpose.datasets.wflw import PUBLISHED, SUBSETS
+from darkpose.derived.conversion import derive
 from darkpose.errors import DarkposeError
 from darkpose.files.atomic import make_folder, write_atomically, write_text
 from darkpose.image.geometry import Floats, landmark_box

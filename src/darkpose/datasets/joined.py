@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from darkpose.datasets.derive import derive
 from darkpose.datasets.posed_faces import read_cfp, read_merlrav, read_ytf
 from darkpose.datasets.reading import choose
 from darkpose.datasets.sample import Sample
 from darkpose.datasets.w300 import read_300w
 from darkpose.datasets.wflw import read_wflw
+from darkpose.derived.conversion import derive
 from darkpose.errors import DarkposeError
 from darkpose.schema import AFLW_19, W300_68, WFLW_98, KeypointSchema, join_schemas
 

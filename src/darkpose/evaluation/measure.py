@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from darkpose.datasets.derive import derive_shared, shared_points
 from darkpose.datasets.predictions_file import Predictions, read_predictions
 from darkpose.datasets.sample import Sample, samples_digest
+from darkpose.derived.conversion import derive_shared, shared_points
 from darkpose.errors import DarkposeError
 from darkpose.evaluation.benchmarks import Benchmark, find_caveats
 from darkpose.evaluation.comparison import Comparison, compare_predictions

@@ -193,6 +193,22 @@ def resize_points(points: ArrayLike, factor: ArrayLike) -> Floats:
     return np.asarray((np.asarray(points, np.float64) + 0.5) * np.asarray(factor, np.float64) - 0.5)
 
 
+def similarity(source: ArrayLike, target: ArrayLike) -> Floats:
+    """The turn, scale and shift (2, 3) that bring points (K, 2) nearest to others, by least squares (Umeyama 1991)."""
+    p, q = (np.asarray(points, np.float64) @ [1, 1j] for points in (source, target))
+    centre, other = p.mean(), q.mean()
+    factor = np.vdot(p - centre, q - other) / max(np.vdot(p - centre, p - centre).real, 1e-9)
+    shift = other - factor * centre
+    return np.array([[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]])
+
+
+def with_margin(matrix: ArrayLike, size: int, margin: float) -> Floats:
+    """A matrix (2, 3) to a square crop that shows more around: `margin` times its size in px on each side."""
+    scale = 1 / (1 + 2 * margin)
+    move = (1 - scale) * (size - 1) / 2
+    return compose([[scale, 0.0, move], [0.0, scale, move]], matrix)
+
+
 def align_eyes(left: ArrayLike, right: ArrayLike, size: int) -> Floats:
     """Matrix (2, 3) from image px to a square crop with the eyes level, at 35 % and 65 % of its width, 40 % down.
 

@@ -230,6 +230,22 @@ def warp_image(image: Pixels, matrix: ArrayLike, size: tuple[int, int]) -> Pixel
     return np.asarray(warped, np.uint8)
 
 
+def remapped(image: Pixels, places: Floats) -> Pixels:
+    """A picture whose pixels come from places in an image, with bilinear interpolation and black outside the image.
+
+    Args:
+        image: (H, W, 3) RGB.
+        places: (height, width, 2) image px.
+
+    Raises:
+        DarkposeError: the image has a side of `MAX_WARPED_SIDE` px or more.
+    """
+    if max(image.shape[:2]) >= MAX_WARPED_SIDE:
+        raise DarkposeError(f"an image of {image.shape[1]} x {image.shape[0]} px is too large to be warped")
+    across, down = (np.ascontiguousarray(places[..., axis], np.float32) for axis in (0, 1))
+    return np.asarray(cv2.remap(image, across, down, cv2.INTER_LINEAR), np.uint8)
+
+
 def _part_under(image: Pixels, matrix: Floats, size: tuple[int, int]) -> tuple[Pixels, Floats]:
     """The part of an image that a crop covers, and the crop's matrix from there."""
     inverse = cv2.invertAffineTransform(matrix)

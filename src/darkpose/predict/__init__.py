@@ -1,6 +1,8 @@
 """Prediction of landmarks for images, files, and any number of inputs.
 
+average      the average face of image files
 covariance   calibrated covariances of landmarks
+derived_values  what is derived from a face, as numbers by name
 draw         landmarks drawn on images
 face         one predicted face
 files        image files: one outcome per image, and the folder of results

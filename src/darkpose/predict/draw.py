@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from darkpose.derived.pose import Pose
+from darkpose.derived.rotation import rotation_matrix
 from darkpose.image.draw import (
     DARK_BLUE,
     WHITE,
@@ -18,6 +20,7 @@ from darkpose.image.pixels import Pixels
 from darkpose.predict.covariance import ellipse
 from darkpose.predict.face import Face
 
+RED, GREEN, BLUE = (230, 60, 50), (60, 190, 70), (50, 110, 240)
 _ELLIPSE = (255, 96, 160)
 _BOX = (255, 196, 64)
 LEVEL = 0.95  # fraction of landmarks that should be inside their ellipses
@@ -36,11 +39,18 @@ def _side(box: np.ndarray) -> float:
 
 
 def draw_faces(
-    image: Pixels, faces: Sequence[Face], *, boxes: bool = True, scores: bool = False, zoom: int = 1
+    image: Pixels,
+    faces: Sequence[Face],
+    *,
+    boxes: bool = True,
+    scores: bool = False,
+    zoom: int = 1,
+    poses: Sequence[Pose] = (),
 ) -> Pixels:
     """Draw outlines and landmarks on a copy of an image; lines are as wide as the size of each face requires.
 
-    If a face has covariances, an ellipse per landmark contains 95 % of its probable positions.
+    The axes of a pose are drawn from the tip of the nose: to the left of the person (red), down (green), and out of the
+    face (blue). If a face has covariances, an ellipse per landmark contains 95 % of its probable positions.
 
     Args:
         image: (H, W, 3) RGB.
@@ -48,6 +58,7 @@ def draw_faces(
         boxes: draw the boxes, too, with the numbers of tracks.
         scores: write the mean and the lowest score above each box.
         zoom: whole factor that enlarges the image.
+        poses: of the faces, as many; those that are not known are not drawn.
 
     Returns:
         (zoom * H, zoom * W, 3) RGB.
@@ -67,7 +78,30 @@ def draw_faces(
         draw_landmarks(canvas, keypoints, extent)
         if scores or (boxes and face.track is not None):
             _label(canvas, face, box, extent, scores=scores)
+    for face, pose in zip(faces, poses, strict=bool(poses)):
+        if not pose.problem:
+            draw_axes(canvas, resize_points(face.five_points[2], zoom), pose, _side(zoom * face.box))
     return canvas
+
+
+def draw_axes(canvas: Pixels, origin: np.ndarray, pose: Pose, extent: float) -> None:
+    """Draw the axes of a pose into an image (H, W, 3).
+
+    Args:
+        canvas: the image.
+        origin: (2,) px, where they begin.
+        pose: that is known.
+        extent: of the face, px; it gives their length and width.
+    """
+    width = max(2, round(extent / 70))
+    rotation = rotation_matrix(pose.yaw, pose.pitch, pose.roll)  # as seen along the line to the head
+    ends = {RED: rotation[:, 0], GREEN: rotation[:, 1], BLUE: -rotation[:, 2]}
+    for colour, axis in sorted(ends.items(), key=lambda each: -each[1][2]):  # the nearest one over the others
+        end = origin + 0.45 * extent * axis[:2]
+        side = 0.04 * extent * np.array([-axis[1], axis[0]])
+        neck = origin + 0.38 * extent * axis[:2]
+        draw_polyline(canvas, np.stack([origin, end]), colour, width)
+        draw_polyline(canvas, np.stack([neck + side, end, neck - side]), colour, width)
 
 
 def _label(canvas: Pixels, face: Face, box: np.ndarray, extent: float, *, scores: bool) -> None:

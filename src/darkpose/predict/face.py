@@ -1,14 +1,20 @@
 """One face with its landmarks."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from darkpose.derived.alignment import Alignment, align, checked_margin
+from darkpose.derived.conversion import Converted, convert
+from darkpose.derived.five_points import five_points
+from darkpose.derived.openness import Openness, openness
+from darkpose.derived.pose import Camera, Pose, assumed_camera, head_pose
 from darkpose.errors import DarkposeError
-from darkpose.image.geometry import align_eyes
+from darkpose.image.geometry import Floats, align_eyes, with_margin
 from darkpose.image.pixels import Pixels, warp_image
-from darkpose.schema import KeypointSchema
+from darkpose.schema import SCHEMAS, KeypointSchema
 
 RELIABLE = 0.5  # mean score
 
@@ -64,18 +70,91 @@ class Face:
             raise TypeError(f"a landmark is reached by its name or as face.keypoints[{name!r}]")
         return np.asarray(self.keypoints[self.schema.index(name)])
 
-    def aligned(self, size: int = 256) -> Pixels:
-        """Upright crop (size, size, 3) uint8 RGB with both eye centres at fixed places (35 % and 65 % of the width).
+    @property
+    def five_points(self) -> Floats:
+        """Eyes, tip of the nose and corners of the mouth (5, 2), image px: see `derived.five_points`.
 
         Raises:
-            DarkposeError: the schema has no eyes, the face is without its image, or `size` is no positive number.
+            DarkposeError: the schema lacks one of them.
         """
-        if not isinstance(size, int | np.integer) or isinstance(size, bool) or size < 1:
-            raise DarkposeError(f"size must be a positive whole number of pixels, got {size!r}")
+        return five_points(self.keypoints, self.schema)
+
+    def pose(self, camera: Camera | None = None) -> Pose:
+        """How the head is turned and where it is, with standard errors if the face has covariances.
+
+        Args:
+            camera: that took the image; None: see `derived.pose.assumed_camera`.
+
+        Returns:
+            The pose; where it cannot be known, NaN with a `problem`.
+
+        Raises:
+            DarkposeError: there is no camera and the face is without its image.
+        """
+        if self.score < RELIABLE:
+            return Pose(problem=f"the landmarks are not reliable: their mean score is {self.score:.2f}")
+        return head_pose(self.keypoints, self.schema, self._camera(camera), self.covariance)
+
+    def openness(self, camera: Camera | None = None) -> Openness:
+        """How far eyes and mouth are open, and how high the brows are; arguments and errors as for `pose`."""
+        camera = self._camera(camera)
+        return openness(self.keypoints, self.schema, camera, self.pose(camera))
+
+    def _camera(self, camera: Camera | None) -> Camera:
+        if camera is not None:
+            return camera
+        if self.image is None:
+            raise DarkposeError("this face has no image, so its size is not known: give the camera")
+        return assumed_camera(self.keypoints, self.schema, (self.image.shape[1], self.image.shape[0]))
+
+    def converted(self, schema: str | KeypointSchema) -> Converted:
+        """The landmarks in another schema, and which of them are the same points; the others are derived.
+
+        Raises:
+            DarkposeError: the schema is unknown, or there is no derivation for it.
+        """
+        if isinstance(schema, str) and schema not in SCHEMAS:
+            raise DarkposeError(f"expected one of the schemas {', '.join(SCHEMAS)}, got {schema!r}")
+        return convert(self.keypoints, self.schema, SCHEMAS[schema] if isinstance(schema, str) else schema)
+
+    def alignment(self, template: int | str = 256, margin: float = 0.0) -> Alignment:
+        """The matrix from image px to the crop of `aligned`, and its size; arguments and errors as there."""
+        if isinstance(template, str):
+            return align(self.five_points, template, margin)
+        if not isinstance(template, int | np.integer) or isinstance(template, bool) or template < 1:
+            raise DarkposeError(f"size must be a positive whole number of pixels, got {template!r}")
         left, right = self.schema.left_eye, self.schema.right_eye
         if not left or not right:
             raise DarkposeError(f"the schema {self.schema.name} does not name the eyes")
+        centres = [self.keypoints[list(eye)].mean(axis=0) for eye in (left, right)]
+        size = int(template)
+        matrix = align_eyes(centres[0], centres[1], size)
+        return Alignment(with_margin(matrix, size, checked_margin(margin)), size)
+
+    def aligned(self, template: int | str = 256, margin: float = 0.0) -> Pixels:
+        """Upright crop (size, size, 3) uint8 RGB.
+
+        Args:
+            template: "arcface" or "ffhq", or with a size in px, "arcface-112": the five points are brought nearest to
+                the published ones. A number: the size; both eye centres are at 35 % and 65 % of the width.
+            margin: share of the side of the crop that it shows more on each side, at the same size in px.
+
+        Raises:
+            DarkposeError: the schema has no eyes or not the five points, they are not known, the face is without its
+                image, or the template, the size or the margin is none.
+        """
+        found = self.alignment(template, margin)
         if self.image is None:
             raise DarkposeError("this face has no image, so it cannot be cut out")
-        centres = [self.keypoints[list(eye)].mean(axis=0) for eye in (left, right)]
-        return warp_image(self.image, align_eyes(centres[0], centres[1], int(size)), (int(size), int(size)))
+        return warp_image(self.image, found.matrix, (found.size, found.size))
+
+
+def aligned_crops(faces: Sequence[Face], template: int | str = 256, margin: float = 0.0) -> tuple[Pixels, Floats]:
+    """The aligned crops (N, size, size, 3) of faces, and the matrices (N, 2, 3) from image px to crop px.
+
+    Arguments and errors as for `Face.aligned`; there must be a face.
+    """
+    if not faces:
+        raise DarkposeError("there is no face to cut out")
+    crops = [face.aligned(template, margin) for face in faces]
+    return np.stack(crops), np.stack([face.alignment(template, margin).matrix for face in faces])

@@ -15,11 +15,13 @@ from darkpose.detect.tiles import Tiled
 from darkpose.errors import DarkposeError, printable
 from darkpose.files.atomic import make_folder, write_lines, write_text
 from darkpose.files.paths import place
-from darkpose.image.pixels import Pixels, read_image, write_image
+from darkpose.image.pixels import Pixels, read_image, warp_image, write_image
+from darkpose.predict.derived_values import pose_in
 from darkpose.predict.draw import draw_faces, zoom_for
+from darkpose.predict.face import Face
 from darkpose.predict.formats import ImageResult, coco_lines, csv_lines, to_dict, to_json, to_pts
 from darkpose.predict.given_boxes import GivenBoxes
-from darkpose.predict.inputs import OVERLAY, Input
+from darkpose.predict.inputs import ALIGNED, OVERLAY, Input
 from darkpose.predict.predictor import BoxKind, Predictor
 from darkpose.predict.stream import stream
 from darkpose.predict.unfinished import Unfinished
@@ -53,6 +55,7 @@ def predict_files(
     box_kind: BoxKind = "detector",
     write: Callable[[Path, Pixels, ImageResult], None] | None = None,
     threads: int | None = None,
+    derived: bool = False,
 ) -> Iterator[Outcome]:
     """Predict image files in batches; a problem with one image does not stop the others.
 
@@ -63,6 +66,7 @@ def predict_files(
         box_kind: of the boxes, as `Predictor` takes it.
         write: called with name, pixels and result of every image that could be read.
         threads: that read images ahead of the network, as in `stream`.
+        derived: tell pose, openness and five points, too.
 
     Yields:
         One outcome per image, in order; its faces do not hold the pixels.
@@ -78,7 +82,7 @@ def predict_files(
             yield Outcome(item.path, problem=prefix + problem.removeprefix(prefix))
             continue
         height, width = image.shape[:2]
-        result = ImageResult(str(item.path), (width, height), faces)
+        result = ImageResult(str(item.path), (width, height), faces, derived)
         if write is not None:
             try:
                 write(item.name, image, result)
@@ -121,6 +125,7 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
         *,
         draw: bool,
         scores: bool,
+        crops: str | None = None,
         inputs: Iterable[Input] = (),
         facts: Mapping[str, Any] | None = None,
     ) -> None:
@@ -132,6 +137,7 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
             schema: of the landmarks.
             draw: also write each image with its landmarks.
             scores: draw the scores, too.
+            crops: template of the aligned crops to write; None: none.
             inputs: images that must not be overwritten.
             facts: JSON values of everything the results depend on except the images.
 
@@ -139,6 +145,7 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
             DarkposeError: the folder cannot be made, or has an unfinished run with other facts.
         """
         self.folder, self.format, self.schema, self.draw, self.scores = folder, format, schema, draw, scores
+        self.crops = crops
         self._used_paths = {os.path.realpath(item.path) for item in inputs}
         make_folder(folder)
         self.unfinished: Unfinished | None = None  # for the file of a whole run
@@ -170,10 +177,23 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
                 write_text(self._new_path(base, suffix), to_pts(face))
         elif self.unfinished is not None:
             self.unfinished.add({"place": _place(Path(result.image)), **to_dict(result)})
+        if self.crops is not None:
+            self._write_crops(base, image, result.faces, self.crops)
         if self.draw:
             zoom = zoom_for(image, result.faces)
-            drawn = draw_faces(image, result.faces, scores=self.scores, zoom=zoom)
+            poses = [pose_in(face, result.size) for face in result.faces] if result.derived else ()
+            drawn = draw_faces(image, result.faces, scores=self.scores, zoom=zoom, poses=poses)
             write_image(self._new_path(base, OVERLAY), drawn)
+
+    def _write_crops(self, base: Path, image: Pixels, faces: Sequence[Face], template: str) -> None:
+        """Write the aligned crops of one image; a face whose landmarks are not known or in one place has none."""
+        for number, face in enumerate(faces):
+            try:
+                found = face.alignment(int(template) if template.isdecimal() else template)
+            except DarkposeError:
+                continue
+            suffix = ALIGNED if len(faces) == 1 else f"_{number}{ALIGNED}"
+            write_image(self._new_path(base, suffix), warp_image(image, found.matrix, (found.size, found.size)))
 
     def _new_path(self, base: Path, suffix: str) -> Path:
         """A path that is no input and was not written in this run."""

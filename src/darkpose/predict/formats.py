@@ -14,6 +14,7 @@ from darkpose.errors import printable
 from darkpose.files.json_text import finite_or_none, format_json
 from darkpose.files.paths import name_below, shared_folder
 from darkpose.files.pts import format_pts
+from darkpose.predict.derived_values import NUMBERS, PROBLEM, derived_values
 from darkpose.predict.face import Face
 from darkpose.schema import SCHEMAS, KeypointSchema
 
@@ -26,23 +27,29 @@ class ImageResult:
         image: the path as the user gave it.
         size: (width, height) px.
         faces: found in it.
+        derived: whether pose, openness and five points are told, too.
     """
 
     image: str
     size: tuple[int, int]
     faces: Sequence[Face]
+    derived: bool = False
 
 
 def to_dict(result: ImageResult) -> dict[str, Any]:
     """JSON values of one image's faces; coordinates in image px, the first pixel's centre at (0, 0).
 
     Faces with covariances have "covariances": [[xx, xy], [xy, yy]] in image px^2 per landmark, null if not known.
+    "derived" has the numbers of `derived_values`, null if not known, and the reason.
     """
     return {
         "image": printable(result.image),
         "width": result.size[0],
         "height": result.size[1],
-        "faces": [face_values(face) for face in result.faces],
+        "faces": [
+            {**face_values(face), **({"derived": derived_values(face, result.size)} if result.derived else {})}
+            for face in result.faces
+        ],
     }
 
 
@@ -94,7 +101,8 @@ def to_json(result: ImageResult) -> str:
 def to_csv(results: Sequence[ImageResult]) -> str:
     """One row per landmark: image, face, landmark, name, x, y, score; coordinates in image px, 0-based.
 
-    If a face has covariances, also xx, xy and yy in image px^2, empty if not known.
+    If a face has covariances, also xx, xy and yy in image px^2, empty if not known; if it has derived numbers, these,
+    in each of its rows.
     """
     return "".join(csv_lines([to_dict(result) for result in results]))
 
@@ -102,16 +110,19 @@ def to_csv(results: Sequence[ImageResult]) -> str:
 def csv_lines(entries: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """The rows of `to_csv` for entries as `to_dict` makes them; read twice."""
     has_covariances = any("covariances" in face for entry in entries for face in entry["faces"])
+    has_derived = any("derived" in face for entry in entries for face in entry["faces"])
     columns = ["image", "face", "landmark", "name", "x", "y", "score"]
-    yield _csv_row([*columns, "xx", "xy", "yy"] if has_covariances else columns)
+    columns += ["xx", "xy", "yy"] * has_covariances + [*NUMBERS, PROBLEM] * has_derived
+    yield _csv_row(columns)
     for entry in entries:
         for number, face in enumerate(entry["faces"]):
+            derived = [face.get("derived", {}).get(name) for name in (*NUMBERS, PROBLEM)] if has_derived else []
             each = zip(face["names"], face["keypoints"], face["scores"], strict=True)
             for k, (name, (x, y), score) in enumerate(each):
                 row = [entry["image"], number, k, name, _text(x, 3), _text(y, 3), _text(score, 4)]
                 matrix = face["covariances"][k] if "covariances" in face else None
                 values = [_text(matrix[i][j], 4) for i, j in ((0, 0), (0, 1), (1, 1))] if matrix else ["", "", ""]
-                yield _csv_row([*row, *values] if has_covariances else row)
+                yield _csv_row([*row, *(values if has_covariances else []), *derived])
 
 
 def _csv_row(values: Sequence[object]) -> str:

@@ -12,6 +12,7 @@ from darkpose.errors import DarkposeError
 from darkpose.files.paths import exists, is_folder, place
 
 OVERLAY = ".landmarks.png"  # end of the names of pictures that darkpose draws
+ALIGNED = ".aligned.png"  # and of those that it cuts
 SUFFIXES = {
     *(".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".bmp", ".dib", ".gif", ".webp", ".tif", ".tiff", ".jp2"),
     *(".pbm", ".pgm", ".ppm", ".pnm", ".pam"),
@@ -150,8 +151,8 @@ def _entries(folder: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
 
 
 def is_image(path: Path) -> bool:
-    """Whether the suffix is an image's, and the file no picture that darkpose has drawn."""
-    return path.suffix.lower() in SUFFIXES | OTHER_SUFFIXES and not path.name.endswith(OVERLAY)
+    """Whether the suffix is an image's, and the file no picture that darkpose has drawn or cut."""
+    return path.suffix.lower() in SUFFIXES | OTHER_SUFFIXES and not path.name.endswith((OVERLAY, ALIGNED))
 
 
 def is_tar(path: Path) -> bool:

@@ -190,4 +190,5 @@ class RecordMaker:
     def __call__(self, batch: dict[str, Any]) -> object:
         """The records of a batch, as an Arrow table."""
         images = [_LoadedImage(str(path), data) for path, data in zip(batch["path"], batch["bytes"], strict=True)]
-        return to_table(list(predict_images(self.predictor, self.step, ((None, image) for image in images))))
+        records = list(predict_images(self.predictor, self.step, ((None, image) for image in images)))
+        return to_table(records, derived=self.step.derived)

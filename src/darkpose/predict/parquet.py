@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from darkpose.errors import DarkposeError
+from darkpose.predict.derived_values import NUMBERS, PROBLEM
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,14 +27,14 @@ def need_pyarrow(path: object) -> None:
         raise DarkposeError(f"{path}: Parquet files need pyarrow: pip install 'darkpose[parquet]'") from error
 
 
-def arrow_schema() -> "pa.Schema":
+def arrow_schema(derived: bool = False) -> "pa.Schema":
     """The columns.
 
     Of the image, in each of its rows: input (number), image (name), status, reason, width, height (px, null if it was
     not read). Of the face, null if there is none: face (number in the image), markup (schema), x0, y0, x1, y1 (box),
     found_by, detection_score, score; lists over its K landmarks: x, y, scores, and xx, xy, yy (covariances, image px^2,
-    null if not known; no lists if not asked for); rolled (degrees), reliable. Coordinates are image px, the first
-    pixel's centre at (0, 0).
+    null if not known; no lists if not asked for); rolled (degrees), reliable. With `derived`, the numbers of
+    `derived_values` and the reason why some are null. Coordinates are image px, the first pixel's centre at (0, 0).
     """
     import pyarrow as pa
 
@@ -46,20 +47,29 @@ def arrow_schema() -> "pa.Schema":
         **{"x": numbers, "y": numbers, "scores": numbers},
         **dict.fromkeys(ELEMENTS, numbers),
         **{"rolled": pa.int16(), "reliable": pa.bool_()},
+        **({**dict.fromkeys(NUMBERS, pa.float64()), PROBLEM: pa.string()} if derived else {}),
     }
     return pa.schema(list(columns.items()))
 
 
-def to_table(records: Sequence[Mapping[str, Any]], metadata: Mapping[str, str] | None = None) -> "pa.Table":
-    """Records as rows of a table with metadata."""
+def to_table(
+    records: Sequence[Mapping[str, Any]], metadata: Mapping[str, str] | None = None, *, derived: bool = False
+) -> "pa.Table":
+    """Records as rows of a table with metadata; with `derived`, the faces have derived numbers."""
     import pyarrow as pa
 
     rows = [row for record in records for row in _rows(record)]
-    return pa.Table.from_pylist(rows, schema=arrow_schema().with_metadata(dict(metadata) if metadata else None))
+    return pa.Table.from_pylist(rows, schema=arrow_schema(derived).with_metadata(dict(metadata) if metadata else None))
 
 
-def write_parquet(path: Path, records: Sequence[Mapping[str, Any]], metadata: Mapping[str, str] | None = None) -> None:
-    """Write records with zstd compression and checksums.
+def write_parquet(
+    path: Path,
+    records: Sequence[Mapping[str, Any]],
+    metadata: Mapping[str, str] | None = None,
+    *,
+    derived: bool = False,
+) -> None:
+    """Write records with zstd compression and checksums; arguments as for `to_table`.
 
     Raises:
         DarkposeError: pyarrow is not installed.
@@ -68,7 +78,7 @@ def write_parquet(path: Path, records: Sequence[Mapping[str, Any]], metadata: Ma
     need_pyarrow(path)
     import pyarrow.parquet as pq
 
-    table = to_table(records, metadata)
+    table = to_table(records, metadata, derived=derived)
     with path.open("wb") as file:  # pyarrow takes no path that is not UTF-8
         pq.write_table(table, file, compression="zstd", write_page_checksum=True)
 
@@ -92,7 +102,7 @@ def read_parquet(path: Path) -> list[dict[str, Any]]:
             if getattr(error, "errno", None):
                 raise
             raise ValueError(str(error)) from error
-    if not table.schema.equals(arrow_schema()):
+    if not any(table.schema.equals(arrow_schema(derived)) for derived in (False, True)):
         raise ValueError(f"its columns are {', '.join(table.schema.names)}, expected {', '.join(arrow_schema().names)}")
     records: list[dict[str, Any]] = []
     for row in table.to_pylist():
@@ -110,7 +120,8 @@ def _rows(record: Mapping[str, Any]) -> list[dict[str, Any]]:
         box = dict(zip(("x0", "y0", "x1", "y1"), face["box"], strict=True))
         x, y = ([point[axis] for point in face["keypoints"]] for axis in (0, 1))
         rest = {name: face.get(name) for name in FACE_COLUMNS}
-        rows.append({**image, "face": number, **box, "x": x, "y": y, **rest, **_elements(face.get("covariances"))})
+        spread, derived = _elements(face.get("covariances")), face.get("derived", {})
+        rows.append({**image, "face": number, **box, "x": x, "y": y, **rest, **spread, **derived})
     return rows or [image]
 
 
@@ -136,4 +147,5 @@ def _face(row: Mapping[str, Any]) -> dict[str, Any]:
         "scores": row["scores"],
         **{name: row[name] for name in ("rolled", "reliable") if row[name] is not None},
         **_covariances(row),
+        **({"derived": {name: row[name] for name in (*NUMBERS, PROBLEM)}} if PROBLEM in row else {}),
     }

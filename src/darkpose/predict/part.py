@@ -49,7 +49,8 @@ def write_part(path: Path, records: Sequence[Record], run: Mapping[str, Any]) ->
         DarkposeError: it cannot be written.
     """
     if path.suffix == ".parquet":
-        write_atomically(path, lambda temporary: write_parquet(temporary, records, {"darkpose": format_json(run)}))
+        derived, metadata = bool(run.get("derived")), {"darkpose": format_json(run)}
+        write_atomically(path, lambda temporary: write_parquet(temporary, records, metadata, derived=derived))
     else:
         write_text(path, "".join(format_json(record) + "\n" for record in records))
 

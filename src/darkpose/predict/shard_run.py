@@ -42,6 +42,7 @@ class Step:
         boxes: boxes by image; None: detect faces.
         box_kind: of the boxes, as `Predictor` takes it.
         threads: that read images ahead of the network, as in `stream`.
+        derived: whether the records have pose, openness and five points, too.
     """
 
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -49,6 +50,7 @@ class Step:
     boxes: GivenBoxes | None = None
     box_kind: BoxKind = "detector"
     threads: int | None = None
+    derived: bool = False
 
     def predictor(self, **options: Any) -> Predictor:
         """A predictor; the keyword arguments replace some of the options.
@@ -63,6 +65,7 @@ class Step:
         """JSON values of everything the records depend on except the inputs."""
         schema = predictor.schema
         facts = {"markup": schema.name, "landmarks": list(schema.names), **predictor.facts()}
+        facts |= {"derived": True} if self.derived else {}
         if self.boxes is None:
             return {**facts, **detector_facts(predictor.detector)}
         return {**facts, "boxes": self.boxes.digest(), "box_kind": self.box_kind}
@@ -119,17 +122,17 @@ def predict_images(
         return decode_image(image.read()), given
 
     results = stream(predictor, numbered, read, box_kind=step.box_kind, threads=step.threads, stopped=stopped)
-    yield from map(_record, results)
+    yield from (_record(result, step.derived) for result in results)
 
 
-def _record(result: StreamResult[tuple[int | None, EncodedImage]]) -> Record:
+def _record(result: StreamResult[tuple[int | None, EncodedImage]], derived: bool) -> Record:
     number, image = result.item
     head = {"input": number, "image": image.name}
     if result.image is None:
         reason = result.problem.removeprefix(f"{image.name}: ")
         return {**head, "status": "unreadable", "reason": reason, "width": None, "height": None, "faces": []}
     height, width = result.image.shape[:2]
-    faces = to_dict(ImageResult(image.name, (width, height), result.faces))["faces"]
+    faces = to_dict(ImageResult(image.name, (width, height), result.faces, derived))["faces"]
     for face in faces:
         del face["names"], face["runtime"]  # names are in run.json; runtimes give the same landmarks
     status = "done" if faces else "no face"

@@ -111,6 +111,7 @@ class _Face:
     scores: tuple[float | None, ...]
     names: tuple[str, ...]
     covariances: tuple[tuple[tuple[float, float], tuple[float, float]] | None, ...] | None = None
+    derived: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         lengths = {len(each) for each in (self.keypoints, self.scores, self.names, self.covariances or self.names)}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from darkpose.datasets.derive import derivation
+from darkpose.derived.conversion import derivation
 from darkpose.errors import DarkposeError
 from darkpose.files.download import cache_folder, fetch
 from darkpose.files.paths import is_file

@@ -6,6 +6,7 @@ clip       the frames of a clip, with their numbers and times
 clip_files clips in, tables and annotated clips out
 clip_table the table of a clip: CSV, JSON lines and Parquet
 decode     FFmpeg's decoding of a file, frame by frame, whatever is broken in it
+derived_rows derived numbers in the rows of a clip, and closed eyes in them
 drawing    the rows of a clip drawn on its frames
 live       the newest frame of a camera or stream, and its faces
 smoothed   the rows of a clip with smoothed landmarks

@@ -22,6 +22,7 @@ from darkpose.video.analysis import analyse, journal_rows
 from darkpose.video.annotated import AnnotatedClip
 from darkpose.video.clip import Clip, check_part
 from darkpose.video.clip_table import Row, TableFormat, read_table, write_table
+from darkpose.video.derived_rows import with_derived
 from darkpose.video.drawing import Draw, drawn
 from darkpose.video.smoothed import Smooth, smoothed
 from darkpose.video.tracker import Tracker, Tracking
@@ -41,6 +42,7 @@ class ClipOptions:
         smooth: how landmarks are smoothed.
         draw: what is drawn; "off": no annotated clip.
         covariance: whether the table has covariances.
+        derived: whether the table has derived numbers, and the clip the axes of the heads.
 
     Raises:
         DarkposeError: there is no such part of a clip.
@@ -53,6 +55,7 @@ class ClipOptions:
     smooth: Smooth = "two-pass"
     draw: Draw = "landmarks"
     covariance: bool = False
+    derived: bool = False
 
     def __post_init__(self) -> None:
         check_part(*self.part)
@@ -103,6 +106,8 @@ def process_clip(clip: Clip, base: Path, predictor: Predictor, options: ClipOpti
             return outcome
         rows = counted(smoothed(journal_rows(journal), options.smooth), outcome.counts)
         fields = ["keypoints", "scores"] + ["raw"] * (options.smooth != "off") + ["covariances"] * options.covariance
+        if options.derived:
+            fields, rows = [*fields, "derived"], (with_derived(row, predictor.schema, clip.size) for row in rows)
         kept = (row if options.covariance else replace(row, covariances=None) for row in rows)
         write_table(table, kept, fields, len(predictor.schema))
         outcome.files.append(table)

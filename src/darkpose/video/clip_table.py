@@ -3,7 +3,8 @@
 Coordinates are image px, the first pixel's centre at (0, 0). JSON lines hold the fields of `Row`, those that are known.
 CSV has a column for each number: box_x0, box_y0, box_x1, box_y1; x0, y0, x1, y1, ... of the landmarks; s0, s1, ... of
 the scores; raw_x0, raw_y0, ...; xx0, xy0, yy0, ... of the covariances; what is not known is empty. Parquet has lists
-over the landmarks: x, y, scores, raw_x, raw_y, xx, xy, yy.
+over the landmarks: x, y, scores, raw_x, raw_y, xx, xy, yy. Derived numbers, if they were asked for, are columns by
+their names, and so is the reason why some are not known.
 """
 
 import csv
@@ -19,6 +20,7 @@ from darkpose.files.atomic import write_atomically, write_lines
 from darkpose.files.json_text import format_json, parse_json
 from darkpose.files.paths import check_regular
 from darkpose.files.records import parse_record
+from darkpose.predict.derived_values import NUMBERS, PROBLEM
 from darkpose.predict.parquet import need_pyarrow
 
 if TYPE_CHECKING:
@@ -59,6 +61,8 @@ class Row:
         scores: of the landmarks.
         raw: the keypoints before they were smoothed; None: they were not.
         covariances: xx, xy, yy in image px^2, of the raw keypoints; None: not asked for.
+        derived: the numbers of `predict.derived_values`, of the keypoints; None: not asked for.
+        derived_problem: why some of them are not known.
     """
 
     frame: int
@@ -75,6 +79,8 @@ class Row:
     scores: tuple[Number, ...] | None = None
     raw: tuple[tuple[Number, Number], ...] | None = None
     covariances: tuple[tuple[float, float, float] | None, ...] | None = None
+    derived: Mapping[str, Number] | None = None
+    derived_problem: str | None = None
 
     def __post_init__(self) -> None:
         lengths = {len(each) for each in (self.keypoints, self.scores, self.raw, self.covariances) if each is not None}
@@ -84,6 +90,8 @@ class Row:
             or (self.status == "ok") != bool(lengths)
         ):
             raise DarkposeError("the lists of a row differ in length, or are not those of a face")
+        if self.derived is not None and set(self.derived) != set(NUMBERS):
+            raise DarkposeError(f"the derived numbers of a row must be {', '.join(NUMBERS)}")
 
     def values(self) -> dict[str, Any]:
         """What is known, as JSON values."""
@@ -96,14 +104,14 @@ def write_table(path: Path, rows: Iterable[Row], fields: Sequence[str], points: 
     Args:
         path: of the file.
         rows: in the order of their frames; they are not held in memory.
-        fields: of landmarks that the rows may have: "keypoints", "scores", "raw", "covariances".
+        fields: that the rows may have: "keypoints", "scores", "raw", "covariances", and "derived".
         points: number of landmarks of a face.
 
     Raises:
         DarkposeError: it cannot be written, or pyarrow is not installed.
     """
     if path.suffix == ".parquet":
-        write_atomically(path, lambda temporary: _write_parquet(temporary, rows))
+        write_atomically(path, lambda temporary: _write_parquet(temporary, rows, fields))
     elif path.suffix == ".jsonl":
         write_lines(path, (format_json(row.values()) + "\n" for row in rows))
     else:
@@ -153,16 +161,32 @@ def _csv_columns(fields: Sequence[str], points: int) -> dict[str, tuple[str, int
     }
 
 
+def _single(fields: Sequence[str]) -> tuple[str, ...]:
+    """The columns that a face has once."""
+    return (*SINGLE, *NUMBERS, PROBLEM) if "derived" in fields else SINGLE
+
+
 def _csv_lines(rows: Iterable[Row], fields: Sequence[str], points: int) -> Iterator[str]:
-    columns = _csv_columns(fields, points)
-    yield ",".join([*SINGLE, *columns]) + "\n"
+    columns, single = _csv_columns(fields, points), _single(fields)
+    yield _csv_line([*single, *columns])
     for row in rows:
-        values = {**row.values(), **dict(zip(BOX, row.box or (), strict=False))}
-        cells = [values.get(name) for name in SINGLE]
+        values = _flat(row)
+        cells = [values.get(name) for name in single]
         for field, point, place in columns.values():
             value = values[field][point] if field in values else None
             cells.append(value if place is None or value is None else value[place])
-        yield ",".join("" if cell is None else str(cell) for cell in cells) + "\n"
+        yield _csv_line(cells)
+
+
+def _csv_line(cells: Sequence[object]) -> str:
+    """Cells as a line; the reason of a problem may have a comma."""
+    texts = ["" if cell is None else str(cell) for cell in cells]
+    return ",".join(f'"{text}"' if "," in text else text for text in texts) + "\n"
+
+
+def _flat(row: Row) -> dict[str, Any]:
+    """The values of a row, those of its box and the derived ones by the names of their columns."""
+    return {**row.values(), **dict(zip(BOX, row.box or (), strict=False)), **(row.derived or {})}
 
 
 def _read_csv(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -171,8 +195,9 @@ def _read_csv(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         names = next(reader, [])
         points = sum(name[0] == "x" and name[1:].isdigit() for name in names if name)
         fields = [field for field, each in EACH.items() if f"{each[0][0]}0" in names]
-        columns = _csv_columns(fields, points)
-        if names != [*SINGLE, *columns]:
+        fields += ["derived"] if PROBLEM in names else []
+        columns, single = _csv_columns(fields, points), _single(fields)
+        if names != [*single, *columns]:
             raise DarkposeError(f"{path}: the first line is not that of a clip's table in CSV")
         for cells in reader:
             where = f"{path}:{reader.line_num}"
@@ -194,6 +219,9 @@ def _from_cells(
         if not cells["track"]:
             return values
         values["box"] = [_number(cells[name]) for name in BOX]
+        if PROBLEM in cells:
+            values["derived"] = {name: _number(cells[name]) if cells[name] else None for name in NUMBERS}
+            values[PROBLEM] = cells[PROBLEM]
         for name, (field, point, place) in columns.items():
             each = values.setdefault(field, [[] if place is not None else None for _ in range(points)])
             number = _number(cells[name]) if cells[name] else None
@@ -233,29 +261,31 @@ def _read_lines(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             yield where, values
 
 
-def _arrow_schema() -> "pa.Schema":
+def _arrow_schema(fields: Sequence[str]) -> "pa.Schema":
     import pyarrow as pa
 
-    kinds = {**dict.fromkeys(WHOLE, pa.int32()), **dict.fromkeys(TEXTS, pa.string()), "frame": pa.int64()}
+    texts = dict.fromkeys((*TEXTS, PROBLEM), pa.string())
+    kinds = {**dict.fromkeys(WHOLE, pa.int32()), **texts, "frame": pa.int64()}
     lists = [name for each in EACH.values() for _, name, _ in each]
     return pa.schema(
-        [(name, kinds.get(name, pa.float64())) for name in SINGLE] + [(name, pa.list_(pa.float32())) for name in lists]
+        [(name, kinds.get(name, pa.float64())) for name in _single(fields)]
+        + [(name, pa.list_(pa.float32())) for name in lists]
     )
 
 
-def _write_parquet(path: Path, rows: Iterable[Row]) -> None:
+def _write_parquet(path: Path, rows: Iterable[Row], fields: Sequence[str]) -> None:
     need_pyarrow(path)
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema, iterator = _arrow_schema(), iter(rows)
+    schema, iterator = _arrow_schema(fields), iter(rows)
     with path.open("wb") as file, pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as out:
         while group := list(islice(iterator, GROUP)):
             out.write_table(pa.Table.from_pylist([_arrow_row(row) for row in group], schema=schema))
 
 
 def _arrow_row(row: Row) -> dict[str, Any]:
-    values = {**row.values(), **dict(zip(BOX, row.box or (), strict=False))}
+    values = _flat(row)
     for field, each in EACH.items():
         for _, name, place in each if field in values else ():
             values[name] = [v if place is None else None if v is None else v[place] for v in getattr(row, field)]
@@ -267,10 +297,11 @@ def _read_parquet(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    number, schema = 0, _arrow_schema()
+    number = 0
     with path.open("rb") as file:
         try:
             table = pq.ParquetFile(file, page_checksum_verification=True)
+            schema = _arrow_schema(["derived"] if PROBLEM in table.schema_arrow.names else [])
             if table.schema_arrow.names != schema.names:
                 raise DarkposeError(f"{path}: its columns are not those of a clip's table")
             for batch in table.iter_batches(GROUP):
@@ -287,6 +318,8 @@ def _from_arrow(values: Mapping[str, Any]) -> dict[str, Any]:
     if values["track"] is None:
         return found
     found["box"] = [values[name] for name in BOX]
+    if PROBLEM in values:
+        found |= {"derived": {name: values[name] for name in NUMBERS}, PROBLEM: values[PROBLEM]}
     for field, each in EACH.items():
         lists = [values[name] for _, name, _ in each]
         if lists[0] is not None:

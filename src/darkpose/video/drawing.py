@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from darkpose.derived.pose import Pose
 from darkpose.errors import DarkposeError
 from darkpose.image.pixels import Pixels
 from darkpose.predict.draw import draw_faces
@@ -57,8 +58,19 @@ def drawn(
 
 def draw_rows(image: Pixels, rows: Iterable[Row], what: Draw, schemas: Mapping[str, KeypointSchema]) -> Pixels:
     """The rows of one frame drawn on a copy of its image; arguments as of `drawn`."""
-    faces = [face_of(row, schemas) for row in rows if row.track is not None]
-    return draw_faces(image, faces, boxes=what != "landmarks", scores=what == "scores")
+    shown = [row for row in rows if row.track is not None]
+    faces = [face_of(row, schemas) for row in shown]
+    poses = [pose_of(row) for row in shown]
+    return draw_faces(image, faces, boxes=what != "landmarks", scores=what == "scores", poses=poses)
+
+
+def pose_of(row: Row) -> Pose:
+    """The angles of the pose in the derived numbers of a row."""
+    known = row.derived or {}
+    yaw, pitch, roll = (known.get(name) for name in ("yaw", "pitch", "roll"))
+    if yaw is None or pitch is None or roll is None:
+        return Pose(problem=row.derived_problem or "not asked for")
+    return Pose(yaw, pitch, roll)
 
 
 def face_of(row: Row, schemas: Mapping[str, KeypointSchema]) -> Face:

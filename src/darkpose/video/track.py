@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from darkpose.image.geometry import Floats, landmark_box, transform
+from darkpose.image.geometry import Floats, landmark_box, similarity, transform
 from darkpose.image.pixels import Pixels
 from darkpose.predict.face import Face
 from darkpose.predict.predictor import Region
@@ -61,15 +61,6 @@ def place_of(keypoints: NDArray[np.floating], time: float, score: float = 1.0) -
     """Where landmarks (K, 2) with a mean score are."""
     low, high = (np.asarray(each, np.float64) for each in (keypoints.min(axis=0), keypoints.max(axis=0)))
     return Place(time, (low + high) / 2, float(np.sqrt((high - low).clip(min=1e-3).prod())), score)
-
-
-def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> Floats:
-    """The turn, scale and shift (2, 3) that bring points (K, 2) nearest to others, by least squares."""
-    p, q = (points @ [1, 1j] for points in (source, target))
-    centre, other = p.mean(), q.mean()
-    factor = np.vdot(p - centre, q - other) / max(np.vdot(p - centre, p - centre).real, 1e-9)
-    shift = other - factor * centre
-    return np.array([[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]])
 
 
 @dataclass(eq=False)

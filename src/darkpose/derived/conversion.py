@@ -11,10 +11,11 @@ brow, which 300-W does not have, is three tenths of the way from the brow to the
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import Floats
@@ -23,6 +24,33 @@ from darkpose.schema import AFLW_19, W300_68, WFLW_98, KeypointSchema
 Weights = Mapping[str, float]  # landmark of the source -> weight
 
 BROW_HEIGHT = 0.3  # height of a brow as a fraction of the distance from its upper edge to the lid
+
+
+@dataclass(frozen=True, eq=False)
+class Converted:
+    """Landmarks in another schema.
+
+    Attributes:
+        keypoints: (L, 2) in the frame of the given ones; NaN where a landmark cannot be had.
+        exact: (L,) bool, whether a landmark is the same point as a given one; others are derived.
+        schema: of these landmarks.
+    """
+
+    keypoints: Floats
+    exact: NDArray[np.bool_]
+    schema: KeypointSchema
+
+
+def convert(keypoints: ArrayLike, source: KeypointSchema, target: KeypointSchema) -> Converted:
+    """Landmarks (K, 2) of one schema as those of another; what is not finite counts as not known.
+
+    Raises:
+        DarkposeError: there is no derivation for these schemas.
+    """
+    points = np.asarray(keypoints, np.float64)
+    found, known = derive(points, np.isfinite(points).all(axis=-1), source, target)
+    exact = (known > 0) & ((weights := derivation(source, target)) == 1).any(axis=1) & ((weights != 0).sum(axis=1) == 1)
+    return Converted(np.where(known[..., None] > 0, found, np.nan), exact, target)
 
 
 def derive(

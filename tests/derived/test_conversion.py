@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from darkpose.datasets.derive import derivation, derive, derive_shared, shared_points
 from darkpose.datasets.sample import nme_normaliser
 from darkpose.datasets.wflw import read_wflw
+from darkpose.derived.conversion import convert, derivation, derive, derive_shared, shared_points
 from darkpose.errors import DarkposeError
 from darkpose.image.geometry import mirror_keypoints, transform
 from darkpose.schema import AFLW_19, COFW_29, W300_68, WFLW_98, KeypointSchema
@@ -336,3 +336,27 @@ def test_shared_points_are_known_where_either_way_is() -> None:
     assert back.sum() == 16  # brows, corners of eyes and mouth, nostrils, tip of the nose, chin
     with pytest.raises(DarkposeError, match="cofw-29 and 300w-68 share"):
         shared_points(COFW_29, W300_68)
+
+
+def test_converted_landmarks_say_which_are_the_same_points() -> None:
+    points = np.random.default_rng(0).uniform(0, 100, (68, 2))
+    found = convert(points, W300_68, WFLW_98)
+    assert found.schema is WFLW_98
+    assert found.exact[WFLW_98.index("chin")]
+    assert not found.exact[WFLW_98.index("left_pupil")]
+    assert (found.keypoints[76:96] == points[48:68]).all()
+    assert np.isfinite(found.keypoints).all()
+    assert convert(points, W300_68, W300_68).exact.all()
+
+
+def test_converted_landmarks_are_nan_where_what_they_need_is_not_known() -> None:
+    points = np.random.default_rng(0).uniform(0, 100, (68, 2))
+    points[36] = np.nan  # outer corner of the left eye
+    lost = np.isnan(convert(points, W300_68, WFLW_98).keypoints).any(axis=1)
+    assert {WFLW_98.names[i] for i in np.flatnonzero(lost)} == {
+        *(f"left_eye_{lid}_{part}" for lid in ("upper", "lower") for part in ("outer", "middle", "inner")),
+        "left_eye_outer_corner",
+    }
+    back = convert(np.random.default_rng(0).uniform(0, 100, (98, 2)), WFLW_98, W300_68)
+    assert np.isnan(back.keypoints[17:27]).all()  # the brows of the two are other points
+    assert not back.exact[17:27].any()
