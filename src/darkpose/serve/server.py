@@ -58,6 +58,7 @@ def make_server(app: "FastAPI", max_bytes: int) -> "uvicorn.Server":
         ws="websockets-sansio",
         ws_max_size=max_bytes,
         access_log=False,
+        log_config=None,  # it would close the handlers that a program has
         log_level="error",
         server_header=False,
         timeout_graceful_shutdown=PATIENCE,

@@ -1,7 +1,8 @@
-"""Plan of a training run: counted from its data and timed on two batches, without writing anything."""
+"""Plan of a training run: counted from its data and timed on some batches, without writing anything."""
 
 import time
 from dataclasses import dataclass
+from statistics import median
 
 from torch.utils.data import DataLoader
 
@@ -13,6 +14,8 @@ from darkpose.training.memory import peak_memory
 from darkpose.training.recipe_run import Task, load_teacher
 from darkpose.training.run import Run, start_run
 from darkpose.training.step import take_step
+
+BATCHES, QUICK = 12, 15.0  # at most; seconds after which two are enough
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Plan:
         processes, device: of the training.
         step_faces: faces of a step, in all processes.
         steps, epochs: steps of an epoch, and epochs.
-        seconds_per_step: measured on the second of two batches, times the batches of a step.
+        seconds_per_step: median of some batches after the first, times the batches of a step.
         memory: peak in MiB, of the GPU or of this process, without loader processes.
         peak_rate: learning rate after its warm-up.
     """
@@ -61,7 +64,7 @@ class Plan:
                 f"faces      {self.faces} to train on, {self.validation} to validate on: {self.validated}",
                 f"crops      {self.crop_size} px, {self.step_faces} a step over {self.processes} x {self.device}",
                 f"steps      {self.steps} an epoch, {self.epochs} epochs, peak learning rate {self.peak_rate:g}",
-                f"a step     {self.seconds_per_step:.2f} s, measured on two batches",
+                f"a step     {self.seconds_per_step:.2f} s, measured on some batches",
                 f"memory     {self.memory} MiB at its peak",
                 f"all steps  {self.hours:.1f} h, without validations",
             ]
@@ -69,7 +72,7 @@ class Plan:
 
 
 def plan_run(task: Task, *, start: str | None = None, options: RunOptions = DEFAULT_OPTIONS) -> Plan:
-    """Count the faces and steps of a task, and time the steps of two batches.
+    """Count the faces and steps of a task, and time the steps of some batches.
 
     Args:
         task: what to train.
@@ -78,7 +81,7 @@ def plan_run(task: Task, *, start: str | None = None, options: RunOptions = DEFA
         options: how the run is executed; `compiled` and `graphs` are used.
 
     Raises:
-        DarkposeError: accelerate is missing, `start` or an image of the two batches cannot be read, or there is no GPU
+        DarkposeError: accelerate is missing, `start` or an image of these batches cannot be read, or there is no GPU
             for `options.graphs`.
     """
     config, schema = task.recipe.train, task.recipe.train_set.schema
@@ -105,14 +108,16 @@ def plan_run(task: Task, *, start: str | None = None, options: RunOptions = DEFA
 
 
 def _seconds_per_batch(run: Run, task: Task, order: EpochSteps) -> float:
-    """Duration of the second of two batches."""
+    """Median duration of the batches after the first, without loading them: two to `BATCHES`, as many as are quick."""
     config, schema = run.config, task.recipe.train_set.schema
     faces = AugmentedFaces(task.samples, schema, config.crop_size, config.augment, config.seed, padding=config.padding)
     run.model.train()
-    seconds = 0.0
-    for batch, _ in zip(DataLoader(faces, batch_sampler=order), range(2), strict=False):
+    seconds: list[float] = []
+    for batch in DataLoader(faces, batch_sampler=order):
         began = time.perf_counter()
         loss = take_step(run, 0.0, [batch.to(run.accelerator.device)], len(batch.crops))
         loss.item()
-        seconds = time.perf_counter() - began
-    return seconds
+        seconds.append(time.perf_counter() - began)
+        if len(seconds) >= BATCHES or (len(seconds) > 1 and sum(seconds) > QUICK):
+            break
+    return median(seconds[1:] or seconds)
