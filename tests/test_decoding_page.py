@@ -13,6 +13,7 @@ def test_the_page_shows_the_codec_in_other_packages() -> None:
     assert set(SNIPPETS) == {"transformers", "mmpose"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", SNIPPETS)
 @pytest.mark.filterwarnings("default")  # theirs
 def test_a_snippet_runs_where_its_package_is_installed(package: str) -> None:

@@ -73,6 +73,7 @@ def test_formats_without_a_known_limit_are_not_read(suffix: str) -> None:
         decode_image(cv2.imencode(suffix, values)[1].tobytes())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak memory of Linux")
 def test_decoding_takes_no_more_memory_than_the_limit_counts_with(tmp_path: Path) -> None:
     pytest.importorskip("PIL.Image")

@@ -98,7 +98,7 @@ def test_a_problem_with_one_image_does_not_stop_the_others(
     ("detector", "find", "side", "limit"),
     [
         ("darkpose", "usual", 3000, "(of 75 px or more; --find small finds smaller ones)"),
-        ("darkpose", "small", 3000, "(of 12 px or more)"),
+        pytest.param("darkpose", "small", 3000, "(of 12 px or more)", marks=pytest.mark.slow),
         ("darkpose", "usual", 400, "(of 10 px or more)"),
         ("haar", "usual", 3000, "(of 150 px or more; --find small finds smaller ones)"),
         ("haar", "small", 700, "(of 24 px or more)"),

@@ -40,7 +40,12 @@ def read(what: str, workers: int) -> list[Any]:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
-    ("what", "reason"), [("dies", "exited unexpectedly"), ("hangs", "timed out"), ("full", "No space left on device")]
+    ("what", "reason"),
+    [
+        ("dies", "exited unexpectedly"),
+        pytest.param("hangs", "timed out", marks=pytest.mark.slow),
+        ("full", "No space left on device"),
+    ],
 )
 def test_loader_processes_that_cannot_go_on_are_told_in_one_line(
     what: str, reason: str, monkeypatch: pytest.MonkeyPatch

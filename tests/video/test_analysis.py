@@ -8,6 +8,7 @@ import pytest
 from scripted import ScriptedPredictor, image_at
 from test_tracker import crossing
 
+from conftest import each_slow
 from darkpose.errors import DarkposeError
 from darkpose.files.journal import Journal
 from darkpose.video.analysis import STATE_EVERY, analyse, journal_rows
@@ -34,7 +35,9 @@ def run(path: Path, every: int = 1, stop: int | None = None) -> list[Row]:
         return list(journal_rows(journal))
 
 
-@pytest.mark.parametrize("stop", [1, STATE_EVERY - 1, STATE_EVERY, STATE_EVERY + 1, 2 * STATE_EVERY + 5, COUNT])
+@pytest.mark.parametrize(
+    "stop", [STATE_EVERY, *each_slow(1, STATE_EVERY - 1, STATE_EVERY + 1), 2 * STATE_EVERY + 5, COUNT]
+)
 def test_a_run_that_was_stopped_goes_on_to_the_same_rows(tmp_path: Path, stop: int) -> None:
     whole = run(tmp_path / "whole")
     assert len(run(tmp_path / "stopped", stop=stop)) <= len(whole)
@@ -42,7 +45,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_rows(tmp_path: Path, stop: i
     assert (tmp_path / "stopped").read_bytes() == (tmp_path / "whole").read_bytes()
 
 
-@pytest.mark.parametrize("kept", [0.1, 0.5, 0.77, 0.999])
+@pytest.mark.parametrize("kept", [*each_slow(0.1, 0.77), 0.5, 0.999])
 def test_a_run_that_was_killed_in_the_middle_of_a_line_goes_on_to_the_same_rows(tmp_path: Path, kept: float) -> None:
     whole = run(tmp_path / "whole")
     data = (tmp_path / "whole").read_bytes()

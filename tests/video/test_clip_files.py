@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scripted import Person, ScriptedPredictor, image_at
 
+from conftest import each_slow
 from darkpose.image.pixels import write_image
 from darkpose.video.clip import open_clip
 from darkpose.video.clip_files import ClipOptions, ClipOutcome, process_clip
@@ -65,7 +66,7 @@ def test_a_clip_gives_a_table_and_an_annotated_clip(pictures: Path, tmp_path: Pa
     assert (np.abs(last[20:].astype(int) - 100) < 20).all()
 
 
-@pytest.mark.parametrize("stop", [0, 1, 31, 49])
+@pytest.mark.parametrize("stop", [0, *each_slow(1, 49), 31])
 def test_a_run_that_was_interrupted_goes_on_to_the_same_files(pictures: Path, tmp_path: Path, stop: int) -> None:
     run(pictures, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
