@@ -75,9 +75,9 @@ def main(root: Path, runs: Path, out: Path, minutes: float = 10) -> None:
     by_default = predict("default", "300w-68", test)
     order = np.random.default_rng(0).permutation(len(train))
     rows: list[dict[str, Any]] = []
-    for points in (FIVE, TWENTY_NINE):
-        default = error(by_default[:, list(points)], test, points)
-        for start, count in (("default", 500), ("default", 100), ("nothing", 500)):
+    for start, count in (("default", 500), ("default", 100), ("nothing", 500)):
+        for points in (FIVE, TWENTY_NINE):
+            default = error(by_default[:, list(points)], test, points)
             folder = runs / f"{len(points)}-{count}-{start}"
             samples, schema = subset([train[i] for i in order[:count]], points)
             own = own_task(schema.name, samples, schema, start=start)
