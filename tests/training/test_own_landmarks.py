@@ -106,6 +106,7 @@ def test_a_run_on_objects_gives_weights_report_and_card_and_goes_on(samples: lis
     text = (out / "card.md").read_text()
     assert "3 landmarks, trained by darkpose on 22 samples" in text
     assert "`predict` needs `--boxes`" in text
+    assert "| epochs; the best, which is kept | 1; 1 |" in text
     assert open_checkpoint(out / "weights.safetensors").provenance["boxes"] == "annotation"
 
     predictor = Predictor(out, detector="haar")

@@ -53,7 +53,7 @@ are {crops}.
 |---|---|
 | started from | {provenance["start"]} |
 | landmarks whose heatmaps started from random weights | {own.new} |
-| epochs; the best, which is kept | {task.recipe.train.epochs}; {provenance.get("epoch")} |
+| epochs; the best, which is kept | {provenance["recipe_values"]["epochs"]}; {provenance.get("epoch")} |
 | held-out samples | {len(task.validation)} |
 | NME, per cent of {found.report.normaliser.replace("_", " ")} | {row.nme:.2f} |
 | 95 % interval | {row.interval[0]:.2f} .. {row.interval[1]:.2f} |
