@@ -28,6 +28,7 @@ from darkpose.predict.landmarks import LandmarkFinder
 from darkpose.runtime.open import Engine, open_weights
 from darkpose.schema import KeypointSchema
 from darkpose.training.own_landmarks import own_task, train_own
+from darkpose.training.process import set_up_process
 from darkpose.weights.zoo import KEPT
 
 # Eye centres are of two landmarks each in 300-W, so that the five points are eye corners, nose tip and mouth corners.
@@ -69,6 +70,7 @@ def predict(weights: str, schema: str | None, samples: Sequence[Sample]) -> Floa
 
 def main(root: Path, runs: Path, out: Path, minutes: float = 10) -> None:
     """Train what is missing, measure all, and write the JSON file."""
+    set_up_process()
     train = read_300w(root)
     test = face_boxes(read_300w(root, LFPW_TEST_FOLDERS), FaceDetector())
     assert test is not None
