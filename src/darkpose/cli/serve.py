@@ -1,5 +1,6 @@
 """`darkpose serve`: landmarks over HTTP, and the page."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Annotated
@@ -82,7 +83,7 @@ def serve(
         max_waiting=limits.queue,
         timeout=limits.timeout,
     )
-    try:
+    with suppress(KeyboardInterrupt):  # the usual end
         with open_socket(host, port) as listening, termination_as_interrupt():
             if not token and not is_loopback(listening):
                 tell("warning: other machines can use this service, as it has no token (--token or $DARKPOSE_TOKEN)")
@@ -100,6 +101,5 @@ def serve(
 
                 webbrowser.open(f"{address}#token={token}" if token else address)
             make_server(make_app(predictors, settings), settings.max_bytes).run(sockets=[listening])
-    except KeyboardInterrupt:  # the usual end
-        tell("ended")
+    tell("ended")
     return 0
