@@ -83,23 +83,23 @@ def serve(
         max_waiting=limits.queue,
         timeout=limits.timeout,
     )
-    with suppress(KeyboardInterrupt):  # the usual end
-        with open_socket(host, port) as listening, termination_as_interrupt():
-            if not token and not is_loopback(listening):
-                tell("warning: other machines can use this service, as it has no token (--token or $DARKPOSE_TOKEN)")
+    # KeyboardInterrupt is the usual end.
+    with suppress(KeyboardInterrupt), open_socket(host, port) as listening, termination_as_interrupt():
+        if not token and not is_loopback(listening):
+            tell("warning: other machines can use this service, as it has no token (--token or $DARKPOSE_TOKEN)")
 
-            from darkpose.serve.app import make_app
-            from darkpose.serve.predictors import Predictors
+        from darkpose.serve.app import make_app
+        from darkpose.serve.predictors import Predictors
 
-            options = {**predictor_options(model, compute), "detector": detector, "batch_size": batch_size}
-            predictors = Predictors(options)
-            tell_facts(predictors.first, covariance=False)
-            address = address_of(listening)
-            tell(f"{address} (Ctrl-C ends)")
-            if open:
-                import webbrowser
+        options = {**predictor_options(model, compute), "detector": detector, "batch_size": batch_size}
+        predictors = Predictors(options)
+        tell_facts(predictors.first, covariance=False)
+        address = address_of(listening)
+        tell(f"{address} (Ctrl-C ends)")
+        if open:
+            import webbrowser
 
-                webbrowser.open(f"{address}#token={token}" if token else address)
-            make_server(make_app(predictors, settings), settings.max_bytes).run(sockets=[listening])
+            webbrowser.open(f"{address}#token={token}" if token else address)
+        make_server(make_app(predictors, settings), settings.max_bytes).run(sockets=[listening])
     tell("ended")
     return 0
