@@ -178,6 +178,7 @@ def test_torch_is_not_loaded_where_it_would_end_the_process(
     allowed: int, refused: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resource = pytest.importorskip("resource")
+    pytest.importorskip("torch")
     monkeypatch.setattr(resource, "getrlimit", lambda _: (allowed, -1))
     monkeypatch.setattr(resource, "RLIM_INFINITY", -1)
     message = r"torch needs at least 1000 MB of address space, and \d+ MB are allowed; raise the limit \(ulimit -v\)"
